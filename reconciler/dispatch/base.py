@@ -1,0 +1,167 @@
+"""What every runtime does: start the work of a run, look at it, stop it and prove that it stopped.
+
+The runner (control/runner.py) owns the run's row, its lease and its deadline. A runtime knows how
+to reach one kind of agent and nothing of the database. Nothing here raises for what an agent may
+do: each call returns a value.
+
+The order that keeps a run from ever having two sessions:
+
+1. `start` makes the session, process or request known by a `Handle` and awaits `record(handle)`
+   *before* any work begins, so that a crash afterwards finds it again.
+2. A run that already has a handle, or had an attempt, is never started blindly: `start` is called
+   with `attempt > 1` and looks for what the attempt before may have left (find before create).
+3. `stop` answers `Stopped` only on proof: process group gone, session 404, worker's `complete`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from reconciler.core.model import ExecutionMode
+from reconciler.core.run import Json, Outcome
+from reconciler.core.runtime import Runtime as RuntimeSpec
+
+RESULT_LIMIT = 256 * 1024
+"""Bytes of a run's result that are kept (contract 7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """How work in progress is found again, also by another process after a crash.
+
+    `session_id` is what the runtime calls it (contract 8 shows it); `detail` is JSON that only the
+    runtime reads: pid, start time and host of a process, the URL of a session.
+    """
+
+    session_id: str | None
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run, ready to be given to an agent. `run` is the run as JSON (contract 8).
+
+    `payload` is not in `run`; `prompt` is the text with the payload in its untrusted block.
+    `env` and `headers` of the runtime are resolved: they may hold secrets and are never logged.
+    """
+
+    run_id: str
+    mode: ExecutionMode
+    agent: str
+    workspace: str
+    title: str
+    prompt: str
+    run: Mapping[str, Json]
+    runtime: RuntimeSpec
+    attempt: int
+    deadline: datetime
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret: str | None = field(default=None, repr=False)
+    callback_url: str | None = None
+    run_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The work has begun (or was found to have begun already)."""
+
+    handle: Handle
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The work is over."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Transient:
+    """Nothing was started, and a second attempt may succeed. `retry_after` in seconds, if told."""
+
+    message: str
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDown:
+    """The agent cannot be reached or has no room: the run waits within its deadline."""
+
+    message: str
+
+
+Start = Started | Ended | Transient | TargetDown
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Still at it. `detail` is shown on the run ("waits for approval: permission_prompt")."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The work is no longer there and left no outcome behind."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Could not look this time (agent unreachable): says nothing about the work."""
+
+    message: str
+
+
+Observation = Working | Ended | Gone | Unseen
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Proof that nothing of the work is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """Asked to stop, not yet proven."""
+
+    message: str = ""
+
+
+Stop = Stopped | Stopping
+
+Record = Callable[[Handle], Awaitable[None]]
+
+
+class Runtime(Protocol):
+    """One kind of agent."""
+
+    async def start(self, job: Job, record: Record) -> Start:
+        """Begin the work once; await `record` before it can have any effect."""
+        ...
+
+    async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
+        """Look at all of these at once (one list call per agent); keyed by run id."""
+        ...
+
+    async def stop(self, job: Job, handle: Handle) -> Stop:
+        """Ask the work to stop; idempotent. `Stopped` only on proof."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; processes in progress stay as they are."""
+        ...
+
+
+def cut_result(result: Any, limit: int = RESULT_LIMIT) -> Any:
+    """The result as it is kept: a text over `limit` bytes keeps its tail, and the cut is said."""
+    if not isinstance(result, str):
+        return result
+    raw = result.encode("utf-8", "replace")
+    if len(raw) <= limit:
+        return result
+    tail = raw[-limit:].decode("utf-8", "ignore")
+    return f"[cut: the first {len(raw) - limit} bytes are not kept]\n{tail}"

@@ -1,0 +1,426 @@
+"""Every table, constraint and index, once, for SQLite and PostgreSQL alike (contract 10).
+
+Times are kept in UTC: as fixed-width ISO 8601 text on SQLite (it sorts, and people can read it), as
+`timestamptz` on PostgreSQL. Sets of words are CHECK constraints. What may happen only once has a
+named unique constraint, which the store turns into a domain error.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from reconciler.core.model import AutopilotStatus, ConcurrencyPolicy, ExecutionMode
+from reconciler.core.run import MissedReason, Reason, Source, Status, WaitingFor
+from reconciler.core.trigger import TriggerKind
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware moment in UTC, to the microsecond. A naive datetime is refused, not guessed at."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        return dialect.type_descriptor(String(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive datetime cannot be stored: {value!r}")
+        moment = value.astimezone(UTC)
+        if dialect.name == "postgresql":
+            return moment
+        return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+        return value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+def _in(column: str, words: Iterable[StrEnum] | Iterable[str], name: str) -> CheckConstraint:
+    allowed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({allowed})", name=name)
+
+
+def _id(name: str = "id") -> Column[str]:
+    return Column(name, String(36), primary_key=True)
+
+
+def _big_serial() -> Column[int]:
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+def _ownership() -> list[Column[Any]]:
+    """What every object that comes from a manifest carries beside its meaning."""
+    return [
+        Column("source_id", String(200)),
+        Column("origin_path", Text),
+        Column("origin_line", Integer),
+        Column("origin_column", Integer),
+        Column("origin_revision", String(200)),
+        Column("applied_digest", String(64), ForeignKey("manifest.digest")),
+        Column("archived_at", Instant),
+        Column("created_by", Text),
+        Column("created_at", Instant, nullable=False),
+        Column("updated_at", Instant, nullable=False),
+    ]
+
+
+def _unique_while_living(table: str) -> Index:
+    return Index(
+        f"uq_{table}_name",
+        "workspace_id",
+        "name",
+        unique=True,
+        sqlite_where=text("archived_at IS NULL"),
+        postgresql_where=text("archived_at IS NULL"),
+    )
+
+
+def _partial(name: str, *columns: Any, where: str, unique: bool = False) -> Index:
+    return Index(
+        name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where)
+    )
+
+
+manifest = Table(
+    "manifest",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),
+    comment="Every manifest that was ever applied, by the digest of its canonical JSON: what a row "
+    "is compared with to find drift, and the spec that a run keeps.",
+)
+
+agent = Table(
+    "agent",
+    metadata,
+    _id(),
+    Column("workspace_id", String(63), nullable=False),
+    Column("name", String(63), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("max_concurrency", Integer, nullable=False),
+    Column("former_names", JSON, nullable=False),
+    Column("unavailable_until", Instant),
+    Column("unavailable_reason", Text),
+    *_ownership(),
+    _unique_while_living("agent"),
+    Index("ix_agent_source_id", "source_id"),
+)
+
+squad = Table(
+    "squad",
+    metadata,
+    _id(),
+    Column("workspace_id", String(63), nullable=False),
+    Column("name", String(63), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("former_names", JSON, nullable=False),
+    Column("turn", Integer, nullable=False, server_default="0"),
+    *_ownership(),
+    _unique_while_living("squad"),
+    Index("ix_squad_source_id", "source_id"),
+)
+
+autopilot = Table(
+    "autopilot",
+    metadata,
+    _id(),
+    Column("workspace_id", String(63), nullable=False),
+    Column("name", String(63), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("assignee_type", String(16), nullable=False),
+    Column("assignee_id", String(63), nullable=False),
+    Column("execution_mode", String(16), nullable=False),
+    Column("concurrency_policy", String(16), nullable=False),
+    Column("issue_title_template", Text),
+    Column("status", String(16), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("former_names", JSON, nullable=False),
+    Column("spec", JSON, nullable=False, comment="the rest of the spec"),
+    Column("last_run_at", Instant),
+    Column("paused_at", Instant, comment="the runtime switch, beside status"),
+    Column("paused_by", Text),
+    Column("pause_reason", Text),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("breaker_opened_at", Instant),
+    Column("breaker_probe", String(36)),
+    *_ownership(),
+    _in("assignee_type", ("agent", "squad"), "assignee_type"),
+    _in("execution_mode", ExecutionMode, "execution_mode"),
+    _in("concurrency_policy", ConcurrencyPolicy, "concurrency_policy"),
+    _in("status", AutopilotStatus, "status"),
+    _unique_while_living("autopilot"),
+    Index("ix_autopilot_source_id", "source_id"),
+    Index("ix_autopilot_name", "name", "id"),
+)
+
+autopilot_trigger = Table(
+    "autopilot_trigger",
+    metadata,
+    _id(),
+    Column(
+        "autopilot_id", String(36), ForeignKey("autopilot.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("name", String(63), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("label", String(100)),
+    Column("cron_expression", Text),
+    Column("timezone", String(100)),
+    Column("webhook_token", String(64), comment="its SHA-256"),
+    Column("webhook_secret", JSON, comment="references to secrets, never secrets"),
+    Column("spec", JSON, nullable=False, comment="the rest of the trigger"),
+    Column("next_run_at", Instant, comment="nominal moment plus jitter; NULL: nothing is due"),
+    Column("next_scheduled_for", Instant, comment="the nominal moment of next_run_at"),
+    Column("cursor", Instant, comment="occurrences up to here, inclusive, are decided"),
+    Column("last_fired_at", Instant),
+    Column("stalled_at", Instant),
+    Column("stalled_reason", Text),
+    Column("token_generation", Integer),
+    Column("previous_token", String(64)),
+    Column("previous_token_until", Instant),
+    Column("removed_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    _in("kind", TriggerKind, "kind"),
+    UniqueConstraint("autopilot_id", "name", name="uq_trigger_name"),
+    UniqueConstraint("webhook_token", name="uq_trigger_webhook_token"),
+    _partial("ix_trigger_due", "next_run_at", "id", where="next_run_at IS NOT NULL"),
+    _partial("ix_trigger_previous_token", "previous_token", where="previous_token IS NOT NULL"),
+)
+
+_ACTIVE = "admitted_at IS NOT NULL AND completed_at IS NULL"
+_WAITING = "admitted_at IS NULL AND completed_at IS NULL"
+
+autopilot_run = Table(
+    "autopilot_run",
+    metadata,
+    _id(),
+    Column(
+        "autopilot_id", String(36), ForeignKey("autopilot.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("trigger_id", String(36), ForeignKey("autopilot_trigger.id", ondelete="SET NULL")),
+    Column("workspace_id", String(63), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("failure_reason", Text),
+    Column("waiting_for", String(16)),
+    Column("title", String(200), nullable=False),
+    Column("concurrency_key", String(256), nullable=False, server_default=""),
+    Column("spec_digest", String(64), ForeignKey("manifest.digest"), nullable=False),
+    Column("scheduled_for", Instant),
+    Column("triggered_at", Instant, nullable=False),
+    Column("admitted_at", Instant),
+    Column("started_at", Instant),
+    Column("completed_at", Instant),
+    Column("deadline_at", Instant),
+    Column("expires_at", Instant),
+    Column("next_attempt_at", Instant),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("session_id", Text),
+    Column("handle", JSON(none_as_null=True)),
+    Column("agent", String(63)),
+    Column("trigger_payload", JSON(none_as_null=True)),
+    Column("result", JSON(none_as_null=True)),
+    Column("revision", String(200)),
+    Column("commit_sha", String(64)),
+    Column("actor", Text),
+    Column("forced", Boolean, nullable=False, server_default=text("false")),
+    Column("blocked_by", String(36)),
+    Column("replaced_by", String(36)),
+    Column("delivery_id", String(36)),
+    Column("nonce", String(64), nullable=False, server_default=""),
+    Column("lease_owner", String(64)),
+    Column("lease_until", Instant),
+    Column("lease_token", String(64), comment="its SHA-256"),
+    Column("run_token", String(64), comment="its SHA-256; lives as long as the run"),
+    Column("cancel_requested_at", Instant),
+    Column("cancel_reason", String(32)),
+    Column("cancel_note", Text),
+    Column("created_at", Instant, nullable=False),
+    _in("source", Source, "source"),
+    _in("status", Status, "status"),
+    _in("reason", Reason, "reason"),
+    _in("waiting_for", WaitingFor, "waiting_for"),
+    CheckConstraint(
+        "(status IN ('skipped', 'completed', 'failed')) = (completed_at IS NOT NULL)",
+        name="ended",
+    ),
+    CheckConstraint(
+        "(status IN ('skipped', 'failed')) = (reason IS NOT NULL)", name="reason_given"
+    ),
+    CheckConstraint(
+        "status NOT IN ('session_created', 'running', 'completed') OR admitted_at IS NOT NULL",
+        name="admitted_first",
+    ),
+    UniqueConstraint("trigger_id", "scheduled_for", name="uq_run_occurrence"),
+    Index("ix_run_autopilot", "autopilot_id", "id"),
+    Index("ix_run_workspace", "workspace_id", "id"),
+    Index("ix_run_status", "status", "id"),
+    Index("ix_run_source", "source", "id"),
+    _partial("ix_run_reason", "reason", "id", where="reason IS NOT NULL"),
+    _partial("ix_run_active", "autopilot_id", "concurrency_key", "id", where=_ACTIVE),
+    _partial("ix_run_waiting", "autopilot_id", "id", where=_WAITING),
+    _partial("ix_run_deadline", "deadline_at", where=_ACTIVE),
+    _partial("ix_run_lease", "lease_until", where=_ACTIVE),
+    _partial("ix_run_agent", "workspace_id", "agent", where=_ACTIVE),
+    _partial("ix_run_expires", "expires_at", where=_WAITING),
+    _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
+)
+
+missed_interval = Table(
+    "missed_interval",
+    metadata,
+    _big_serial(),
+    Column(
+        "trigger_id",
+        String(36),
+        ForeignKey("autopilot_trigger.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column(
+        "autopilot_id", String(36), ForeignKey("autopilot.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("reason", String(16), nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, comment="NULL: still open"),
+    Column("count", Integer),
+    Column("exact", Boolean, nullable=False, server_default=text("true")),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("created_at", Instant, nullable=False),
+    _in("reason", MissedReason, "reason"),
+    UniqueConstraint("trigger_id", "first_at", name="uq_missed_interval_first"),
+    Index("ix_missed_interval_autopilot", "autopilot_id", "first_at"),
+    _partial("uq_missed_interval_open", "trigger_id", where="last_at IS NULL", unique=True),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    _id(),
+    Column("trigger_id", String(36), ForeignKey("autopilot_trigger.id", ondelete="CASCADE")),
+    Column("autopilot_id", String(36), ForeignKey("autopilot.id", ondelete="CASCADE")),
+    Column("workspace_id", String(63)),
+    Column("received_at", Instant, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("reason", Text),
+    Column("status_code", Integer, nullable=False),
+    Column("verified", Boolean, nullable=False),
+    Column("scheme", String(16)),
+    Column("event", String(200)),
+    Column("provider_id", String(255)),
+    Column("headers", JSON, nullable=False),
+    Column("content_type", String(200)),
+    Column("body", LargeBinary),
+    Column("body_size", Integer, nullable=False),
+    Column("body_sha256", String(64)),
+    Column("run_id", String(36)),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("replay_of", String(36)),
+    _in(
+        "verdict",
+        ("accepted", "skipped", "duplicate", "ignored", "pong", "refused"),
+        "verdict",
+    ),
+    Index("ix_delivery_trigger", "trigger_id", "id"),
+    Index("ix_delivery_workspace", "workspace_id", "id"),
+    Index("ix_delivery_received_at", "received_at"),
+)
+
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    Column("scope", String(80), primary_key=True, comment="the trigger's or autopilot's id"),
+    Column("key", String(300), primary_key=True),
+    Column("body_sha256", String(64), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("delivery_id", String(36)),
+    Column("expires_at", Instant, nullable=False),
+    Index("ix_idempotency_key_expires_at", "expires_at"),
+)
+
+source_file = Table(
+    "source_file",
+    metadata,
+    Column("source_id", String(200), primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("digest", String(80), nullable=False, comment="of the bytes and the model version"),
+    Column("keys", JSON, nullable=False, comment="[[kind, workspace, name], ...] in file order"),
+)
+
+revision = Table(
+    "revision",
+    metadata,
+    _big_serial(),
+    Column("source_id", String(200), nullable=False),
+    Column("revision", String(200), nullable=False),
+    Column("author", Text),
+    Column("subject", Text),
+    Column("committed_at", Instant),
+    Column("actor", Text, nullable=False),
+    Column("via", String(16), nullable=False),
+    Column("result", String(16), nullable=False),
+    Column("plan_digest", String(80)),
+    Column("counts", JSON, nullable=False),
+    Column("problems", JSON, nullable=False),
+    Column("workspaces", JSON, nullable=False, comment="whose objects it touched"),
+    Column("created_at", Instant, nullable=False),
+    _in("via", ("cli", "server", "api"), "via"),
+    _in("result", ("applied", "failed", "refused"), "result"),
+    Index("ix_revision_source", "source_id", "id"),
+)
+
+server = Table(
+    "server",
+    metadata,
+    _id(),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
