@@ -125,16 +125,22 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What the database holds: every object that is not archived, and archived ones beside them.
+    """What the database holds, of all sources: every live object, and archived ones beside them.
 
-    `applied` is the revision that was last applied for the source that is looked at, with
-    `files` as they were then.
+    Live objects are keyed by what names them, archived ones by their id: several archived objects
+    may have had the same name. `applied` is the revision that was last applied for the source that
+    is looked at, with `files` as they were then.
     """
 
     objects: Mapping[Key, Stored] = field(default_factory=dict)
-    archived: Mapping[Key, Stored] = field(default_factory=dict)
+    archived: Mapping[str, Stored] = field(default_factory=dict)
     applied: Revision | None = None
     files: Mapping[str, FileDigest] = field(default_factory=dict)
+
+
+def former_names(document: Document) -> tuple[str, ...]:
+    """The names that a document says its object had before, the first one first."""
+    return tuple(document["metadata"].get("formerNames", ()))
 
 
 def references_of(document: Document) -> tuple[Key, ...]:
