@@ -1,0 +1,68 @@
+"""An autopilot as the run side sees it: what admission, titles and the runner need, no more."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from reconciler.core.admission import Policy
+from reconciler.core.force import Switches
+from reconciler.core.model import ConcurrencyPolicy
+from reconciler.core.units import parse_duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveAutopilot:
+    """One row of `autopilot`. `digest` names the manifest that its new runs keep."""
+
+    id: str
+    workspace: str
+    name: str
+    title: str
+    labels: Mapping[str, str]
+    digest: str
+    revision: str | None
+    assignee: tuple[str, str]
+    template: str | None
+    key_expression: str | None
+    policy: Policy
+    timeout: timedelta
+    queue_ttl: timedelta
+    pause_after_failures: int
+    switches: Switches
+
+    def variables(self) -> dict[str, Any]:
+        """The variable `autopilot` of expressions."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "workspace": self.workspace,
+            "title": self.title,
+            "labels": dict(self.labels),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SpecTimes:
+    """The durations of a spec's canonical JSON."""
+
+    timeout: timedelta
+    queue_ttl: timedelta
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> "SpecTimes":
+        """Read `timeout` and `queueTtl`."""
+        return cls(parse_duration(spec["timeout"]), parse_duration(spec["queueTtl"]))
+
+
+def policy_of(policy: str, spec: Mapping[str, Any]) -> Policy:
+    """The policy out of the column `concurrency_policy` and the rest of the spec as JSON."""
+    limits = spec.get("limits", {})
+    return Policy(
+        ConcurrencyPolicy(policy),
+        spec["maxConcurrency"],
+        spec["maxActive"],
+        spec["queueLimit"],
+        limits.get("perHour"),
+        limits.get("perDay"),
+    )

@@ -1,0 +1,159 @@
+"""Runs: inserting, reading and moving them along. Every write is a compare-and-swap."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, select, update
+
+from reconciler.core.run import Reason, Run, Source, Status, WaitingFor
+from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
+
+_RENAMED = {
+    "workspace": "workspace_id",
+    "key": "concurrency_key",
+    "payload": "trigger_payload",
+    "commit": "commit_sha",
+}
+_JOINED = {"autopilot": autopilot.c.name, "trigger": autopilot_trigger.c.name}
+_FIELDS = tuple(f.name for f in fields(Run))
+_STORED = {name: _RENAMED.get(name, name) for name in _FIELDS if name not in _JOINED}
+_ENUMS = {
+    "source": Source,
+    "status": Status,
+    "reason": Reason,
+    "waiting_for": WaitingFor,
+    "cancel_reason": Reason,
+}
+_HEAVY = frozenset({"payload", "result", "handle"})
+
+NOT_ENDED = autopilot_run.c.completed_at.is_(None)
+ACTIVE = and_(autopilot_run.c.admitted_at.is_not(None), NOT_ENDED)
+WAITING = and_(autopilot_run.c.admitted_at.is_(None), NOT_ENDED)
+
+
+def _selection(names: Iterable[str]) -> Select[Any]:
+    columns = [
+        (_JOINED[n] if n in _JOINED else autopilot_run.c[_STORED[n]]).label(f"f_{n}") for n in names
+    ]
+    return (
+        select(*columns)
+        .select_from(autopilot_run)
+        .join(autopilot, autopilot.c.id == autopilot_run.c.autopilot_id)
+        .outerjoin(autopilot_trigger, autopilot_trigger.c.id == autopilot_run.c.trigger_id)
+    )
+
+
+_WHOLE = _selection(_FIELDS)
+_LIGHT = _selection(n for n in _FIELDS if n not in _HEAVY)
+
+
+def _run(row: Row[Any]) -> Run:
+    values = {name.removeprefix("f_"): value for name, value in row._mapping.items()}  # noqa: SLF001 - the documented accessor
+    for name, enum in _ENUMS.items():
+        if values[name] is not None:
+            values[name] = enum(values[name])
+    return Run(**values)
+
+
+def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
+    """Insert new runs. Raises IntegrityError of `uq_run_occurrence` for an occurrence used up."""
+    if runs:
+        tx.execute(insert(autopilot_run), [_values(run) for run in runs])
+
+
+def _values(run: Run) -> dict[str, Any]:
+    return {column: getattr(run, name) for name, column in _STORED.items()}
+
+
+def get_run(tx: Connection, run_id: str) -> Run | None:
+    """One run, whole."""
+    row = tx.execute(_WHOLE.where(autopilot_run.c.id == run_id)).one_or_none()
+    return _run(row) if row else None
+
+
+def get_runs(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
+    """Several runs, whole, by id."""
+    rows = tx.execute(_WHOLE.where(autopilot_run.c.id.in_(run_ids)))
+    return {run.id: run for run in map(_run, rows)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs a list shows; None does not filter. Times bound `triggeredAt`."""
+
+    autopilot_id: str | None = None
+    workspaces: frozenset[str] | None = None
+    status: str | None = None
+    source: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The filter as SQL."""
+        equal = {
+            "autopilot_id": self.autopilot_id,
+            "status": self.status,
+            "source": self.source,
+            "reason": self.reason,
+        }
+        found = [autopilot_run.c[n] == value for n, value in equal.items() if value is not None]
+        if self.workspaces is not None:
+            found.append(autopilot_run.c.workspace_id.in_(self.workspaces))
+        if self.since is not None:
+            found.append(autopilot_run.c.triggered_at >= self.since)
+        if self.until is not None:
+            found.append(autopilot_run.c.triggered_at <= self.until)
+        return found
+
+
+def list_runs(
+    tx: Connection, where: RunFilter, *, limit: int = 50, before: str | None = None
+) -> list[Run]:
+    """Runs, newest first, without payload and result; `before` is the last id seen."""
+    query = _LIGHT.where(*where.conditions()).order_by(autopilot_run.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(autopilot_run.c.id < before)
+    return [_run(row) for row in tx.execute(query)]
+
+
+def last_runs(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, Run]:
+    """The newest run of each autopilot, without payload and result."""
+    newest = (
+        select(autopilot_run.c.id)
+        .where(autopilot_run.c.autopilot_id == autopilot.c.id)
+        .order_by(autopilot_run.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    ids = select(newest).select_from(autopilot).where(autopilot.c.id.in_(autopilot_ids))
+    rows = tx.execute(_LIGHT.where(autopilot_run.c.id.in_(ids)))
+    return {run.autopilot_id: run for run in map(_run, rows)}
+
+
+def change_run(
+    tx: Connection, run_id: str, values: Mapping[str, Any], *where: ColumnElement[bool]
+) -> bool:
+    """Change a run that has not ended, and only where the conditions still hold.
+
+    `values` are named as the fields of `Run`. Answers whether the row was changed: False means
+    that somebody else was first.
+    """
+    row = {_STORED[name]: value for name, value in values.items()}
+    statement = update(autopilot_run).where(autopilot_run.c.id == run_id, NOT_ENDED, *where)
+    return tx.execute(statement.values(row)).rowcount == 1
+
+
+def end_run(tx: Connection, run_id: str, values: Mapping[str, Any], owner: str | None) -> bool:
+    """End a run once; with an owner only while that owner holds the lease."""
+    held = [] if owner is None else [autopilot_run.c.lease_owner == owner]
+    cleared = {"lease_owner": None, "lease_until": None, "waiting_for": None}
+    return change_run(tx, run_id, {**values, **cleared}, *held)
+
+
+def request_cancel(tx: Connection, run_id: str, now: datetime, reason: Reason, note: str) -> bool:
+    """Ask an active run to stop; the first request stands."""
+    values = {"cancel_requested_at": now, "cancel_reason": reason, "cancel_note": note}
+    return change_run(tx, run_id, values, autopilot_run.c.cancel_requested_at.is_(None))
