@@ -1,0 +1,74 @@
+"""What a database must offer, whichever it is: two kinds of transaction, locks, a watcher."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Literal, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+Tx = Connection
+"""One transaction. It ends with the function that it was given to; nothing of it may be kept."""
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds that a write waits for others before it gives up with `Locked` (contract 10)."""
+
+
+class Watcher(Protocol):
+    """Answers "did anything change since I last asked?" without waiting."""
+
+    def changed(self) -> bool:
+        """Whether some transaction, of this process or another, wrote since the last call."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back. Closing twice is harmless."""
+        ...
+
+
+class Backend(Protocol):
+    """SQLite or PostgreSQL behind `Database`."""
+
+    name: Literal["sqlite", "postgresql"]
+    shown: str
+    """The URL without password, for messages."""
+    writers: int
+    """How many writes may run at a time."""
+
+    def exists(self) -> bool:
+        """Whether there is a database at all; PostgreSQL's is taken to be there."""
+        ...
+
+    def read(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` on one snapshot, unable to write."""
+        ...
+
+    def write(self, fn: Callable[[Tx], T], *, quiet: bool) -> T:
+        """Run `fn` in one transaction: committed when it returns, undone when it raises."""
+        ...
+
+    def now(self, tx: Tx) -> datetime | None:
+        """The database's own clock, or None where it has none."""
+        ...
+
+    def lock(self, tx: Tx, name: str) -> None:
+        """Hold `name` until the transaction ends; `Locked` after `PATIENCE`."""
+        ...
+
+    def try_lock(self, tx: Tx, name: str) -> bool:
+        """Hold `name` until the transaction ends if nobody else does."""
+        ...
+
+    def watcher(self) -> Watcher:
+        """A new watcher; it reports no change at first."""
+        ...
+
+    def serve_lock(self, url: str) -> AbstractContextManager[None]:
+        """Be the one `serve` on this database, where there can be only one."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -1,0 +1,64 @@
+"""Hears of every commit on a PostgreSQL database by LISTEN on a connection of its own."""
+
+import time
+from typing import Any
+
+from sqlalchemy import URL
+
+from reconciler.core.errors import Unavailable
+
+CHANNEL = "reconciler_changed"
+_RETRY_SECONDS = 5.0
+_CONNECT_SECONDS = 2
+
+
+class Listener:
+    """`changed()` never waits for a notification; after a broken connection it says "look".
+
+    While the server is away, it tries to connect again every 5 s and blocks at most 2 s for that.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._connection: Any = self._listen()
+        self._retry_at = 0.0
+
+    def changed(self) -> bool:
+        """Whether a write was announced since the last call."""
+        import psycopg  # only where PostgreSQL is used
+
+        if self._connection is None:
+            return self._reconnect()
+        try:
+            return len(list(self._connection.notifies(timeout=0))) > 0
+        except psycopg.Error:
+            self.close()
+            return True  # what was said meanwhile is lost
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _reconnect(self) -> bool:
+        if time.monotonic() < self._retry_at:
+            return False
+        try:
+            self._connection = self._listen()
+        except Unavailable:
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            return False
+        return True
+
+    def _listen(self) -> Any:
+        import psycopg
+
+        plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        try:
+            connection = psycopg.connect(plain, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+            connection.execute(f"LISTEN {CHANNEL}")
+        except psycopg.Error as error:
+            shown = self._url.set(query={}).render_as_string(hide_password=True)
+            raise Unavailable(f"the database {shown} cannot be watched") from error
+        return connection
