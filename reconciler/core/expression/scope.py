@@ -1,0 +1,76 @@
+"""What an expression may read: the variables, their fields, and how a caller fills them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+Json = Any
+"""What `json.loads` gives."""
+
+CONDITION_VARIABLES = frozenset({"payload", "headers", "trigger", "autopilot"})
+"""For `when`."""
+KEY_VARIABLES = CONDITION_VARIABLES
+"""For `concurrencyKey`."""
+TITLE_VARIABLES = KEY_VARIABLES | {"run", "scheduledFor", "date", "time"}
+"""For the placeholders of `issueTitleTemplate`."""
+
+FIELDS: Mapping[str, frozenset[str]] = {
+    "trigger": frozenset({"name", "kind", "label"}),
+    "autopilot": frozenset({"name", "workspace", "title", "labels"}),
+    "run": frozenset({"id", "source"}),
+}
+"""The fields of the variables that are ours. `payload` and `headers` are the sender's."""
+
+
+def event_scope(
+    autopilot: Mapping[str, Json],
+    trigger: Mapping[str, Json] | None,
+    *,
+    payload: Json = None,
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, Json]:
+    """The variables of `when` and `concurrencyKey`.
+
+    `autopilot` and `trigger` are canonical documents (`Autopilot.document()` and one of its
+    `spec.triggers`); a run by hand has no trigger, which then is of kind `manual` without a name.
+    `payload` is null and `headers` is empty where the event brought none.
+    """
+    metadata, spec = autopilot["metadata"], autopilot["spec"]
+    fired = trigger or {"name": "", "kind": "manual"}
+    return {
+        "payload": payload,
+        "headers": {name.lower(): value for name, value in (headers or {}).items()},
+        "trigger": {
+            "name": fired["name"],
+            "kind": fired["kind"],
+            "label": fired.get("label") or "",
+        },
+        "autopilot": {
+            "name": metadata["name"],
+            "workspace": metadata.get("workspace", "default"),
+            "title": spec["title"],
+            "labels": dict(metadata.get("labels") or {}),
+        },
+    }
+
+
+def title_scope(
+    event: Mapping[str, Json],
+    *,
+    run_id: str,
+    source: str,
+    local: datetime,
+    scheduled_for: str | None = None,
+) -> dict[str, Json]:
+    """The variables of a title: those of the event and of the run.
+
+    `local` is `scheduledFor`, or `triggeredAt` of a run without one, in the trigger's time zone
+    (UTC where it has none). `scheduled_for` is RFC 3339 in UTC, null for what no schedule started.
+    """
+    return {
+        **event,
+        "run": {"id": run_id, "source": source},
+        "scheduledFor": scheduled_for,
+        "date": f"{local:%Y-%m-%d}" if local.year >= 1000 else local.date().isoformat(),
+        "time": f"{local:%H:%M}",
+    }
