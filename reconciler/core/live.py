@@ -31,14 +31,15 @@ class LiveAutopilot:
     pause_after_failures: int
     switches: Switches
 
-    def variables(self) -> dict[str, Any]:
-        """The variable `autopilot` of expressions."""
+    def document(self) -> dict[str, Any]:
+        """The part of its manifest that expressions may read."""
         return {
-            "id": self.id,
-            "name": self.name,
-            "workspace": self.workspace,
-            "title": self.title,
-            "labels": dict(self.labels),
+            "metadata": {
+                "name": self.name,
+                "workspace": self.workspace,
+                "labels": dict(self.labels),
+            },
+            "spec": {"title": self.title},
         }
 
 

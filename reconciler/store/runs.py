@@ -26,7 +26,7 @@ _ENUMS = {
     "waiting_for": WaitingFor,
     "cancel_reason": Reason,
 }
-_HEAVY = frozenset({"payload", "result", "handle"})
+_HEAVY = frozenset({"payload", "result"})
 
 NOT_ENDED = autopilot_run.c.completed_at.is_(None)
 ACTIVE = and_(autopilot_run.c.admitted_at.is_not(None), NOT_ENDED)
@@ -45,12 +45,14 @@ def _selection(names: Iterable[str]) -> Select[Any]:
     )
 
 
-_WHOLE = _selection(_FIELDS)
-_LIGHT = _selection(n for n in _FIELDS if n not in _HEAVY)
+WHOLE = _selection(_FIELDS)
+LIGHT = _selection(n for n in _FIELDS if n not in _HEAVY)
 
 
-def _run(row: Row[Any]) -> Run:
-    values = {name.removeprefix("f_"): value for name, value in row._mapping.items()}  # noqa: SLF001 - the documented accessor
+def run_of(row: Row[Any]) -> Run:
+    """The run that a row of `WHOLE` or `LIGHT` holds."""
+    values = dict.fromkeys(_HEAVY)
+    values |= {name.removeprefix("f_"): value for name, value in row._mapping.items()}  # noqa: SLF001 - the documented accessor
     for name, enum in _ENUMS.items():
         if values[name] is not None:
             values[name] = enum(values[name])
@@ -69,14 +71,14 @@ def _values(run: Run) -> dict[str, Any]:
 
 def get_run(tx: Connection, run_id: str) -> Run | None:
     """One run, whole."""
-    row = tx.execute(_WHOLE.where(autopilot_run.c.id == run_id)).one_or_none()
-    return _run(row) if row else None
+    row = tx.execute(WHOLE.where(autopilot_run.c.id == run_id)).one_or_none()
+    return run_of(row) if row else None
 
 
 def get_runs(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """Several runs, whole, by id."""
-    rows = tx.execute(_WHOLE.where(autopilot_run.c.id.in_(run_ids)))
-    return {run.id: run for run in map(_run, rows)}
+    rows = tx.execute(WHOLE.where(autopilot_run.c.id.in_(run_ids)))
+    return {run.id: run for run in map(run_of, rows)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +115,10 @@ def list_runs(
     tx: Connection, where: RunFilter, *, limit: int = 50, before: str | None = None
 ) -> list[Run]:
     """Runs, newest first, without payload and result; `before` is the last id seen."""
-    query = _LIGHT.where(*where.conditions()).order_by(autopilot_run.c.id.desc()).limit(limit)
+    query = LIGHT.where(*where.conditions()).order_by(autopilot_run.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(autopilot_run.c.id < before)
-    return [_run(row) for row in tx.execute(query)]
+    return [run_of(row) for row in tx.execute(query)]
 
 
 def last_runs(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, Run]:
@@ -129,8 +131,8 @@ def last_runs(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, Run]:
         .scalar_subquery()
     )
     ids = select(newest).select_from(autopilot).where(autopilot.c.id.in_(autopilot_ids))
-    rows = tx.execute(_LIGHT.where(autopilot_run.c.id.in_(ids)))
-    return {run.autopilot_id: run for run in map(_run, rows)}
+    rows = tx.execute(LIGHT.where(autopilot_run.c.id.in_(ids)))
+    return {run.autopilot_id: run for run in map(run_of, rows)}
 
 
 def change_run(
@@ -153,7 +155,32 @@ def end_run(tx: Connection, run_id: str, values: Mapping[str, Any], owner: str |
     return change_run(tx, run_id, {**values, **cleared}, *held)
 
 
-def request_cancel(tx: Connection, run_id: str, now: datetime, reason: Reason, note: str) -> bool:
+def request_cancel(
+    tx: Connection,
+    run_id: str,
+    now: datetime,
+    reason: Reason,
+    note: str,
+    *,
+    replaced_by: str | None = None,
+) -> bool:
     """Ask an active run to stop; the first request stands."""
-    values = {"cancel_requested_at": now, "cancel_reason": reason, "cancel_note": note}
+    values = {
+        "cancel_requested_at": now,
+        "cancel_reason": reason,
+        "cancel_note": note,
+        "replaced_by": replaced_by,
+    }
     return change_run(tx, run_id, values, autopilot_run.c.cancel_requested_at.is_(None))
+
+
+def expired_waiters(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+    """Waiting runs whose `queueTtl` has passed."""
+    query = LIGHT.where(WAITING, autopilot_run.c.expires_at <= now)
+    return [run_of(row) for row in tx.execute(query.order_by(autopilot_run.c.id).limit(limit))]
+
+
+def autopilots_with_waiters(tx: Connection) -> list[str]:
+    """The autopilots that have waiting runs."""
+    query = select(autopilot_run.c.autopilot_id).where(WAITING).distinct()
+    return list(tx.execute(query).scalars())

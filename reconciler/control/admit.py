@@ -1,0 +1,186 @@
+"""The one path by which a run comes into being: schedule, webhook, API and hand alike.
+
+`admit_all` runs inside the caller's transaction. It holds the autopilots' rows, reads their open
+runs, asks `core.admission.admit` for each newcomer in turn, and inserts all runs at once.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from reconciler.core.admission import (
+    Admission,
+    Admit,
+    Newcomer,
+    Occupancy,
+    Open,
+    Policy,
+    Skip,
+    Wait,
+    admit,
+)
+from reconciler.core.force import InForce, force_of
+from reconciler.core.live import LiveAutopilot
+from reconciler.core.run import Json, Reason, Run, Source, Status
+from reconciler.store.database import Tx
+from reconciler.store.occupancy import (
+    lock_autopilots,
+    read_occupancy,
+    save_breaker,
+    save_last_run,
+)
+from reconciler.store.runs import end_run, insert_runs, request_cancel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """A run that asks to be. `at` is the moment of the trigger; title and key are evaluated."""
+
+    id: str
+    autopilot_id: str
+    source: Source
+    at: datetime
+    title: str
+    key: str = ""
+    trigger_id: str | None = None
+    scheduled_for: datetime | None = None
+    payload: Json = None
+    mergeable: bool = False
+    forced: bool = False
+    actor: str | None = None
+    delivery_id: str | None = None
+
+    def newcomer(self) -> Newcomer:
+        """What the pure function sees of it."""
+        return Newcomer(self.id, self.at, self.key, self.trigger_id, self.mergeable, self.forced)
+
+
+def admit_all(tx: Tx, firings: Sequence[Firing], now: datetime, cooldown: timedelta) -> list[Run]:
+    """Insert a run for every firing, as its policy says; answers them in the same order.
+
+    `cooldown` is the breaker's. Whether the autopilot is in force at all is the caller's question:
+    schedules record an interval, webhooks are ignored, a call is refused.
+
+    1. Hold the autopilots and read their open runs.
+    2. Decide each firing; what is admitted counts for the next one.
+    3. Insert the runs, ask replaced ones to stop, end overtaken ones.
+    """
+    autopilots = lock_autopilots(tx, [firing.autopilot_id for firing in firings])
+    occupancies = read_occupancy(tx, list(autopilots.values()), now)
+    probing = _Probing(autopilots, cooldown, now)
+    decided: list[tuple[Run, Admission]] = []
+    for firing in firings:
+        live, occupancy = autopilots[firing.autopilot_id], occupancies[firing.autopilot_id]
+        admission = admit(probing.policy(live), occupancy, firing.newcomer())
+        decided.append((_run(firing, live, admission, now), admission))
+        _occupy(occupancy, firing, admission)
+        probing.note(live, firing, admission)
+    insert_runs(tx, [run for run, _ in decided])
+    for run, admission in decided:
+        if isinstance(admission, Wait):
+            _make_way(tx, run, admission, now)
+    probing.save(tx)
+    save_last_run(tx, {run.autopilot_id: run.triggered_at for run, _ in decided})
+    return [run for run, _ in decided]
+
+
+class _Probing:
+    """While a breaker is half open, one run at a time passes: the first one is the probe."""
+
+    def __init__(
+        self, autopilots: Mapping[str, LiveAutopilot], cooldown: timedelta, now: datetime
+    ) -> None:
+        self._half_open = {
+            one.id
+            for one in autopilots.values()
+            if isinstance(force := force_of(one.switches, cooldown, now), InForce) and force.probe
+        }
+        self._probes: dict[str, tuple[LiveAutopilot, str]] = {}
+
+    def policy(self, live: LiveAutopilot) -> Policy:
+        return replace(live.policy, max_active=1) if live.id in self._half_open else live.policy
+
+    def note(self, live: LiveAutopilot, firing: Firing, admission: Admission) -> None:
+        if live.id in self._half_open and isinstance(admission, Admit) and not firing.forced:
+            self._probes.setdefault(live.id, (live, firing.id))
+
+    def save(self, tx: Tx) -> None:
+        for live, run_id in self._probes.values():
+            switches = live.switches
+            save_breaker(tx, live.id, switches.failures, switches.breaker_opened_at, run_id)
+
+
+def _run(firing: Firing, live: LiveAutopilot, admission: Admission, now: datetime) -> Run:
+    run = Run(
+        id=firing.id,
+        autopilot_id=live.id,
+        workspace=live.workspace,
+        autopilot=live.name,
+        source=firing.source,
+        status=Status.PENDING,
+        triggered_at=firing.at,
+        created_at=now,
+        spec_digest=live.digest,
+        trigger_id=firing.trigger_id,
+        title=firing.title,
+        key=firing.key,
+        scheduled_for=firing.scheduled_for,
+        expires_at=firing.at + live.queue_ttl,
+        payload=firing.payload,
+        revision=live.revision,
+        commit=_commit(live.revision),
+        actor=firing.actor,
+        forced=firing.forced,
+        delivery_id=firing.delivery_id,
+        nonce=secrets.token_hex(16),
+    )
+    match admission:
+        case Admit():
+            return replace(run, admitted_at=now, deadline_at=now + live.timeout)
+        case Wait():
+            return replace(run, waiting_for=admission.waiting_for, blocked_by=admission.blocked_by)
+        case Skip():
+            return replace(
+                run,
+                status=Status.SKIPPED,
+                reason=admission.reason,
+                failure_reason=admission.why,
+                blocked_by=admission.blocked_by,
+                completed_at=now,
+            )
+
+
+def _commit(revision: str | None) -> str | None:
+    """A revision that is a commit's sha; the digest of a directory begins with `sha256:`."""
+    return revision if revision and ":" not in revision else None
+
+
+def _occupy(occupancy: Occupancy, firing: Firing, admission: Admission) -> None:
+    match admission:
+        case Admit():
+            occupancy.admitted.append(firing.at)
+        case Wait():
+            occupancy.open = [r for r in occupancy.open if r.id not in admission.overtaken]
+        case Skip():
+            return
+    active = isinstance(admission, Admit)
+    occupancy.open.append(
+        Open(firing.id, firing.key, active, firing.at, firing.trigger_id, firing.mergeable)
+    )
+
+
+def _make_way(tx: Tx, run: Run, wait: Wait, now: datetime) -> None:
+    """Two phases of replace: ask the old run to stop here; admit the new one on proof."""
+    note = f"replaced by run {run.id}"
+    if wait.stop is not None:
+        request_cancel(tx, wait.stop, now, Reason.REPLACED, note, replaced_by=run.id)
+    for waiter in wait.overtaken:
+        ending = {
+            "status": Status.FAILED,
+            "reason": Reason.REPLACED,
+            "failure_reason": f"{note} while it waited",
+            "replaced_by": run.id,
+            "completed_at": now,
+        }
+        end_run(tx, waiter, ending, None)

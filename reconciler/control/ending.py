@@ -1,0 +1,125 @@
+"""The end of a run: recorded once, counted by the breaker, and the next one admitted.
+
+All of it is one transaction, so that nothing waits for a run that is already over.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconciler.core.admission import Occupancy, Open, promotable
+from reconciler.core.force import Breaker, InForce, after_run, force_of
+from reconciler.core.live import LiveAutopilot, SpecTimes
+from reconciler.core.run import Completed, Failed, Outcome, Reason, Run, Status
+from reconciler.store.database import Tx
+from reconciler.store.manifests import get_document
+from reconciler.store.occupancy import lock_autopilots, read_occupancy, save_breaker
+from reconciler.store.runs import change_run, end_run, get_run
+
+
+def finish(
+    tx: Tx,
+    run: Run,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    cooldown: timedelta,
+    owner: str | None = None,
+) -> bool:
+    """End a run and let the next one in; False where it had ended before or the lease is lost.
+
+    1. Hold the autopilot's row.
+    2. End the run, once.
+    3. Count it in the breaker.
+    4. Admit what may be admitted now.
+    """
+    live = lock_autopilots(tx, [run.autopilot_id])[run.autopilot_id]
+    if not end_run(tx, run.id, _ending(run, outcome, now), owner):
+        return False
+    _count(tx, live, run.id, outcome, now)
+    promote(tx, run.autopilot_id, now, cooldown)
+    return True
+
+
+def _ending(run: Run, outcome: Outcome, now: datetime) -> Mapping[str, Any]:
+    match outcome:
+        case Completed(result):
+            return {"status": Status.COMPLETED, "result": result, "completed_at": now}
+        case Failed(reason, message, result):
+            return {
+                "status": Status.FAILED,
+                "reason": reason,
+                "failure_reason": message,
+                "result": result,
+                "completed_at": now,
+            }
+
+
+def _count(tx: Tx, live: LiveAutopilot, run_id: str, outcome: Outcome, now: datetime) -> None:
+    switches = live.switches
+    before = Breaker(switches.failures, switches.breaker_opened_at, switches.breaker_probe)
+    failed = isinstance(outcome, Failed)
+    status = Status.FAILED if failed else Status.COMPLETED
+    reason = outcome.reason if isinstance(outcome, Failed) else None
+    after = after_run(before, run_id, status, reason, live.pause_after_failures, now)
+    if after != before:
+        save_breaker(tx, live.id, after.failures, after.opened_at, after.probe)
+
+
+def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> list[str]:
+    """Admit waiting runs, oldest first, while there is room; answers their ids.
+
+    While the autopilot is not in force waiting runs stay, until their `queueTtl` (contract 6).
+    """
+    live = lock_autopilots(tx, [autopilot_id])[autopilot_id]
+    force = force_of(live.switches, cooldown, now)
+    if not isinstance(force, InForce):
+        return []
+    occupancy = read_occupancy(tx, [live], now)[autopilot_id]
+    admitted: list[str] = []
+    while run_id := promotable(live.policy, occupancy):
+        _admit_waiter(tx, run_id, now)
+        _now_active(occupancy, run_id)
+        admitted.append(run_id)
+        if force.probe:
+            switches = live.switches
+            save_breaker(tx, live.id, switches.failures, switches.breaker_opened_at, run_id)
+            break
+    return admitted
+
+
+def _admit_waiter(tx: Tx, run_id: str, now: datetime) -> None:
+    """Admit under the spec that the run was triggered with: its own timeout counts."""
+    run = get_run(tx, run_id)
+    if run is None:
+        return
+    times = SpecTimes.of(get_document(tx, run.spec_digest)["spec"])
+    values = {"admitted_at": now, "deadline_at": now + times.timeout, "waiting_for": None}
+    change_run(tx, run_id, values)
+
+
+def _now_active(occupancy: Occupancy, run_id: str) -> None:
+    occupancy.open = [
+        Open(r.id, r.key, r.active or r.id == run_id, r.since, r.trigger_id, r.mergeable)
+        for r in occupancy.open
+    ]
+
+
+def expire(tx: Tx, run: Run, now: datetime) -> bool:
+    """Fail a waiting run whose `queueTtl` has passed."""
+    waited = (
+        f"waited longer than queueTtl for run {run.blocked_by}"
+        if run.blocked_by
+        else ("waited longer than queueTtl")
+    )
+    return end_run(
+        tx,
+        run.id,
+        {
+            "status": Status.FAILED,
+            "reason": Reason.EXPIRED,
+            "failure_reason": waited,
+            "completed_at": now,
+        },
+        None,
+    )

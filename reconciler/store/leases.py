@@ -1,0 +1,135 @@
+"""Who works on which run: leases that a living process renews and a dead one loses."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+
+from reconciler.core.run import Run, Status, WaitingFor
+from reconciler.store.runs import ACTIVE, LIGHT, change_run, run_of
+from reconciler.store.tables import autopilot_run
+
+_R = autopilot_run.c
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    return or_(_R.lease_until.is_(None), _R.lease_until <= now)
+
+
+def claimable(tx: Connection, now: datetime, limit: int) -> list[Run]:
+    """Admitted runs that nobody works on, fair between workspaces, then oldest first.
+
+    The oldest of each workspace comes before the second oldest of any.
+    """
+    ready = and_(
+        ACTIVE,
+        _R.status == Status.PENDING,
+        _free(now),
+        or_(_R.next_attempt_at.is_(None), _R.next_attempt_at <= now),
+        _R.cancel_requested_at.is_(None),
+        or_(_R.waiting_for.is_(None), _R.waiting_for != WaitingFor.CLAIM),
+    )
+    turn = func.row_number().over(partition_by=_R.workspace_id, order_by=(_R.admitted_at, _R.id))
+    ranked = select(_R.id, turn.label("turn")).where(ready).subquery()
+    query = LIGHT.join(ranked, ranked.c.id == _R.id).order_by(ranked.c.turn, _R.admitted_at, _R.id)
+    return [run_of(row) for row in tx.execute(query.limit(limit))]
+
+
+def abandoned(tx: Connection, now: datetime, limit: int = 100) -> list[Run]:
+    """Runs whose work began and whose worker let its lease run out."""
+    began = _R.status.in_((Status.SESSION_CREATED, Status.RUNNING))
+    query = LIGHT.where(ACTIVE, began, _free(now)).order_by(_R.id).limit(limit)
+    return [run_of(row) for row in tx.execute(query)]
+
+
+def held_by(tx: Connection, owner: str) -> list[Run]:
+    """The active runs that `owner` works on."""
+    query = LIGHT.where(ACTIVE, _R.lease_owner == owner).order_by(_R.id)
+    return [run_of(row) for row in tx.execute(query)]
+
+
+def overdue(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+    """Active runs whose deadline has passed and which nobody has asked to stop."""
+    late = and_(ACTIVE, _R.deadline_at <= now, _R.cancel_requested_at.is_(None))
+    return [run_of(row) for row in tx.execute(LIGHT.where(late).order_by(_R.id).limit(limit))]
+
+
+def unattended_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+    """Pending runs that were asked to stop before anybody worked on them."""
+    asked = and_(ACTIVE, _R.status == Status.PENDING, _R.cancel_requested_at.is_not(None))
+    query = LIGHT.where(asked, _free(now)).order_by(_R.id).limit(limit)
+    return [run_of(row) for row in tx.execute(query)]
+
+
+def take(
+    tx: Connection, run: Run, owner: str, now: datetime, until: datetime, agent: str | None
+) -> bool:
+    """Lease a run for its next attempt; False where somebody else was first."""
+    values = {
+        "lease_owner": owner,
+        "lease_until": until,
+        "agent": agent,
+        "attempts": run.attempts + 1,
+        "waiting_for": None,
+    }
+    return change_run(tx, run.id, values, _free(now), _R.attempts == run.attempts)
+
+
+def adopt_run(tx: Connection, run: Run, owner: str, now: datetime, until: datetime) -> bool:
+    """Lease work that another process began, to follow it or to stop what is left of it."""
+    values = {"lease_owner": owner, "lease_until": until}
+    return change_run(tx, run.id, values, _free(now))
+
+
+def renew(tx: Connection, owner: str, until: datetime) -> int:
+    """Prolong every lease of `owner`; answers how many there are."""
+    held = and_(ACTIVE, _R.lease_owner == owner)
+    return tx.execute(update(autopilot_run).where(held).values(lease_until=until)).rowcount
+
+
+def release(tx: Connection, owner: str) -> int:
+    """Hand every lease of `owner` back, so that another process need not wait for it to run out."""
+    held = and_(ACTIVE, _R.lease_owner == owner)
+    cleared = {"lease_owner": None, "lease_until": None}
+    return tx.execute(update(autopilot_run).where(held).values(cleared)).rowcount
+
+
+def release_all(tx: Connection) -> int:
+    """Free every lease: for the one server of an SQLite file, which knows that it is alone."""
+    held = and_(ACTIVE, _R.lease_owner.is_not(None))
+    cleared = {"lease_owner": None, "lease_until": None}
+    return tx.execute(update(autopilot_run).where(held).values(cleared)).rowcount
+
+
+def wait_on(
+    tx: Connection,
+    run_id: str,
+    owner: str | None,
+    waiting_for: WaitingFor,
+    at: datetime | None,
+    attempts: int,
+) -> bool:
+    """Give a run back to wait until `at` (None: until there is room)."""
+    values = {
+        "waiting_for": waiting_for,
+        "next_attempt_at": at,
+        "attempts": attempts,
+        "lease_owner": None,
+        "lease_until": None,
+    }
+    held = [] if owner is None else [_R.lease_owner == owner]
+    return change_run(tx, run_id, values, *held)
+
+
+def load_of(tx: Connection, workspaces: Sequence[str]) -> dict[tuple[str, str], int]:
+    """How many runs each agent of these workspaces has in hand, by (workspace, agent)."""
+    in_hand = and_(ACTIVE, _R.agent.is_not(None), _R.workspace_id.in_(workspaces))
+    query = select(_R.workspace_id, _R.agent, func.count()).where(in_hand)
+    rows = tx.execute(query.group_by(_R.workspace_id, _R.agent))
+    return {(workspace, agent): count for workspace, agent, count in rows}
+
+
+def count_in_hand(tx: Connection) -> int:
+    """How many active runs have been given to an agent, over all."""
+    in_hand = and_(ACTIVE, _R.agent.is_not(None))
+    return tx.execute(select(func.count()).select_from(autopilot_run).where(in_hand)).scalar_one()

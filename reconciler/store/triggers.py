@@ -1,0 +1,132 @@
+"""Schedule triggers: which are due, and how far each one's occurrences are decided."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
+
+from reconciler.core.decide import Next
+from reconciler.store.occupancy import chunks
+from reconciler.store.tables import autopilot_trigger
+
+_T = autopilot_trigger.c
+
+
+@dataclass(frozen=True, slots=True)
+class DueTrigger:
+    """A trigger whose `next_run_at` has come. `document` is the trigger as canonical JSON."""
+
+    id: str
+    autopilot_id: str
+    name: str
+    document: dict[str, Any]
+    cursor: datetime
+    next_run_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How far a trigger's occurrences are decided, and what is next."""
+
+    trigger_id: str
+    cursor: datetime | None
+    next: Next | None
+    fired_at: datetime | None = None
+
+
+def due_triggers(tx: Connection, now: datetime, limit: int) -> list[DueTrigger]:
+    """The triggers that are due, the longest overdue first; reads by index and never all rows."""
+    query = (
+        select(autopilot_trigger)
+        .where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
+        .order_by(_T.next_run_at, _T.id)
+        .limit(limit)
+    )
+    return [_due(row) for row in tx.execute(query)]
+
+
+def next_due(tx: Connection) -> datetime | None:
+    """The moment at which the next trigger is due."""
+    query = select(_T.next_run_at).where(_T.next_run_at.is_not(None))
+    return tx.execute(query.order_by(_T.next_run_at).limit(1)).scalar_one_or_none()
+
+
+def count_due(tx: Connection, now: datetime) -> int:
+    """How many triggers are due."""
+    query = select(func.count()).where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
+    return tx.execute(query).scalar_one()
+
+
+def _due(row: Row[Any]) -> DueTrigger:
+    document = {
+        **row.spec,
+        "name": row.name,
+        "kind": row.kind,
+        "enabled": row.enabled,
+        "timezone": row.timezone,
+    }
+    if row.cron_expression is not None:
+        document["cron"] = row.cron_expression
+    cursor = row.cursor or row.created_at
+    return DueTrigger(row.id, row.autopilot_id, row.name, document, cursor, row.next_run_at)
+
+
+def hold_unmoved(tx: Connection, expected: Sequence[DueTrigger]) -> set[str]:
+    """Hold the rows of these triggers; answers the ids of those that nobody has moved meanwhile.
+
+    On PostgreSQL a row that another process holds is passed over: that process decides it.
+    """
+    wanted = {one.id: one for one in expected}
+    unmoved = set()
+    for some in chunks(sorted(wanted)):
+        for row in tx.execute(_still_due(some)):
+            if row.next_run_at == wanted[row.id].next_run_at:
+                unmoved.add(row.id)
+    return unmoved
+
+
+def _still_due(ids: Sequence[str]) -> Select[Any]:
+    query = select(_T.id, _T.next_run_at).where(_T.id.in_(ids)).order_by(_T.id)
+    return query.with_for_update(skip_locked=True)
+
+
+def advance(tx: Connection, advances: Iterable[Advance]) -> None:
+    """Move the cursors of triggers whose rows are held."""
+    rows = [
+        {
+            "trigger": one.trigger_id,
+            "cursor_": one.cursor,
+            "run_at": one.next.run_at if one.next else None,
+            "scheduled": one.next.scheduled_for if one.next else None,
+            "fired": one.fired_at,
+        }
+        for one in advances
+    ]
+    if not rows:
+        return
+    tx.execute(
+        update(autopilot_trigger)
+        .where(_T.id == bindparam("trigger"))
+        .values(
+            cursor=func.coalesce(bindparam("cursor_", type_=_T.cursor.type), _T.cursor),
+            next_run_at=bindparam("run_at"),
+            next_scheduled_for=bindparam("scheduled"),
+            last_fired_at=func.coalesce(
+                bindparam("fired", type_=_T.last_fired_at.type), _T.last_fired_at
+            ),
+        ),
+        rows,
+    )
+
+
+def stall(tx: Connection, trigger_id: str, now: datetime, reason: str) -> None:
+    """Take a trigger that cannot be decided out of the loop; an edit brings it back."""
+    values = {
+        "stalled_at": now,
+        "stalled_reason": reason,
+        "next_run_at": None,
+        "next_scheduled_for": None,
+    }
+    tx.execute(update(autopilot_trigger).where(_T.id == trigger_id).values(values))
