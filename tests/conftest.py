@@ -1,0 +1,71 @@
+"""Fixtures that many tests share: a fresh database, once on SQLite and once on PostgreSQL."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.store.database import Database
+from tests.support.postgres import Server, find_binaries, running
+
+BOTH = [pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of this test process, with a migrated template database.
+
+    Where Debian's package is missing the tests are skipped, but never in CI.
+    """
+    binaries = find_binaries()
+    if binaries is None:
+        sentence = "PostgreSQL is not installed (Debian: apt install postgresql)"
+        if os.environ.get("CI", "").lower() in ("", "0", "false"):
+            pytest.skip(sentence)
+        pytest.fail(sentence)
+    with running(binaries) as server:
+        with Database.open(server.create("migrated")) as database:
+            database.migrate()
+        server.template = "migrated"
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "state.db"
+    with Database.open(f"sqlite:///{path}") as database:
+        database.migrate()
+    return path
+
+
+@pytest.fixture(params=BOTH)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated database that holds nothing, on each kind of server."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        yield f"sqlite:///{shutil.copy(template, tmp_path / 'state.db')}"
+    else:
+        server: Server = request.getfixturevalue("postgres")
+        with server.fresh() as url:
+            yield url
+
+
+@pytest.fixture(params=BOTH)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables, on each kind of server."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'state.db'}"
+    else:
+        server: Server = request.getfixturevalue("postgres")
+        with server.fresh(migrated=False) as url:
+            yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database that holds nothing, on each kind of server."""
+    with Database.open(database_url) as opened:
+        yield opened

@@ -1,0 +1,155 @@
+"""A PostgreSQL server for tests: Debian's binaries, a folder of its own, loopback, no fsync."""
+
+import ctypes
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+USER = "reconciler"
+START_SECONDS = 30
+_PR_SET_PDEATHSIG = 1
+_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+    "autovacuum": "off",
+}
+
+
+def find_binaries() -> Path | None:
+    """The folder of `initdb` and `postgres`: the newest of Debian's, else the one in PATH."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: float(p.parts[-3])
+    )
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path else None
+
+
+@dataclass
+class Server:
+    """A running server. `template` is copied by `fresh` for each test."""
+
+    port: int
+    template: str = "template0"
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def url(self, database: str) -> str:
+        """The URL of one of its databases."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def create(self, database: str, template: str = "template0") -> str:
+        """Make a database and give its URL."""
+        self._execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        return self.url(database)
+
+    @contextmanager
+    def fresh(self, *, migrated: bool = True) -> Iterator[str]:
+        """The URL of a database for one test; whoever is still connected afterwards is cut off."""
+        name = f"test_{next(self._numbers)}"
+        url = self.create(name, self.template if migrated else "template0")
+        try:
+            yield url
+        finally:
+            self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@contextmanager
+def running(binaries: Path) -> Iterator[Server]:
+    """Start a server; it stops with the block, and should this process be killed, with it."""
+    folder = Path(tempfile.mkdtemp(prefix="reconciler-postgres-"))
+    try:
+        user = _unprivileged(folder)
+        data, log = folder / "data", folder / "log"
+        _initdb(binaries, data, user)
+        port = _free_port()
+        with log.open("wb") as output:
+            process = _start(binaries, data, port, user, output.fileno())
+        try:
+            _await(process, port, log)
+            yield Server(port)
+        finally:
+            process.send_signal(signal.SIGINT)  # "fast" shutdown: do not wait for clients
+            process.wait(START_SECONDS)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unprivileged(folder: Path) -> int | None:
+    """Neither initdb nor postgres runs as root: then they run as somebody who owns the folder."""
+    if os.getuid() != 0:
+        return None
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    user = names.get("postgres") or names["nobody"]
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return user.pw_uid
+
+
+def _initdb(binaries: Path, data: Path, user: int | None) -> None:
+    command = [str(binaries / "initdb"), "-D", str(data), "-U", USER]
+    options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    subprocess.run(
+        [*command, *options], check=True, capture_output=True, cwd=data.parent, user=user
+    )
+
+
+def _start(
+    binaries: Path, data: Path, port: int, user: int | None, output: int
+) -> subprocess.Popen[bytes]:
+    settings = {**_OPTIONS, "port": str(port)}
+    options = [part for item in settings.items() for part in ("-c", "=".join(item))]
+    return subprocess.Popen(
+        [str(binaries / "postgres"), "-D", str(data), *options],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd=data.parent,
+        user=user,
+        preexec_fn=_die_with_parent,
+    )
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: a test run that is killed leaves no server behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            psycopg.connect(Server(port).url("postgres")).close()
+        except psycopg.OperationalError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text(errors='replace')}")
