@@ -17,7 +17,6 @@ from reconciler.store.database import Database, Schema, Tx
 from reconciler.store.schema import HISTORY, MIGRATIONS
 from reconciler.store.tables import metadata
 
-
 _SET_VERSION = text("UPDATE alembic_version SET version_num = :version")
 
 

@@ -371,7 +371,7 @@ def _autopilot_run() -> None:
         sa.Column("revision", sa.String(length=200), nullable=True),
         sa.Column("commit_sha", sa.String(length=64), nullable=True),
         sa.Column("actor", sa.Text(), nullable=True),
-        sa.Column("forced", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("forced", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("blocked_by", sa.String(length=36), nullable=True),
         sa.Column("replaced_by", sa.String(length=36), nullable=True),
         sa.Column("delivery_id", sa.String(length=36), nullable=True),
@@ -555,7 +555,7 @@ def _missed_interval() -> None:
         sa.Column("first_at", Instant(), nullable=False),
         sa.Column("last_at", Instant(), nullable=True, comment="NULL: still open"),
         sa.Column("count", sa.Integer(), nullable=True),
-        sa.Column("exact", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
+        sa.Column("exact", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.CheckConstraint(
