@@ -51,7 +51,7 @@ LIGHT = _selection(n for n in _FIELDS if n not in _HEAVY)
 
 def run_of(row: Row[Any]) -> Run:
     """The run that a row of `WHOLE` or `LIGHT` holds."""
-    values = dict.fromkeys(_HEAVY)
+    values: dict[str, Any] = dict.fromkeys(_HEAVY)
     values |= {name.removeprefix("f_"): value for name, value in row._mapping.items()}  # noqa: SLF001 - the documented accessor
     for name, enum in _ENUMS.items():
         if values[name] is not None:

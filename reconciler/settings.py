@@ -1,0 +1,177 @@
+"""What an operator can set: flags, then `RECONCILER_*`, then `--config FILE` (TOML), then defaults.
+
+Every setting is listed in docs/operating.md; a test compares the two.
+"""
+
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from reconciler.core.errors import UsageError
+from reconciler.core.units import parse_duration
+
+DEFAULT_DATABASE = "sqlite:///.reconciler/state.db"
+LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+
+
+def _duration(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _list(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _commands(value: Any) -> Any:
+    """`NAME=PATH,NAME=PATH` in the environment, a list of `NAME=PATH` from flags, or a table."""
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if not isinstance(value, (list, tuple)):
+        return value
+    bound: dict[str, str] = {}
+    for item in value:
+        name, equals, path = str(item).partition("=")
+        if not (name and equals and path):
+            raise ValueError(f"{item!r} is not NAME=PATH")
+        bound[name.strip()] = path.strip()
+    return bound
+
+
+Period = Annotated[timedelta, BeforeValidator(_duration)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
+Bindings = Annotated[dict[str, Path], NoDecode, BeforeValidator(_commands)]
+
+
+class Settings(BaseSettings):
+    """The settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RECONCILER_",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        env_ignore_empty=True,
+    )
+
+    database: str = DEFAULT_DATABASE
+    """Where state is kept: `sqlite:///path` or `postgresql://user:password@host/name`."""
+    server: str | None = None
+    """Go through this running server's API instead of the database."""
+    token: SecretStr | None = None
+    """The API token for `server`."""
+    source: str = Field(default="default", min_length=1, max_length=200)
+    """The name of the set of manifests that is applied together."""
+    host: str = "127.0.0.1"
+    """The address that `serve` listens on."""
+    port: int = Field(default=8484, ge=0, le=65535)
+    """The port that `serve` listens on; 0 takes a free one."""
+    public_url: str | None = None
+    """What webhook and callback URLs begin with; `http://HOST:PORT` by default."""
+    key_file: Path = Path(".reconciler/server.key")
+    """The server's key, from which webhook tokens derive; made on first use, mode 0600."""
+    secrets_dir: Path = Path(".reconciler/secrets")
+    """Where `{file: NAME}` references are found, a folder for each workspace."""
+    tokens_file: Path | None = None
+    """The API tokens (TOML); without one the server stays on loopback."""
+    allow_command: Bindings = Field(default_factory=dict)
+    """The programs that `command` runtimes may use: `NAME=PATH`."""
+    allowed_runtime_urls: Words = LOOPBACK
+    """What the URLs of `http` and `aegis` runtimes may begin with."""
+    allowed_permission_modes: Words = ("default", "plan", "acceptEdits", "dontAsk", "auto")
+    """The permission modes that `aegis` runtimes may use."""
+    write_policy: Literal["reject", "branch", "commit"] = "reject"
+    """What a write of a manifest through the API does."""
+    max_active_runs: int = Field(default=100, ge=1, le=100_000)
+    """Runs that agents have in hand at once, over all workspaces."""
+    breaker_cooldown: Period = timedelta(minutes=15)
+    """How long an open breaker waits for its probe."""
+    lease: Period = timedelta(seconds=30)
+    """How long a dead process keeps its runs from others."""
+    poll_interval: Period = timedelta(seconds=60)
+    """How often a git source is looked at."""
+    self_heal: bool = True
+    """Whether drift is put back on the next reconcile."""
+    allow_rewrites: bool = False
+    """Whether a revision that does not descend from the applied one is taken."""
+    keep_runs: Period = timedelta(days=90)
+    """How long runs that have ended are kept."""
+    keep_deliveries: Period = timedelta(days=30)
+    """How long deliveries are kept."""
+    keep_bodies: Period = timedelta(days=7)
+    """How long the bodies of deliveries are kept."""
+    keep_revisions: Period = timedelta(days=365)
+    """How long revisions are kept."""
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """`json`, or `text` for people; `auto` asks whether stderr is a terminal."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe message that is written."""
+
+    @field_validator("public_url", "server")
+    @classmethod
+    def _no_slash_at_the_end(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags and the environment only: no file is read that nobody named."""
+        return init_settings, env_settings
+
+    @classmethod
+    def load(cls, config: Path | None = None, **flags: Any) -> Self:
+        """The settings of this process; flags that are None were not given.
+
+        Raises UsageError that names every setting that is wrong, and never its value.
+        """
+        given = {name: value for name, value in flags.items() if value is not None}
+        try:
+            return cls(**(_below_the_environment(cls, config) | given))
+        except ValidationError as error:
+            raise UsageError(_explained(error)) from None
+
+    def base_url(self, port: int | None = None) -> str:
+        """What webhook and callback URLs begin with."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{port or self.port}"
+
+
+def _below_the_environment(cls: type[Settings], config: Path | None) -> dict[str, Any]:
+    """The values of the config file that no variable of the environment overrides."""
+    if config is None:
+        return {}
+    try:
+        text = config.read_text("utf-8")
+        values = InitSettingsSource(cls, tomllib.loads(text))()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the configuration {config}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{config} is not TOML: {error}") from None
+    return {name: value for name, value in values.items() if name not in EnvSettingsSource(cls)()}
+
+
+def _explained(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"setting '{name}' is unknown; docs/operating.md lists them all")
+        else:
+            lines.append(f"setting '{name}': {problem['msg']}")
+    return "\n".join(lines)
