@@ -1,0 +1,60 @@
+"""A group of commands that are imported only when they are called, not when they are listed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """Where a command is (`module:function`), what the list says of it, and under which heading."""
+
+    target: str
+    summary: str
+    panel: str
+
+    def load(self, name: str) -> Any:
+        """Import the command."""
+        module, _, attribute = self.target.partition(":")
+        found: typer.Typer | Callable[..., Any] = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            command = typer.main.get_command(found)
+        else:
+            single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+            single.command(name)(found)
+            command = typer.main.get_command(single)
+        command.name = name
+        return command
+
+    def listed(self, name: str) -> TyperCommand:
+        """What a list of commands needs of it, without importing anything."""
+        return TyperCommand(name, help=self.summary, rich_help_panel=self.panel)
+
+
+class LazyGroup(TyperGroup):
+    """Looks commands up in `table`; set by the subclass that names them."""
+
+    table: Mapping[str, Lazy] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or while help is written its entry in the list."""
+        lazy = self.table.get(cmd_name)
+        if lazy is None:
+            return None
+        return lazy.listed(cmd_name) if ctx.meta.get(_LISTING) else lazy.load(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help without importing the commands."""
+        ctx.meta[_LISTING] = True
+        super().format_help(ctx, formatter)
+
+
+_LISTING = "reconciler.listing"
