@@ -212,7 +212,9 @@ autopilot_trigger = Table(
     Column("cron_expression", Text),
     Column("timezone", String(100)),
     Column("webhook_token", String(64), comment="its SHA-256"),
-    Column("webhook_secret", JSON, comment="references to secrets, never secrets"),
+    Column(
+        "webhook_secret", JSON(none_as_null=True), comment="references to secrets, never secrets"
+    ),
     Column("spec", JSON, nullable=False, comment="the rest of the trigger"),
     Column("next_run_at", Instant, comment="nominal moment plus jitter; NULL: nothing is due"),
     Column("next_scheduled_for", Instant, comment="the nominal moment of next_run_at"),

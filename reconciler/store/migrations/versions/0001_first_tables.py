@@ -276,7 +276,7 @@ def _autopilot_trigger() -> None:
         sa.Column("webhook_token", sa.String(length=64), nullable=True, comment="its SHA-256"),
         sa.Column(
             "webhook_secret",
-            sa.JSON(),
+            sa.JSON(none_as_null=True),
             nullable=True,
             comment="references to secrets, never secrets",
         ),
