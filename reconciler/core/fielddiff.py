@@ -110,7 +110,8 @@ def _text(value: Any) -> str:
 
 
 def _is_sensitive(path: _Path) -> bool:
-    return any(path[: len(prefix)] == prefix for prefix in _SENSITIVE_MAPS)
+    # Deeper down stand references to secrets, which are names.
+    return len(path) <= 4 and path[:3] in _SENSITIVE_MAPS
 
 
 def _show(path: _Path) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from reconciler.core.changes import Archive, Change, Create
 from reconciler.core.errors import StalePlan
@@ -151,12 +151,3 @@ def _how(old: Touched | None, new: Touched | None) -> str:
     if old and new and old.after != new.after:
         return f"{was} to another content"
     return f"{was}, but the stored object has changed"
-
-
-def as_json(footprint: Footprint) -> dict[str, Any]:
-    """The footprint as JSON values, for a saved plan."""
-    return {
-        "sourceId": footprint.source_id,
-        "owned": footprint.owned,
-        "touched": [entry._asdict() for entry in footprint.touched],
-    }

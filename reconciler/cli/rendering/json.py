@@ -1,0 +1,22 @@
+"""Plans and drift as JSON for machines. Only ASCII goes out, so that no terminal is steered."""
+
+import json
+from collections.abc import Sequence
+
+from reconciler.core.report import DriftReport, PlanReport
+
+
+def render_json(report: PlanReport) -> str:
+    """The plan as the contract's JSON object."""
+    return json.dumps(report.to_json(), indent=2) + "\n"
+
+
+def render_drift_json(drift: Sequence[DriftReport]) -> str:
+    """`{"formatVersion": 1, "drift": [...]}`, each entry as in a plan."""
+    entries = [entry.model_dump(by_alias=True) for entry in drift]
+    return json.dumps({"formatVersion": 1, "drift": entries}, indent=2) + "\n"
+
+
+def read_report(text: str | bytes) -> PlanReport:
+    """A plan as a server answered it; `pydantic.ValidationError` if it is none."""
+    return PlanReport.model_validate_json(text)

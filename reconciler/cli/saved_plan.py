@@ -1,0 +1,55 @@
+"""Saved plans on disk: written whole or not at all, readable by their owner only."""
+
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+
+from reconciler.core.errors import UsageError
+from reconciler.core.planfile import MAX_BYTES, SavedPlan, read_plan
+
+_HEAD = re.compile(rb'\s*\{\s*"formatVersion"\s*:')
+
+
+def save_plan(path: Path, text: str) -> None:
+    """Write what `write_plan` gave, mode 0600: its documents may hold what outputs mask."""
+    folder = path.parent
+    try:
+        # mkstemp makes the file with mode 0600; in the same folder, so that replacing is atomic.
+        number, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UsageError(f"cannot write the plan to {path}: {error.strerror}") from None
+    try:
+        with os.fdopen(number, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise UsageError(f"cannot write the plan to {path}: {error.strerror}") from None
+
+
+def load_plan(path: Path) -> SavedPlan:
+    """Read a saved plan; at most `MAX_BYTES` are read. Raises as `read_plan`."""
+    return read_plan(_read(path, MAX_BYTES + 1))
+
+
+def is_saved_plan(path: Path) -> bool:
+    """Whether a path is a saved plan rather than manifests. What cannot be read is not."""
+    try:
+        return bool(_HEAD.match(_read(path, 256)))
+    except UsageError:
+        return False
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        # Without O_NONBLOCK a pipe that nobody writes to would hold us for ever.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"{path} is not a file")
+            return file.read(most)
+    except OSError as error:
+        raise UsageError(f"cannot read the plan {path}: {error.strerror}") from None
