@@ -2,24 +2,32 @@
 
 The runner (control/runner.py) owns the run's row, its lease and its deadline. A runtime knows how
 to reach one kind of agent and nothing of the database. Nothing here raises for what an agent may
-do: each call returns a value.
+do: each call returns a value. Only what `record` raises, and a cancellation, pass through.
 
 The order that keeps a run from ever having two sessions:
 
-1. `start` makes the session, process or request known by a `Handle` and awaits `record(handle)`
-   *before* any work begins, so that a crash afterwards finds it again.
-2. A run that already has a handle, or had an attempt, is never started blindly: `start` is called
-   with `attempt > 1` and looks for what the attempt before may have left (find before create).
-3. `stop` answers `Stopped` only on proof: process group gone, session 404, worker's `complete`.
+1. The runner counts the attempt in the database, then calls `start`.
+2. `start` makes the session, process or request known by a `Handle` and awaits `record(handle)`
+   *before* any work begins, so that a crash afterwards finds it again. It may record a second time
+   when it knows more; the last one counts.
+3. A run that had an attempt is never started blindly: `start` with `attempt > 1` looks for what
+   the attempt before may have left (find before create), and with `job.handle` it takes over what
+   that attempt recorded: follows it, or removes it and says that the run is lost.
+4. `stop` answers `Stopped` only on proof: process group gone, session 404, worker's `complete`.
+5. Once the end of a run is recorded, `release` lets go of what is left of it: the session is
+   deleted, the process forgotten. It is repeated after a crash; it never changes the outcome.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from reconciler.core.model import ExecutionMode
-from reconciler.core.run import Json, Outcome
+from reconciler.core.retry import TargetDown as TargetDown
+from reconciler.core.retry import Transient as Transient
+from reconciler.core.run import Json, Outcome, Reason
 from reconciler.core.runtime import Runtime as RuntimeSpec
 
 RESULT_LIMIT = 256 * 1024
@@ -40,10 +48,11 @@ class Handle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run, ready to be given to an agent. `run` is the run as JSON (contract 8).
+    """One run, ready to be given to an agent. `run` is the run as JSON (contract 8), with payload.
 
-    `payload` is not in `run`; `prompt` is the text with the payload in its untrusted block.
-    `env` and `headers` of the runtime are resolved: they may hold secrets and are never logged.
+    `prompt` is the text with the payload in its untrusted block. `secret` is the resolved token of
+    an aegis runtime or signing secret of an http one; `env` and `headers` are resolved too: they
+    may hold secrets and are never logged. `handle` is what an earlier attempt recorded, if any.
     """
 
     run_id: str
@@ -61,6 +70,7 @@ class Job:
     secret: str | None = field(default=None, repr=False)
     callback_url: str | None = None
     run_token: str | None = field(default=None, repr=False)
+    handle: Handle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +88,12 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Transient:
-    """Nothing was started, and a second attempt may succeed. `retry_after` in seconds, if told."""
-
-    message: str
-    retry_after: float | None = None
+class AwaitClaim:
+    """Nothing to do here: a worker has to claim the run (`waitingFor: claim`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class TargetDown:
-    """The agent cannot be reached or has no room: the run waits within its deadline."""
-
-    message: str
-
-
-Start = Started | Ended | Transient | TargetDown
+Start = Started | Ended | Transient | TargetDown | AwaitClaim
+"""`TargetDown` and `Transient` after a `record` leave the handle in force: `start` again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,10 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The work is no longer there and left no outcome behind."""
+    """The work is no longer there and left no outcome behind; the run fails with `reason`."""
 
     message: str
+    reason: Reason = Reason.LOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Runtime(Protocol):
     """One kind of agent."""
 
     async def start(self, job: Job, record: Record) -> Start:
-        """Begin the work once; await `record` before it can have any effect."""
+        """Begin the work once, or take over `job.handle`; await `record` before any effect."""
         ...
 
     async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
@@ -151,16 +153,29 @@ class Runtime(Protocol):
         """Ask the work to stop; idempotent. `Stopped` only on proof."""
         ...
 
+    async def release(self, job: Job, handle: Handle | None) -> Stop:
+        """The run's end is recorded: let go of what is left. Idempotent; try again on `Stopping`.
+
+        Without a handle: of what an attempt may have begun and not recorded.
+        """
+        ...
+
+    def is_ours(self, handle: Handle) -> bool:
+        """Whether this server process can follow the work to its end by `observe` alone."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections; processes in progress stay as they are."""
         ...
 
 
-def cut_result(result: Any, limit: int = RESULT_LIMIT) -> Any:
-    """The result as it is kept: a text over `limit` bytes keeps its tail, and the cut is said."""
-    if not isinstance(result, str):
-        return result
-    raw = result.encode("utf-8", "replace")
+def cut_result(result: Json, limit: int = RESULT_LIMIT) -> Json:
+    """The result as it is kept: what is over `limit` bytes keeps its tail, and the cut is said.
+
+    A text keeps its own tail; of other JSON that is too large the tail of its text is kept.
+    """
+    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    raw = text.encode("utf-8", "replace")
     if len(raw) <= limit:
         return result
     tail = raw[-limit:].decode("utf-8", "ignore")

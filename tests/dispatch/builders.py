@@ -1,0 +1,84 @@
+"""Jobs with good defaults; a test says only what it is about."""
+
+import stat
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from reconciler.core.model import ExecutionMode
+from reconciler.core.runtime import CommandRuntime
+from reconciler.core.runtime import Runtime as RuntimeSpec
+from reconciler.dispatch.base import Handle, Job, Observation, Runtime
+
+PROMPT = "Read the issues opened since yesterday and label them."
+
+
+def a_job(runtime: RuntimeSpec, **changes: Any) -> Job:
+    """A first attempt in mode `create_session`, with an hour to go."""
+    run_id = changes.pop("run_id", None) or str(uuid.uuid4())
+    run = {
+        "id": run_id,
+        "workspace": "platform",
+        "autopilot": "nightly-triage",
+        "source": "schedule",
+        "trigger": "weekdays",
+        "status": "pending",
+        "scheduledFor": "2026-12-01T09:00:00Z",
+        "payload": changes.pop("payload", None),
+    }
+    fields: dict[str, Any] = {
+        "run_id": run_id,
+        "mode": ExecutionMode.CREATE_SESSION,
+        "agent": "triage-bot",
+        "workspace": "platform",
+        "title": "Nightly issue triage",
+        "prompt": PROMPT,
+        "run": run,
+        "runtime": runtime,
+        "attempt": 1,
+        "deadline": datetime.now(UTC) + timedelta(hours=1),
+    }
+    return Job(**fields | changes)
+
+
+def command(program: str = "agent", **fields: Any) -> CommandRuntime:
+    """The runtime of a manifest that names `program`."""
+    return CommandRuntime.model_validate({"type": "command", "program": program} | fields)
+
+
+def script(folder: Path, text: str, name: str = "agent") -> Path:
+    """An executable file; without a `#!` line it is one of the shell's."""
+    path = folder / name
+    path.write_text(text if text.startswith("#!") else f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+class Recorder:
+    """Stands where the runner writes a run's handle; keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.handles: list[Handle] = []
+
+    async def __call__(self, handle: Handle) -> None:
+        self.handles.append(handle)
+
+    @property
+    def last(self) -> Handle:
+        """What the row holds now."""
+        return self.handles[-1]
+
+
+async def look(runtime: Runtime, job: Job, handle: Handle) -> Observation:
+    """One look at one run."""
+    seen: Mapping[str, Observation] = await runtime.observe([(job, handle)])
+    assert set(seen) == {job.run_id}
+    return seen[job.run_id]
+
+
+def lines(text: object) -> Sequence[str]:
+    """A result's lines."""
+    assert isinstance(text, str)
+    return text.splitlines()
