@@ -47,9 +47,17 @@ def is_saved_plan(path: Path) -> bool:
 def _read(path: Path, most: int) -> bytes:
     try:
         # Without O_NONBLOCK a pipe that nobody writes to would hold us for ever.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UsageError(f"{path} is not a file")
-            return file.read(most)
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return _contents(path, number, most)
+        finally:
+            os.close(number)
     except OSError as error:
         raise UsageError(f"cannot read the plan {path}: {error.strerror}") from None
+
+
+def _contents(path: Path, number: int, most: int) -> bytes:
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        raise UsageError(f"{path} is not a file")
+    with os.fdopen(number, "rb", closefd=False) as file:
+        return file.read(most)

@@ -119,8 +119,11 @@ def _problem_lines(report: PlanReport) -> Iterator[str]:
 
 
 def _header(symbol: str, of: ChangeReport | BlockedReport | DriftReport) -> str:
-    where = f"{of.position.path}:{of.position.line}" if of.position else ""
-    return f"<code>{_code(symbol)} {_code(f'{of.kind} {of.workspace}/{of.name}')}</code> <code>{_code(where)}</code>"
+    name = _code(f"{symbol} {of.kind} {of.workspace}/{of.name}")
+    if of.position is None:
+        return f"<code>{name}</code>"
+    where = _code(f"{of.position.path}:{of.position.line}")
+    return f"<code>{name}</code> <code>{where}</code>"
 
 
 def _code(text: str) -> str:
