@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from reconciler.dispatch.base import Handle, Stop, Stopped, Stopping
 from reconciler.dispatch.processes import Found, Leader, Place, find, locate, read_leader, send
 
+_ASK = (signal.SIGTERM, signal.SIGCONT)
+"""A stopped process takes no SIGTERM before it goes on."""
+_FORCE = (signal.SIGKILL,)
 _POLL = 0.02
 
 
@@ -34,9 +37,10 @@ async def terminate(handle: Handle, run_id: str, graces: Graces) -> Stop:
         return Stopping(
             f"process {leader.pid} belongs to the host {leader.host!r}, not to this one"
         )
-    for number, grace in ((signal.SIGTERM, graces.term), (signal.SIGKILL, graces.kill)):
+    for numbers, grace in ((_ASK, graces.term), (_FORCE, graces.kill)):
         remains = await _look(leader, run_id)
-        send(remains, leader, number)
+        for number in numbers:
+            send(remains, leader, number)
         if not remains.ours or await _gone_within(leader, run_id, grace):
             break
     return _verdict(await _look(leader, run_id))
