@@ -99,6 +99,14 @@ def evaluate(expression: Expression, variables: Mapping[str, Json]) -> Any:
     """
     needed = expression.needed(variables)
     weigh(needed)
+    return execute(expression, needed)
+
+
+def execute(expression: Expression, needed: Mapping[str, Json]) -> Any:
+    """As `evaluate`, over values that were weighed and pruned before.
+
+    Never call it with others: the library does not survive values nested thousands deep.
+    """
     return library.execute(expression.text, needed, expression.methods)
 
 

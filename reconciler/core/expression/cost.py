@@ -30,6 +30,7 @@ Json = Any
 TOO_MUCH = 10**18
 """Where bounds stop growing."""
 
+_HAND_OVER = 3
 _REGEX = 5_000
 _METHOD = 5_000
 """Set high on purpose: patterns and methods in Python never count as cheap."""
@@ -63,7 +64,7 @@ def estimate(tree: Node, variables: Mapping[str, Json], limit: int = MAX_WEIGHT)
     handed_over = weigh(dict(variables), limit)
     scope = {name: _Known(value) for name, value in variables.items()}
     _, steps = _Estimator(limit).measure(tree, scope)
-    return min(handed_over + steps, TOO_MUCH)
+    return min(handed_over * _HAND_OVER + steps, TOO_MUCH)
 
 
 class _Estimator:
@@ -129,7 +130,7 @@ class _Estimator:
         if node.name not in ("map", "filter"):
             return _ONE, _capped(steps)
         # The library builds the result by appending to a copy of it: quadratic.
-        steps += source.count * source.count // 3
+        steps += source.count * source.count
         if node.name == "filter":
             return source, _capped(steps)
         result = self._bound(bodies[-1][0])
