@@ -133,7 +133,7 @@ def _run(firing: Firing, live: LiveAutopilot, admission: Admission, now: datetim
         actor=firing.actor,
         forced=firing.forced,
         delivery_id=firing.delivery_id,
-        nonce=secrets.token_hex(16),
+        nonce=f"n{secrets.token_hex(16)}",
     )
     match admission:
         case Admit():

@@ -18,7 +18,9 @@ _RENAMED = {
 }
 _JOINED = {"autopilot": autopilot.c.name, "trigger": autopilot_trigger.c.name}
 _FIELDS = tuple(f.name for f in fields(Run))
-_STORED = {name: _RENAMED.get(name, name) for name in _FIELDS if name not in _JOINED}
+_STORED = {"run_token": "run_token"} | {
+    name: _RENAMED.get(name, name) for name in _FIELDS if name not in _JOINED
+}
 _ENUMS = {
     "source": Source,
     "status": Status,
@@ -66,7 +68,7 @@ def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
 
 
 def _values(run: Run) -> dict[str, Any]:
-    return {column: getattr(run, name) for name, column in _STORED.items()}
+    return {_STORED[name]: getattr(run, name) for name in _FIELDS if name not in _JOINED}
 
 
 def get_run(tx: Connection, run_id: str) -> Run | None:
@@ -148,9 +150,14 @@ def change_run(
     return tx.execute(statement.values(row)).rowcount == 1
 
 
+def owned_by(owner: str) -> ColumnElement[bool]:
+    """The condition that `owner` still holds the lease."""
+    return autopilot_run.c.lease_owner == owner
+
+
 def end_run(tx: Connection, run_id: str, values: Mapping[str, Any], owner: str | None) -> bool:
     """End a run once; with an owner only while that owner holds the lease."""
-    held = [] if owner is None else [autopilot_run.c.lease_owner == owner]
+    held = [] if owner is None else [owned_by(owner)]
     cleared = {"lease_owner": None, "lease_until": None, "waiting_for": None}
     return change_run(tx, run_id, {**values, **cleared}, *held)
 

@@ -1,0 +1,72 @@
+"""Which agent gets a run now: the assignee or a member of the squad, with room and within reach."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.core.run import Run
+from reconciler.core.squad import Chosen, NobodyAvailable, choose
+from reconciler.store.agents import LiveAgent, find_agents, find_squad
+from reconciler.store.database import Tx
+
+
+@dataclass(slots=True)
+class Loads:
+    """How many runs each agent has in hand, by (workspace, name); counted up as runs are given."""
+
+    by_agent: dict[tuple[str, str], int]
+
+    def add(self, workspace: str, agent: str) -> None:
+        """One more run in hand."""
+        key = (workspace, agent)
+        self.by_agent[key] = self.by_agent.get(key, 0) + 1
+
+    def of(self, workspace: str, agent: str) -> int:
+        """Runs in hand."""
+        return self.by_agent.get((workspace, agent), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The agent that gets the run; `squad` and `turn` say what to remember for round_robin."""
+
+    agent: str
+    squad: str | None = None
+    turn: int = 0
+    note: str = ""
+
+
+def assign(
+    tx: Tx, run: Run, assignee: tuple[str, str], loads: Loads, now: datetime
+) -> Assigned | NobodyAvailable:
+    """Choose the agent of a run. A run that had an agent before stays with it."""
+    kind, name = assignee
+    if run.agent is not None and run.handle is not None:
+        return Assigned(run.agent)
+    members, strategy, turn = (name,), "leader", 0
+    if kind == "squad":
+        squad = find_squad(tx, run.workspace, name)
+        if squad is None:
+            return NobodyAvailable(f"there is no squad {run.workspace}/{name} any more")
+        members, strategy, turn = squad.members, squad.strategy, squad.turn
+    agents = find_agents(tx, run.workspace, members)
+    own = 1 if run.agent in members else 0
+
+    def unavailable(member: str) -> str | None:
+        held = own if member == run.agent else 0
+        return _unavailable(agents.get(member), loads.of(run.workspace, member) - held, now)
+
+    chosen = choose(members, strategy, turn, unavailable)
+    if isinstance(chosen, Chosen):
+        return Assigned(chosen.agent, name if kind == "squad" else None, chosen.turn, chosen.note)
+    return chosen
+
+
+def _unavailable(agent: LiveAgent | None, load: int, now: datetime) -> str | None:
+    """Why the agent takes nothing now, or None."""
+    if agent is None:
+        return "is not there any more"
+    if agent.unavailable_until is not None and now < agent.unavailable_until:
+        return f"is unavailable ({agent.unavailable_reason})"
+    if load >= agent.max_concurrency:
+        return f"has {load} runs in hand; its maxConcurrency is {agent.max_concurrency}"
+    return None

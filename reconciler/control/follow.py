@@ -1,0 +1,53 @@
+"""Following: the runs in hand are looked at, all of an agent's at once, until they end."""
+
+import structlog
+
+from reconciler.control.station import Station
+from reconciler.control.vault import SecretMissing
+from reconciler.core.run import Failed, Run, Status
+from reconciler.dispatch.base import Ended, Gone, Handle, Job, Observation
+from reconciler.store.leases import held_by
+
+log = structlog.get_logger(__name__)
+
+_BEGUN = (Status.SESSION_CREATED, Status.RUNNING)
+
+
+async def follow_once(station: Station) -> list[str]:
+    """Look at every run in hand whose work began; answers the ids of those that ended."""
+    runs = await station.database.aread(lambda tx: held_by(tx, station.owner))
+    begun = {
+        run.id: run
+        for run in runs
+        if run.status in _BEGUN and run.handle is not None and run.id not in station.tasks
+    }
+    looked_at = [pair for run in begun.values() if (pair := await _pair(station, run))]
+    if not looked_at:
+        return []
+    seen = await station.runtimes.observe(looked_at)
+    return [
+        run_id
+        for run_id, observation in seen.items()
+        if await _settle(station, begun[run_id], observation)
+    ]
+
+
+async def _pair(station: Station, run: Run) -> tuple[Job, Handle] | None:
+    try:
+        job = await station.job(run)
+    except SecretMissing as error:
+        log.warning("run cannot be followed", run=run.id, why=str(error))
+        return None
+    return (job, job.handle) if job is not None and job.handle is not None else None
+
+
+async def _settle(station: Station, run: Run, observation: Observation) -> bool:
+    match observation:
+        case Ended(outcome):
+            return await station.end(run, outcome)
+        case Gone(message, reason):
+            if run.cancel_requested_at is not None:
+                return False  # asked to stop and gone: stop.py records why it was stopped
+            return await station.end(run, Failed(reason, message))
+        case _:
+            return False

@@ -1,0 +1,139 @@
+"""What the parts of the runner share: the database, the runtimes, and the work in hand."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from reconciler.control.ending import finish
+from reconciler.control.jobs import Brief, build_job, handle_of, new_run_token, read_brief
+from reconciler.control.vault import Vault
+from reconciler.core.run import Completed, Failed, Outcome, Reason, Run, Status
+from reconciler.dispatch.base import Handle, Job, cut_result
+from reconciler.dispatch.registry import Runtimes
+from reconciler.store.database import Database, Tx
+from reconciler.store.runs import change_run, get_run
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """What the operator sets."""
+
+    lease: timedelta = timedelta(seconds=30)
+    cooldown: timedelta = timedelta(minutes=15)
+    max_active_runs: int = 100
+    base_url: str = "http://127.0.0.1:8484"
+
+
+@dataclass(slots=True)
+class Station:
+    """One process's place of work. `owner` names it in leases and is unique to the process.
+
+    `jobs` holds what is known of runs in hand, `tasks` the starts and stops that are under way, by
+    run id. Both may be lost at any time: the rows say all that is needed to go on.
+    """
+
+    database: Database
+    runtimes: Runtimes
+    vault: Vault
+    owner: str
+    settings: RunnerSettings = field(default_factory=RunnerSettings)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def now(self) -> datetime:
+        """The moment that decides: the database's clock on PostgreSQL."""
+        return await self.database.aread(self.database.now)
+
+    async def job(self, run: Run) -> Job | None:
+        """The job of a run in hand; None where its agent is no longer there.
+
+        Raises SecretMissing.
+        """
+        if run.id not in self.jobs:
+            brief = await self._brief(run)
+            if brief is None:
+                return None
+            self.jobs[run.id] = build_job(brief, self.vault, self.settings.base_url)
+        return replace(self.jobs[run.id], handle=handle_of(run))
+
+    async def fresh_job(self, run: Run) -> Job | None:
+        """The job of a run that is given to its agent now, with a token of its own."""
+        brief = await self._brief(run)
+        if brief is None:
+            return None
+        token, digest = new_run_token()
+        await self.database.awrite(lambda tx: change_run(tx, run.id, {"run_token": digest}))
+        job = build_job(brief, self.vault, self.settings.base_url, token)
+        self.jobs[run.id] = job
+        return job
+
+    async def _brief(self, run: Run) -> Brief | None:
+        agent = run.agent
+        if agent is None:
+            return None
+        return await self.database.aread(lambda tx: read_brief(tx, run.id, agent))
+
+    def spawn(self, run_id: str, work: asyncio.Future[None] | object) -> None:
+        """Let a start or a stop go on beside the rounds; one at a time for a run."""
+        if run_id in self.tasks:
+            return
+        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+        self.tasks[run_id] = task
+        task.add_done_callback(lambda done: self._done(run_id, done))
+
+    def _done(self, run_id: str, task: asyncio.Task[None]) -> None:
+        self.tasks.pop(run_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("work on a run failed", run=run_id, exc_info=error)
+
+    async def end(self, run: Run, outcome: Outcome) -> bool:
+        """Record the end of a run that this process holds, then let go of what is left of it."""
+        kept = _kept(outcome)
+
+        def write(tx: Tx) -> bool:
+            now = self.database.now(tx)
+            if isinstance(kept, Completed):
+                _pass_through_running(tx, run, now)
+            return finish(tx, run, kept, now, cooldown=self.settings.cooldown, owner=self.owner)
+
+        ended = await self.database.awrite(write)
+        if ended:
+            log.info("run ended", run=run.id, autopilot=run.autopilot_id, outcome=_word(kept))
+            await self.let_go(run)
+        return ended
+
+    async def let_go(self, run: Run) -> None:
+        """Release what the runtime still holds for a run whose end is recorded."""
+        job = self.jobs.pop(run.id, None)
+        current = await self.database.aread(lambda tx: get_run(tx, run.id))
+        handle: Handle | None = handle_of(current) if current else None
+        if job is not None:
+            await self.runtimes.release(job, handle)
+
+
+def _kept(outcome: Outcome) -> Outcome:
+    match outcome:
+        case Completed(result):
+            return Completed(cut_result(result))
+        case Failed(reason, message, result):
+            return Failed(reason, message, cut_result(result))
+
+
+def _word(outcome: Outcome) -> str:
+    return outcome.reason.value if isinstance(outcome, Failed) else "completed"
+
+
+def _pass_through_running(tx: Tx, run: Run, now: datetime) -> None:
+    """The table of transitions knows no way from pending to completed but through running."""
+    current = get_run(tx, run.id)
+    if current is not None and current.status in (Status.PENDING, Status.SESSION_CREATED):
+        change_run(tx, run.id, {"status": Status.RUNNING, "started_at": now})
+
+
+def lost(message: str) -> Failed:
+    """The end of a run of which nobody can say how it ended."""
+    return Failed(Reason.LOST, message)

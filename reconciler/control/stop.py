@@ -1,0 +1,96 @@
+"""Stopping: deadlines, cancels and replacements, each ended only on proof that nothing is alive."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from reconciler.control.claim import unavailable
+from reconciler.control.ending import finish
+from reconciler.control.station import Station, lost
+from reconciler.control.vault import SecretMissing
+from reconciler.core.fields import format_instant
+from reconciler.core.run import Failed, Reason, Run, WaitingFor
+from reconciler.core.units import format_duration
+from reconciler.dispatch.base import Stopped, Stopping
+from reconciler.store.database import Tx
+from reconciler.store.leases import held_by, overdue, unattended_cancels
+from reconciler.store.runs import request_cancel
+
+log = structlog.get_logger(__name__)
+
+PROOF_GRACE = timedelta(seconds=30)
+"""How long after its deadline a run without proof of its end is held before it is called lost."""
+
+
+async def stop_once(station: Station) -> None:
+    """Ask what is overdue to stop, and follow up on everything that was asked to.
+
+    1. Runs past their deadline are asked to stop; those that never began just end.
+    2. Runs that were asked to stop before anybody took them end at once.
+    3. Runs in hand are stopped beside the rounds, and end on proof.
+    """
+    now = await station.now()
+    late = await station.database.aread(lambda tx: overdue(tx, now))
+    if late:
+        await station.database.awrite(lambda tx: _time_out(tx, station, late))
+    asked = await station.database.aread(lambda tx: unattended_cancels(tx, now))
+    if asked:
+        await station.database.awrite(lambda tx: _end_unattended(tx, station, asked))
+    for run in await station.database.aread(lambda tx: held_by(tx, station.owner)):
+        if run.cancel_requested_at is not None:
+            station.spawn(run.id, _stop(station, run))
+
+
+def _time_out(tx: Tx, station: Station, runs: list[Run]) -> None:
+    now = station.database.now(tx)
+    for run in runs:
+        if run.waiting_for is WaitingFor.AGENT:
+            finish(tx, run, unavailable(run), now, cooldown=station.settings.cooldown)
+        else:
+            request_cancel(tx, run.id, now, Reason.TIMED_OUT, _too_long(run))
+
+
+def _too_long(run: Run) -> str:
+    if run.admitted_at is None or run.deadline_at is None:
+        return "did not end within its timeout"
+    timeout = format_duration(run.deadline_at - run.admitted_at)
+    return f"did not end within its timeout of {timeout}, at {format_instant(run.deadline_at)}"
+
+
+def _end_unattended(tx: Tx, station: Station, runs: list[Run]) -> None:
+    now = station.database.now(tx)
+    for run in runs:
+        finish(tx, run, why_stopped(run), now, cooldown=station.settings.cooldown)
+
+
+def why_stopped(run: Run) -> Failed:
+    """The end of a run that was asked to stop, in the words of whoever asked."""
+    return Failed(run.cancel_reason or Reason.CANCELLED, run.cancel_note or "cancelled")
+
+
+async def _stop(station: Station, run: Run) -> None:
+    """Ask once more and record the end on proof; without proof, only when time is up."""
+    stop = await _ask(station, run)
+    if isinstance(stop, Stopped):
+        await station.end(run, why_stopped(run))
+        return
+    now = await station.now()
+    if _out_of_time(run, now):
+        why = why_stopped(run)
+        await station.end(run, lost(f"{why.message}; no proof that it stopped: {stop.message}"))
+
+
+async def _ask(station: Station, run: Run) -> Stopped | Stopping:
+    if run.handle is None:
+        return Stopped()
+    try:
+        job = await station.job(run)
+    except SecretMissing as error:
+        return Stopping(str(error))
+    if job is None or job.handle is None:
+        return Stopping(f"agent {run.workspace}/{run.agent} is not there any more")
+    return await station.runtimes.stop(job, job.handle)
+
+
+def _out_of_time(run: Run, now: datetime) -> bool:
+    return run.deadline_at is not None and now >= run.deadline_at + PROOF_GRACE
