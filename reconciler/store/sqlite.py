@@ -4,6 +4,7 @@ The driver's own transaction control is switched off (`isolation_level=None`) an
 `begin` event says which BEGIN is meant: the driver would begin late, and never for a SELECT or DDL.
 """
 
+import json
 import os
 import sqlite3
 import time
@@ -108,6 +109,7 @@ class Sqlite:
             pool_size=size,
             max_overflow=0,
             hide_parameters=True,
+            json_deserializer=_read_json,
         )
 
         @event.listens_for(engine, "begin")
@@ -159,6 +161,14 @@ class DataVersion:
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.OperationalError as error:
             raise Unavailable(f"the database cannot be watched: {error}") from error
+
+
+def _read_json(text: str) -> Any:
+    """JSON, or the text itself where somebody broke it by hand: that row drifts, and no other."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _be_patient(tx: Connection, seconds: float) -> None:
