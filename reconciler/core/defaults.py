@@ -35,18 +35,22 @@ def without_defaults(document: Document) -> Document:
 
     It still loads as the same manifest. A kind, trigger or runtime that is not known keeps all.
     """
-    spec = _pruned(document.get("spec", {}), _defaults(_SPECS.get(document.get("kind", ""))))
+    spec = _pruned(document.get("spec", {}), _defaults(_model(_SPECS, document.get("kind"))))
     if triggers := spec.get("triggers"):
         spec["triggers"] = [_trigger(trigger) for trigger in triggers]
     if runtime := spec.get("runtime"):
-        spec["runtime"] = _pruned(runtime, _defaults(_RUNTIMES.get(runtime.get("type", ""))))
+        spec["runtime"] = _pruned(runtime, _defaults(_model(_RUNTIMES, runtime.get("type"))))
     metadata = _pruned(document.get("metadata", {}), _defaults(Metadata))
     shown = {**document, "metadata": metadata, "spec": spec}
     return {key: value for key, value in shown.items() if value != {}}
 
 
 def _trigger(trigger: Document) -> Document:
-    return _pruned(trigger, _defaults(_TRIGGERS.get(trigger.get("kind", ""))))
+    return _pruned(trigger, _defaults(_model(_TRIGGERS, trigger.get("kind"))))
+
+
+def _model(models: dict[str, type[Model]], name: Any) -> type[Model] | None:
+    return models.get(name) if isinstance(name, str) else None
 
 
 @cache

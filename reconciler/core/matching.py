@@ -30,7 +30,7 @@ class Rows:
         self.archived = {row.id: row for row in current.archived.values()}
         self.wanted = {declared.id: declared for declared in desired.objects.values()}
         self._archived_by_key: dict[Key, list[Stored]] = defaultdict(list)
-        for row in self.archived.values():
+        for row in sorted(self.archived.values(), key=lambda row: row.id):
             self._archived_by_key[row.key].append(row)
 
     def find(self, declared: Declared) -> Stored | Barred | None:
@@ -85,23 +85,32 @@ def names_in_dispute(desired: Desired) -> dict[Key, Barred]:
     This refuses swaps (a becomes b while b becomes a) and chains: names are freed in one revision
     and used again in a later one.
     """
-    barred: dict[Key, Barred] = {}
-    claims: dict[Key, Key] = {}
+    claims: dict[Key, list[Key]] = defaultdict(list)
     for declared in desired.objects.values():
         for name in former_names(declared.document):
-            former = _named(declared, name)
-            if former in desired.objects and former != declared.key:
-                barred[declared.key] = Barred("former-name-in-use", _IN_USE.format(former))
-            elif (other := claims.setdefault(former, declared.key)) != declared.key:
-                barred[declared.key] = Barred("former-name-claimed", _CLAIMED.format(former, other))
+            claims[_named(declared, name)].append(declared.key)
+    barred: dict[Key, Barred] = {}
+    for former, claimants in sorted(claims.items()):
+        for key in claimants:
+            if former in desired.objects and former != key:
+                barred.setdefault(key, Barred("former-name-in-use", _IN_USE.format(former)))
+            elif len(claimants) > 1:
+                barred.setdefault(key, _claimed(former, claimants, key))
     return barred
+
+
+def _claimed(former: Key, claimants: list[Key], key: Key) -> Barred:
+    others = " and ".join(sorted(str(other) for other in claimants if other != key))
+    return Barred(
+        "former-name-claimed",
+        f"its former name {former} is claimed by {others} too; only one of them can be that object",
+    )
 
 
 _IN_USE = (
     "its former name {} is still in use; remove or rename that object first, "
     "and use its name again in a later revision"
 )
-_CLAIMED = "{1} claims the former name {0} too, and only one of them can be that object"
 
 
 def _named(declared: Declared, name: str) -> Key:
