@@ -8,7 +8,7 @@ from reconciler.core.schedule_error import AtError, shown
 from reconciler.core.trigger import ScheduleTrigger
 
 _AT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2})?"
     r"(?P<offset>Z|[+-][0-9]{2}:[0-9]{2})?",
     re.ASCII,
 )
