@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from reconciler.clock import Ids
 from reconciler.control.admit import Firing, admit_all
 from reconciler.control.ending import expire, promote
 from reconciler.control.titles import Facts, Titles
-from reconciler.clock import Ids
 from reconciler.core.agenda import Agenda
 from reconciler.core.decide import Decision, decide
 from reconciler.core.force import Force, force_of
@@ -142,12 +142,8 @@ def _firings(
 ) -> Iterable[Firing]:
     for scheduled_for in decision.starts:
         run_id = ticker.ids.new(now)
-        prepared = ticker.titles.prepare(
-            live,
-            Facts(
-                run_id, Source.SCHEDULE, scheduled_for, trigger.timezone, trigger.name, "schedule"
-            ),
-        )
+        facts = Facts(run_id=run_id, source=Source.SCHEDULE, at=scheduled_for, trigger=due.document)
+        prepared = ticker.titles.prepare(live, facts)
         yield Firing(
             id=run_id,
             autopilot_id=live.id,

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
 from reconciler.core.decide import Next
+from reconciler.store.documents import trigger_document
 from reconciler.store.occupancy import chunks
 from reconciler.store.tables import autopilot_trigger
 
@@ -60,15 +61,7 @@ def count_due(tx: Connection, now: datetime) -> int:
 
 
 def _due(row: Row[Any]) -> DueTrigger:
-    document = {
-        **row.spec,
-        "name": row.name,
-        "kind": row.kind,
-        "enabled": row.enabled,
-        "timezone": row.timezone,
-    }
-    if row.cron_expression is not None:
-        document["cron"] = row.cron_expression
+    document = trigger_document(dict(row._mapping))  # noqa: SLF001 - the documented accessor
     cursor = row.cursor or row.created_at
     return DueTrigger(row.id, row.autopilot_id, row.name, document, cursor, row.next_run_at)
 

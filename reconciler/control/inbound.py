@@ -1,0 +1,39 @@
+"""A webhook request as the web layer hands it over, and the answer that it sends back."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+
+@dataclass(frozen=True)
+class InboundRequest:
+    """`headers` are raw pairs as they came; `body` yields chunks and is read once at most."""
+
+    method: str
+    token: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: AsyncIterator[bytes]
+    remote: str = ""
+
+    @cached_property
+    def named(self) -> dict[str, str]:
+        """Headers by lower-case name; of several with one name the last one."""
+        return {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: a status, a JSON object, headers."""
+
+    status: int
+    body: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def problem(status: int, code: str, detail: str, **headers: str) -> Answer:
+    """A refusal as RFC 9457 problem details."""
+    body = {"type": "about:blank", "status": status, "code": code, "detail": detail}
+    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})

@@ -1,0 +1,393 @@
+"""The webhook receiver: every check in the contract's order, each one final (contract 8.3).
+
+What is accepted is committed before it is answered. A refusal says nothing that helps a guesser:
+one body for all unknown tokens, one for all bad signatures.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from reconciler.clock import Clock, Ids
+from reconciler.control.accept import (
+    Duplicate,
+    Moved,
+    NotTaken,
+    OtherBody,
+    Result,
+    Taken,
+    Verified,
+    accept_all,
+)
+from reconciler.control.admit import Firing
+from reconciler.control.evaluator import Evaluator, Failed, Kind
+from reconciler.control.group import Full, GroupWriter
+from reconciler.control.inbound import Answer, InboundRequest, problem
+from reconciler.control.limiter import BadCredentials
+from reconciler.control.titles import Facts, Titles
+from reconciler.control.vault import SecretMissing, Vault
+from reconciler.core.body_error import BodyError
+from reconciler.core.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
+from reconciler.core.expression import event_scope
+from reconciler.core.force import NotInForce, force_of
+from reconciler.core.handshake import Challenge, Pong, event_name, handshake
+from reconciler.core.ingress import verify
+from reconciler.core.live import LiveAutopilot
+from reconciler.core.media_type import media_type, refuse_encoding
+from reconciler.core.payload import JSONValue, parse_body
+from reconciler.core.run import Source, Status
+from reconciler.core.trigger import Scheme, WebhookTrigger
+from reconciler.core.webhook_headers import (
+    expression_headers,
+    refuse_ambiguous_headers,
+    shown_headers,
+)
+from reconciler.core.webhook_token import is_token_shaped, token_hash
+from reconciler.store.database import Database
+from reconciler.store.deliveries import Delivery, insert_deliveries
+from reconciler.store.occupancy import read_live
+from reconciler.store.webhooks import WebhookTarget, find_webhook
+
+log = structlog.get_logger(__name__)
+
+LARGE = 64 * 1024
+"""Bytes from which a body is parsed beside the event loop."""
+READ_DEADLINE = 10.0
+"""Seconds that a body may take to arrive."""
+RETRY_AFTER = "5"
+
+
+class Stop(Exception):
+    """A check was final; `answer` goes back."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        super().__init__(answer.status)
+
+
+_UNKNOWN = problem(404, "webhook-unknown", "there is no such webhook")
+_UNAUTHORIZED = problem(401, "signature-invalid", "the signature is missing, wrong or too old")
+_MISSING_SECRET = problem(
+    503, "secret-unavailable", "the secret is not available", Retry_After=RETRY_AFTER
+)
+_BUSY = problem(503, "intake-full", "too much is waiting to be written", Retry_After=RETRY_AFTER)
+_CLOSING = problem(503, "shutting-down", "the server is shutting down", Retry_After=RETRY_AFTER)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The trigger and autopilot that a token opens."""
+
+    target: WebhookTarget
+    trigger: WebhookTrigger
+    live: LiveAutopilot
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A delivery whose signature holds."""
+
+    opened: _Opened
+    headers: Mapping[str, str]
+    body: bytes
+    payload: JSONValue
+    secrets: Sequence[str]
+    now: datetime
+
+
+@dataclass(slots=True)
+class Intake:
+    """Receives deliveries. `writer` groups what is accepted into durable transactions."""
+
+    database: Database
+    vault: Vault
+    evaluator: Evaluator
+    titles: Titles
+    ids: Ids
+    clock: Clock
+    cooldown: timedelta
+    limiter: BadCredentials = field(default_factory=BadCredentials)
+    read_deadline: float = READ_DEADLINE
+    closing: bool = False
+    writer: GroupWriter[Verified, Result] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = GroupWriter(self._write)
+
+    async def receive(self, request: InboundRequest) -> Answer:
+        """Answer one request; never raises for what a sender can do."""
+        try:
+            return await self._receive(request)
+        except Stop as stop:
+            return stop.answer
+        except BodyError as error:
+            return problem(error.status, error.reason, str(error))
+
+    async def close(self) -> None:
+        """Take nothing more, and write what was taken."""
+        self.closing = True
+        await self.writer.close()
+
+    async def _receive(self, request: InboundRequest) -> Answer:
+        """The steps of contract 8.3, in order."""
+        self._require_open(request)
+        opened = await self._open(request)
+        headers = _require_readable(request, opened.trigger)
+        body = await _read_body(request, opened.trigger.max_body, self.read_deadline)
+        read = await self._verify(request, opened, headers, body)
+        if (early := _greeting(read)) is not None:
+            return early
+        verified = await self._prepare(read)
+        return await self._take(request, verified)
+
+    def _require_open(self, request: InboundRequest) -> None:
+        if request.method != "POST":
+            raise Stop(problem(405, "method-not-allowed", "send a POST", Allow="POST"))
+        if not is_token_shaped(request.token):
+            self._count_failure(request)
+            raise Stop(_UNKNOWN)
+        if self.closing:
+            raise Stop(_CLOSING)
+        wait = self.limiter.retry_after(request.remote, self.clock.monotonic())
+        if wait is not None:
+            detail = "too many bad credentials from this address"
+            raise Stop(problem(429, "too-many-attempts", detail, Retry_After=str(wait)))
+
+    def _count_failure(self, request: InboundRequest) -> None:
+        self.limiter.failed(request.remote, self.clock.monotonic())
+
+    async def _open(self, request: InboundRequest) -> _Opened:
+        digest = token_hash(request.token)
+
+        def look_up(tx: Any) -> _Opened | None:
+            target = find_webhook(tx, digest, self.database.now(tx))
+            if target is None:
+                return None
+            live = read_live(tx, [target.autopilot_id])[target.autopilot_id]
+            return _Opened(target, WebhookTrigger.model_validate(target.document), live)
+
+        opened = await self.database.aread(look_up)
+        if opened is None:
+            self._count_failure(request)
+            raise Stop(_UNKNOWN)
+        return opened
+
+    async def _verify(
+        self, request: InboundRequest, opened: _Opened, headers: Mapping[str, str], body: bytes
+    ) -> _Read:
+        signature, now = opened.trigger.signature, self.clock.now()
+        try:
+            secrets = self.vault.active(signature.secrets, opened.live.workspace, now)
+        except SecretMissing as error:
+            log.error("secret missing", trigger=opened.target.trigger_id, why=str(error))
+            raise Stop(_MISSING_SECRET) from None
+        if not secrets and signature.scheme is not Scheme.NONE:
+            log.error("no secret is active", trigger=opened.target.trigger_id)
+            raise Stop(_MISSING_SECRET)
+        valid = verify(
+            signature.scheme,
+            secrets,
+            headers,
+            body,
+            now,
+            header=signature.header,
+            encoding=signature.encoding,
+            prefix=signature.prefix,
+            tolerance=signature.tolerance,
+        )
+        if not valid:
+            self._count_failure(request)
+            log.info("signature refused", trigger=opened.target.trigger_id)
+            raise Stop(_UNAUTHORIZED)
+        if (greeting := handshake(signature.scheme, headers)) is not None:
+            raise Stop(_greet(greeting))
+        content_type = headers.get("content-type")
+        if len(body) < LARGE:
+            parsed = parse_body(content_type, body)
+        else:
+            parsed = await asyncio.to_thread(parse_body, content_type, body)
+        return _Read(opened, headers, body, parsed.payload, secrets, now)
+
+    async def _prepare(self, read: _Read) -> Verified:
+        """In force, enabled and `when`; then what the transaction needs, evaluated before it."""
+        opened = read.opened
+        if why := await self._why_ignored(read):
+            raise Stop(await self._ignore(read, why))
+        key = delivery_key(opened.trigger.signature.scheme, read.headers, read.payload, read.body)
+        run_id, shown = self.ids.new(read.now), self._expression_headers(read)
+        facts = Facts(
+            run_id=run_id,
+            source=Source.WEBHOOK,
+            at=read.now,
+            trigger=opened.target.document,
+            payload=read.payload,
+            headers=shown,
+        )
+        prepared = await asyncio.to_thread(self.titles.prepare, opened.live, facts)
+        delivery = self._delivery(read, key.value if key else None)
+        firing = Firing(
+            id=run_id,
+            autopilot_id=opened.live.id,
+            source=Source.WEBHOOK,
+            at=read.now,
+            title=prepared.title,
+            key=prepared.key,
+            trigger_id=opened.target.trigger_id,
+            payload=read.payload,
+            delivery_id=delivery.id,
+        )
+        signature = opened.trigger.signature
+        window = opened.trigger.replay_window
+        replay = replay_fingerprint(signature.scheme, read.secrets, read.headers, read.body)
+        return Verified(
+            target=opened.target,
+            delivery=delivery,
+            firing=firing,
+            key=key.value if key else None,
+            explicit=bool(key and key.explicit),
+            replay=replay if window else None,
+            replay_window=window,
+        )
+
+    def _expression_headers(self, read: _Read) -> dict[str, str]:
+        return expression_headers(read.headers, read.opened.trigger.signature.header)
+
+    async def _why_ignored(self, read: _Read) -> str | None:
+        opened = read.opened
+        force = force_of(opened.live.switches, self.cooldown, read.now)
+        if isinstance(force, NotInForce):
+            return force.why
+        if not opened.trigger.enabled:
+            return "the trigger is disabled"
+        if opened.trigger.when is None:
+            return None
+        scope = event_scope(
+            opened.live.document(),
+            opened.target.document,
+            payload=read.payload,
+            headers=self._expression_headers(read),
+        )
+        (result,) = await self.evaluator.soon([(opened.trigger.when, Kind.CONDITION)], scope)
+        if isinstance(result, Failed):
+            if result.transient:
+                raise Stop(_BUSY)
+            return f"the condition 'when' could not be evaluated: {result.message}"
+        return None if result.value else "the condition 'when' is false"
+
+    async def _ignore(self, read: _Read, why: str) -> Answer:
+        delivery = self._delivery(read, None, verdict="ignored", reason=why)
+        await self.database.awrite(lambda tx: insert_deliveries(tx, [delivery]))
+        return Answer(200, {"status": "ignored", "reason": why})
+
+    def _delivery(
+        self, read: _Read, key: str | None, *, verdict: str = "accepted", reason: str | None = None
+    ) -> Delivery:
+        opened, scheme = read.opened, read.opened.trigger.signature.scheme
+        return Delivery(
+            id=self.ids.new(read.now),
+            received_at=read.now,
+            verdict=verdict,
+            status_code=202 if verdict == "accepted" else 200,
+            verified=scheme is not Scheme.NONE,
+            trigger_id=opened.target.trigger_id,
+            autopilot_id=opened.live.id,
+            workspace_id=opened.live.workspace,
+            reason=reason,
+            scheme=scheme,
+            event=(event_name(scheme, read.headers, read.payload) or "")[:200] or None,
+            provider_id=key,
+            headers=shown_headers(scheme, read.headers),
+            content_type=(read.headers.get("content-type") or "")[:200] or None,
+            body=read.body,
+            body_size=len(read.body),
+            body_sha256=body_fingerprint(read.body),
+        )
+
+    async def _take(self, request: InboundRequest, verified: Verified) -> Answer:
+        try:
+            result = await self.writer.submit(verified)
+        except Full:
+            raise Stop(_BUSY) from None
+        if isinstance(result, Moved):
+            raise Stop(
+                problem(
+                    503,
+                    "trigger-changed",
+                    "the trigger has just changed; send it again",
+                    Retry_After="1",
+                )
+            )
+        return answer_of(result)
+
+    async def _write(self, group: Sequence[Verified]) -> Sequence[Result]:
+        return await self.database.awrite(
+            lambda tx: accept_all(tx, group, self.database.now(tx), self.cooldown)
+        )
+
+
+def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mapping[str, str]:
+    """Headers, encoding, type and declared length, before a byte of the body is read."""
+    refuse_ambiguous_headers(request.headers, trigger.signature.header)
+    headers = request.named
+    refuse_encoding(headers.get("content-encoding"))
+    media_type(headers.get("content-type"))
+    declared = headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > trigger.max_body:
+        raise Stop(_too_large(trigger.max_body))
+    return headers
+
+
+def _too_large(limit: int) -> Answer:
+    return problem(413, "body-too-large", f"the body may have at most {limit} bytes")
+
+
+async def _read_body(request: InboundRequest, limit: int, deadline: float) -> bytes:
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(deadline):
+            async for chunk in request.body:
+                size += len(chunk)
+                if size > limit:
+                    raise Stop(_too_large(limit))
+                chunks.append(chunk)
+    except TimeoutError:
+        raise Stop(problem(408, "body-too-slow", "the body did not arrive in time")) from None
+    return b"".join(chunks)
+
+
+def _greeting(read: _Read) -> Answer | None:
+    scheme = read.opened.trigger.signature.scheme
+    greeting = handshake(scheme, read.headers, read.payload)
+    return None if greeting is None else _greet(greeting)
+
+
+def _greet(greeting: Pong | Challenge) -> Answer:
+    if isinstance(greeting, Challenge):
+        return Answer(200, greeting.body)
+    return Answer(200, {"status": "pong"})
+
+
+def answer_of(result: Taken | Duplicate | OtherBody | NotTaken) -> Answer:
+    """The answer of contract 8.3's table."""
+    match result:
+        case Taken(run, delivery_id):
+            skipped = run.status is Status.SKIPPED
+            body: dict[str, Any] = {
+                "status": "skipped" if skipped else "accepted",
+                "runId": run.id,
+                "deliveryId": delivery_id,
+            }
+            if skipped and run.reason:
+                body["reason"] = run.reason.value
+            return Answer(202, body, {"Location": f"/v1/runs/{run.id}"})
+        case Duplicate(run_id, delivery_id):
+            return Answer(200, {"status": "duplicate", "runId": run_id, "deliveryId": delivery_id})
+        case NotTaken(reason, _):
+            return Answer(200, {"status": "ignored", "reason": reason})
+        case OtherBody():
+            detail = "this Idempotency-Key was used with another body"
+            return problem(422, "idempotency-key-reused", detail)

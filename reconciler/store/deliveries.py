@@ -1,0 +1,84 @@
+"""Deliveries: every webhook request that was received, and what became of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from reconciler.store.tables import delivery
+
+_D = delivery.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One row of `delivery`. `body` is raw bytes, None where it is not kept (any more)."""
+
+    id: str
+    received_at: datetime
+    verdict: str
+    status_code: int
+    verified: bool
+    trigger_id: str | None = None
+    autopilot_id: str | None = None
+    workspace_id: str | None = None
+    reason: str | None = None
+    scheme: str | None = None
+    event: str | None = None
+    provider_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str | None = None
+    body: bytes | None = field(default=None, repr=False)
+    body_size: int = 0
+    body_sha256: str | None = None
+    run_id: str | None = None
+    attempts: int = 1
+    replay_of: str | None = None
+
+
+_FIELDS = tuple(f.name for f in fields(Delivery))
+_LIGHT = tuple(_D[name] for name in _FIELDS if name != "body")
+
+
+def insert_deliveries(tx: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Record deliveries."""
+    if deliveries:
+        rows = [{name: getattr(one, name) for name in _FIELDS} for one in deliveries]
+        tx.execute(insert(delivery), rows)
+
+
+def get_delivery(tx: Connection, delivery_id: str) -> Delivery | None:
+    """One delivery with its body."""
+    columns = [_D[name] for name in _FIELDS]
+    row = tx.execute(select(*columns).where(_D.id == delivery_id)).one_or_none()
+    return Delivery(**row._mapping) if row else None  # noqa: SLF001 - the documented accessor
+
+
+def list_deliveries(
+    tx: Connection,
+    *,
+    workspaces: frozenset[str] | None = None,
+    trigger_id: str | None = None,
+    verdict: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> list[Delivery]:
+    """Deliveries without bodies, newest first; `before` is the last id seen."""
+    query = select(*_LIGHT).order_by(_D.id.desc()).limit(limit)
+    if workspaces is not None:
+        query = query.where(_D.workspace_id.in_(workspaces))
+    if trigger_id is not None:
+        query = query.where(_D.trigger_id == trigger_id)
+    if verdict is not None:
+        query = query.where(_D.verdict == verdict)
+    if before is not None:
+        query = query.where(_D.id < before)
+    return [Delivery(**row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - documented
+
+
+def count_again(tx: Connection, delivery_ids: Sequence[str]) -> None:
+    """Count one more attempt on each delivery that was sent again."""
+    for delivery_id in delivery_ids:
+        statement = update(delivery).where(_D.id == delivery_id)
+        tx.execute(statement.values(attempts=_D.attempts + 1))

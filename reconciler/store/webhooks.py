@@ -1,0 +1,108 @@
+"""Webhook triggers by the hash of their token, and the keys by which a delivery is known again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, or_, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from reconciler.store.documents import trigger_document
+from reconciler.store.tables import autopilot_trigger, idempotency_key
+
+_T = autopilot_trigger.c
+_K = idempotency_key.c
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTarget:
+    """The trigger that a token opens. `document` is the trigger as canonical JSON."""
+
+    trigger_id: str
+    autopilot_id: str
+    name: str
+    document: Mapping[str, Any]
+    updated_at: datetime
+
+
+def find_webhook(tx: Connection, token_hash: str, now: datetime) -> WebhookTarget | None:
+    """The trigger of a token, or of the generation before while its grace lasts."""
+    former = and_(_T.previous_token == token_hash, _T.previous_token_until > now)
+    query = select(autopilot_trigger).where(
+        or_(_T.webhook_token == token_hash, former), _T.removed_at.is_(None)
+    )
+    row = tx.execute(query).first()
+    return _target(row) if row else None
+
+
+def unchanged_targets(tx: Connection, targets: Sequence[WebhookTarget]) -> set[str]:
+    """The ids of those triggers that are still as they were when they were read."""
+    ids = sorted({target.trigger_id for target in targets})
+    query = select(_T.id, _T.updated_at).where(_T.id.in_(ids), _T.removed_at.is_(None))
+    now = {row.id: row.updated_at for row in tx.execute(query)}
+    return {t.trigger_id for t in targets if now.get(t.trigger_id) == t.updated_at}
+
+
+def _target(row: Row[Any]) -> WebhookTarget:
+    document = trigger_document(dict(row._mapping))  # noqa: SLF001 - the documented accessor
+    return WebhookTarget(row.id, row.autopilot_id, row.name, document, row.updated_at)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenKey:
+    """A key that was used: by which run and delivery, with which body."""
+
+    scope: str
+    key: str
+    body_sha256: str
+    run_id: str
+    delivery_id: str | None
+    expires_at: datetime
+
+
+def seen_keys(
+    tx: Connection, wanted: Iterable[tuple[str, str]], now: datetime
+) -> dict[tuple[str, str], SeenKey]:
+    """The keys (scope, key) of these that were used and have not run out."""
+    pairs = list(dict.fromkeys(wanted))
+    if not pairs:
+        return {}
+    query = select(idempotency_key).where(tuple_(_K.scope, _K.key).in_(pairs), _K.expires_at > now)
+    return {(row.scope, row.key): SeenKey(*row) for row in tx.execute(query)}
+
+
+def use_keys(tx: Connection, keys: Sequence[SeenKey]) -> None:
+    """Remember keys; one that has run out is used anew."""
+    if not keys:
+        return
+    rows = [
+        {
+            "scope": one.scope,
+            "key": one.key,
+            "body_sha256": one.body_sha256,
+            "run_id": one.run_id,
+            "delivery_id": one.delivery_id,
+            "expires_at": one.expires_at,
+        }
+        for one in keys
+    ]
+    tx.execute(_UPSERT[tx.dialect.name], rows)
+
+
+def _upsert(dialect: Any) -> Any:
+    statement = dialect.insert(idempotency_key)
+    new = statement.excluded
+    names = ("body_sha256", "run_id", "delivery_id", "expires_at")
+    return statement.on_conflict_do_update(
+        index_elements=["scope", "key"], set_={name: getattr(new, name) for name in names}
+    )
+
+
+_UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
+
+
+def forget_keys(tx: Connection, now: datetime, limit: int = 1000) -> int:
+    """Delete keys that have run out, a small batch at a time."""
+    old = select(_K.scope, _K.key).where(_K.expires_at <= now).limit(limit)
+    return tx.execute(delete(idempotency_key).where(tuple_(_K.scope, _K.key).in_(old))).rowcount
