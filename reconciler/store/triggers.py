@@ -28,6 +28,20 @@ class DueTrigger:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedTrigger:
+    """A trigger of an autopilot, of any kind. `document` is the trigger as canonical JSON."""
+
+    id: str
+    name: str
+    kind: str
+    enabled: bool
+    document: dict[str, Any]
+    next_run_at: datetime | None
+    last_fired_at: datetime | None
+    stalled_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """How far a trigger's occurrences are decided, and what is next."""
 
@@ -46,6 +60,28 @@ def due_triggers(tx: Connection, now: datetime, limit: int) -> list[DueTrigger]:
         .limit(limit)
     )
     return [_due(row) for row in tx.execute(query)]
+
+
+def list_triggers(tx: Connection, autopilot_id: str) -> list[NamedTrigger]:
+    """The triggers of an autopilot, without removed ones, in the order of the manifest."""
+    query = select(autopilot_trigger).where(
+        _T.autopilot_id == autopilot_id, _T.removed_at.is_(None)
+    )
+    rows = tx.execute(query.order_by(_T.position, _T.name))
+    return [_named(row) for row in rows]
+
+
+def _named(row: Row[Any]) -> NamedTrigger:
+    return NamedTrigger(
+        row.id,
+        row.name,
+        row.kind,
+        row.enabled,
+        trigger_document(dict(row._mapping)),  # noqa: SLF001 - the documented accessor
+        row.next_run_at,
+        row.last_fired_at,
+        row.stalled_reason,
+    )
 
 
 def next_due(tx: Connection) -> datetime | None:
