@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core.jitter import jitter_of
-from reconciler.core.schedule import (
-    count_between,
-    occurrences_before,
-    schedule_next,
-)
+from reconciler.core.occurrences import count_between, occurrences_before, schedule_next
 from reconciler.core.timetable import Schedule, schedule_of
 from reconciler.core.trigger import ScheduleTrigger
 
