@@ -149,5 +149,5 @@ def _how(old: Touched | None, new: Touched | None) -> str:
     if was != now:
         return f"was {was}, is now {now}"
     if old and new and old.after != new.after:
-        return f"{was} to another content"
-    return f"{was}, but the stored object has changed"
+        return f"still {was}, but to another content"
+    return f"still {was}, but the stored object has changed"

@@ -23,7 +23,6 @@ from reconciler.core.state import Declared, Desired, FileDigest, Origin, Revisio
 FORMAT_VERSION = 1
 MAX_BYTES = 256 * 1024**2
 """The largest saved plan that is read."""
-_PATH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +83,13 @@ def read_plan(text: str | bytes) -> SavedPlan:
 
 class _Revision(Model):
     id: str = Field(max_length=200)
-    author: str | None = Field(default=None, max_length=1000)
-    subject: str | None = Field(default=None, max_length=10_000)
+    author: str | None = None
+    subject: str | None = None
     committed_at: Instant | None = None
 
 
 class _Position(Model):
-    path: str = Field(max_length=_PATH)
+    path: str
     line: int = Field(ge=1)
     column: int = Field(ge=1)
     revision: str | None = Field(default=None, max_length=200)
@@ -108,7 +107,7 @@ class _Name(Model):
 
 
 class _File(Model):
-    path: str = Field(max_length=_PATH)
+    path: str
     digest: str = Field(max_length=128)
     keys: tuple[_Name, ...] = Field(default=(), strict=False)
 
