@@ -150,3 +150,25 @@ def save_breaker(
         .where(autopilot.c.id == autopilot_id)
         .values(failures=failures, breaker_opened_at=opened_at, breaker_probe=probe)
     )
+
+
+def save_pause(
+    tx: Connection, autopilot_id: str, at: datetime, actor: str, reason: str | None
+) -> None:
+    """Set the runtime pause of one autopilot, whose row is held."""
+    values = {"paused_at": at, "paused_by": actor, "pause_reason": reason}
+    tx.execute(update(autopilot).where(autopilot.c.id == autopilot_id).values(values))
+
+
+def save_resume(tx: Connection, autopilot_id: str, at: datetime) -> None:
+    """Lift pause and breaker of one autopilot, whose row is held."""
+    values = {
+        "paused_at": None,
+        "paused_by": None,
+        "pause_reason": None,
+        "failures": 0,
+        "breaker_opened_at": None,
+        "breaker_probe": None,
+        "in_force_since": at,
+    }
+    tx.execute(update(autopilot).where(autopilot.c.id == autopilot_id).values(values))
