@@ -388,6 +388,12 @@ def test_forty_years_are_crossed_in_both_directions() -> None:
     )
 
 
+def test_far_occurrences_of_interval_jobs_have_the_offset_of_their_own_season() -> None:
+    july, january = "*/30 0 1 7 *", "*/30 23 1 1 *"
+    assert next_after(july, "Europe/Rome", utc("2026-01-01T00:00")) == utc("2026-06-30T22:00")
+    assert last_before(january, "Europe/Rome", utc("2026-07-01T00:00")) == utc("2026-01-01T22:30")
+
+
 @pytest.mark.parametrize(
     ("expr", "zone", "after", "notes"),
     [
