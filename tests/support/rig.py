@@ -1,0 +1,162 @@
+"""A whole system without loops: a database, a clock that stands still, and every `*_once`.
+
+Tests say what happens and when; the rig carries it out through the same functions that the server
+calls.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconciler.clock import Ids
+from reconciler.control.ending import finish
+from reconciler.control.evaluator import Evaluator
+from reconciler.control.launch import Launcher, Order
+from reconciler.control.reconcile import Applied, Asking, apply_once
+from reconciler.control.tick import Ticked, Ticker, tick_once
+from reconciler.control.titles import Titles
+from reconciler.core.guards import Confirmations
+from reconciler.core.live import LiveAutopilot
+from reconciler.core.model import MODELS, Agent, Autopilot, Squad
+from reconciler.core.run import MissedInterval, Outcome, Run
+from reconciler.core.state import Declared, Desired, Origin, Revision
+from reconciler.core.webhook_token import token_hash, webhook_token
+from reconciler.store.database import Database
+from reconciler.store.missed import missed_between
+from reconciler.store.occupancy import read_live
+from reconciler.store.runs import RunFilter, list_runs
+from reconciler.store.triggers import NamedTrigger, list_triggers
+from tests.support.clock import FakeClock
+
+COOLDOWN = timedelta(minutes=15)
+KEY = bytes(range(32))
+FAR = datetime.fromisoformat("9000-01-01T00:00:00+00:00")
+LONG_AGO = datetime.fromisoformat("1000-01-01T00:00:00+00:00")
+
+Document = dict[str, Any]
+
+
+def manifest(kind: str, name: str, spec: Document, **metadata: Any) -> Document:
+    """A manifest as JSON values."""
+    return {
+        "apiVersion": "autopilots/v1",
+        "kind": kind,
+        "metadata": {"name": name, **metadata},
+        "spec": spec,
+    }
+
+
+def agent(name: str = "bot", **spec: Any) -> Document:
+    """An agent that workers serve, unless the test says otherwise."""
+    return manifest("Agent", name, {"runtime": {"type": "worker"}, **spec})
+
+
+def autopilot(name: str = "triage", *triggers: Document, **spec: Any) -> Document:
+    """An autopilot of agent `bot`."""
+    base = {"title": "Triage", "assignee": {"type": "agent", "id": "bot"}}
+    return manifest("Autopilot", name, {**base, "triggers": list(triggers), **spec})
+
+
+def schedule(cron: str | None = "* * * * *", name: str = "clock", **more: Any) -> Document:
+    """A schedule trigger."""
+    return {"name": name, "kind": "schedule", **({"cron": cron} if cron else {}), **more}
+
+
+def webhook(name: str = "hook", scheme: str = "none", **more: Any) -> Document:
+    """A webhook trigger that anybody may call who knows its URL, unless the test says otherwise."""
+    return {"name": name, "kind": "webhook", "signature": {"scheme": scheme}, **more}
+
+
+def declare(document: Document, source: str = "default") -> Declared:
+    """A validated manifest of a source."""
+    model: Autopilot | Agent | Squad = MODELS[document["kind"]].model_validate(document)
+    return Declared.of(model, Origin(source, f"{model.metadata.name}.yaml", 1, 1, "sha256:test"))
+
+
+@dataclass
+class Rig:
+    """One system. Use it within `with`, or close it."""
+
+    database: Database
+    clock: FakeClock = field(default_factory=FakeClock)
+    evaluator: Evaluator = field(default_factory=Evaluator)
+    ids: Ids = field(default_factory=Ids)
+    revision: int = 0
+
+    @property
+    def titles(self) -> Titles:
+        """Evaluates titles and keys."""
+        return Titles(self.evaluator)
+
+    @property
+    def launcher(self) -> Launcher:
+        """Starts runs by hand."""
+        return Launcher(self.database, self.titles, self.ids, COOLDOWN)
+
+    def apply(self, *documents: Document, source: str = "default") -> Applied:
+        """Make these manifests the whole source."""
+        self.revision += 1
+        declared = [declare(document, source) for document in documents]
+        desired = Desired(
+            source, Revision(f"sha256:{self.revision}"), {one.key: one for one in declared}
+        )
+        asking = Asking(actor="tester", via="cli", confirmations=Confirmations(deletes=None))
+        return apply_once(self.database, desired, asking, token_hash=hash_of)
+
+    def tick(self, **advance: float) -> Ticked:
+        """Let time pass, then do one round of the clock."""
+        if advance:
+            self.clock.advance(**advance)
+        return tick_once(Ticker(self.database, self.titles, self.ids, COOLDOWN))
+
+    def live(self, name: str = "triage", workspace: str = "default") -> LiveAutopilot:
+        """The autopilot as the run side sees it."""
+        autopilot_id = id_of(name, workspace)
+        return self.database.read(lambda tx: read_live(tx, [autopilot_id]))[autopilot_id]
+
+    def triggers(self, name: str = "triage") -> dict[str, NamedTrigger]:
+        """The triggers of an autopilot by name."""
+        found = self.database.read(lambda tx: list_triggers(tx, id_of(name)))
+        return {one.name: one for one in found}
+
+    def runs(self, name: str = "triage") -> list[Run]:
+        """The runs of an autopilot, oldest first."""
+        where = RunFilter(autopilot_id=id_of(name))
+        return self.database.read(lambda tx: list_runs(tx, where, limit=10_000))[::-1]
+
+    def missed(self, name: str = "triage") -> list[MissedInterval]:
+        """The missed intervals of an autopilot, oldest first."""
+        return self.database.read(lambda tx: missed_between(tx, id_of(name), LONG_AGO, FAR))
+
+    def launch(self, name: str = "triage", **order: Any) -> Run:
+        """Start a run by hand."""
+        return self.launcher.launch(Order(autopilot_id=id_of(name), **order))
+
+    def end(self, run: Run, outcome: Outcome) -> bool:
+        """End a run, as the runner does."""
+        now = self.clock.now()
+        return self.database.write(lambda tx: finish(tx, run, outcome, now, cooldown=COOLDOWN))
+
+    def close(self) -> None:
+        """End the evaluator's processes."""
+        self.evaluator.close()
+
+
+def id_of(name: str, workspace: str = "default") -> str:
+    """The id of an autopilot."""
+    return declare(manifest_key(name, workspace)).id
+
+
+def manifest_key(name: str, workspace: str) -> Document:
+    """The least manifest of that name."""
+    return manifest(
+        "Autopilot",
+        name,
+        {"title": "t", "assignee": {"type": "agent", "id": "bot"}},
+        workspace=workspace,
+    )
+
+
+def hash_of(id_: str, generation: int) -> str:
+    """The hash of a webhook token under the tests' key."""
+    return token_hash(webhook_token(KEY, id_, generation))
