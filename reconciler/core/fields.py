@@ -71,13 +71,17 @@ Name = Annotated[
 """1..63 characters of `a-z0-9-`, as Kubernetes names things (RFC 1123 label)."""
 
 
-def _text_to(parse: Callable[[str], Any], kind: type, code: str) -> Callable[[Any], Any]:
+def _text_to(
+    parse: Callable[[str], Any], kind: type, code: str, example: str
+) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         if isinstance(value, kind) and not isinstance(value, bool):
             return value
         if not isinstance(value, str):
             raise PydanticCustomError(
-                code, "expected a text, found {found}", {"found": repr(value)}
+                code,
+                "expected a text such as {example}, found {found}",
+                {"example": example, "found": _quoted(str(value))[1:-1]},
             )
         try:
             return parse(value)
@@ -99,7 +103,7 @@ def _zero_is_off(value: Any) -> Any:
     return value
 
 
-_parse_duration = BeforeValidator(_text_to(parse_duration, timedelta, "duration-invalid"))
+_parse_duration = BeforeValidator(_text_to(parse_duration, timedelta, "duration-invalid", "15m"))
 _show_duration = PlainSerializer(format_duration, return_type=str, when_used="json")
 
 Duration = Annotated[
@@ -129,7 +133,7 @@ DurationOrOff = Annotated[
 
 Size = Annotated[
     int,
-    BeforeValidator(_text_to(parse_size, int, "size-invalid")),
+    BeforeValidator(_text_to(parse_size, int, "size-invalid", "64KiB")),
     PlainSerializer(format_size, return_type=str, when_used="json"),
     WithJsonSchema(
         {
@@ -162,7 +166,7 @@ def format_instant(value: datetime) -> str:
 
 Instant = Annotated[
     datetime,
-    BeforeValidator(_text_to(parse_instant, datetime, "instant-invalid")),
+    BeforeValidator(_text_to(parse_instant, datetime, "instant-invalid", "2026-12-31T00:00:00Z")),
     PlainSerializer(format_instant, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-12-31T00:00:00Z"]}),
 ]

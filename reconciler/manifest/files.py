@@ -1,0 +1,146 @@
+"""Where manifests are read from: a folder, a file, a stream, or a bundle of texts.
+
+Every source gives its files in path order, and refuses by Problems what cannot be read safely.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from reconciler.core.codes import Code
+from reconciler.core.errors import Problem
+from reconciler.manifest.text import LARGEST, too_large
+
+SUFFIXES = (".yaml", ".yml", ".json")
+LARGEST_STREAM = 16 * LARGEST
+"""Bytes of a stream, which may hold what many files hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a source: its bytes, or the reason why they are not read."""
+
+    path: str
+    content: bytes | Problem
+
+
+class Source(Protocol):
+    """Something that manifests are read from."""
+
+    def files(self) -> Iterator[File]:
+        """Every manifest file in path order."""
+        ...
+
+    def again(self, path: str) -> bytes | None:
+        """The bytes of a file that was read before, if they can still be had."""
+        ...
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a file of this name is read."""
+    return name.endswith(SUFFIXES) and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed over."""
+    return name.startswith((".", "_"))
+
+
+def problem(path: str, message: str, code: Code) -> Problem:
+    """A Problem of the file as a whole."""
+    return Problem(path, 1, 1, "", message, code)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Files that are in memory: paths to bytes."""
+
+    contents: Mapping[str, bytes]
+    largest: int = LARGEST
+
+    def files(self) -> Iterator[File]:
+        """Every file whose name is a manifest's, in path order."""
+        for path, data in sorted(self.contents.items()):
+            if is_manifest(path.rsplit("/", 1)[-1]) and not any(map(is_hidden, path.split("/"))):
+                fits = len(data) <= self.largest
+                yield File(path, data if fits else too_large(path, self.largest))
+
+    def again(self, path: str) -> bytes | None:
+        """The bytes of a file."""
+        return self.contents.get(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One text that came from nowhere in particular, such as standard input."""
+
+    data: bytes
+    path: str = "<stdin>"
+
+    @classmethod
+    def read(cls, stream: BinaryIO) -> "Stream":
+        """All of the stream; what is beyond the limit is not kept in memory."""
+        return cls(stream.read(LARGEST_STREAM + 1))
+
+    def files(self) -> Iterator[File]:
+        """The one file."""
+        fits = len(self.data) <= LARGEST_STREAM
+        yield File(self.path, self.data if fits else too_large(self.path, LARGEST_STREAM))
+
+    def again(self, path: str) -> bytes | None:
+        """The text."""
+        return self.data if path == self.path else None
+
+
+@dataclass(frozen=True, slots=True)
+class SingleFile:
+    """One file, whatever its name."""
+
+    file: Path
+
+    def files(self) -> Iterator[File]:
+        """The one file."""
+        yield File(self.file.name, read_file(self.file, self.file.name))
+
+    def again(self, path: str) -> bytes | None:
+        """The file once more."""
+        content = read_file(self.file, path)
+        return content if isinstance(content, bytes) else None
+
+
+def read_file(file: Path, path: str) -> bytes | Problem:
+    """The bytes of a regular file of at most 1 MiB; `path` is what Problems call it.
+
+    Never blocks on a FIFO, never reads a file that is too large, follows no link.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(file, flags)
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror or error}"
+        return problem(path, message, Code.FILE_UNREADABLE)
+    try:
+        return _read(descriptor, path)
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror or error}"
+        return problem(path, message, Code.FILE_UNREADABLE)
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, path: str) -> bytes | Problem:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        message = "this is no regular file (a pipe, a socket or a device); remove it"
+        return problem(path, message, Code.FILE_SPECIAL)
+    if status.st_size > LARGEST:
+        return too_large(path)
+    parts: list[bytes] = []
+    rest = LARGEST + 1
+    while rest and (part := os.read(descriptor, rest)):
+        parts.append(part)
+        rest -= len(part)
+    return b"".join(parts) if rest else too_large(path)
