@@ -115,7 +115,7 @@ class PlanReport(_Report):
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, in the order of the contract."""
-        return self.model_dump(by_alias=True)
+        return self.model_dump(mode="json", by_alias=True)
 
 
 def report_of(plan: Plan, problems: Iterable[Problem] = ()) -> PlanReport:

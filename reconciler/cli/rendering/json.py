@@ -13,7 +13,7 @@ def render_json(report: PlanReport) -> str:
 
 def render_drift_json(drift: Sequence[DriftReport]) -> str:
     """`{"formatVersion": 1, "drift": [...]}`, each entry as in a plan."""
-    entries = [entry.model_dump(by_alias=True) for entry in drift]
+    entries = [entry.model_dump(mode="json", by_alias=True) for entry in drift]
     return json.dumps({"formatVersion": 1, "drift": entries}, indent=2) + "\n"
 
 

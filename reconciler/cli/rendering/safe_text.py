@@ -7,12 +7,19 @@ a line of ours.
 import json
 from typing import Any
 
+from reconciler.core.invisible import INVISIBLE
+
 
 def one_line(text: str) -> str:
-    """The text with every character that does not print written as an escape; no line breaks."""
-    if text.isprintable():
+    """The text with every character that nobody sees written as an escape; no line breaks."""
+    if _is_visible(text):
         return text
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
+    return "".join(char if _is_visible(char) else _escape(char) for char in text)
+
+
+def _is_visible(text: str) -> bool:
+    # Some letters are blank: they print, says Unicode.
+    return text.isprintable() and not INVISIBLE.search(text)
 
 
 def quoted(value: Any) -> str:

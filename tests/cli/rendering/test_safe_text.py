@@ -1,0 +1,69 @@
+"""What manifests say is shown as it is, unless it would do something."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from reconciler.cli.rendering.cron_words import cron_in_words
+from reconciler.cli.rendering.safe_text import one_line, quoted
+from tests.support.strategies import HOSTILE, VALUES
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("Überprüfung 你好 👍", "Überprüfung 你好 👍", id="what prints"),
+        pytest.param("a\nb\r\t", "a\\x0ab\\x0d\\x09", id="line breaks"),
+        pytest.param("\x1b[31m\x9b", "\\x1b[31m\\x9b", id="terminal sequences"),
+        pytest.param("\u202e\u2066\u200b", "\\u202e\\u2066\\u200b", id="bidi and invisible ones"),
+        pytest.param("\U000e0041", "\\U000e0041", id="tags"),
+        pytest.param("a\u3164b", "a\\u3164b", id="letters that are blank"),
+        pytest.param("\ud800", "\\ud800", id="half a surrogate pair"),
+    ],
+)
+def test_one_line(text: str, shown: str) -> None:
+    assert one_line(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param(None, "(none)", id="nothing"),
+        pytest.param(True, "true", id="a boolean"),
+        pytest.param('a "b"', '"a \\"b\\""', id="a text with quotes"),
+        pytest.param("true", '"true"', id="a text that looks like a boolean"),
+        pytest.param(["a", 1], '["a", 1]', id="a list"),
+        pytest.param({"env": "X", "a b": {}}, '{env: "X", "a b": {}}', id="a map"),
+    ],
+)
+def test_quoted(value: Any, shown: str) -> None:
+    assert quoted(value) == shown
+
+
+@given(HOSTILE, VALUES)
+def test_anything_becomes_one_printable_line(text: str, value: Any) -> None:
+    assert one_line(text).isprintable()
+    assert quoted(value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("0 9 * * MON-FRI", "At 09:00, Monday through Friday"),
+        ("*/15 * * * *", "Every 15 minutes"),
+        ("0 9 * * FRI#2", "At 09:00, on the second Friday of the month"),
+        ("0 9 13 * FRI", None),
+        ("@daily", None),
+        ("not a cron at all", None),
+        ("99 * * * *", "At 99 minutes past the hour"),
+        ("", None),
+    ],
+)
+def test_cron_in_words(expression: str, words: str | None) -> None:
+    assert cron_in_words(expression) == words
+
+
+@given(HOSTILE)
+def test_words_never_fail(expression: str) -> None:
+    cron_in_words(expression)
