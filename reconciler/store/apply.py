@@ -15,13 +15,12 @@ from reconciler.core.changes import (
     Blocked,
     Create,
     Move,
-    Refresh,
     Restore,
     Update,
 )
 from reconciler.core.model import AutopilotStatus, Kind
 from reconciler.core.plan import Plan
-from reconciler.core.state import Declared, Document, FileDigest, Origin, Revision, Stored
+from reconciler.core.state import Declared, Document, FileDigest, Stored
 from reconciler.store.apply_triggers import (
     Bare,
     Rescheduled,
@@ -75,11 +74,11 @@ def apply_changes(tx: Tx, plan: Plan, files: Iterable[FileDigest], terms: Terms)
     save_documents(tx, {d.digest: d.document for d in _declared(plan)})
     _archive(tx, archived, terms.now)
     for kind in Kind:
-        _create(tx, kind, [d for d in created if d.key.kind == kind], plan.revision, terms)
-        _change(tx, kind, [c for c in changed if c.key.kind == kind], terms)
+        _create(tx, kind, [d for d in created if d.key.kind == kind], plan, terms)
+        _change(tx, kind, [c for c in changed if c.key.kind == kind], plan, terms)
     insert_triggers(tx, [_bare(one) for one in created if _is_autopilot(one)], terms)
     update_triggers(tx, [_rescheduled(one) for one in changed if _is_autopilot(one)], held, terms)
-    _refresh(tx, plan.refreshes)
+    _refresh(tx, plan)
     save_files(tx, plan.source_id, files)
     return (
         *(row.id for row in archived if _is_autopilot(row)),
@@ -123,37 +122,33 @@ def _archive(tx: Tx, rows: Sequence[Stored], now: datetime) -> None:
     park_triggers(tx, [row.id for row in rows if _is_autopilot(row)])
 
 
-def _create(
-    tx: Tx, kind: Kind, objects: Sequence[Declared], revision: Revision, terms: Terms
-) -> None:
-    author = revision.author or terms.actor
+def _create(tx: Tx, kind: Kind, objects: Sequence[Declared], plan: Plan, terms: Terms) -> None:
+    author = plan.revision.author or terms.actor
     made = {"created_by": author, "created_at": terms.now, "updated_at": terms.now}
-    rows = [{"id": one.id, **_content(one), **made} for one in objects]
+    rows = [{"id": one.id, **_content(one, plan), **made} for one in objects]
     if rows:
         tx.execute(insert(TABLES[kind]), rows)
 
 
-def _content(declared: Declared) -> Values:
-    return {**object_values(declared.document), **_ownership(declared)}
+def _content(declared: Declared, plan: Plan) -> Values:
+    return {**object_values(declared.document), **_ownership(declared, plan)}
 
 
-def _ownership(declared: Declared) -> Values:
-    return {**_origin(declared.origin), "applied_digest": declared.digest}
-
-
-def _origin(origin: Origin) -> Values:
+def _ownership(declared: Declared, plan: Plan) -> Values:
+    origin = declared.origin
     return {
-        "source_id": origin.source_id,
+        "source_id": plan.source_id,
         "origin_path": origin.path,
         "origin_line": origin.line,
         "origin_column": origin.column,
-        "origin_revision": origin.revision,
+        "origin_revision": origin.revision or plan.revision.id,
+        "applied_digest": declared.digest,
     }
 
 
-def _change(tx: Tx, kind: Kind, changes: Sequence[Changed], terms: Terms) -> None:
+def _change(tx: Tx, kind: Kind, changes: Sequence[Changed], plan: Plan, terms: Terms) -> None:
     noted = {"archived_at": None, "updated_at": terms.now, **_RESET[kind]}
-    _update_all(tx, kind, [(one.id, {**_content(one.after), **noted}) for one in changes])
+    _update_all(tx, kind, [(one.id, {**_content(one.after, plan), **noted}) for one in changes])
     if kind is Kind.AUTOPILOT:
         mended = [one.id for one in changes if _spec_changed(one)]
         _update_all(tx, kind, [(one, _CLOSED_BREAKER) for one in mended])
@@ -222,7 +217,7 @@ def _rescheduled(change: Changed) -> Rescheduled:
     )
 
 
-def _refresh(tx: Tx, refreshes: Sequence[Refresh]) -> None:
+def _refresh(tx: Tx, plan: Plan) -> None:
     for kind in Kind:
-        some = [one for one in refreshes if one.before.key.kind == kind]
-        _update_all(tx, kind, [(one.before.id, _ownership(one.after)) for one in some])
+        some = [one for one in plan.refreshes if one.before.key.kind == kind]
+        _update_all(tx, kind, [(one.before.id, _ownership(one.after, plan)) for one in some])

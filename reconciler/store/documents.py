@@ -11,6 +11,8 @@ from reconciler.core.model import API_VERSION, Kind
 from reconciler.core.state import Document
 
 Values = dict[str, Any]
+Columns = Mapping[Any, Any]
+"""A row by column name: a dictionary, or a mapping of SQLAlchemy."""
 
 _AUTOPILOT_COLUMNS = {
     "title": "title",
@@ -57,7 +59,7 @@ def object_values(document: Document) -> Values:
     }
 
 
-def document_of(kind: Kind, row: Mapping[str, Any], triggers: Sequence[Document] = ()) -> Document:
+def document_of(kind: Kind, row: Columns, triggers: Sequence[Document] = ()) -> Document:
     """The document that a row (by column name) and its triggers mean now."""
     spec = {
         field: row[column] for field, column in _COLUMNS[kind].items() if row[column] is not None
@@ -90,7 +92,7 @@ def trigger_values(trigger: Document) -> Values:
     return {**values, "webhook_secret": secrets, "spec": spec}
 
 
-def trigger_document(row: Mapping[str, Any]) -> Document:
+def trigger_document(row: Columns) -> Document:
     """The trigger that a row (by column name) means now."""
     trigger = {
         field: row[column] for field, column in _TRIGGER_COLUMNS.items() if row[column] is not None

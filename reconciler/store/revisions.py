@@ -107,16 +107,27 @@ def list_attempts(
     tx: Tx,
     *,
     source_id: str | None = None,
+    workspaces: frozenset[str] | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[Attempt]:
-    """Attempts, newest first; `before` is the last id seen."""
-    query = select(revision).order_by(_R.id.desc()).limit(limit)
-    if source_id is not None:
-        query = query.where(_R.source_id == source_id)
-    if before is not None:
-        query = query.where(_R.id < before)
-    return [_attempt(row) for row in tx.execute(query)]
+    """Attempts, newest first; `before` is the last id seen.
+
+    With `workspaces` only those that were about some of them.
+    """
+    found: list[Attempt] = []
+    while len(found) < limit:
+        query = select(revision).order_by(_R.id.desc()).limit(limit)
+        if source_id is not None:
+            query = query.where(_R.source_id == source_id)
+        if before is not None:
+            query = query.where(_R.id < before)
+        page = [_attempt(row) for row in tx.execute(query)]
+        found += [one for one in page if workspaces is None or workspaces & one.workspaces]
+        if len(page) < limit:
+            break
+        before = page[-1].id
+    return found[:limit]
 
 
 def list_sources(tx: Tx) -> list[str]:

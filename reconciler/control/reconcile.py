@@ -1,0 +1,250 @@
+"""Reconcile: read Current, ask the core for a Plan, carry it out in one transaction."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from reconciler.control.upcoming import Upcoming
+from reconciler.core.changes import Change
+from reconciler.core.errors import InvalidManifests, Problem, Refused, StalePlan
+from reconciler.core.footprint import check_digest, check_still_holds
+from reconciler.core.guards import (
+    DEFAULT_LIMIT,
+    UNCONFIRMED,
+    Confirmations,
+    RemovalLimit,
+    require_safe,
+)
+from reconciler.core.plan import Plan, make_plan
+from reconciler.core.planfile import SavedPlan
+from reconciler.core.state import Current, Desired, Revision
+from reconciler.store.apply import Terms, apply_changes
+from reconciler.store.apply_triggers import TokenHash
+from reconciler.store.current import read_current
+from reconciler.store.database import Database, Schema, Tx
+from reconciler.store.revisions import Attempt, Result, Via, record, record_once
+from reconciler.store.waiting import cancel_waiting
+
+Descends = Callable[[Revision], bool | None]
+"""Whether the desired revision descends from the one that is applied; None: there is no order."""
+
+LOCK = "apply"
+"""Applies go one by one, so that a plan that was checked still holds when it is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Who asks for an apply, and what they said beforehand.
+
+    `expected` is the plan that they saw, whole or by its digest: another one is stale.
+    """
+
+    actor: str
+    via: Via
+    confirmations: Confirmations = UNCONFIRMED
+    limit: RemovalLimit = DEFAULT_LIMIT
+    self_heal: bool = True
+    descends: Descends | None = None
+    expected: SavedPlan | Plan | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply did. `attempt` is the id of its row among the revisions, None if none was due.
+
+    `cancelled` are waiting runs that ended because their autopilot was archived.
+    """
+
+    plan: Plan
+    attempt: int | None
+    cancelled: tuple[str, ...] = ()
+
+
+def plan_once(
+    database: Database,
+    desired: Desired,
+    *,
+    descends: Descends | None = None,
+    self_heal: bool = True,
+) -> Plan:
+    """The plan for a source; nothing is written, and a database that is missing is not made."""
+    current = _read(database, desired.source_id)
+    return _plan(current, desired, _once(descends), self_heal=self_heal)
+
+
+def apply_once(
+    database: Database, desired: Desired, asking: Asking, *, token_hash: TokenHash
+) -> Applied:
+    """Make Current equal to `desired`, or change nothing.
+
+    1. Plan, hold it against the one that was seen, and ask the guards.
+    2. Work out next fire times, so that the transaction is short.
+    3. In one transaction: plan again, and only if that is the same plan write it and its revision.
+
+    Raises `Blocked`, `UnsafePlan`, `StalePlan` (each is recorded as a refused revision), `Locked`.
+    """
+    work = _Work(database, desired, asking, token_hash, _once(asking.descends))
+    try:
+        plan = work.check()
+        if work.is_settled(plan):
+            return Applied(plan, None)
+        work.upcoming.foresee(plan.changes, database.read(database.now))
+        return database.write(lambda tx: work.carry_out(tx, plan))
+    except (Refused, StalePlan) as error:
+        record_refusal(database, desired, asking, error)
+        raise
+
+
+def apply_saved(
+    database: Database, saved: SavedPlan, asking: Asking, *, token_hash: TokenHash
+) -> Applied:
+    """Carry out a saved plan as it was saved; `StalePlan` if what it touches has moved."""
+    said = {name: getattr(asking, name) for name in ("actor", "via", "confirmations", "limit")}
+    asking = Asking(**said, self_heal=saved.self_heal, descends=asking.descends, expected=saved)
+    return apply_once(database, saved.desired, asking, token_hash=token_hash)
+
+
+@dataclass(slots=True)
+class _Work:
+    database: Database
+    desired: Desired
+    asking: Asking
+    token_hash: TokenHash
+    descends: Descends
+    upcoming: Upcoming = field(default_factory=Upcoming)
+    current: Current = field(default_factory=Current)
+
+    def check(self) -> Plan:
+        self.current = self.database.read(lambda tx: read_current(tx, self.desired.source_id))
+        plan = self.plan(self.current)
+        _require_expected(self.asking.expected, plan)
+        require_safe(plan, self.asking.confirmations, self.asking.limit)
+        return plan
+
+    def plan(self, current: Current) -> Plan:
+        return _plan(current, self.desired, self.descends, self_heal=self.asking.self_heal)
+
+    def is_settled(self, plan: Plan) -> bool:
+        """Whether all of it, down to the files, is in force already."""
+        noted = plan.is_empty and not plan.refreshes
+        same_files = {file.path: file for file in self.desired.files} == self.current.files
+        applied = self.current.applied
+        return (
+            noted and same_files and applied is not None and applied.id == self.desired.revision.id
+        )
+
+    def carry_out(self, tx: Tx, plan: Plan) -> Applied:
+        self.database.lock(tx, LOCK)
+        fresh = self.plan(read_current(tx, self.desired.source_id))
+        check_still_holds(plan, fresh)
+        require_safe(fresh, self.asking.confirmations, self.asking.limit)
+        now = self.database.now(tx)
+        terms = Terms(
+            now=now,
+            actor=self.asking.actor,
+            token_hash=self.token_hash,
+            schedule=self.upcoming,
+        )
+        ended = apply_changes(tx, fresh, self.desired.files, terms)
+        cancelled = cancel_waiting(tx, ended, now, "its autopilot was archived")
+        attempt = record(tx, _attempt(self.desired, self.asking, Result.APPLIED, now, fresh))
+        return Applied(fresh, attempt, cancelled)
+
+
+def _require_expected(expected: SavedPlan | Plan | str | None, plan: Plan) -> None:
+    match expected:
+        case None:
+            pass
+        case str(digest):
+            check_digest(digest, plan)
+        case seen:
+            check_still_holds(seen, plan)
+
+
+def record_failure(
+    database: Database,
+    source_id: str,
+    revision: Revision,
+    problems: InvalidManifests,
+    asking: Asking,
+) -> None:
+    """Note a revision whose manifests have Problems; the one that is applied stays in force."""
+    desired = Desired(source_id, revision, {})
+    _record(database, desired, asking, Result.FAILED, problems.problems)
+
+
+def record_refusal(
+    database: Database, desired: Desired, asking: Asking, error: Refused | StalePlan
+) -> None:
+    """Note a revision that was understood and not applied, with every objection."""
+    if isinstance(error, Refused):
+        found = [Problem("", 1, 1, o.subject, o.message, o.code) for o in error.objections]
+    else:
+        found = [Problem("", 1, 1, "", str(error), error.code)]
+    _record(database, desired, asking, Result.REFUSED, found)
+
+
+def _record(
+    database: Database,
+    desired: Desired,
+    asking: Asking,
+    result: Result,
+    problems: Iterable[Problem],
+) -> None:
+    def note(tx: Tx) -> None:
+        attempt = _attempt(desired, asking, result, database.now(tx), None, tuple(problems))
+        record_once(tx, attempt)
+
+    database.write(note)
+
+
+def _attempt(
+    desired: Desired,
+    asking: Asking,
+    result: Result,
+    now: datetime,
+    plan: Plan | None,
+    problems: tuple[Problem, ...] = (),
+) -> Attempt:
+    return Attempt(
+        source_id=desired.source_id,
+        revision=desired.revision,
+        actor=asking.actor,
+        via=asking.via,
+        result=result,
+        created_at=now,
+        plan_digest=plan.digest if plan else None,
+        counts=asdict(plan.summary) if plan else {},
+        problems=problems,
+        workspaces=_workspaces(desired, plan.changes if plan else ()),
+    )
+
+
+def _workspaces(desired: Desired, changes: Iterable[Change]) -> frozenset[str]:
+    """Whose objects it is about: those it declares and those it removes."""
+    declared = {key.workspace for key in desired.objects}
+    return frozenset(declared | {change.key.workspace for change in changes})
+
+
+def _read(database: Database, source_id: str) -> Current:
+    if database.schema() is Schema.MISSING:
+        return Current()
+    database.require_current_schema()
+    return database.read(lambda tx: read_current(tx, source_id))
+
+
+def _plan(current: Current, desired: Desired, descends: Descends, *, self_heal: bool) -> Plan:
+    order = descends(current.applied) if current.applied else None
+    return make_plan(current, desired, descends=order, self_heal=self_heal)
+
+
+def _once(descends: Descends | None) -> Descends:
+    """Ask git once for each revision, and not while the database is locked."""
+    known: dict[str, bool | None] = {}
+
+    def ask(applied: Revision) -> bool | None:
+        if descends is not None and applied.id not in known:
+            known[applied.id] = descends(applied)
+        return known.get(applied.id)
+
+    return ask

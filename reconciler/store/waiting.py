@@ -1,0 +1,37 @@
+"""Runs that wait for admission, when their autopilot ends."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from reconciler.core.run import Reason, Status
+from reconciler.store.backend import Tx
+from reconciler.store.batches import batches
+from reconciler.store.runs import WAITING
+from reconciler.store.tables import autopilot_run
+
+
+def cancel_waiting(
+    tx: Tx, autopilot_ids: Sequence[str], now: datetime, why: str
+) -> tuple[str, ...]:
+    """Fail the waiting runs of these autopilots as `cancelled`; active ones finish (contract 6)."""
+    r = autopilot_run.c
+    cancelled: list[str] = []
+    for some in batches(sorted(autopilot_ids)):
+        waiting = select(r.id).where(r.autopilot_id.in_(some), WAITING).order_by(r.id)
+        ids = list(tx.execute(waiting.with_for_update()).scalars())
+        for those in batches(ids):
+            tx.execute(update(autopilot_run).where(r.id.in_(those)).values(_ending(now, why)))
+        cancelled += ids
+    return tuple(cancelled)
+
+
+def _ending(now: datetime, why: str) -> dict[str, object]:
+    return {
+        "status": Status.FAILED,
+        "reason": Reason.CANCELLED,
+        "failure_reason": why,
+        "completed_at": now,
+        "waiting_for": None,
+    }
