@@ -1,0 +1,37 @@
+"""The HTTP application: every route in one table, every failure as problem details (contract 8)."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from reconciler.core.errors import ReconcilerError
+from reconciler.web import hooks, probes, runs
+from reconciler.web.context import Context
+from reconciler.web.endpoint import AnyOperation, routes
+from reconciler.web.guard import Guarded, OwnNames
+from reconciler.web.problems import HttpProblem, answer_problem
+
+OPERATIONS: tuple[AnyOperation, ...] = (*runs.OPERATIONS, *probes.OPERATIONS)
+"""The whole API but webhooks; `/openapi.json` is made from it."""
+
+
+def create_app(context: Context) -> Starlette:
+    """The application. It starts nothing by itself: loops belong to whoever made the context."""
+    middleware = [Middleware(Guarded)]
+    if context.authority is None:
+        middleware.append(Middleware(OwnNames, context.settings.public_url, is_self_protected))
+    app = Starlette(
+        routes=[*routes(OPERATIONS, context), hooks.route(context)],
+        middleware=middleware,
+        exception_handlers=dict.fromkeys(
+            (HTTPException, HttpProblem, ReconcilerError), answer_problem
+        ),
+    )
+    # A redirect would repeat a token of the path in `Location`.
+    app.router.redirect_slashes = False
+    return app
+
+
+def is_self_protected(path: str) -> bool:
+    """Whether this path asks for a credential of its own, whoever the caller is."""
+    return path.startswith(hooks.PREFIX) or path in ("/healthz", "/readyz")

@@ -1,0 +1,78 @@
+"""What the web layer is given: values to read from, and the parts of control to write through."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reconciler.clock import Clock
+from reconciler.control.inbound import Answer, InboundRequest
+from reconciler.control.launch import Order
+from reconciler.core.roles import LOCAL, Caller
+from reconciler.core.run import Run
+from reconciler.settings import Settings
+from reconciler.store.database import Database
+
+
+class Receiver(Protocol):
+    """Takes webhook requests (control/intake.py)."""
+
+    async def receive(self, request: InboundRequest) -> Answer:
+        """Answer one request; never raises for what a sender can do."""
+        ...
+
+
+class Launching(Protocol):
+    """Starts runs by hand (control/launch.py)."""
+
+    def launch(self, order: Order) -> Run:
+        """Record a run. Blocks. Raises NotFound and Conflict."""
+        ...
+
+
+class Authority(Protocol):
+    """Knows the credentials (control/tokens.py); None where there is no tokens file."""
+
+    async def identify(self, credential: str) -> Caller | None:
+        """Whose credential this is; None for one that is unknown, revoked or has run out."""
+        ...
+
+    def session_key_of(self, credential: str) -> str | None:
+        """What a dashboard session keeps of a static token; None for anything else."""
+        ...
+
+    def resume(self, session_key: str) -> Caller | None:
+        """Whose session this is; None once its token was removed or has run out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the server should get traffic, and what it still waits for."""
+
+    ready: bool = True
+    waiting_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Everything that a request may need.
+
+    `base_url` is what webhook URLs begin with; `server_key` derives them and signs sessions.
+    `followed` names the sources that this server itself follows.
+    """
+
+    database: Database
+    settings: Settings
+    clock: Clock
+    intake: Receiver
+    launcher: Launching
+    server_key: bytes
+    base_url: str
+    authority: Authority | None = None
+    readiness: Callable[[], Readiness] = field(default=Readiness)
+    followed: Callable[[], frozenset[str]] = field(default=frozenset)
+
+    @property
+    def anybody(self) -> Caller | None:
+        """Who an unnamed caller is: everybody without a tokens file, else nobody."""
+        return LOCAL if self.authority is None else None

@@ -1,0 +1,90 @@
+"""An operation: one method of one path, declared once for routing, checking and description."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from reconciler.core.roles import Caller, Role
+from reconciler.web.answers import Reply
+from reconciler.web.context import Context
+
+
+class Wire(BaseModel):
+    """A value on the wire: camelCase outside, snake_case inside, unknown names refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
+
+
+class NoQuery(Wire):
+    """Takes no parameters."""
+
+
+class NoBody(Wire):
+    """Takes no body, or an empty object."""
+
+
+Q = TypeVar("Q", bound=Wire)
+B = TypeVar("B", bound=Wire)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, B]):
+    """One request that was let in and understood."""
+
+    context: Context
+    caller: Caller
+    query: Q
+    body: B
+    path: Mapping[str, str]
+    request: Request
+
+
+Handler = Callable[[Call[Q, B]], Awaitable[Reply | Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """One kind of answer: its model (or none) by media type, and what it means."""
+
+    description: str
+    media: Mapping[str, Any] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
+
+
+def json_content(model: Any, description: str, *headers: str) -> Content:
+    """An answer in JSON."""
+    return Content(description=description, media={"application/json": model}, headers=headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[Q, B]):
+    """`role` is what the endpoint asks for; None lets everybody in.
+
+    `problems` are the statuses of problem answers beside those that every operation has.
+    """
+
+    method: str
+    path: str
+    handler: Handler[Q, B]
+    role: Role | None
+    summary: str
+    tag: str
+    answers: Mapping[int, Content]
+    problems: tuple[int, ...] = ()
+    query: type[Q] = NoQuery  # type: ignore[assignment]
+    body: type[B] = NoBody  # type: ignore[assignment]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body_limit: int = 2 * 1024 * 1024

@@ -1,0 +1,199 @@
+"""The API of runs: list, show, start, cancel."""
+
+import asyncio
+from typing import Annotated
+
+from pydantic import Field
+
+from reconciler.control.cancel import cancel
+from reconciler.control.launch import Order
+from reconciler.core.errors import NotFound
+from reconciler.core.fields import Instant
+from reconciler.core.roles import Caller, Role
+from reconciler.core.run import Reason, Run, Source, Status
+from reconciler.store.database import Tx
+from reconciler.store.occupancy import read_live
+from reconciler.store.runs import RunFilter, get_run, list_runs
+from reconciler.web.answers import Reply
+from reconciler.web.cursor import decode_cursor, encode_cursor
+from reconciler.web.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
+from reconciler.web.parameters import Text
+from reconciler.web.problems import HttpProblem
+from reconciler.web.run_models import RunOrder, RunPage, RunView
+
+Limit = Annotated[int, Field(ge=1, le=200)]
+_KEY_LENGTH = 255
+
+
+class PageQuery(Wire):
+    """Which part of a list."""
+
+    limit: Limit = 50
+    """Items on a page."""
+    cursor: Annotated[str, Field(min_length=1, max_length=600)] | None = None
+    """`nextCursor` of the page before."""
+
+
+class AutopilotRunQuery(PageQuery):
+    """Which runs of one autopilot."""
+
+    status: Status | None = None
+    """Only this status."""
+    source: Source | None = None
+    """Only what was started so."""
+    reason: Reason | None = None
+    """Only what was skipped or failed for this reason."""
+    since: Instant | None = None
+    """Triggered at this moment or later."""
+    until: Instant | None = None
+    """Triggered at this moment or earlier."""
+
+
+class RunQuery(AutopilotRunQuery):
+    """Which runs."""
+
+    workspace: Text | None = None
+    """Only this workspace."""
+
+
+async def list_all(call: Call[RunQuery, NoBody]) -> Reply:
+    """Runs of every autopilot that the caller sees."""
+    return await _page(call, call.query, None, call.caller.narrowed(call.query.workspace))
+
+
+async def list_of_autopilot(call: Call[AutopilotRunQuery, NoBody]) -> Reply:
+    """Runs of one autopilot."""
+    autopilot_id = call.path["id"].lower()
+    await call.context.database.aread(lambda tx: require_autopilot(tx, autopilot_id, call.caller))
+    return await _page(call, call.query, autopilot_id, call.caller.workspaces)
+
+
+async def _page(
+    call: Call[RunQuery, NoBody] | Call[AutopilotRunQuery, NoBody],
+    query: AutopilotRunQuery,
+    autopilot_id: str | None,
+    workspaces: frozenset[str] | None,
+) -> Reply:
+    where = RunFilter(
+        autopilot_id=autopilot_id,
+        workspaces=workspaces,
+        status=query.status,
+        source=query.source,
+        reason=query.reason,
+        since=query.since,
+        until=query.until,
+    )
+    before = str(decode_cursor(query.cursor, "runs", str)[0]) if query.cursor else None
+    found = await call.context.database.aread(
+        lambda tx: list_runs(tx, where, limit=query.limit + 1, before=before)
+    )
+    items = [RunView.of(run) for run in found[: query.limit]]
+    more = len(found) > query.limit
+    cursor = encode_cursor("runs", items[-1].id) if more else None
+    return Reply(content=RunPage(items=items, next_cursor=cursor))
+
+
+async def show(call: Call[NoQuery, NoBody]) -> Reply:
+    """One run, whole."""
+    run = await call.context.database.aread(
+        lambda tx: require_run(tx, call.path["id"].lower(), call.caller)
+    )
+    return Reply(content=RunView.of(run))
+
+
+async def start(call: Call[NoQuery, RunOrder]) -> Reply:
+    """Start a run by hand, or by naming an api trigger."""
+    autopilot_id, order = call.path["id"].lower(), call.body
+    await call.context.database.aread(lambda tx: require_autopilot(tx, autopilot_id, call.caller))
+    run = await asyncio.to_thread(
+        call.context.launcher.launch,
+        Order(
+            autopilot_id=autopilot_id,
+            trigger=order.trigger,
+            payload=order.payload,
+            force=order.force,
+            actor=call.caller.name,
+            idempotency_key=_idempotency_key(call.request.headers.getlist("idempotency-key")),
+        ),
+    )
+    return Reply(content=RunView.of(run), status=202, headers={"Location": f"/v1/runs/{run.id}"})
+
+
+async def cancel_run(call: Call[NoQuery, NoBody]) -> Reply:
+    """Ask for the end of a run: a waiting one ends at once, an active one when that is proven."""
+    context, run_id = call.context, call.path["id"].lower()
+
+    def write(tx: Tx) -> Run:
+        require_run(tx, run_id, call.caller)
+        cooldown = context.settings.breaker_cooldown
+        return cancel(tx, run_id, call.caller.name, context.database.now(tx), cooldown)
+
+    run = await context.database.awrite(write)
+    return Reply(content=RunView.of(run), status=200 if run.ended else 202)
+
+
+def require_run(tx: Tx, run_id: str, caller: Caller) -> Run:
+    """The run, if the caller may know of it. Raises NotFound."""
+    run = get_run(tx, run_id)
+    if run is None or not caller.sees(run.workspace):
+        raise NotFound(f"there is no run {run_id}")
+    return run
+
+
+def require_autopilot(tx: Tx, autopilot_id: str, caller: Caller) -> None:
+    """Return if there is this autopilot and the caller may know of it. Raises NotFound."""
+    live = read_live(tx, [autopilot_id]).get(autopilot_id)
+    if live is None or not caller.sees(live.workspace):
+        raise NotFound(f"there is no autopilot {autopilot_id}")
+
+
+def _idempotency_key(values: list[str]) -> str | None:
+    """The header's value. Raises a problem 400 for one that is malformed."""
+    if not values:
+        return None
+    key = values[0]
+    visible = key.isascii() and key.isprintable() and " " not in key
+    if len(values) > 1 or not 1 <= len(key) <= _KEY_LENGTH or not visible:
+        raise HttpProblem(
+            400,
+            "idempotency-key-invalid",
+            f"Idempotency-Key is sent once, with 1 to {_KEY_LENGTH} visible ASCII characters",
+        )
+    return key
+
+
+_PAGE = {200: json_content(RunPage, "One page of runs, newest first.", "ETag")}
+_KEY_HEADER = {
+    "Idempotency-Key": "1 to 255 visible ASCII characters: the same key gives the same run, for 72h"
+}
+
+OPERATIONS = (
+    Operation(
+        method="GET", path="/v1/runs", handler=list_all, role=Role.VIEWER, tag="runs",
+        summary="List runs", query=RunQuery, answers=_PAGE,
+    ),
+    Operation(
+        method="GET", path="/v1/autopilots/{id}/runs", handler=list_of_autopilot,
+        role=Role.VIEWER, tag="runs", summary="List the runs of an autopilot",
+        query=AutopilotRunQuery, answers=_PAGE, problems=(404,),
+    ),
+    Operation(
+        method="GET", path="/v1/runs/{id}", handler=show, role=Role.VIEWER, tag="runs",
+        summary="Show a run", problems=(404,),
+        answers={200: json_content(RunView, "The run.", "ETag")},
+    ),
+    Operation(
+        method="POST", path="/v1/autopilots/{id}/run", handler=start, role=Role.OPERATOR,
+        tag="runs", summary="Start a run", body=RunOrder, headers=_KEY_HEADER,
+        answers={202: json_content(RunView, "The run, as it was admitted.", "Location")},
+        problems=(404, 409, 422),
+    ),
+    Operation(
+        method="POST", path="/v1/runs/{id}/cancel", handler=cancel_run, role=Role.OPERATOR,
+        tag="runs", summary="Cancel a run", problems=(404, 409),
+        answers={
+            200: json_content(RunView, "It waited, and has ended."),
+            202: json_content(RunView, "It was active, and is asked to stop."),
+        },
+    ),
+)  # fmt: skip

@@ -1,0 +1,79 @@
+"""The dashboard's session: a signed cookie that names a token, and the tokens of its forms.
+
+Nothing is stored on the server, so replicas that share the server key share sessions, and a token
+that is removed from the tokens file ends its sessions with it.
+"""
+
+import base64
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta
+from http.cookies import CookieError, SimpleCookie
+
+COOKIE = "reconciler_session"
+LIFETIME = timedelta(hours=12)
+_SESSION = b"reconciler dashboard session v1"
+_FORM = b"reconciler dashboard form v1"
+_LOCAL = "local"
+
+
+def seal(server_key: bytes, session_key: str, now: datetime) -> str:
+    """The cookie's value for the token that `session_key` stands for."""
+    text = f"{int((now + LIFETIME).timestamp())}.{session_key}"
+    return f"{text}.{_mac(server_key, _SESSION, text)}"
+
+
+def unseal(server_key: bytes, value: str, now: datetime) -> str | None:
+    """The session key of a cookie; None for one that we did not make or that has run out."""
+    text, _, mac = value.rpartition(".")
+    if not hmac.compare_digest(_bytes(mac), _bytes(_mac(server_key, _SESSION, text))):
+        return None
+    expires, _, session_key = text.partition(".")
+    if datetime.fromtimestamp(int(expires), UTC) <= now:
+        return None
+    return session_key
+
+
+def form_token(server_key: bytes, cookie: str | None) -> str:
+    """What every form of this session carries, so that no other site can make one up."""
+    return _mac(server_key, _FORM, cookie or _LOCAL)
+
+
+def is_form_token(server_key: bytes, cookie: str | None, given: str) -> bool:
+    """Whether a form came from a page of this session; in constant time."""
+    return hmac.compare_digest(_bytes(given), _bytes(form_token(server_key, cookie)))
+
+
+def cookie_of(header: str | None) -> str | None:
+    """The session's cookie in a `Cookie` header, if there is one."""
+    try:
+        found = SimpleCookie(header or "").get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found and found.value else None
+
+
+def set_cookie(value: str, *, secure: bool) -> str:
+    """The `Set-Cookie` header of a session that begins."""
+    age = int(LIFETIME.total_seconds())
+    return _attributes(f"{COOKIE}={value}; Max-Age={age}", secure=secure)
+
+
+def clear_cookie(*, secure: bool) -> str:
+    """The `Set-Cookie` header of a session that ends."""
+    return _attributes(f"{COOKIE}=; Max-Age=0", secure=secure)
+
+
+def _attributes(start: str, *, secure: bool) -> str:
+    return f"{start}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+
+
+def _mac(server_key: bytes, label: bytes, text: str) -> str:
+    key = hmac.digest(server_key, label, hashlib.sha256)
+    digest = hmac.digest(key, _bytes(text), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+def _bytes(text: str) -> bytes:
+    """`compare_digest` raises on text that is not ASCII; bytes never."""
+    return text.encode("utf-8", "surrogatepass")
