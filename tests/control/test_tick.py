@@ -53,9 +53,8 @@ def test_an_outage_is_caught_up(rig: Rig, catch_up: str, started: list[str]) -> 
     rig.tick(minutes=32)
     moments = [f"{run.scheduled_for:%H:%M}" for run in rig.runs()]
     assert moments == started
-    (missed,) = rig.missed() or [None]
-    covered = 0 if missed is None else missed.count
-    assert len(started) + (covered or 0) == 3
+    covered = sum(missed.count or 0 for missed in rig.missed())
+    assert len(started) + covered == 3
 
 
 def test_a_month_away_costs_a_row(rig: Rig) -> None:

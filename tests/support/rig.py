@@ -24,6 +24,7 @@ from reconciler.core.webhook_token import token_hash, webhook_token
 from reconciler.store.database import Database
 from reconciler.store.missed import missed_between
 from reconciler.store.occupancy import read_live
+from reconciler.store.revisions import Via
 from reconciler.store.runs import RunFilter, list_runs
 from reconciler.store.triggers import NamedTrigger, list_triggers
 from tests.support.clock import FakeClock
@@ -100,7 +101,7 @@ class Rig:
         desired = Desired(
             source, Revision(f"sha256:{self.revision}"), {one.key: one for one in declared}
         )
-        asking = Asking(actor="tester", via="cli", confirmations=Confirmations(deletes=None))
+        asking = Asking(actor="tester", via=Via.CLI, confirmations=Confirmations(deletes=None))
         return apply_once(self.database, desired, asking, token_hash=hash_of)
 
     def tick(self, **advance: float) -> Ticked:

@@ -1,0 +1,72 @@
+"""`reconciler plan`: show what apply would change; never writes."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options
+from reconciler.cli.console import colored, out, say
+from reconciler.cli.options import PlanFormat
+from reconciler.cli.rendering.json import render_json
+from reconciler.cli.rendering.markdown import render_markdown
+from reconciler.cli.rendering.text import render_text
+from reconciler.cli.saved_plan import save_plan
+from reconciler.cli.session import load_desired, opened
+from reconciler.control.reconcile import plan_once
+from reconciler.core.errors import InvalidManifests
+from reconciler.core.planfile import write_plan
+from reconciler.core.report import PlanReport, report_of, report_of_problems
+from reconciler.settings import Settings
+
+
+def plan(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="The folder of the manifests; - reads a stream.")
+    ],
+    save: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Save the plan for `reconciler apply FILE`."),
+    ] = None,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
+    ] = False,
+    output: options.PlanOutput = PlanFormat.TEXT,
+    database: options.Database = None,
+    source: options.Source = None,
+    config: options.Config = None,
+    allow_command: options.AllowCommand = None,
+) -> int:
+    """Show what [bold]apply[/bold] would change, object by object and field by field.
+
+    Reads the manifests at PATH, all of them one source, and the database; writes neither. Without
+    a database everything is new. Exit codes: 0, with --detailed-exitcode 2 if there are changes,
+    3 if manifests are invalid.
+    """
+    settings = Settings.load(config, database=database, source=source, allow_command=allow_command)
+    with opened(settings) as state:
+        try:
+            desired = load_desired(state, path, settings, named_source=source is not None)
+        except InvalidManifests as error:
+            if output is PlanFormat.TEXT:
+                raise
+            show(report_of_problems("", error.problems), output, settings.source)
+            return error.exit_code
+        made = plan_once(state, desired, self_heal=settings.self_heal)
+    show(report_of(made), output, settings.source)
+    if save is not None:
+        save_plan(save, write_plan(made, desired, self_heal=settings.self_heal))
+        say(f"saved to {save}; carry it out with: reconciler apply {save}")
+    return 2 if detailed_exitcode and not made.is_empty else 0
+
+
+def show(report: PlanReport, output: PlanFormat, source: str) -> None:
+    """Write a plan to stdout in one of its formats."""
+    match output:
+        case PlanFormat.TEXT:
+            out(render_text(report, color=colored(sys.stdout)))
+        case PlanFormat.JSON:
+            out(render_json(report))
+        case PlanFormat.MARKDOWN:
+            out(render_markdown(report, source_id=source))

@@ -1,0 +1,71 @@
+"""What a command that needs state opens: settings, the database, the manifests at a path."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reconciler.control.sources import load_against
+from reconciler.core.checks import Policy
+from reconciler.core.errors import NotFound
+from reconciler.core.identity import Key
+from reconciler.core.state import Desired
+from reconciler.settings import Settings
+from reconciler.store.database import Database
+
+
+@contextmanager
+def opened(settings: Settings, *, create: bool = False) -> Iterator[Database]:
+    """The database of the settings; a missing SQLite file is made only where `create` says so."""
+    with Database.open(settings.database, create=create) as database:
+        yield database
+
+
+def load_desired(
+    database: Database, path: str, settings: Settings, *, named_source: bool
+) -> Desired:
+    """The manifests at a path, held against what the database has of other sources."""
+    return load_against(
+        database,
+        path,
+        source_id=settings.source,
+        policy=policy_of(settings),
+        allow_file=named_source,
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What the operator allows manifests to reach."""
+    return Policy(
+        allowed_commands=frozenset(settings.allow_command) or None,
+        allowed_runtime_urls=tuple(settings.allowed_runtime_urls),
+        allowed_permission_modes=frozenset(settings.allowed_permission_modes),
+    )
+
+
+def actor() -> str:
+    """Who asks, where no commit says so: the user of this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def key_of(kind: str, name: str) -> Key:
+    """`name` or `workspace/name` as a key."""
+    workspace, slash, rest = name.partition("/")
+    return Key(kind, workspace, rest) if slash else Key(kind, "default", name)
+
+
+def state_dir(path: Path) -> Path:
+    """Make the folder of a file of ours, for its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def not_found(key: Key) -> NotFound:
+    """The error for a name that the database does not have."""
+    return NotFound(
+        f"there is no {key.kind.lower()} {key.workspace}/{key.name}; is it applied? "
+        "`reconciler plan` shows what is not"
+    )
