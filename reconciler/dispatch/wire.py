@@ -1,0 +1,164 @@
+"""One HTTP exchange with an agent: bounded in time and size, never redirected, never raising.
+
+What a runtime has to know of a failure is whether the request may have been acted on, so that is
+what the values say: `Unreached` (surely not), `Unanswered` (perhaps), `Reply` (it said so itself).
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from reconciler.core.run import Json
+
+CONNECT_SECONDS = 5.0
+ANSWER_LIMIT = 1024 * 1024
+"""Bytes of an answer that are read, unless a call says otherwise."""
+QUOTED = 200
+"""Characters of an agent's words that a message repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The agent answered; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def json(self) -> Json:
+        """The body as JSON; None where it is not."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def object(self) -> dict[str, Json]:
+        """The body as a JSON object; empty where it is not."""
+        value = self.json()
+        return value if isinstance(value, dict) else {}
+
+    def said(self) -> str:
+        """What it said, for a message: one line, cut."""
+        found = self.object()
+        said = next((found[k] for k in ("detail", "message", "error", "title") if found.get(k)), "")
+        text = said if isinstance(said, str) and said else self.body.decode("utf-8", "replace")
+        return one_line(text)
+
+    def retry_after(self) -> float | None:
+        """Seconds of `Retry-After`, in either of its forms."""
+        value = self.headers.get("retry-after", "").strip()
+        if value.isascii() and value.isdigit():
+            return float(value[:9])
+        with suppress(ValueError, OverflowError):
+            moment = parsedate_to_datetime(value)
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """The request did not leave this host: nothing was started."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The request left, and no whole answer came: it may have been acted on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """No request can be made of this: a URL or a header that HTTP does not allow."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """An answer came, and there is more of it than is read."""
+
+    message: str
+
+
+Exchange = Oversized | Reply | Unreached | Unanswered | Unsendable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request; `within` are the seconds that all of it may take."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    within: float = 30.0
+    limit: int = ANSWER_LIMIT
+
+
+def new_client() -> httpx.AsyncClient:
+    """The client of all runtimes: no proxies of the environment, no redirects, no cookies kept."""
+    return httpx.AsyncClient(
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=50),
+        headers={"user-agent": "reconciler", "accept": "application/json"},
+    )
+
+
+async def exchange(client: httpx.AsyncClient, call: Call) -> Exchange:
+    """Make the request and read the answer."""
+    try:
+        async with asyncio.timeout(call.within):
+            return await _exchange(client, call)
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        return Unreached(f"{_origin(call.url)} cannot be reached: {_why(error)}")
+    except TimeoutError:
+        return Unanswered(f"{_origin(call.url)} did not answer within {call.within:g} s")
+    except httpx.LocalProtocolError as error:
+        return Unsendable(f"a header of the request is not allowed in HTTP: {_why(error)}")
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ValueError) as error:
+        return Unsendable(f"no request can be made to {_origin(call.url)}: {_why(error)}")
+    except httpx.HTTPError as error:
+        return Unanswered(f"{_origin(call.url)} broke off: {_why(error)}")
+
+
+async def _exchange(client: httpx.AsyncClient, call: Call) -> Exchange:
+    # Unpacked, a few bytes may be gigabytes.
+    headers = {"accept-encoding": "identity", **call.headers}
+    async with client.stream(call.method, call.url, headers=headers, content=call.body) as answer:
+        body = bytearray()
+        async for chunk in answer.aiter_raw():
+            body += chunk
+            if len(body) > call.limit:
+                return Oversized(f"{_origin(call.url)} answered more than {call.limit} bytes")
+        client.cookies.clear()
+        return Reply(answer.status_code, dict(answer.headers), bytes(body))
+
+
+def one_line(text: str, limit: int = QUOTED) -> str:
+    """Somebody else's text as part of a sentence: one line, printable, cut."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
+    return line if len(line) <= limit else line[:limit] + "…"
+
+
+def _origin(url: str) -> str:
+    """The URL without what may be secret in it: user, path and query."""
+    with suppress(httpx.InvalidURL, ValueError):
+        parsed = httpx.URL(url)
+        return f"{parsed.scheme}://{parsed.netloc.decode('ascii', 'replace')}"
+    return "the URL"
+
+
+def _why(error: Exception) -> str:
+    return one_line(str(error)) or type(error).__name__
