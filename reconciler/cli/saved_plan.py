@@ -6,6 +6,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+from reconciler.core.checks import OFFLINE, Policy
 from reconciler.core.errors import UsageError
 from reconciler.core.planfile import MAX_BYTES, SavedPlan, read_plan
 
@@ -31,9 +32,9 @@ def save_plan(path: Path, text: str) -> None:
         raise UsageError(f"cannot write the plan to {path}: {error.strerror}") from None
 
 
-def load_plan(path: Path) -> SavedPlan:
+def load_plan(path: Path, policy: Policy = OFFLINE) -> SavedPlan:
     """Read a saved plan; at most `MAX_BYTES` are read. Raises as `read_plan`."""
-    return read_plan(_read(path, MAX_BYTES + 1))
+    return read_plan(_read(path, MAX_BYTES + 1), policy)
 
 
 def is_saved_plan(path: Path) -> bool:

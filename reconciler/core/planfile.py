@@ -12,12 +12,14 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from reconciler.core.errors import StalePlan, UsageError
+from reconciler.core.checks import OFFLINE, Policy
+from reconciler.core.errors import InvalidManifests, StalePlan, UsageError
 from reconciler.core.fields import Instant, Model, format_instant
 from reconciler.core.footprint import Footprint, Touched
 from reconciler.core.identity import Key
 from reconciler.core.model import Manifest
 from reconciler.core.plan import Plan
+from reconciler.core.recheck import problems_of
 from reconciler.core.state import Declared, Desired, FileDigest, Origin, Revision
 
 FORMAT_VERSION = 1
@@ -30,8 +32,8 @@ class SavedPlan:
     """A plan as it was saved: what was desired, and what the plan depended on.
 
     Make it again with `make_plan(current, saved.desired, self_heal=saved.self_heal)`, then ask
-    `check_still_holds(saved, fresh)`. The documents are valid one by one; what depends on the
-    operator's settings or on other objects has to be checked again by whoever applies them.
+    `check_still_holds(saved, fresh)`. The objects are valid one by one; whether their references
+    resolve depends on Current: ask `recheck.problems_of` with `external`.
     """
 
     desired: Desired
@@ -60,11 +62,12 @@ def write_plan(plan: Plan, desired: Desired, *, self_heal: bool = True) -> str:
     return json.dumps({**body, "checksum": _checksum(body)}, indent=1) + "\n"
 
 
-def read_plan(text: str | bytes) -> SavedPlan:
+def read_plan(text: str | bytes, policy: Policy = OFFLINE) -> SavedPlan:
     """Read what `write_plan` wrote, trusting nothing in it.
 
-    Raises `UsageError` if the text is no saved plan or one of another format, and `StalePlan` if
-    its digests are missing or do not belong to its content.
+    Raises `UsageError` if the text is no saved plan or one of another format, `StalePlan` if its
+    digests are missing or do not belong to its content, and `InvalidManifests` if it holds what no
+    manifest may say or what `policy`, the operator's choice, does not let manifests reach.
     """
     body = _parse(text)
     version = body.get("formatVersion")
@@ -78,7 +81,10 @@ def read_plan(text: str | bytes) -> SavedPlan:
         raise StalePlan("the saved plan has no digest, and a plan without one is refused")
     if checksum != _checksum(body):
         raise StalePlan("the saved plan was damaged or edited after it was saved; plan again")
-    return _saved(_validated(body))
+    saved = _saved(_validated(body))
+    if problems := problems_of(saved.desired, policy):
+        raise InvalidManifests(problems)
+    return saved
 
 
 class _Revision(Model):

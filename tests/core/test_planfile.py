@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core import planfile
-from reconciler.core.errors import ReconcilerError, StalePlan, UsageError
+from reconciler.core.checks import OFFLINE, Policy
+from reconciler.core.errors import InvalidManifests, ReconcilerError, StalePlan, UsageError
 from reconciler.core.footprint import check_still_holds
 from reconciler.core.identity import Key
 from reconciler.core.plan import make_plan
 from reconciler.core.planfile import read_plan, write_plan
-from reconciler.core.state import Current, Desired, FileDigest, Revision
+from reconciler.core.recheck import problems_of
+from reconciler.core.state import Current, Declared, Desired, FileDigest, Revision
 from tests.support.strategies import VALUES, desired_sets
-from tests.support.worlds import agent, autopilot, current, desired, row, schedule
+from tests.support.worlds import agent, autopilot, current, declared, desired, row, schedule, squad
 
 REVISION = Revision(
     "c0ffee",
@@ -156,6 +158,39 @@ def test_a_doctored_plan_is_refused(
         read_plan(json.dumps(doctor(saved())))
     assert type(refused.value) is error
     assert said in str(refused.value)
+
+
+def sealed_with(*objects: Declared) -> str:
+    """A consistent plan of objects that the loader would not have let through."""
+    wanted = desired(*objects)
+    return write_plan(make_plan(Current(), wanted), wanted)
+
+
+def test_what_no_manifest_may_reach_is_refused_although_all_digests_fit() -> None:
+    secret = {"env": "AUTOPILOT_SECRET_OTHER__TOKEN"}
+    runtime = {"type": "http", "url": "https://elsewhere.example", "secret": secret}
+    doctored = sealed_with(declared("Agent", "bot", {"runtime": runtime}, line=4))
+    with pytest.raises(InvalidManifests) as invalid:
+        read_plan(doctored)
+    assert {(p.path, p.line, p.field) for p in invalid.value.problems} == {
+        ("agents/bot.yaml", 4, "spec.runtime.url"),
+        ("agents/bot.yaml", 4, "spec.runtime.secret.env"),
+    }
+
+
+def test_the_operator_says_what_a_saved_plan_may_reach() -> None:
+    runtime = {"type": "command", "program": "tool"}
+    text = sealed_with(declared("Agent", "bot", {"runtime": runtime}))
+    read_plan(text, Policy(allowed_commands=frozenset({"tool"})))
+    with pytest.raises(InvalidManifests):
+        read_plan(text, Policy(allowed_commands=frozenset()))
+
+
+def test_references_are_checked_where_current_is_known() -> None:
+    saved_plan = read_plan(sealed_with(squad("s", "there", "gone")))
+    external = {Key("Agent", "default", "there")}
+    (problem,) = problems_of(saved_plan.desired, OFFLINE, external.__contains__)
+    assert (problem.code, problem.field) == ("member-unknown", "spec.members[1]")
 
 
 def test_an_object_that_stands_twice_is_refused() -> None:
