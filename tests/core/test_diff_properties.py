@@ -3,7 +3,7 @@
 from dataclasses import replace
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.diff import diff
@@ -21,6 +21,7 @@ def applied(before: Current, wanted: Desired) -> Current | None:
     return None if plan.blocked else apply_to(before, plan)
 
 
+@settings(max_examples=50)
 @given(histories)
 def test_a_plan_after_apply_is_empty(history: list[Desired]) -> None:
     world = Current()
@@ -35,6 +36,7 @@ def test_a_plan_after_apply_is_empty(history: list[Desired]) -> None:
         world = after
 
 
+@settings(max_examples=50)
 @given(histories)
 def test_a_database_rebuilt_from_git_has_the_same_ids(history: list[Desired]) -> None:
     world = Current()
@@ -45,6 +47,7 @@ def test_a_database_rebuilt_from_git_has_the_same_ids(history: list[Desired]) ->
             assert {key: stored.id for key, stored in world.objects.items()} == last
 
 
+@settings(max_examples=50)
 @given(desired_sets("other"), histories, st.booleans())
 def test_rows_of_others_are_never_touched(
     others: Desired, history: list[Desired], owned: bool
@@ -59,6 +62,7 @@ def test_rows_of_others_are_never_touched(
     assert {key: world.objects[key] for key in theirs} == theirs
 
 
+@settings(max_examples=50)
 @given(histories, st.randoms(use_true_random=False))
 def test_the_order_of_objects_and_rows_is_no_part_of_a_plan(
     history: list[Desired], random: Random
@@ -72,6 +76,7 @@ def test_the_order_of_objects_and_rows_is_no_part_of_a_plan(
         world = applied(world, wanted) or world
 
 
+@settings(max_examples=50)
 @given(histories)
 def test_a_plan_made_twice_is_equal(history: list[Desired]) -> None:
     world = Current()
@@ -80,6 +85,7 @@ def test_a_plan_made_twice_is_equal(history: list[Desired]) -> None:
         world = applied(world, wanted) or world
 
 
+@settings(max_examples=50)
 @given(desired_sets(), desired_sets())
 def test_what_drifted_is_put_back_or_left_alone(wanted: Desired, hand: Desired) -> None:
     world = applied(Current(), wanted)
