@@ -64,7 +64,7 @@ class Postgres:
             with self._readers.begin() as tx:
                 return fn(tx)
         except DBAPIError as error:
-            raise explain(error, self.shown) or error from error
+            raise explain(error, self.shown, reading=True) or error from error
 
     def write(self, fn: Callable[[Tx], T], *, quiet: bool = False) -> T:
         """Run `fn`, again from its start when the database chose it to give way to another."""

@@ -7,6 +7,7 @@ from reconciler.store.backend import PATIENCE
 
 _AGAIN = frozenset({"40001", "40P01"})
 _LOCK_NOT_AVAILABLE = "55P03"
+_READ_ONLY = "25006"
 
 _SENTENCES: dict[str, str] = {
     "28P01": "the database {url} refused the password",
@@ -28,7 +29,7 @@ def may_succeed_again(error: DBAPIError) -> bool:
     return _state(error) in _AGAIN
 
 
-def explain(error: DBAPIError, url: str) -> ReconcilerError | None:
+def explain(error: DBAPIError, url: str, *, reading: bool = False) -> ReconcilerError | None:
     """The domain error for what the driver raised, or None for what only our code can cause."""
     state = _state(error)
     if state == _LOCK_NOT_AVAILABLE:
@@ -37,6 +38,8 @@ def explain(error: DBAPIError, url: str) -> ReconcilerError | None:
         )
     if state in _AGAIN:
         return Locked(f"the database {url} is too busy with conflicting writes; try again")
+    if reading and state == _READ_ONLY:
+        return None  # our own READ ONLY: an error in the code
     if state in _SENTENCES:
         return Unavailable(_SENTENCES[state].format(url=url))
     if error.connection_invalidated or _never_connected(error):
