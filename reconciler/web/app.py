@@ -5,14 +5,20 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from reconciler.core.errors import ReconcilerError
-from reconciler.web import hooks, probes, runs
+from reconciler.web import autopilots, hooks, probes, runs
 from reconciler.web.context import Context
 from reconciler.web.endpoint import AnyOperation, routes
 from reconciler.web.guard import Guarded, OwnNames
 from reconciler.web.problems import HttpProblem, answer_problem
 
-OPERATIONS: tuple[AnyOperation, ...] = (*runs.OPERATIONS, *probes.OPERATIONS)
+OPERATIONS: tuple[AnyOperation, ...] = (
+    *autopilots.OPERATIONS,
+    *runs.OPERATIONS,
+    *probes.OPERATIONS,
+)
 """The whole API but webhooks; `/openapi.json` is made from it."""
+
+_EXPECTED = (HTTPException, HttpProblem, ReconcilerError)
 
 
 def create_app(context: Context) -> Starlette:

@@ -1,0 +1,201 @@
+"""The API of autopilots: list, show, pause and resume."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from reconciler.control import switches
+from reconciler.core.condition import Health
+from reconciler.core.errors import NotFound
+from reconciler.core.model import AutopilotStatus
+from reconciler.core.roles import Caller, Role
+from reconciler.store.database import Tx
+from reconciler.store.overview import (
+    AutopilotFilter,
+    Overview,
+    Place,
+    get_overview,
+    list_overviews,
+)
+from reconciler.web.answers import Reply
+from reconciler.web.autopilot_models import (
+    AutopilotPage,
+    AutopilotView,
+    autopilot_document,
+    condition_at,
+)
+from reconciler.web.cursor import decode_cursor, encode_cursor
+from reconciler.web.negotiation import YAML, prefers_yaml, to_yaml
+from reconciler.web.operation import Call, Content, NoBody, NoQuery, Operation, Wire, json_content
+from reconciler.web.parameters import Text
+from reconciler.web.problems import HttpProblem
+from reconciler.web.runs import PageQuery
+
+_BATCH = 200
+"""Rows that are looked at at once for what SQL cannot tell: health and labels."""
+
+
+class AutopilotQuery(PageQuery):
+    """Which autopilots. Archived ones are listed with `status=archived` only."""
+
+    workspace: Text | None = None
+    """Only this workspace."""
+    name: Text | None = None
+    """Only this name."""
+    status: AutopilotStatus | None = None
+    """`spec.status`."""
+    health: Health | None = None
+    """Only this health."""
+    label: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
+    """`key=value`, or `key` for any value; each one given must fit."""
+    assignee: Text | None = None
+    """`agent:NAME` or `squad:NAME`."""
+    q: Text | None = None
+    """A part of name, title or description."""
+
+
+class PauseOrder(Wire):
+    """Why an autopilot is paused."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """What people read."""
+
+
+async def list_all(call: Call[AutopilotQuery, NoBody]) -> Reply:
+    """Autopilots by name."""
+    context, query = call.context, call.query
+    after = None
+    if query.cursor:
+        name, id_ = decode_cursor(query.cursor, "autopilots", str, str)
+        after = Place(str(name), str(id_))
+    where = _filter(query, call.caller)
+    now = context.clock.now()
+    found = await context.database.aread(lambda tx: find_page(tx, where, query, now, after))
+    items = [autopilot_document(one, context, now) for one in found[: query.limit]]
+    more = len(found) > query.limit
+    cursor = encode_cursor("autopilots", *found[query.limit - 1].place) if more else None
+    return Reply(content={"items": items, "nextCursor": cursor})
+
+
+def find_page(
+    tx: Tx, where: AutopilotFilter, query: AutopilotQuery, now: datetime, after: Place | None
+) -> list[Overview]:
+    """Up to one more than a page: health and labels are judged here, row by row."""
+    found: list[Overview] = []
+    judged = query.health is not None or bool(query.label)
+    size = _BATCH if judged else query.limit + 1
+    while len(found) <= query.limit:
+        batch = list_overviews(tx, where, limit=size, after=after)
+        found += [one for one in batch if _fits(one, query, now)]
+        if len(batch) < size:
+            break
+        after = batch[-1].place
+    return found[: query.limit + 1]
+
+
+def _fits(one: Overview, query: AutopilotQuery, now: datetime) -> bool:
+    if query.health is not None and condition_at(one, now).health is not query.health:
+        return False
+    labels = one.stored.document["metadata"].get("labels", {})
+    wanted = (label.partition("=") for label in query.label)
+    return all(
+        key in labels and (not equals or labels[key] == value) for key, equals, value in wanted
+    )
+
+
+def _filter(query: AutopilotQuery, caller: Caller) -> AutopilotFilter:
+    return AutopilotFilter(
+        workspaces=caller.narrowed(query.workspace),
+        name=query.name,
+        status=query.status,
+        assignee=_assignee(query.assignee) if query.assignee else None,
+        text=query.q,
+    )
+
+
+def _assignee(text: str) -> tuple[str, str]:
+    kind, colon, name = text.partition(":")
+    if not colon or kind not in ("agent", "squad") or not name:
+        raise HttpProblem(400, "parameter-invalid", "assignee: write agent:NAME or squad:NAME")
+    return kind, name
+
+
+async def show(call: Call[NoQuery, NoBody]) -> Reply:
+    """One autopilot, archived ones too."""
+    overview = await read_one(call)
+    document = autopilot_document(overview, call.context, call.context.clock.now())
+    version = overview.stored.digest
+    if prefers_yaml(call.request.headers.get("accept")):
+        return Reply(content=to_yaml(document), media_type=YAML, version=version)
+    return Reply(content=document, version=version)
+
+
+async def read_one(call: Call[Any, Any]) -> Overview:
+    """The autopilot of the path, if the caller may know of it. Raises NotFound."""
+    id_ = call.path["id"].lower()
+    return await call.context.database.aread(lambda tx: require_overview(tx, id_, call.caller))
+
+
+def require_overview(tx: Tx, autopilot_id: str, caller: Caller) -> Overview:
+    """The autopilot, if the caller may know of it. Raises NotFound."""
+    overview = get_overview(tx, autopilot_id)
+    if overview is None or not caller.sees(overview.stored.key.workspace):
+        raise NotFound(f"there is no autopilot {autopilot_id}")
+    return overview
+
+
+async def pause(call: Call[NoQuery, PauseOrder]) -> Reply:
+    """Stop taking work, until it is resumed; active runs finish."""
+
+    def write(tx: Tx, id_: str, now: datetime) -> None:
+        switches.pause(tx, id_, call.caller.name, call.body.reason, now)
+
+    return await _switch(call, write)
+
+
+async def resume(call: Call[NoQuery, NoBody]) -> Reply:
+    """Lift the runtime pause and the breaker; what was due meanwhile never starts."""
+    return await _switch(call, switches.resume)
+
+
+async def _switch(call: Call[Any, Any], write: Callable[[Tx, str, datetime], None]) -> Reply:
+    context, id_ = call.context, call.path["id"].lower()
+
+    def carry_out(tx: Tx) -> Overview:
+        require_overview(tx, id_, call.caller)
+        write(tx, id_, context.database.now(tx))
+        return require_overview(tx, id_, call.caller)
+
+    overview = await context.database.awrite(carry_out)
+    return Reply(content=autopilot_document(overview, context, context.clock.now()))
+
+
+_ONE = {200: json_content(AutopilotView, "The autopilot as it is now.")}
+_BOTH = Content(
+    description="The autopilot.",
+    media={"application/json": AutopilotView, YAML: AutopilotView},
+    headers=("ETag",),
+)
+
+OPERATIONS = (
+    Operation(
+        method="GET", path="/v1/autopilots", handler=list_all, role=Role.VIEWER,
+        tag="autopilots", summary="List autopilots", query=AutopilotQuery,
+        answers={200: json_content(AutopilotPage, "One page of autopilots, by name.", "ETag")},
+    ),
+    Operation(
+        method="GET", path="/v1/autopilots/{id}", handler=show, role=Role.VIEWER,
+        tag="autopilots", summary="Show an autopilot", answers={200: _BOTH}, problems=(404,),
+    ),
+    Operation(
+        method="POST", path="/v1/autopilots/{id}/pause", handler=pause, role=Role.OPERATOR,
+        tag="autopilots", summary="Pause an autopilot", body=PauseOrder, answers=_ONE,
+        problems=(404,),
+    ),
+    Operation(
+        method="POST", path="/v1/autopilots/{id}/resume", handler=resume, role=Role.OPERATOR,
+        tag="autopilots", summary="Resume an autopilot", answers=_ONE, problems=(404,),
+    ),
+)  # fmt: skip

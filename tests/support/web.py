@@ -1,0 +1,77 @@
+"""The HTTP application on a rig: real routes, a real database, and a client without a socket."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+
+from reconciler.control.intake import Intake
+from reconciler.control.vault import Vault
+from reconciler.settings import Settings
+from reconciler.web.app import create_app
+from reconciler.web.context import Authority, Context
+from tests.support.rig import COOLDOWN, KEY, Rig
+
+BASE = "http://127.0.0.1:8484"
+
+
+@dataclass
+class Web:
+    """The application of a rig. `more` goes into its context."""
+
+    rig: Rig
+    secrets: dict[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    authority: Authority | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def context(self) -> Context:
+        """What the application is given."""
+        return Context(
+            database=self.rig.database,
+            settings=self.settings,
+            clock=self.rig.clock,
+            intake=self.intake,
+            launcher=self.rig.launcher,
+            server_key=KEY,
+            base_url=self.settings.base_url(),
+            authority=self.authority,
+            **self.more,
+        )
+
+    @cached_property
+    def intake(self) -> Intake:
+        """The receiver of webhooks."""
+        rig = self.rig
+        return Intake(
+            database=rig.database,
+            vault=Vault(self.settings.secrets_dir, self.secrets),
+            evaluator=rig.evaluator,
+            titles=rig.titles,
+            ids=rig.ids,
+            clock=rig.clock,
+            cooldown=COOLDOWN,
+        )
+
+    @cached_property
+    def app(self) -> Starlette:
+        """The application."""
+        return create_app(self.context)
+
+    @asynccontextmanager
+    async def client(self, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+        """A client that talks to the application in this process."""
+        transport = httpx.ASGITransport(self.app)
+        options = {"base_url": BASE, "follow_redirects": False, **options}
+        async with httpx.AsyncClient(transport=transport, **options) as client:
+            yield client
+        if "intake" in self.__dict__:
+            await self.intake.close()
+
+
+Visit = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
