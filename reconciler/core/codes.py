@@ -1,10 +1,12 @@
-"""The stable codes of Problems; docs/errors.md has a heading for each (contract 2)."""
+"""The stable codes of Problems, with what each means; docs/errors.md has a heading for each."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Code(StrEnum):
-    """What is wrong, for machines. A code keeps its meaning for ever."""
+    """What is wrong, for machines. A code keeps its meaning for ever (contract 2)."""
 
     # The file
     FILE_UNREADABLE = "file-unreadable"
@@ -77,3 +79,73 @@ class Code(StrEnum):
     ASSIGNEE_UNKNOWN = "assignee-unknown"
     MEMBER_UNKNOWN = "member-unknown"
     RUN_ONLY_UNSUPPORTED = "run-only-unsupported"
+
+
+MEANINGS: Mapping[Code, str] = MappingProxyType(
+    {
+        Code.FILE_UNREADABLE: "The file or folder cannot be opened or read.",
+        Code.FILE_SPECIAL: "A pipe, a socket or a device stands where a manifest should.",
+        Code.FILE_LINK: "A symbolic link leads nowhere, to a folder, or out of the source.",
+        Code.FILE_NAME: "The name of a file is not UTF-8.",
+        Code.FILE_TOO_LARGE: "The file is larger than 1 MiB.",
+        Code.FILE_ENCODING: "The file is not UTF-8.",
+        Code.FILE_CHARACTER: "A character that no manifest may hold as it is.",
+        Code.YAML_SYNTAX: "The text is no YAML.",
+        Code.YAML_DIRECTIVE: "Directives such as `%YAML` are not allowed.",
+        Code.YAML_TAG: "Tags such as `!!str` are not allowed.",
+        Code.YAML_ANCHOR: "Anchors such as `&name` are not allowed.",
+        Code.YAML_ALIAS: "Aliases such as `*name` are not allowed.",
+        Code.YAML_MERGE: "Merge keys, `<<`, are not allowed.",
+        Code.YAML_DUPLICATE_KEY: "A mapping has the same key twice.",
+        Code.YAML_KEY: "The key of a mapping is no text.",
+        Code.YAML_DEPTH: "More than 100 levels stand inside each other.",
+        Code.YAML_NUMBER: "A number has more than 300 characters.",
+        Code.API_VERSION: "The `apiVersion` is none that this version reads.",
+        Code.KIND_UNKNOWN: "The `kind` is none of Autopilot, Agent and Squad.",
+        Code.FIELD_MISSING: "A required field is missing.",
+        Code.FIELD_UNKNOWN: "There is no such field here.",
+        Code.FIELD_TYPE: "The value is of another type than the field.",
+        Code.FIELD_SERVER_OWNED: "The field belongs to the server and cannot be set in a manifest.",
+        Code.VALUE_UNKNOWN: "The value is none of those that the field takes.",
+        Code.VALUE_RANGE: "The number is outside of its range.",
+        Code.VALUE_LENGTH: "The text or list is too short or too long.",
+        Code.VALUE_PATTERN: "The text is not of the form that the field takes.",
+        Code.NAME_INVALID: "A name is not made of 1 to 63 of a-z, 0-9 and '-'.",
+        Code.DURATION_INVALID: "A duration is not written like `90s`, `15m` or `1h30m`.",
+        Code.SIZE_INVALID: "A size is not written like `64KiB` or `1MiB`.",
+        Code.INSTANT_INVALID: "A moment is not like `2026-12-31T00:00:00Z`, with an offset.",
+        Code.CRON_INVALID: "The cron expression is wrong.",
+        Code.CRON_NEVER_FIRES: "The cron expression names days that no calendar has.",
+        Code.TIMEZONE_UNKNOWN: "There is no time zone of this name.",
+        Code.AT_INVALID: "The moment of a one-off schedule is not written like `2026-12-01T09:00`.",
+        Code.EXPRESSION_INVALID: "The CEL expression does not compile.",
+        Code.EXPRESSION_TOO_COMPLEX: "The CEL expression is too long or nests too deeply.",
+        Code.VARIABLE_UNKNOWN: "The CEL expression names an unknown variable or field.",
+        Code.FUNCTION_UNKNOWN: "The CEL expression calls an unknown function.",
+        Code.TEMPLATE_INVALID: "The placeholders of a title are wrong.",
+        Code.TRIGGER_DUPLICATE: "Two triggers of an autopilot have the same name.",
+        Code.SCHEDULE_ONE_OF: "A schedule has not exactly one of `cron`, `every` and `at`.",
+        Code.SCHEDULE_RANGE: "A schedule ends before it starts.",
+        Code.CATCH_UP_QUEUE: "`catchUp: all` needs `concurrencyPolicy: queue`.",
+        Code.REPLACE_UNAVAILABLE: "`concurrencyPolicy: replace` is not available yet.",
+        Code.SIGNATURE_SECRET: "The signature has no secret, or one that its scheme does not use.",
+        Code.SIGNATURE_OPTION: "The signature has an option that its scheme fixes itself.",
+        Code.FORMER_NAME_INVALID: "A former name is the object's own name, or is listed twice.",
+        Code.MEMBER_DUPLICATE: "A squad lists a member twice.",
+        Code.SECRET_REFERENCE: "A reference to a secret has not exactly one of `env` and `file`.",
+        Code.SECRET_WORKSPACE: "The variable does not belong to the manifest's workspace.",
+        Code.SECRET_FILE: "The name of a secret file is no plain file name.",
+        Code.SECRET_RANGE: "A secret is valid only after it has expired.",
+        Code.SECRET_LITERAL: "A secret stands in the manifest itself.",
+        Code.URL_INVALID: "The URL is no http or https URL.",
+        Code.URL_NOT_ALLOWED: "The operator's `allowed_runtime_urls` do not admit the URL.",
+        Code.COMMAND_NOT_ALLOWED: "The operator has bound no program to this name.",
+        Code.PERMISSION_MODE_NOT_ALLOWED: "The operator does not admit the permission mode.",
+        Code.OBJECT_DUPLICATE: "Two manifests declare the same object.",
+        Code.FORMER_NAME_IN_USE: "A former name belongs to another object.",
+        Code.ASSIGNEE_UNKNOWN: "The assignee of an autopilot is not declared.",
+        Code.MEMBER_UNKNOWN: "A member of a squad is not declared.",
+        Code.RUN_ONLY_UNSUPPORTED: "`run_only` needs an agent that works without sessions.",
+    }
+)
+"""One sentence for each code, for people."""

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     PlainSerializer,
     WithJsonSchema,
     model_validator,
@@ -72,10 +73,13 @@ Name = Annotated[
 
 
 def _text_to(
-    parse: Callable[[str], Any], kind: type, code: str, example: str
+    parse: Callable[[str], Any], kind: type | None, code: str, example: str
 ) -> Callable[[Any], Any]:
+    """Texts become values. Values of `kind` pass: a program may build models with them, and no
+    manifest can hold them."""
+
     def convert(value: Any) -> Any:
-        if isinstance(value, kind) and not isinstance(value, bool):
+        if kind is not None and isinstance(value, kind):
             return value
         if not isinstance(value, str):
             raise PydanticCustomError(
@@ -133,7 +137,7 @@ DurationOrOff = Annotated[
 
 Size = Annotated[
     int,
-    BeforeValidator(_text_to(parse_size, int, "size-invalid", "64KiB")),
+    BeforeValidator(_text_to(parse_size, None, "size-invalid", "64KiB")),
     PlainSerializer(format_size, return_type=str, when_used="json"),
     WithJsonSchema(
         {
@@ -173,12 +177,19 @@ Instant = Annotated[
 """One moment: RFC 3339 with an offset."""
 
 
+def one_text_of(*names: str) -> list[JsonValue]:
+    """Exactly one of these fields is a text, as the `oneOf` of a JSON Schema."""
+    return [{"required": [name], "properties": {name: {"type": "string"}}} for name in names]
+
+
 class SecretRef(Model):
     """Where a secret is found: never the secret itself.
 
     Exactly one of `env` and `file`; which names a workspace may use is checked beside the
     manifest's workspace (contract 2).
     """
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": one_text_of("env", "file")})
 
     env: str | None = Field(
         default=None, max_length=200, examples=["AUTOPILOT_SECRET_PLATFORM__CI"]

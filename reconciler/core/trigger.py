@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.core.fields import (
@@ -15,6 +15,7 @@ from reconciler.core.fields import (
     Name,
     SecretRef,
     Size,
+    one_text_of,
 )
 
 MIB = 1024**2
@@ -65,6 +66,8 @@ class _TriggerBase(Model):
 class ScheduleTrigger(_TriggerBase):
     """Fires at moments: exactly one of `cron`, `every` and `at`."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": one_text_of("cron", "every", "at")})
+
     kind: Literal["schedule"]
     """This trigger fires by the clock."""
     cron: str | None = Field(default=None, examples=["0 9 * * MON-FRI", "@daily"])
@@ -103,6 +106,14 @@ class ScheduleTrigger(_TriggerBase):
 
 class Signature(Model):
     """How deliveries are verified."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"scheme": {"const": "none"}}},
+            "then": {"properties": {"secrets": {"maxItems": 0}}},
+            "else": {"required": ["secrets"], "properties": {"secrets": {"minItems": 1}}},
+        }
+    )
 
     scheme: Scheme = Field(strict=False)
     """The sender's way of signing; `none` accepts anybody who knows the URL."""

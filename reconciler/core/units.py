@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 LONGEST = timedelta(days=3650)
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -12,6 +13,7 @@ _SIZES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)", re.ASCII)
 
 
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> timedelta:
     """`90s`, `15m`, `2h`, `1d` or `1h30m` as a timedelta; ValueError says what is allowed."""
     match = _DURATION.fullmatch(text)
@@ -24,6 +26,7 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+@lru_cache(maxsize=1024)
 def format_duration(value: timedelta) -> str:
     """The canonical text of a duration of whole seconds: `1h30m`; nothing at all is `0s`."""
     rest = int(value.total_seconds())

@@ -1,0 +1,129 @@
+"""Problems as text for people, JSON for programs, annotations for GitHub, SARIF for scanners."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+from urllib.parse import quote
+
+from reconciler import __version__
+from reconciler.cli.rendering.safe_text import one_line
+from reconciler.core.codes import MEANINGS, Code
+from reconciler.core.errors import Problem
+
+Format = Literal["text", "json", "github", "sarif"]
+FORMATS: tuple[Format, ...] = ("text", "json", "github", "sarif")
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_DOCS = "docs/errors.md"
+
+
+def render(problems: Iterable[Problem], form: Format) -> str:
+    """All problems in path and line order, in one of `FORMATS`; ends with a line break.
+
+    No problems are an empty text in `text` and `github`, and an empty list in the other two.
+    """
+    return _FORMATS[form](sorted(problems))
+
+
+def below(problems: Iterable[Problem], folder: str) -> list[Problem]:
+    """The problems with their paths seen from where `folder` is seen, so that links work.
+
+    `folder` is the path that was given on the command line; `.` and `-` change nothing.
+    """
+    prefix = "" if folder in (".", "./", "-", "") else folder.rstrip("/") + "/"
+    return [replace(problem, path=prefix + problem.path) for problem in problems]
+
+
+def _text(problems: Sequence[Problem]) -> str:
+    return "".join(f"{one_line(str(problem))}\n" for problem in problems)
+
+
+def _json(problems: Sequence[Problem]) -> str:
+    found = [
+        {
+            "path": problem.path,
+            "line": problem.line,
+            "column": problem.column,
+            "field": problem.field,
+            "message": problem.message,
+            "code": str(problem.code),
+        }
+        for problem in problems
+    ]
+    return _dumped({"formatVersion": 1, "problems": found})
+
+
+def _github(problems: Sequence[Problem]) -> str:
+    return "".join(f"{_annotation(problem)}\n" for problem in problems)
+
+
+def _annotation(problem: Problem) -> str:
+    """A workflow command of GitHub Actions; what is not escaped would end it or start another."""
+    properties = {
+        "file": problem.path,
+        "line": str(problem.line),
+        "col": str(problem.column),
+        "title": str(problem.code),
+    }
+    listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    message = f"{problem.field}: {problem.message}" if problem.field else problem.message
+    return f"::error {listed}::{_data(f'{message} [{problem.code}]')}"
+
+
+def _data(text: str) -> str:
+    return one_line(text).replace("%", "%25")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _sarif(problems: Sequence[Problem]) -> str:
+    codes = sorted({str(problem.code) for problem in problems})
+    driver = {
+        "name": "reconciler",
+        "version": __version__,
+        "rules": [_rule(code) for code in codes],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(problem, codes) for problem in problems],
+    }
+    return _dumped({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _rule(code: str) -> dict[str, Any]:
+    meaning = MEANINGS[Code(code)]
+    return {
+        "id": code,
+        "shortDescription": {"text": meaning},
+        "help": {"text": f"{meaning} See {_DOCS}#{code}."},
+    }
+
+
+def _result(problem: Problem, codes: Sequence[str]) -> dict[str, Any]:
+    place = {
+        "artifactLocation": {"uri": quote(problem.path.encode("utf-8", "backslashreplace"))},
+        "region": {"startLine": problem.line, "startColumn": problem.column},
+    }
+    message = f"{problem.field}: {problem.message}" if problem.field else problem.message
+    return {
+        "ruleId": str(problem.code),
+        "ruleIndex": codes.index(problem.code),
+        "level": "error",
+        "message": {"text": message},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def _dumped(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+_FORMATS: dict[Format, Callable[[Sequence[Problem]], str]] = {
+    "text": _text,
+    "json": _json,
+    "github": _github,
+    "sarif": _sarif,
+}
