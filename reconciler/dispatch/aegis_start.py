@@ -53,7 +53,7 @@ class Beginning:
         handle = self.job.handle
         if handle is not None and is_session_id(handle.session_id):
             return await self._resume(str(handle.session_id), handle.detail.get("prompted") is True)
-        if self.job.attempt > 1:
+        if self.job.attempt > 1 or handle is not None:
             left = await self.find()
             if not isinstance(left, Session | None):
                 return failed(left)

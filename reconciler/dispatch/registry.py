@@ -1,0 +1,115 @@
+"""All runtimes as one: each job goes to the runtime of its type."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from reconciler.clock import Clock
+from reconciler.core.reach import LOOPBACK
+from reconciler.core.runtime import (
+    AegisRuntime,
+    CommandRuntime,
+    HttpRuntime,
+    WorkerRuntime,
+)
+from reconciler.core.runtime import Runtime as RuntimeSpec
+from reconciler.dispatch.aegis import AegisSessions
+from reconciler.dispatch.aegis_client import Waits
+from reconciler.dispatch.base import (
+    Handle,
+    Job,
+    Observation,
+    Record,
+    Runtime,
+    Start,
+    Stop,
+    Unseen,
+)
+from reconciler.dispatch.command import Commands
+from reconciler.dispatch.http import HttpAgents, Patience
+from reconciler.dispatch.reach import Reach
+from reconciler.dispatch.termination import Graces
+from reconciler.dispatch.wire import new_client
+from reconciler.dispatch.worker import Workers
+
+log = structlog.get_logger(__name__)
+
+
+class Runtimes:
+    """The four runtimes on one HTTP client; a `Runtime` itself. Make it within the event loop."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        commands: Mapping[str, Path] | None = None,
+        allowed_urls: Sequence[str] = LOOPBACK,
+        permission_modes: Sequence[str] = (),
+        graces: Graces | None = None,
+        waits: Waits | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        """`commands`, `allowed_urls` and `permission_modes` are the settings `allow_command`,
+        `allowed_runtime_urls` and `allowed_permission_modes`; the others are for tests."""
+        reach = Reach(tuple(allowed_urls))
+        self._http = new_client()
+        self._by_type: dict[type[RuntimeSpec], Runtime] = {
+            AegisRuntime: AegisSessions(self._http, reach, permission_modes, clock, waits),
+            HttpRuntime: HttpAgents(self._http, reach, clock, patience),
+            CommandRuntime: Commands(commands or {}, graces),
+            WorkerRuntime: Workers(),
+        }
+
+    def of(self, spec: RuntimeSpec) -> Runtime:
+        """The runtime that a manifest names."""
+        return self._by_type[type(spec)]
+
+    async def start(self, job: Job, record: Record) -> Start:
+        """See `Runtime.start`."""
+        return await self.of(job.runtime).start(job, record)
+
+    async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
+        """All runtimes at once; a mistake in one of them does not blind the others."""
+        groups: dict[type[RuntimeSpec], list[tuple[Job, Handle]]] = {}
+        for job, handle in jobs:
+            groups.setdefault(type(job.runtime), []).append((job, handle))
+        rounds = [self._by_type[kind].observe(group) for kind, group in groups.items()]
+        seen: dict[str, Observation] = {}
+        found = await asyncio.gather(*rounds, return_exceptions=True)
+        for group, part in zip(groups.values(), found, strict=True):
+            seen |= _unseen(group, part) if isinstance(part, BaseException) else part
+        return seen
+
+    async def stop(self, job: Job, handle: Handle) -> Stop:
+        """See `Runtime.stop`."""
+        return await self.of(job.runtime).stop(job, handle)
+
+    async def release(self, job: Job, handle: Handle | None) -> Stop:
+        """See `Runtime.release`."""
+        return await self.of(job.runtime).release(job, handle)
+
+    def is_ours(self, spec: RuntimeSpec, handle: Handle) -> bool:
+        """See `Runtime.is_ours`; a handle alone does not say of which type it is."""
+        return self.of(spec).is_ours(handle)
+
+    async def close(self) -> None:
+        """Let go of connections and open requests; processes and sessions stay as they are."""
+        for runtime in self._by_type.values():
+            await runtime.close()
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def _unseen(group: Sequence[tuple[Job, Handle]], error: BaseException) -> dict[str, Observation]:
+    if not isinstance(error, Exception):
+        raise error
+    log.error("runtime could not look", runtime=group[0][0].runtime.type, exc_info=error)
+    return {job.run_id: Unseen(f"the server could not look: {error!r}") for job, _ in group}
