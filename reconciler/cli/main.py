@@ -21,7 +21,7 @@ COMMANDS = {
     "plan": Lazy("reconciler.cli.plan:plan", "Show what apply would change.", STATE),
     "apply": Lazy("reconciler.cli.apply:apply", "Make the database equal the manifests.", STATE),
     "run": Lazy("reconciler.cli.run:run", "Start a run by hand.", RUNS),
-    "runs": Lazy("reconciler.cli.runs:app", "List, show and cancel runs.", RUNS),
+    "runs": Lazy("reconciler.cli.runs:runs", "List, show and cancel runs.", RUNS),
     "next": Lazy("reconciler.cli.next:next_", "Show when a schedule fires.", RUNS),
     "webhook": Lazy("reconciler.cli.webhook:app", "Show webhook URLs.", SERVER),
     "serve": Lazy("reconciler.cli.serve:serve", "Reconcile, tick, dispatch, serve.", SERVER),

@@ -1,9 +1,9 @@
 """What a command that needs state opens: settings, the database, the manifests at a path."""
 
 import getpass
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from reconciler.control.sources import load_against
 from reconciler.core.checks import Policy
@@ -34,10 +34,15 @@ def load_desired(
     )
 
 
-def policy_of(settings: Settings) -> Policy:
-    """What the operator allows manifests to reach."""
+def policy_of(settings: Settings, *, serving: bool = False) -> Policy:
+    """What the operator allows manifests to reach.
+
+    Only a server knows which programs are bound; another command asks about them only where
+    `--allow-command` says some.
+    """
+    bound = frozenset(settings.allow_command)
     return Policy(
-        allowed_commands=frozenset(settings.allow_command) or None,
+        allowed_commands=bound if serving or bound else None,
         allowed_runtime_urls=tuple(settings.allowed_runtime_urls),
         allowed_permission_modes=frozenset(settings.allowed_permission_modes),
     )
@@ -57,10 +62,9 @@ def key_of(kind: str, name: str) -> Key:
     return Key(kind, workspace, rest) if slash else Key(kind, "default", name)
 
 
-def state_dir(path: Path) -> Path:
-    """Make the folder of a file of ours, for its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
+def mask_password(value: str) -> str:
+    """A URL without the password that it may hold."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", value)
 
 
 def not_found(key: Key) -> NotFound:

@@ -42,7 +42,8 @@ def assign(
     kind, name = assignee
     if run.agent is not None and run.handle is not None:
         return Assigned(run.agent)
-    members, strategy, turn = (name,), "leader", 0
+    members: tuple[str, ...] = (name,)
+    strategy, turn = "leader", 0
     if kind == "squad":
         squad = find_squad(tx, run.workspace, name)
         if squad is None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -52,7 +53,7 @@ async def claim_once(station: Station) -> list[str]:
         return []
     taken = await station.database.awrite(lambda tx: _take_all(tx, station))
     for run in taken:
-        station.spawn(run.id, start(station, run))
+        station.spawn(run, start)
     return [run.id for run in taken]
 
 
@@ -71,7 +72,7 @@ async def recover_once(station: Station) -> list[str]:
     runs = await station.database.awrite(adopt)
     for run in runs:
         log.warning("run taken over", run=run.id, autopilot=run.autopilot_id)
-        station.spawn(run.id, start(station, run))
+        station.spawn(run, start)
     return [run.id for run in runs]
 
 
@@ -140,7 +141,7 @@ def _recorder(
 
     async def record(handle: Handle) -> None:
         def write(tx: Tx) -> bool:
-            values = {
+            values: dict[str, Any] = {
                 "handle": dict(handle.detail),
                 "session_id": handle.session_id,
                 "status": reached,

@@ -1,8 +1,10 @@
 """What the parts of the runner share: the database, the runtimes, and the work in hand."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -77,11 +79,12 @@ class Station:
             return None
         return await self.database.aread(lambda tx: read_brief(tx, run.id, agent))
 
-    def spawn(self, run_id: str, work: asyncio.Future[None] | object) -> None:
+    def spawn(self, run: Run, work: Callable[["Station", Run], Coroutine[Any, Any, None]]) -> None:
         """Let a start or a stop go on beside the rounds; one at a time for a run."""
+        run_id = run.id
         if run_id in self.tasks:
             return
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+        task = asyncio.create_task(work(self, run))
         self.tasks[run_id] = task
         task.add_done_callback(lambda done: self._done(run_id, done))
 

@@ -38,7 +38,7 @@ async def stop_once(station: Station) -> None:
         await station.database.awrite(lambda tx: _end_unattended(tx, station, asked))
     for run in await station.database.aread(lambda tx: held_by(tx, station.owner)):
         if run.cancel_requested_at is not None:
-            station.spawn(run.id, _stop(station, run))
+            station.spawn(run, _stop)
 
 
 def _time_out(tx: Tx, station: Station, runs: list[Run]) -> None:

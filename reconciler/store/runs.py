@@ -116,8 +116,8 @@ class RunFilter:
 def list_runs(
     tx: Connection, where: RunFilter, *, limit: int = 50, before: str | None = None
 ) -> list[Run]:
-    """Runs, newest first, without payload and result; `before` is the last id seen."""
-    query = LIGHT.where(*where.conditions()).order_by(autopilot_run.c.id.desc()).limit(limit)
+    """Runs, newest first; `before` is the last id seen."""
+    query = WHOLE.where(*where.conditions()).order_by(autopilot_run.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(autopilot_run.c.id < before)
     return [run_of(row) for row in tx.execute(query)]

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
 
 from reconciler.core.decide import Next
+from reconciler.core.trigger import TriggerKind
 from reconciler.store.documents import trigger_document
 from reconciler.store.occupancy import chunks
-from reconciler.store.tables import autopilot_trigger
+from reconciler.store.tables import autopilot, autopilot_trigger
 
 _T = autopilot_trigger.c
+_WITH_OWNER = select(
+    autopilot_trigger,
+    autopilot.c.name.label("owner_name"),
+    autopilot.c.workspace_id.label("owner_workspace"),
+).join(autopilot, autopilot.c.id == _T.autopilot_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,24 @@ def _named(row: Row[Any]) -> NamedTrigger:
         row.last_fired_at,
         row.stalled_reason,
     )
+
+
+def soonest_triggers(tx: Connection, limit: int) -> list[tuple[str, NamedTrigger]]:
+    """The triggers that are due next, each with `workspace/name` of its autopilot."""
+    query = _WITH_OWNER.where(_T.next_run_at.is_not(None)).order_by(_T.next_run_at, _T.id)
+    return [(_owner(row), _named(row)) for row in tx.execute(query.limit(limit))]
+
+
+def webhook_triggers(tx: Connection) -> list[tuple[str, NamedTrigger]]:
+    """All webhook triggers in use, each with `workspace/name` of its autopilot."""
+    living = and_(_T.removed_at.is_(None), autopilot.c.archived_at.is_(None))
+    query = _WITH_OWNER.where(_T.kind == TriggerKind.WEBHOOK, living)
+    rows = tx.execute(query.order_by(autopilot.c.workspace_id, autopilot.c.name, _T.position))
+    return [(_owner(row), _named(row)) for row in rows]
+
+
+def _owner(row: Row[Any]) -> str:
+    return f"{row.owner_workspace}/{row.owner_name}"
 
 
 def next_due(tx: Connection) -> datetime | None:

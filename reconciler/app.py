@@ -1,0 +1,270 @@
+"""The one place that wires everything, by hand: settings in, a running server out."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+import uvicorn
+
+from reconciler.clock import Clock, Ids, SystemClock
+from reconciler.control.changes import watch_database
+from reconciler.control.evaluator import Evaluator
+from reconciler.control.follow_source import SourceFollower
+from reconciler.control.intake import Intake
+from reconciler.control.launch import Launcher
+from reconciler.control.loops import JumpDetector, Wake, repeat
+from reconciler.control.runner import hand_back, renew_once, run_once
+from reconciler.control.station import RunnerSettings, Station
+from reconciler.control.tick import Ticker, tick_once
+from reconciler.control.titles import Titles
+from reconciler.control.vault import Vault
+from reconciler.core.webhook_token import token_hash, webhook_token
+from reconciler.dispatch.registry import Runtimes
+from reconciler.settings import Settings
+from reconciler.store.database import Database, Tx
+from reconciler.store.leases import release_all
+from reconciler.store.servers import Server, beat, forget_silent, register, remove
+from reconciler.web.app import create_app
+from reconciler.web.context import Context, Readiness
+
+log = structlog.get_logger(__name__)
+
+LONGEST_SLEEP = 30.0
+"""Seconds: the clock's loop never sleeps longer (contract 5)."""
+RUNNER_PAUSE = 0.3
+"""Seconds between two looks at runs in hand."""
+RUNNER_IDLE = 5.0
+"""Seconds between two looks when nothing is in hand."""
+SILENCE = timedelta(seconds=60)
+"""A server that was not heard of for longer is taken to be dead."""
+SHUTDOWN = 20.0
+"""Seconds that requests and starts under way get to finish."""
+
+
+@dataclass(slots=True)
+class System:
+    """Everything of one server process; made within its event loop.
+
+    `key` is the server's key, `url` where it is reached.
+    """
+
+    settings: Settings
+    database: Database
+    key: bytes
+    url: str
+    clock: Clock = field(default_factory=SystemClock)
+    follower: SourceFollower | None = None
+    ids: Ids = field(default_factory=Ids)
+    tick_wake: Wake = field(default_factory=Wake)
+    run_wake: Wake = field(default_factory=Wake)
+    source_wake: Wake = field(default_factory=Wake)
+    evaluator: Evaluator = field(init=False)
+    titles: Titles = field(init=False)
+    vault: Vault = field(init=False)
+    station: Station = field(init=False)
+    intake: Intake = field(init=False)
+    jumps: JumpDetector = field(init=False)
+    ready: bool = False
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.evaluator = Evaluator()
+        self.titles = Titles(self.evaluator)
+        self.vault = Vault(settings.secrets_dir)
+        self.jumps = JumpDetector(self.clock)
+        self.station = Station(
+            self.database,
+            Runtimes(
+                self.clock,
+                commands=settings.allow_command,
+                allowed_urls=settings.allowed_runtime_urls,
+                permission_modes=settings.allowed_permission_modes,
+            ),
+            self.vault,
+            owner=f"{socket.gethostname()[:20]}:{os.getpid()}:{self.ids.new(self.clock.now())[-12:]}",
+            settings=RunnerSettings(
+                settings.lease, settings.breaker_cooldown, settings.max_active_runs, self.url
+            ),
+        )
+        self.intake = Intake(
+            self.database,
+            self.vault,
+            self.evaluator,
+            self.titles,
+            self.ids,
+            self.clock,
+            settings.breaker_cooldown,
+        )
+
+    def context(self) -> Context:
+        """What the web layer is given."""
+        return Context(
+            database=self.database,
+            settings=self.settings,
+            clock=self.clock,
+            intake=self.intake,
+            launcher=Launcher(self.database, self.titles, self.ids, self.settings.breaker_cooldown),
+            server_key=self.key,
+            base_url=self.url,
+            readiness=self._readiness,
+            followed=self._followed,
+        )
+
+    def _readiness(self) -> Readiness:
+        return Readiness(self.ready, () if self.ready else ("the first reconcile",))
+
+    def _followed(self) -> frozenset[str]:
+        return frozenset({self.follower.source_id} if self.follower else ())
+
+    def look(self) -> None:
+        """Somebody wrote, or something happened: every loop looks."""
+        self.tick_wake.look()
+        self.run_wake.look()
+
+    async def tick(self) -> float:
+        """One round of the clock; answers the seconds until the next one is due."""
+        if (jump := self.jumps.jumped()) is not None:
+            log.warning("the clock jumped", seconds=jump.total_seconds())
+        ticker = Ticker(self.database, self.titles, self.ids, self.settings.breaker_cooldown)
+        ticked = await asyncio.to_thread(tick_once, ticker)
+        if ticked.runs or ticked.promoted:
+            self.run_wake.look()
+        if ticked.next_due is None:
+            return LONGEST_SLEEP
+        now = await self.station.now()
+        return min(LONGEST_SLEEP, max(0.0, (ticked.next_due - now).total_seconds()))
+
+    async def run(self) -> float:
+        """One round of the runner."""
+        await run_once(self.station)
+        busy = self.station.jobs or self.station.tasks
+        return RUNNER_PAUSE if busy else RUNNER_IDLE
+
+    async def renew(self) -> float:
+        """Prolong leases and the presence of this server, well before they run out."""
+        await renew_once(self.station)
+        await self.database.awrite(self._beat, quiet=True)
+        return self.settings.lease.total_seconds() / 3
+
+    async def reconcile(self) -> float:
+        """Look at the source that this server follows."""
+        if self.follower is None:
+            return LONGEST_SLEEP
+        applied = await asyncio.to_thread(self.follower.reconcile_once)
+        if applied is not None and applied.attempt is not None:
+            self.look()
+        return self.settings.poll_interval.total_seconds()
+
+    def reload(self) -> None:
+        """Read secrets again (SIGHUP)."""
+        self.vault.reload()
+        log.info("reloaded")
+
+    async def start(self) -> None:
+        """Take over what an earlier process left, apply the source once, say that we are here."""
+        await self.database.awrite(self._arrive)
+        await self.reconcile()
+        self.ready = True
+
+    def _beat(self, tx: Tx) -> None:
+        if not beat(tx, self.station.owner, self.database.now(tx)):
+            self._arrive(tx)
+
+    def _arrive(self, tx: Tx) -> None:
+        now = self.database.now(tx)
+        if self.database.name == "sqlite":
+            # The serve lock says that we are alone: whoever holds a lease is dead.
+            release_all(tx)
+        forget_silent(tx, now, SILENCE)
+        register(
+            tx,
+            Server(self.station.owner, socket.gethostname(), os.getpid(), self.url, now, now),
+        )
+
+    async def stop(self) -> None:
+        """Take nothing more, finish what is short, hand leases back."""
+        self.ready = False
+        await self.intake.close()
+        handed_back = await hand_back(self.station)
+        await self.station.runtimes.close()
+        await self.database.awrite(lambda tx: remove(tx, self.station.owner))
+        self.evaluator.close()
+        log.info("stopped", handed_back=handed_back)
+
+
+def token_hasher(key: bytes) -> Callable[[str, int], str]:
+    """How the database knows webhook tokens: by their SHA-256."""
+    return lambda id_, generation: token_hash(webhook_token(key, id_, generation))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: it would end the process before we handed back."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `serve`."""
+        yield
+
+    def leave(self) -> None:
+        """Finish open requests, then return from `serve`."""
+        self.should_exit = True
+
+
+async def serve(
+    system: System,
+    listener: socket.socket,
+    *,
+    watch: Callable[[Callable[[], None]], Coroutine[None, None, None]] | None = None,
+    announce: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT. `announce` is called once everything is up."""
+    await system.start()
+    config = uvicorn.Config(
+        create_app(system.context()),
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=int(SHUTDOWN),
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    server = _Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.leave)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, system.reload)
+    loops = [
+        asyncio.create_task(repeat("tick", system.tick, system.tick_wake)),
+        asyncio.create_task(repeat("run", system.run, system.run_wake)),
+        asyncio.create_task(repeat("renew", system.renew, Wake())),
+        asyncio.create_task(repeat("reconcile", system.reconcile, system.source_wake)),
+        asyncio.create_task(watch_database(system.database, system.look)),
+    ]
+    if watch is not None:
+        loops.append(asyncio.create_task(watch(system.source_wake.look)))
+    announce()
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await system.stop()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind before anything else is started, so that a port in use is said at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener

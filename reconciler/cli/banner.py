@@ -1,0 +1,40 @@
+"""What `serve` says once it is up: where to look, what comes next, what to try."""
+
+import shlex
+from datetime import datetime
+
+from reconciler.core.fields import format_instant
+from reconciler.core.trigger import Scheme, WebhookTrigger
+from reconciler.core.webhook_token import webhook_token
+from reconciler.store.database import Database, Tx
+from reconciler.store.triggers import NamedTrigger, soonest_triggers, webhook_triggers
+
+
+def banner(database: Database, key: bytes, url: str) -> str:
+    """A few lines for a terminal; the `curl` line is never wrapped, so that it can be pasted."""
+    return database.read(lambda tx: "\n".join(_lines(tx, database.now(tx), key, url)))
+
+
+def _lines(tx: Tx, now: datetime, key: bytes, url: str) -> list[str]:
+    lines = ["", f"Dashboard:  {url}/"]
+    for owner, trigger in soonest_triggers(tx, 1):
+        if trigger.next_run_at is not None:
+            seconds = max(0, round((trigger.next_run_at - now).total_seconds()))
+            moment = format_instant(trigger.next_run_at)
+            lines.append(f"Next:       {owner}/{trigger.name} at {moment}, in {seconds} s")
+    for owner, trigger in webhook_triggers(tx):
+        if (line := _curl(trigger, key, url)) is not None:
+            lines += [f"Webhook:    {owner}/{trigger.name}; try it:", "", line]
+            break
+    return "\n".join([*lines, ""]).split("\n")
+
+
+def _curl(trigger: NamedTrigger, key: bytes, url: str) -> str | None:
+    """A request that works when pasted; only for triggers that need no signature and no filter."""
+    hook = WebhookTrigger.model_validate(trigger.document)
+    if hook.signature.scheme is not Scheme.NONE or hook.when is not None or not hook.enabled:
+        return None
+    token = webhook_token(key, trigger.id, hook.token_generation)
+    parts = ["curl", "-sS", "-X", "POST", f"{url}/v1/webhooks/{token}"]
+    parts += ["-H", "Content-Type: application/json", "-d", '{"text": "hello from curl"}']
+    return shlex.join(parts)

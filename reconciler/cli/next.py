@@ -1,0 +1,127 @@
+"""`reconciler next`: when a schedule fires, for an autopilot or for any cron expression."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import options
+from reconciler.cli.console import out, out_json
+from reconciler.cli.options import ListFormat
+from reconciler.cli.session import key_of, not_found, opened
+from reconciler.core.agenda import Agenda
+from reconciler.core.errors import UsageError
+from reconciler.core.fields import format_instant, parse_instant
+from reconciler.core.model import Kind
+from reconciler.core.schedule import Occurrence, local_time, occurrences
+from reconciler.core.timetable import CronSchedule
+from reconciler.core.trigger import ScheduleTrigger, TriggerKind
+from reconciler.settings import Settings
+from reconciler.store.current import find
+from reconciler.store.triggers import NamedTrigger, list_triggers
+
+
+def next_(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="name or workspace/name")
+    ] = None,
+    cron: Annotated[
+        str | None,
+        typer.Option("--cron", metavar="EXPR", help="Instead of NAME: a cron expression."),
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option("--timezone", metavar="TZ", help="The time zone of --cron.")
+    ] = "UTC",
+    after: Annotated[
+        str | None,
+        typer.Option("--after", metavar="ISO", help="From this moment on; now by default."),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="How many.")] = 5,
+    output: options.ListOutput = ListFormat.TEXT,
+    database: options.Database = None,
+    config: options.Config = None,
+) -> None:
+    """Show when a schedule fires: local time with its offset, UTC, and what a clock change does.
+
+    Nominal moments are shown; jitter, pauses and policies come on top.
+    """
+    start = _moment(after)
+    if (name is None) == (cron is None):
+        raise UsageError("say which: an autopilot's NAME, or --cron EXPR")
+    if cron is not None:
+        rows = [_entry(one) for one in occurrences(cron, timezone, start, count)]
+        _show({"": rows}, output)
+        return
+    settings = Settings.load(config, database=database)
+    _show(_of_autopilot(settings, name or "", start, count), output)
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise UsageError(f"--after: {error}") from None
+
+
+def _of_autopilot(
+    settings: Settings, name: str, start: datetime, count: int
+) -> dict[str, list[dict[str, Any]]]:
+    key = key_of(Kind.AUTOPILOT, name)
+    with opened(settings) as state:
+        state.require_current_schema()
+        stored = state.read(lambda tx: find(tx, key))
+        if stored is None:
+            raise not_found(key)
+        triggers = state.read(lambda tx: list_triggers(tx, stored.id))
+    return {
+        trigger.name: [_entry(one) for one in _occurrences(trigger, start, count)]
+        for trigger in triggers
+        if trigger.kind == TriggerKind.SCHEDULE
+    }
+
+
+def _occurrences(trigger: NamedTrigger, start: datetime, count: int) -> list[Occurrence]:
+    """Cron expressions with their notes; other schedules have none to make."""
+    spec = ScheduleTrigger.model_validate(trigger.document)
+    agenda = Agenda.of(trigger.id, spec)
+    found: list[Occurrence] = []
+    at = start
+    while len(found) < count and (following := agenda.next_after(at)) is not None:
+        at = following
+        found.append(_explained(agenda, spec.timezone, at))
+    return found
+
+
+def _explained(agenda: Agenda, timezone: str, at: datetime) -> Occurrence:
+    if isinstance(agenda.schedule, CronSchedule):
+        just_before = at.replace(microsecond=0) - _STEP
+        return occurrences(agenda.schedule.expr, timezone, just_before, 1)[0]
+    return Occurrence(at, local_time(at, timezone), None)
+
+
+_STEP = datetime.resolution
+
+
+def _entry(one: Occurrence) -> dict[str, Any]:
+    return {"utc": format_instant(one.at), "local": one.local.isoformat(), "note": one.note}
+
+
+def _show(by_trigger: dict[str, list[dict[str, Any]]], output: ListFormat) -> None:
+    if output is ListFormat.JSON:
+        entries = [
+            {**entry, "trigger": name} if name else entry
+            for name, rows in by_trigger.items()
+            for entry in rows
+        ]
+        out_json(sorted(entries, key=lambda entry: entry["utc"]))
+        return
+    if not by_trigger:
+        out("no schedule triggers")
+    for name, rows in by_trigger.items():
+        if name:
+            out(f"{name}:")
+        for row in rows or [{"local": "never again", "utc": "", "note": None}]:
+            note = f"  {row['note']}" if row["note"] else ""
+            out(f"  {row['local']}  {row['utc']}{note}")

@@ -1,0 +1,110 @@
+"""`reconciler run`: start a run by hand. A command records it; a live server dispatches it."""
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import options
+from reconciler.cli.console import out, out_json, say
+from reconciler.cli.options import ListFormat
+from reconciler.cli.rendering.runs import run_text
+from reconciler.cli.session import actor, key_of, not_found, opened
+from reconciler.clock import Ids
+from reconciler.control.evaluator import Evaluator
+from reconciler.control.launch import Launcher, Order
+from reconciler.control.titles import Titles
+from reconciler.core.errors import Unavailable, UsageError
+from reconciler.core.model import Kind
+from reconciler.core.run import Run, Status
+from reconciler.core.runview import run_document
+from reconciler.settings import Settings
+from reconciler.store.current import find
+from reconciler.store.database import Database
+from reconciler.store.runs import get_run
+from reconciler.store.servers import live
+
+SILENCE = timedelta(seconds=60)
+"""A server that was not heard of for longer will start nothing."""
+
+
+def run(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="name or workspace/name")],
+    trigger: Annotated[
+        str | None, typer.Option("--trigger", help="As if this trigger had fired.")
+    ] = None,
+    payload: Annotated[
+        str | None,
+        typer.Option("--payload", metavar="JSON|@FILE", help="What the agent gets with it."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Pass policy, limits, pause and breaker.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of the run.")] = False,
+    output: options.ListOutput = ListFormat.TEXT,
+    database: options.Database = None,
+    config: options.Config = None,
+) -> int:
+    """Start a run by hand; it obeys the autopilot's policy like any other.
+
+    The run is recorded at once. A running server gives it to its agent: without one it waits.
+    Exit code 1 if the run was refused, or with --wait if it failed.
+    """
+    settings = Settings.load(config, database=database)
+    with opened(settings) as state, Evaluator() as evaluator:
+        state.require_current_schema()
+        key = key_of(Kind.AUTOPILOT, name)
+        stored = state.read(lambda tx: find(tx, key))
+        if stored is None:
+            raise not_found(key)
+        order = Order(
+            autopilot_id=stored.id,
+            trigger=trigger,
+            payload=_payload(payload),
+            force=force,
+            actor=actor(),
+        )
+        launcher = Launcher(state, Titles(evaluator), Ids(), settings.breaker_cooldown)
+        made = launcher.launch(order)
+        if wait and not made.ended:
+            made = _wait(state, made)
+    _show(made, output)
+    return 0 if made.status not in (Status.SKIPPED, Status.FAILED) else 1
+
+
+def _payload(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        if text.startswith("@"):
+            text = Path(text[1:]).read_text("utf-8")
+        return json.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--payload cannot be read: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--payload is not JSON: {error}") from None
+
+
+def _wait(state: Database, made: Run) -> Run:
+    """Follow the run until it ends; says so where no server is there to start it."""
+    say(f"run {made.id} is recorded; waiting for its end")
+    while True:
+        if not state.read(lambda tx: live(tx, state.now(tx), SILENCE)):
+            raise Unavailable(
+                f"run {made.id} is recorded, but no server is running to dispatch it; start one "
+                "with: reconciler serve"
+            )
+        current = state.read(lambda tx: get_run(tx, made.id))
+        if current is not None and current.ended:
+            return current
+        time.sleep(0.3)
+
+
+def _show(made: Run, output: ListFormat) -> None:
+    if output is ListFormat.JSON:
+        out_json(run_document(made))
+    else:
+        out(run_text(made))

@@ -1,0 +1,134 @@
+"""`reconciler serve`: reconcile, tick, dispatch, HTTP and dashboard in one process."""
+
+import asyncio
+import socket
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.app import System, listen, token_hasher
+from reconciler.app import serve as serve_system
+from reconciler.cli import options
+from reconciler.cli.banner import banner
+from reconciler.cli.console import out, say
+from reconciler.cli.session import mask_password, policy_of
+from reconciler.control.follow_source import SourceFollower
+from reconciler.control.keys import server_key
+from reconciler.control.sources import load_against
+from reconciler.core.errors import UsageError
+from reconciler.core.state import Desired
+from reconciler.manifest.watch import watch_path
+from reconciler.settings import Settings
+from reconciler.store.database import Database
+from reconciler.telemetry import configure_logging
+
+
+def serve(
+    path: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PATH]", help="The folder of manifests to follow.", show_default=False
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", help="The address to listen on.", show_default="127.0.0.1"),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", help="The port; 0 takes a free one.", show_default="8484"),
+    ] = None,
+    no_self_heal: Annotated[
+        bool, typer.Option("--no-self-heal", help="Show drift, but do not put it back.")
+    ] = False,
+    allow_rewrites: Annotated[
+        bool, typer.Option("--allow-rewrites", help="Take a revision that does not descend.")
+    ] = False,
+    print_settings: Annotated[
+        bool, typer.Option("--print-settings", help="Show the settings in force, then exit.")
+    ] = False,
+    database: options.Database = None,
+    source: options.Source = None,
+    config: options.Config = None,
+    allow_command: options.AllowCommand = None,
+) -> int:
+    """Run everything: reconcile PATH, fire schedules, dispatch runs, serve HTTP and the dashboard.
+
+    Without PATH the database stays as it was last applied. PATH is watched: an edit is applied at
+    once, an edit with problems changes nothing. Stop it with Ctrl-C or SIGTERM.
+    """
+    settings = Settings.load(
+        config,
+        database=database,
+        source=source,
+        host=host,
+        port=port,
+        allow_command=allow_command,
+        self_heal=False if no_self_heal else None,
+        allow_rewrites=True if allow_rewrites else None,
+    )
+    if print_settings:
+        _show_settings(settings)
+        return 0
+    configure_logging(settings.log_format, settings.log_level)
+    _run(settings, path)
+    return 0
+
+
+def _run(settings: Settings, path: str | None) -> None:
+    """Open in an order in which each failure is said before anything is touched."""
+    if path is not None and not Path(path).is_dir():
+        raise UsageError(f"{path} is not a folder; serve follows a folder of manifests")
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listen(settings))
+        url = settings.base_url(listener.getsockname()[1])
+        state = stack.enter_context(Database.open(settings.database))
+        stack.enter_context(state.serve_lock(url))
+        state.migrate()
+        key = server_key(settings.key_file, settings.secrets_dir)
+        follower = _follower(settings, state, path, key) if path else None
+        watch = partial(watch_path, Path(path)) if path else None
+
+        async def main() -> None:
+            system = System(settings, state, key, url, follower=follower)
+            announce = partial(_announce, state, key, url)
+            await serve_system(system, listener, watch=watch, announce=announce)
+
+        asyncio.run(main())
+
+
+def _announce(state: Database, key: bytes, url: str) -> None:
+    say(banner(state, key, url))
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return listen(settings.host, settings.port)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise UsageError(f"cannot listen on {where}: {error.strerror}") from None
+
+
+def _follower(settings: Settings, state: Database, path: str, key: bytes) -> SourceFollower:
+    def load() -> Desired:
+        return load_against(
+            state, path, source_id=settings.source, policy=policy_of(settings, serving=True)
+        )
+
+    return SourceFollower(
+        state,
+        settings.source,
+        load,
+        token_hasher(key),
+        self_heal=settings.self_heal,
+        allow_rewrites=settings.allow_rewrites,
+    )
+
+
+def _show_settings(settings: Settings) -> None:
+    """Every setting with its value; what may hold a password is masked."""
+    for name, value in settings.model_dump(mode="json").items():
+        out(f"{name} = {mask_password(value) if isinstance(value, str) else value}")

@@ -1,0 +1,61 @@
+"""`reconciler webhook url`: show the URL that a provider posts to."""
+
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options
+from reconciler.cli.console import out
+from reconciler.cli.session import key_of, not_found, opened
+from reconciler.control.keys import server_key
+from reconciler.core.errors import NotFound, UsageError
+from reconciler.core.model import Kind
+from reconciler.core.trigger import TriggerKind, WebhookTrigger
+from reconciler.core.webhook_token import webhook_token
+from reconciler.settings import Settings
+from reconciler.store.current import find
+from reconciler.store.triggers import NamedTrigger, list_triggers
+
+app = typer.Typer(rich_markup_mode="rich", add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def webhook() -> None:
+    """Show webhook URLs."""
+
+
+@app.command()
+def url(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME/TRIGGER", help="name/trigger or workspace/name/trigger")
+    ],
+    database: options.Database = None,
+    config: options.Config = None,
+) -> None:
+    """Show the URL of a webhook trigger. Whoever knows it may post; treat it as a secret."""
+    settings = Settings.load(config, database=database)
+    owner, slash, trigger_name = name.rpartition("/")
+    if not slash:
+        raise UsageError(f"{name!r} names no trigger; write NAME/TRIGGER")
+    key = key_of(Kind.AUTOPILOT, owner)
+    with opened(settings) as state:
+        state.require_current_schema()
+        stored = state.read(lambda tx: find(tx, key))
+        if stored is None:
+            raise not_found(key)
+        triggers = state.read(lambda tx: list_triggers(tx, stored.id))
+    trigger = _webhook(triggers, owner, trigger_name)
+    generation = WebhookTrigger.model_validate(trigger.document).token_generation
+    token = webhook_token(
+        server_key(settings.key_file, settings.secrets_dir), trigger.id, generation
+    )
+    out(f"{settings.base_url()}/v1/webhooks/{token}")
+
+
+def _webhook(triggers: list[NamedTrigger], owner: str, name: str) -> NamedTrigger:
+    hooks = [one for one in triggers if one.kind == TriggerKind.WEBHOOK]
+    found = next((one for one in hooks if one.name == name), None)
+    if found is None:
+        names = ", ".join(one.name for one in hooks) or "none"
+        raise NotFound(f"{owner} has no webhook trigger {name!r}; it has: {names}")
+    return found
