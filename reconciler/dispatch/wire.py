@@ -6,6 +6,7 @@ what the values say: `Unreached` (surely not), `Unanswered` (perhaps), `Reply` (
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from reconciler.core.run import Json
 CONNECT_SECONDS = 5.0
 ANSWER_LIMIT = 1024 * 1024
 """Bytes of an answer that are read, unless a call says otherwise."""
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?", re.ASCII)
 QUOTED = 200
 """Characters of an agent's words that a message repeats."""
 
@@ -118,6 +121,8 @@ def new_client() -> httpx.AsyncClient:
 
 async def exchange(client: httpx.AsyncClient, call: Call) -> Exchange:
     """Make the request and read the answer."""
+    if (refusal := _header_refusal(call.headers)) is not None:
+        return Unsendable(refusal)
     try:
         async with asyncio.timeout(call.within):
             return await _exchange(client, call)
@@ -125,10 +130,9 @@ async def exchange(client: httpx.AsyncClient, call: Call) -> Exchange:
         return Unreached(f"{_origin(call.url)} cannot be reached: {_why(error)}")
     except TimeoutError:
         return Unanswered(f"{_origin(call.url)} did not answer within {call.within:g} s")
-    except httpx.LocalProtocolError as error:
-        return Unsendable(f"a header of the request is not allowed in HTTP: {_why(error)}")
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ValueError) as error:
-        return Unsendable(f"no request can be made to {_origin(call.url)}: {_why(error)}")
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError):
+        # The words of these errors repeat what they are about, which may be a secret.
+        return Unsendable(f"no request can be made to {_origin(call.url)}: HTTP does not allow it")
     except httpx.HTTPError as error:
         return Unanswered(f"{_origin(call.url)} broke off: {_why(error)}")
 
@@ -144,6 +148,18 @@ async def _exchange(client: httpx.AsyncClient, call: Call) -> Exchange:
                 return Oversized(f"{_origin(call.url)} answered more than {call.limit} bytes")
         client.cookies.clear()
         return Reply(answer.status_code, dict(answer.headers), bytes(body))
+
+
+def _header_refusal(headers: Mapping[str, str]) -> str | None:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            return f"{one_line(name)!r} is not the name of a header"
+        if not _HEADER_VALUE.fullmatch(value):
+            return (
+                f"the value of the header {name} cannot be sent: allowed is ASCII without control "
+                "characters and without spaces around it"
+            )
+    return None
 
 
 def one_line(text: str, limit: int = QUOTED) -> str:

@@ -447,8 +447,8 @@ async def test_a_folder_that_is_not_there_fails_the_dispatch_in_its_words(
             "setting allowed_runtime_urls admits http://127.0.0.1",
             id="a URL that the operator does not allow",
         ),
-        pytest.param({"secret": "a\nb"}, "header", id="a token that no header can hold"),
-        pytest.param({"secret": "wrong"}, "401", id="a token that is not known"),
+        pytest.param({"secret": "s3cr\net"}, "header authorization", id="a token of two lines"),
+        pytest.param({"secret": "s3cr"}, "401", id="a token that is not known"),
     ],
 )
 async def test_what_is_not_allowed_fails_the_dispatch_and_the_token_is_not_told(
@@ -459,7 +459,7 @@ async def test_what_is_not_allowed_fails_the_dispatch_and_the_token_is_not_told(
     assert isinstance(start.outcome, Failed)
     assert start.outcome.reason is Reason.DISPATCH_FAILED
     assert expected in start.outcome.message
-    assert str(changes.get("secret", "no secret")) not in start.outcome.message
+    assert "s3cr" not in start.outcome.message
 
 
 async def test_a_server_that_is_down_is_waited_for(runtime: AegisSessions) -> None:
