@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from reconciler.core.errors import ReconcilerError
-from reconciler.web import autopilots, hooks, probes, runs
+from reconciler.web import autopilots, hooks, probes, runs, writes
 from reconciler.web.context import Context
 from reconciler.web.endpoint import AnyOperation, routes
 from reconciler.web.guard import Guarded, OwnNames
@@ -13,6 +13,7 @@ from reconciler.web.problems import HttpProblem, answer_problem
 
 OPERATIONS: tuple[AnyOperation, ...] = (
     *autopilots.OPERATIONS,
+    *writes.OPERATIONS,
     *runs.OPERATIONS,
     *probes.OPERATIONS,
 )

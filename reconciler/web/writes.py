@@ -1,0 +1,176 @@
+"""Writes of manifests through the API: YAML is the source of truth (contract 8.2).
+
+Under `reject` nothing is written here: what would change an object is answered 409 with the place
+where the change belongs, and what changes nothing is answered 200.
+"""
+
+from typing import Any
+
+from pydantic import ConfigDict, JsonValue
+
+from reconciler.core.identity import Key
+from reconciler.core.report import PlanReport, report_of
+from reconciler.core.roles import Role
+from reconciler.core.state import Declared, Document
+from reconciler.store.current import find
+from reconciler.store.database import Tx
+from reconciler.store.overview import Overview, get_overview
+from reconciler.web.answers import Reply
+from reconciler.web.autopilot_models import AutopilotView, OriginView, autopilot_document
+from reconciler.web.autopilots import read_one
+from reconciler.web.edits import Edit, declared, with_trigger, without_trigger
+from reconciler.web.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
+from reconciler.web.problems import HttpProblem
+
+
+class ManifestBody(Wire):
+    """A manifest, or a part of one; its own rules are those of a file."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, JsonValue]
+
+    def document(self) -> Document:
+        """The body as it came."""
+        return dict(self.__pydantic_extra__)
+
+
+async def create(call: Call[NoQuery, ManifestBody]) -> Reply:
+    """A new autopilot, or one that is there already and just so."""
+    after = declared(call.body.document(), call.context.settings.source)
+    _require_sight(call, after.key)
+
+    def read(tx: Tx) -> Overview | None:
+        found = find(tx, after.key)
+        return get_overview(tx, found.id) if found else None
+
+    before = await call.context.database.aread(read)
+    return _decide(call, Edit(before, after))
+
+
+async def replace(call: Call[NoQuery, ManifestBody]) -> Reply:
+    """An autopilot's manifest as a whole."""
+    before = await read_one(call)
+    return _decide(call, Edit(before, _declared(call, before, call.body.document())))
+
+
+async def remove(call: Call[NoQuery, NoBody]) -> Reply:
+    """An autopilot leaves its source."""
+    return _decide(call, Edit(await read_one(call), None))
+
+
+async def add_trigger(call: Call[NoQuery, ManifestBody]) -> Reply:
+    """One trigger more, or one that is there already and just so."""
+    before = await read_one(call)
+    document = with_trigger(before, call.body.document())
+    return _decide(call, Edit(before, _declared(call, before, document)))
+
+
+async def replace_trigger(call: Call[NoQuery, ManifestBody]) -> Reply:
+    """One trigger as a whole."""
+    before = await read_one(call)
+    trigger_id = call.path["triggerId"].lower()
+    document = with_trigger(before, call.body.document(), trigger_id)
+    return _decide(call, Edit(before, _declared(call, before, document)))
+
+
+async def remove_trigger(call: Call[NoQuery, NoBody]) -> Reply:
+    """One trigger less."""
+    before = await read_one(call)
+    document = without_trigger(before, call.path["triggerId"].lower())
+    return _decide(call, Edit(before, _declared(call, before, document)))
+
+
+def _declared(call: Call[Any, Any], before: Overview, document: Document) -> Declared:
+    after = declared(document, _source(call, before))
+    _require_sight(call, after.key)
+    return after
+
+
+def _require_sight(call: Call[Any, Any], key: Key) -> None:
+    if not call.caller.sees(key.workspace):
+        raise HttpProblem(403, "forbidden", f"the token does not reach workspace {key.workspace}")
+
+
+def _source(call: Call[Any, Any], before: Overview | None) -> str:
+    own = before.stored.source_id if before else None
+    return own or call.context.settings.source
+
+
+def _decide(call: Call[Any, Any], edit: Edit) -> Reply:
+    """200 where nothing would change; else the refusal that says where the change belongs."""
+    if edit.changes_nothing and edit.before is not None:
+        now = call.context.clock.now()
+        return Reply(content=autopilot_document(edit.before, call.context, now))
+    stored = edit.before.stored if edit.before else None
+    origin = stored.origin if stored and not stored.archived else None
+    plan = edit.plan(_source(call, edit.before))
+    raise HttpProblem(
+        409,
+        "yaml-is-the-source",
+        _where(edit, origin.path if origin else None),
+        origin=OriginView.of(origin).model_dump(by_alias=True) if origin else None,
+        plan=report_of(plan).to_json(),
+        suggestedPatch=None,
+    )
+
+
+def _where(edit: Edit, path: str | None) -> str:
+    if path is not None and edit.before is not None and edit.before.stored.origin is not None:
+        place = f"{path}:{edit.before.stored.origin.line}"
+        return f"manifests are changed in git, not here: edit {place} and apply it"
+    if edit.after is None:
+        return "manifests are changed in git, not here, and no source owns this object"
+    name = f"{edit.after.key.workspace}/{edit.after.key.name}.yaml"
+    return f"manifests are made in git, not here: add {name} and apply it"
+
+
+class Refusal(Wire):
+    """Why a write was not carried out, and what to do instead."""
+
+    type: str
+    """A URN of the code."""
+    title: str
+    """The phrase of the status."""
+    status: int
+    """409."""
+    detail: str
+    """What to do instead."""
+    code: str
+    """`yaml-is-the-source`."""
+    origin: OriginView | None
+    """Where the object is written; null for one that is not there yet."""
+    plan: PlanReport
+    """What the edit would do."""
+    suggested_patch: str | None
+    """A unified diff that `git apply` takes."""
+
+
+_SAME = {200: json_content(AutopilotView, "Nothing would change.")}
+
+
+def _operation(method: str, path: str, handler: Any, summary: str, body: Any) -> Any:
+    return Operation(
+        method=method,
+        path=path,
+        handler=handler,
+        role=Role.ADMIN,
+        tag="autopilots",
+        summary=summary,
+        body=body,
+        answers=_SAME,
+        problems=(403, 404, 409, 422),
+    )
+
+
+_TRIGGERS = "/v1/autopilots/{id}/triggers"
+OPERATIONS = (
+    _operation("POST", "/v1/autopilots", create, "Create an autopilot", ManifestBody),
+    _operation("PUT", "/v1/autopilots/{id}", replace, "Replace an autopilot", ManifestBody),
+    _operation("DELETE", "/v1/autopilots/{id}", remove, "Remove an autopilot", NoBody),
+    _operation("POST", _TRIGGERS, add_trigger, "Add a trigger", ManifestBody),
+    _operation(
+        "PUT", f"{_TRIGGERS}/{{triggerId}}", replace_trigger, "Replace a trigger", ManifestBody
+    ),
+    _operation("DELETE", f"{_TRIGGERS}/{{triggerId}}", remove_trigger, "Remove a trigger", NoBody),
+)
