@@ -165,7 +165,7 @@ def _write(
     now: datetime,
 ) -> tuple[list[Run], int]:
     """Write what still holds: the runs, the missed intervals and the cursors, together."""
-    held = hold_unmoved(tx, [one.due for one in (*decided, *stalled)])
+    held = hold_unmoved(tx, [*(one.due for one in decided), *(one.due for one in stalled)])
     lives = lock_autopilots(tx, [one.live.id for one in decided if one.due.id in held])
     holding = [
         one

@@ -32,7 +32,7 @@ def choose(
     """
     count = len(members)
     start = turn % count if strategy == "round_robin" else 0
-    passed = []
+    passed: list[str] = []
     for step in range(count):
         index = (start + step) % count
         why = unavailable(members[index])
