@@ -86,6 +86,8 @@ _STATUSES: dict[type[ReconcilerError], int] = {
     Unavailable: 503,
     ReconcilerError: 500,
 }
+_BY_CODE = {"idempotency-key-reused": 422}
+"""As for webhooks (contract 8.3)."""
 _RETRY_AFTER: dict[type[ReconcilerError], str] = {Locked: "1", Unavailable: "5"}
 _HTTP_CODES = {
     404: ("not-found", "there is nothing at this address; /openapi.json lists what there is"),
@@ -125,7 +127,8 @@ def _of_domain(error: ReconcilerError) -> Problem:
     wait = next((_RETRY_AFTER[kind] for kind in type(error).__mro__ if kind in _RETRY_AFTER), None)
     headers = {"Retry-After": wait} if wait else {}
     code = error.reason if isinstance(error, Conflict) else error.code
-    return Problem(_STATUSES[found], code, str(error), headers, _details(error))
+    status = _BY_CODE.get(code, _STATUSES[found])
+    return Problem(status, code, str(error), headers, _details(error))
 
 
 def _details(error: ReconcilerError) -> dict[str, Any]:

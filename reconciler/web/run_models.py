@@ -23,7 +23,7 @@ Json = Annotated[Any, WithJsonSchema({"description": "any JSON"})]
 
 
 class RunView(Wire):
-    """One execution of an autopilot. In lists `payload` and `result` are null."""
+    """One execution of an autopilot."""
 
     id: Id
     """Sorts by the moment of the trigger."""

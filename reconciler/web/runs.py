@@ -1,6 +1,7 @@
 """The API of runs: list, show, start, cancel."""
 
 import asyncio
+import json
 from typing import Annotated
 
 from pydantic import Field
@@ -23,6 +24,9 @@ from reconciler.web.run_models import RunOrder, RunPage, RunView
 
 Limit = Annotated[int, Field(ge=1, le=200)]
 _KEY_LENGTH = 255
+_BATCH = 10
+_LARGEST_PAGE = 8 * 1024 * 1024
+"""Bytes of payloads and results from which on a page is full, whatever its `limit`."""
 
 
 class PageQuery(Wire):
@@ -84,13 +88,33 @@ async def _page(
         until=query.until,
     )
     before = str(decode_cursor(query.cursor, "runs", str)[0]) if query.cursor else None
-    found = await call.context.database.aread(
-        lambda tx: list_runs(tx, where, limit=query.limit + 1, before=before)
+    items, more = await call.context.database.aread(
+        lambda tx: _bounded(tx, where, query.limit, before)
     )
-    items = [RunView.of(run) for run in found[: query.limit]]
-    more = len(found) > query.limit
     cursor = encode_cursor("runs", items[-1].id) if more else None
     return Reply(content=RunPage(items=items, next_cursor=cursor))
+
+
+def _bounded(
+    tx: Tx, where: RunFilter, limit: int, before: str | None
+) -> tuple[list[RunView], bool]:
+    """A page, and whether more follows. Payloads may be large: a page of such is a short one."""
+    items: list[RunView] = []
+    size = 0
+    while len(items) < limit and size < _LARGEST_PAGE:
+        wanted = min(_BATCH, limit - len(items))
+        found = list_runs(tx, where, limit=wanted + 1, before=before)
+        for run in found[:wanted]:
+            items.append(RunView.of(run))
+            size += _weight(run.payload) + _weight(run.result)
+        if len(found) <= wanted:
+            return items, False
+        before = items[-1].id
+    return items, True
+
+
+def _weight(value: object) -> int:
+    return len(json.dumps(value)) if value is not None else 0
 
 
 async def show(call: Call[NoQuery, NoBody]) -> Reply:

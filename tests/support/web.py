@@ -1,6 +1,6 @@
 """The HTTP application on a rig: real routes, a real database, and a client without a socket."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,17 +32,17 @@ class Web:
     @cached_property
     def context(self) -> Context:
         """What the application is given."""
-        return Context(
-            database=self.rig.database,
-            settings=self.settings,
-            clock=self.rig.clock,
-            intake=self.intake,
-            launcher=self.rig.launcher,
-            server_key=KEY,
-            base_url=self.settings.base_url(),
-            authority=self.authority,
-            **self.more,
-        )
+        given: dict[str, Any] = {
+            "database": self.rig.database,
+            "settings": self.settings,
+            "clock": self.rig.clock,
+            "intake": self.intake,
+            "launcher": self.rig.launcher,
+            "server_key": KEY,
+            "base_url": self.settings.base_url(),
+            "authority": self.authority,
+        }
+        return Context(**(given | self.more))
 
     @cached_property
     def intake(self) -> Intake:
@@ -72,6 +72,3 @@ class Web:
             yield client
         if "intake" in self.__dict__:
             await self.intake.close()
-
-
-Visit = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
