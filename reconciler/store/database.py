@@ -144,7 +144,7 @@ def _backend(url: str, *, create: bool) -> Backend:
         raise UsageError(f"the database URL cannot be read; {_ALLOWED}") from None
     match parsed.drivername:
         case "sqlite":
-            if parsed.host or parsed.query or parsed.database in (None, "", ":memory:"):
+            if parsed.host or "?" in url or parsed.database in (None, "", ":memory:"):
                 raise UsageError(
                     "an SQLite URL is sqlite:/// and a path, with three slashes "
                     "(four for an absolute path), and has no options"

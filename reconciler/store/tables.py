@@ -30,6 +30,8 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.compiler import compiles
 
 from reconciler.core.model import AutopilotStatus, ConcurrencyPolicy, ExecutionMode
 from reconciler.core.run import MissedReason, Reason, Source, Status, WaitingFor
@@ -73,6 +75,22 @@ class Instant(TypeDecorator[datetime]):
         if isinstance(value, str):
             return datetime.fromisoformat(value)
         return value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+class _JsonText(sqlite.JSON):
+    """JSON in a column of type TEXT. In one of type JSON, which is numeric to SQLite, a document
+    that is a large number would be rounded."""
+
+
+@compiles(_JsonText, "sqlite")
+def _as_text(_type: _JsonText, _compiler: object, **_options: object) -> str:
+    return "TEXT"
+
+
+def json_type(*, none_as_null: bool = False) -> JSON:
+    """The type of a JSON column; with `none_as_null` None is SQL's NULL and not JSON's."""
+    text_type = _JsonText(none_as_null=none_as_null)
+    return JSON(none_as_null=none_as_null).with_variant(text_type, "sqlite")
 
 
 def _in(column: str, words: Iterable[StrEnum] | Iterable[str], name: str) -> CheckConstraint:
@@ -125,7 +143,7 @@ manifest = Table(
     "manifest",
     metadata,
     Column("digest", String(64), primary_key=True),
-    Column("document", JSON, nullable=False),
+    Column("document", json_type(), nullable=False),
     comment="Every manifest that was ever applied, by the digest of its canonical JSON: what a row "
     "is compared with to find drift, and the spec that a run keeps.",
 )
@@ -136,10 +154,10 @@ agent = Table(
     _id(),
     Column("workspace_id", String(63), nullable=False),
     Column("name", String(63), nullable=False),
-    Column("labels", JSON, nullable=False),
-    Column("spec", JSON, nullable=False),
+    Column("labels", json_type(), nullable=False),
+    Column("spec", json_type(), nullable=False),
     Column("max_concurrency", Integer, nullable=False),
-    Column("former_names", JSON, nullable=False),
+    Column("former_names", json_type(), nullable=False),
     Column("unavailable_until", Instant),
     Column("unavailable_reason", Text),
     *_ownership(),
@@ -153,9 +171,9 @@ squad = Table(
     _id(),
     Column("workspace_id", String(63), nullable=False),
     Column("name", String(63), nullable=False),
-    Column("labels", JSON, nullable=False),
-    Column("spec", JSON, nullable=False),
-    Column("former_names", JSON, nullable=False),
+    Column("labels", json_type(), nullable=False),
+    Column("spec", json_type(), nullable=False),
+    Column("former_names", json_type(), nullable=False),
     Column("turn", Integer, nullable=False, server_default="0"),
     *_ownership(),
     _unique_while_living("squad"),
@@ -176,9 +194,9 @@ autopilot = Table(
     Column("concurrency_policy", String(16), nullable=False),
     Column("issue_title_template", Text),
     Column("status", String(16), nullable=False),
-    Column("labels", JSON, nullable=False),
-    Column("former_names", JSON, nullable=False),
-    Column("spec", JSON, nullable=False, comment="the rest of the spec"),
+    Column("labels", json_type(), nullable=False),
+    Column("former_names", json_type(), nullable=False),
+    Column("spec", json_type(), nullable=False, comment="the rest of the spec"),
     Column("last_run_at", Instant),
     Column("in_force_since", Instant, comment="occurrences up to here never start"),
     Column("paused_at", Instant, comment="the runtime switch, beside status"),
@@ -213,9 +231,11 @@ autopilot_trigger = Table(
     Column("timezone", String(100)),
     Column("webhook_token", String(64), comment="its SHA-256"),
     Column(
-        "webhook_secret", JSON(none_as_null=True), comment="references to secrets, never secrets"
+        "webhook_secret",
+        json_type(none_as_null=True),
+        comment="references to secrets, never secrets",
     ),
-    Column("spec", JSON, nullable=False, comment="the rest of the trigger"),
+    Column("spec", json_type(), nullable=False, comment="the rest of the trigger"),
     Column("next_run_at", Instant, comment="nominal moment plus jitter; NULL: nothing is due"),
     Column("next_scheduled_for", Instant, comment="the nominal moment of next_run_at"),
     Column("cursor", Instant, comment="occurrences up to here, inclusive, are decided"),
@@ -265,10 +285,10 @@ autopilot_run = Table(
     Column("next_attempt_at", Instant),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("session_id", Text),
-    Column("handle", JSON(none_as_null=True)),
+    Column("handle", json_type(none_as_null=True)),
     Column("agent", String(63)),
-    Column("trigger_payload", JSON(none_as_null=True)),
-    Column("result", JSON(none_as_null=True)),
+    Column("trigger_payload", json_type(none_as_null=True)),
+    Column("result", json_type(none_as_null=True)),
     Column("revision", String(200)),
     Column("commit_sha", String(64)),
     Column("actor", Text),
@@ -355,7 +375,7 @@ delivery = Table(
     Column("scheme", String(16)),
     Column("event", String(200)),
     Column("provider_id", String(255)),
-    Column("headers", JSON, nullable=False),
+    Column("headers", json_type(), nullable=False),
     Column("content_type", String(200)),
     Column("body", LargeBinary),
     Column("body_size", Integer, nullable=False),
@@ -391,7 +411,9 @@ source_file = Table(
     Column("source_id", String(200), primary_key=True),
     Column("path", Text, primary_key=True),
     Column("digest", String(80), nullable=False, comment="of the bytes and the model version"),
-    Column("keys", JSON, nullable=False, comment="[[kind, workspace, name], ...] in file order"),
+    Column(
+        "keys", json_type(), nullable=False, comment="[[kind, workspace, name], ...] in file order"
+    ),
 )
 
 revision = Table(
@@ -407,9 +429,9 @@ revision = Table(
     Column("via", String(16), nullable=False),
     Column("result", String(16), nullable=False),
     Column("plan_digest", String(80)),
-    Column("counts", JSON, nullable=False),
-    Column("problems", JSON, nullable=False),
-    Column("workspaces", JSON, nullable=False, comment="whose objects it touched"),
+    Column("counts", json_type(), nullable=False),
+    Column("problems", json_type(), nullable=False),
+    Column("workspaces", json_type(), nullable=False, comment="whose objects it touched"),
     Column("created_at", Instant, nullable=False),
     _in("via", ("cli", "server", "api"), "via"),
     _in("result", ("applied", "failed", "refused"), "result"),

@@ -16,6 +16,7 @@ from reconciler.store.apply import apply_changes
 from reconciler.store.database import Database
 from reconciler.store.tables import autopilot as autopilot_table
 from reconciler.store.tables import autopilot_trigger, missed_interval
+from reconciler.store.tokens import renew_tokens
 from tests.support.applying import MINUTE, NOON, apply, current_of, rows_of, terms, token_hash
 from tests.support.strategies import desired_sets
 from tests.support.worlds import agent, apply_to, autopilot, desired, schedule, squad
@@ -353,6 +354,17 @@ class TestTokens:
         after = triggers(database)["ci"]
         names = ("webhook_token", "token_generation", "previous_token", "previous_token_until")
         assert [after[n] for n in names] == [before[n] for n in names]
+
+    def test_another_key_of_the_server_gives_other_urls(self, database: Database) -> None:
+        apply(database, one(triggers=[HOOK, HOURLY]))
+        id_ = triggers(database)["ci"]["id"]
+
+        def under_another_key(trigger_id: str, generation: int) -> str:
+            return token_hash(f"other {trigger_id}", generation)
+
+        assert database.write(lambda tx: renew_tokens(tx, token_hash)) == 0
+        assert database.write(lambda tx: renew_tokens(tx, under_another_key)) == 1
+        assert triggers(database)["ci"]["webhook_token"] == under_another_key(id_, 1)
 
 
 class TestBreaker:

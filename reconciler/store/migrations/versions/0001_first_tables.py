@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from reconciler.store.tables import Instant
+from reconciler.store.tables import Instant, json_type
 
 revision = "0001"
 down_revision = None
@@ -49,7 +49,7 @@ def _manifest() -> None:
     op.create_table(
         "manifest",
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("document", sa.JSON(), nullable=False),
+        sa.Column("document", json_type(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_manifest")),
         comment="Every manifest that was ever applied, by the digest of its canonical "
         "JSON: what a row is compared with to find drift, and the spec that a "
@@ -70,9 +70,9 @@ def _revision() -> None:
         sa.Column("via", sa.String(length=16), nullable=False),
         sa.Column("result", sa.String(length=16), nullable=False),
         sa.Column("plan_digest", sa.String(length=80), nullable=True),
-        sa.Column("counts", sa.JSON(), nullable=False),
-        sa.Column("problems", sa.JSON(), nullable=False),
-        sa.Column("workspaces", sa.JSON(), nullable=False, comment="whose objects it touched"),
+        sa.Column("counts", json_type(), nullable=False),
+        sa.Column("problems", json_type(), nullable=False),
+        sa.Column("workspaces", json_type(), nullable=False, comment="whose objects it touched"),
         sa.Column("created_at", Instant(), nullable=False),
         sa.CheckConstraint(
             "result IN ('applied', 'failed', 'refused')", name=op.f("ck_revision_result")
@@ -109,7 +109,7 @@ def _source_file() -> None:
         ),
         sa.Column(
             "keys",
-            sa.JSON(),
+            json_type(),
             nullable=False,
             comment="[[kind, workspace, name], ...] in file order",
         ),
@@ -123,10 +123,10 @@ def _agent() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("workspace_id", sa.String(length=63), nullable=False),
         sa.Column("name", sa.String(length=63), nullable=False),
-        sa.Column("labels", sa.JSON(), nullable=False),
-        sa.Column("spec", sa.JSON(), nullable=False),
+        sa.Column("labels", json_type(), nullable=False),
+        sa.Column("spec", json_type(), nullable=False),
         sa.Column("max_concurrency", sa.Integer(), nullable=False),
-        sa.Column("former_names", sa.JSON(), nullable=False),
+        sa.Column("former_names", json_type(), nullable=False),
         sa.Column("unavailable_until", Instant(), nullable=True),
         sa.Column("unavailable_reason", sa.Text(), nullable=True),
         sa.Column("source_id", sa.String(length=200), nullable=True),
@@ -169,9 +169,9 @@ def _autopilot() -> None:
         sa.Column("concurrency_policy", sa.String(length=16), nullable=False),
         sa.Column("issue_title_template", sa.Text(), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("labels", sa.JSON(), nullable=False),
-        sa.Column("former_names", sa.JSON(), nullable=False),
-        sa.Column("spec", sa.JSON(), nullable=False, comment="the rest of the spec"),
+        sa.Column("labels", json_type(), nullable=False),
+        sa.Column("former_names", json_type(), nullable=False),
+        sa.Column("spec", json_type(), nullable=False, comment="the rest of the spec"),
         sa.Column("last_run_at", Instant(), nullable=True),
         sa.Column(
             "in_force_since", Instant(), nullable=True, comment="occurrences up to here never start"
@@ -231,9 +231,9 @@ def _squad() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("workspace_id", sa.String(length=63), nullable=False),
         sa.Column("name", sa.String(length=63), nullable=False),
-        sa.Column("labels", sa.JSON(), nullable=False),
-        sa.Column("spec", sa.JSON(), nullable=False),
-        sa.Column("former_names", sa.JSON(), nullable=False),
+        sa.Column("labels", json_type(), nullable=False),
+        sa.Column("spec", json_type(), nullable=False),
+        sa.Column("former_names", json_type(), nullable=False),
         sa.Column("turn", sa.Integer(), server_default="0", nullable=False),
         sa.Column("source_id", sa.String(length=200), nullable=True),
         sa.Column("origin_path", sa.Text(), nullable=True),
@@ -276,11 +276,11 @@ def _autopilot_trigger() -> None:
         sa.Column("webhook_token", sa.String(length=64), nullable=True, comment="its SHA-256"),
         sa.Column(
             "webhook_secret",
-            sa.JSON(none_as_null=True),
+            json_type(none_as_null=True),
             nullable=True,
             comment="references to secrets, never secrets",
         ),
-        sa.Column("spec", sa.JSON(), nullable=False, comment="the rest of the trigger"),
+        sa.Column("spec", json_type(), nullable=False, comment="the rest of the trigger"),
         sa.Column(
             "next_run_at",
             Instant(),
@@ -364,10 +364,10 @@ def _autopilot_run() -> None:
         sa.Column("next_attempt_at", Instant(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("session_id", sa.Text(), nullable=True),
-        sa.Column("handle", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("handle", json_type(none_as_null=True), nullable=True),
         sa.Column("agent", sa.String(length=63), nullable=True),
-        sa.Column("trigger_payload", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("trigger_payload", json_type(none_as_null=True), nullable=True),
+        sa.Column("result", json_type(none_as_null=True), nullable=True),
         sa.Column("revision", sa.String(length=200), nullable=True),
         sa.Column("commit_sha", sa.String(length=64), nullable=True),
         sa.Column("actor", sa.Text(), nullable=True),
@@ -514,7 +514,7 @@ def _delivery() -> None:
         sa.Column("scheme", sa.String(length=16), nullable=True),
         sa.Column("event", sa.String(length=200), nullable=True),
         sa.Column("provider_id", sa.String(length=255), nullable=True),
-        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("headers", json_type(), nullable=False),
         sa.Column("content_type", sa.String(length=200), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("body_size", sa.Integer(), nullable=False),
