@@ -105,9 +105,16 @@ def _key_of(value: Any) -> Key | None:
 
 
 def _unreported(checked: list[Finding], reported: list[Finding]) -> list[Finding]:
-    """What the checks found at places that the models have not refused already."""
+    """What the checks found, without what follows from what the models have refused."""
     refused = {finding.loc for finding in reported if finding.at is At.VALUE}
-    return [finding for finding in checked if not _is_below(finding.loc, refused)]
+    # Where a field's name is wrong, a field that seems to be missing is that one.
+    misspelt = {finding.loc[:-1] for finding in reported if finding.code == Code.FIELD_UNKNOWN}
+    return [
+        finding
+        for finding in checked
+        if not _is_below(finding.loc, refused)
+        and not (finding.code in _CHECKED_APART and misspelt & {finding.loc, finding.loc[:-1]})
+    ]
 
 
 def _kept(document: Document, findings: list[Finding]) -> list[Finding]:
