@@ -1,33 +1,25 @@
 """Aegis: a run is a session of an Aegis server (contract 7).
 
-One list call for each round and key says how all runs are; a transcript is only read once its
-session rests. What is remembered between rounds is how long a session has shown `error` and which
-transcripts were read; all else is in the handle, so that another server can go on.
+Starting is aegis_start.py, looking aegis_watch.py; events are hints to look sooner. A session is
+known by its handle alone, so that any server process can go on with it.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx
 
 from reconciler.clock import Clock
 from reconciler.core.model import ExecutionMode
-from reconciler.core.run import Completed, Failed, Reason
+from reconciler.core.run import Failed, Reason
 from reconciler.core.runtime import AegisRuntime
 from reconciler.dispatch.aegis_client import Absent, AegisClient, Target, Waits
-from reconciler.dispatch.aegis_reading import (
-    BROKEN,
-    RESTING,
-    Session,
-    Transcript,
-    detail,
-    is_session_id,
-)
+from reconciler.dispatch.aegis_events import Listener, Rhythm
+from reconciler.dispatch.aegis_reading import Session, is_session_id
 from reconciler.dispatch.aegis_start import Beginning
+from reconciler.dispatch.aegis_watch import Look, Watch
 from reconciler.dispatch.base import (
     Ended,
-    Gone,
     Handle,
     Job,
     Observation,
@@ -37,21 +29,8 @@ from reconciler.dispatch.base import (
     Stopped,
     Stopping,
     Unseen,
-    Working,
-    cut_result,
 )
 from reconciler.dispatch.reach import Reach
-
-Look = tuple[Job, Handle]
-
-
-@dataclass(slots=True)
-class Memory:
-    """What was seen of a session in earlier rounds; monotonic seconds."""
-
-    broken_since: float | None = None
-    read_at: float = 0.0
-    read_stamp: str | None = None
 
 
 class AegisSessions:
@@ -64,14 +43,20 @@ class AegisSessions:
         modes: Sequence[str],
         clock: Clock,
         waits: Waits | None = None,
+        wake: Callable[[], None] | None = None,
+        rhythm: Rhythm | None = None,
     ) -> None:
+        """`wake` is called when a session that was looked at did something: look again soon."""
+        self._wake = wake
+        self._rhythm = rhythm or Rhythm()
+        self._listeners: dict[Target, Listener] = {}
         self._http = http
         self._reach = reach
         self._modes = tuple(modes)
         self._clock = clock
         self._waits = waits or Waits()
         self._apis: dict[Target, AegisClient] = {}
-        self._memory: dict[str, Memory] = {}
+        self._watches: dict[Target, Watch] = {}
 
     async def start(self, job: Job, record: Record) -> Start:
         """Make a session and give it the prompt, or take over what an attempt before has made."""
@@ -115,13 +100,18 @@ class AegisSessions:
 
     async def close(self) -> None:
         """Sessions go on; connections belong to the client, which others use as well."""
-        self._memory.clear()
+        listeners = [*self._listeners.values()]
+        self._listeners.clear()
+        await asyncio.gather(*(listener.close() for listener in listeners))
 
     def _api(self, job: Job) -> AegisClient:
         target = _target(job)
         if target not in self._apis:
             self._apis[target] = AegisClient(self._http, target, self._waits, self._clock)
         return self._apis[target]
+
+    def _watch(self, api: AegisClient) -> Watch:
+        return self._watches.setdefault(api.target, Watch(api))
 
     def _refusal(self, job: Job, runtime: AegisRuntime) -> str | None:
         if job.mode is ExecutionMode.RUN_ONLY:
@@ -138,78 +128,19 @@ class AegisSessions:
         api = self._api(looks[0][0])
         if (refusal := self._reach.refusal(api.target.url)) is not None:
             return {job.run_id: Unseen(refusal) for job, _ in looks}
-        listed = await api.sessions()
-        if not isinstance(listed, tuple):
-            return {job.run_id: Unseen(listed.message) for job, _ in looks}
-        sessions = {session.id: session for session in listed}
-        seen = await asyncio.gather(
-            *(self._look(api, handle, sessions.get(handle.session_id or "")) for _, handle in looks)
-        )
-        return {job.run_id: one for (job, _), one in zip(looks, seen, strict=True)}
+        self._listen(api, looks)
+        return await self._watch(api).look(looks)
 
-    async def _look(self, api: AegisClient, handle: Handle, listed: Session | None) -> Observation:
-        """One run. A session that the list does not show is asked for before it counts as gone."""
-        if not is_session_id(handle.session_id):
-            return Gone("the handle names no session")
-        if listed is not None:
-            return await self._judge(api, handle, listed)
-        match await api.session(str(handle.session_id)):
-            case Absent():
-                return _gone(handle)
-            case Session() as session:
-                return await self._judge(api, handle, session)
-            case trouble:
-                return Unseen(trouble.message)
-
-    async def _judge(self, api: AegisClient, handle: Handle, session: Session) -> Observation:
-        memory = self._memory.setdefault(session.id, Memory())
-        if session.status == BROKEN:
-            return await self._broken(api, session, memory)
-        memory.broken_since = None
-        if session.status not in RESTING:
-            return Working(detail(session.status))
-        if handle.detail.get("prompted") is not True:
-            return Working("the prompt has not been delivered yet")
-        return await self._resting(api, handle, session, memory)
-
-    async def _broken(self, api: AegisClient, session: Session, memory: Memory) -> Observation:
-        """`error` has to stay: many an error of a moment mends itself."""
-        now = self._clock.monotonic()
-        if memory.broken_since is None:
-            memory.broken_since = now
-        if now - memory.broken_since < self._waits.error_stays:
-            return Working(detail(BROKEN))
-        match await api.transcript(session.id):
-            case Transcript() as seen:
-                said = cut_result(seen.text()) or None
-            case _:
-                said = None
-        message = f"session {session.id} stays in error"
-        return Ended(Failed(Reason.SESSION_FAILED, message, said))
-
-    async def _resting(
-        self, api: AegisClient, handle: Handle, session: Session, memory: Memory
-    ) -> Observation:
-        """Before its work a session rests as it does afterwards: the transcript tells."""
-        now = self._clock.monotonic()
-        idle = Working(f"{session.status}, without an answer yet")
-        if session.stamp == memory.read_stamp and now - memory.read_at < self._waits.read_again:
-            return idle
-        match await api.transcript(session.id):
-            case Transcript() as seen if seen.answered():
-                return Ended(Completed(cut_result(seen.text())))
-            case Transcript(status=status) if status in RESTING:
-                memory.read_at, memory.read_stamp = now, session.stamp
-                return idle
-            case Transcript(status=status):
-                return Working(detail(status))
-            case Absent():
-                return _gone(handle)
-            case trouble:
-                return Unseen(trouble.message)
+    def _listen(self, api: AegisClient, looks: Sequence[Look]) -> None:
+        if self._wake is None:
+            return
+        if api.target not in self._listeners:
+            self._listeners[api.target] = Listener(api, self._wake, self._rhythm)
+        ids = frozenset(handle.session_id for _, handle in looks if handle.session_id)
+        self._listeners[api.target].follow(ids)
 
     async def _end(self, api: AegisClient, session_id: str) -> Stop:
-        self._memory.pop(session_id, None)
+        self._watch(api).forget(session_id)
         match await api.delete(session_id):
             case Absent():
                 return Stopped()
@@ -238,11 +169,3 @@ def _runtime(job: Job) -> AegisRuntime:
 
 def _target(job: Job) -> Target:
     return Target(_runtime(job).url.rstrip("/"), job.secret)
-
-
-def _gone(handle: Handle) -> Gone:
-    return Gone(
-        f"session {handle.session_id} is not there any more (404): "
-        "it ended, was reaped, or its server restarted",
-        Reason.SESSION_FAILED,
-    )

@@ -49,7 +49,7 @@ class Waits:
     """Between two looks for a prompt that may have arrived."""
     error_stays: float = 10.0
     """How long `error` must stay until the run has failed."""
-    read_again: float = 30.0
+    read_again: float = 15.0
     """How long a transcript is not read again while the list shows no activity."""
 
 

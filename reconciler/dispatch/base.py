@@ -18,20 +18,18 @@ The order that keeps a run from ever having two sessions:
    deleted, the process forgotten. It is repeated after a crash; it never changes the outcome.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from reconciler.core.model import ExecutionMode
+from reconciler.core.result import RESULT_LIMIT as RESULT_LIMIT
+from reconciler.core.result import cut_result as cut_result
 from reconciler.core.retry import TargetDown as TargetDown
 from reconciler.core.retry import Transient as Transient
 from reconciler.core.run import Json, Outcome, Reason
 from reconciler.core.runtime import Runtime as RuntimeSpec
-
-RESULT_LIMIT = 256 * 1024
-"""Bytes of a run's result that are kept (contract 7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +165,3 @@ class Runtime(Protocol):
     async def close(self) -> None:
         """Let go of connections; processes in progress stay as they are."""
         ...
-
-
-def cut_result(result: Json, limit: int = RESULT_LIMIT) -> Json:
-    """The result as it is kept: what is over `limit` bytes keeps its tail, and the cut is said.
-
-    A text keeps its own tail; of other JSON that is too large the tail of its text is kept.
-    """
-    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
-    raw = text.encode("utf-8", "replace")
-    if len(raw) <= limit:
-        return result
-    tail = raw[-limit:].decode("utf-8", "ignore")
-    return f"[cut: the first {len(raw) - limit} bytes are not kept]\n{tail}"

@@ -1,7 +1,7 @@
 """All runtimes as one: each job goes to the runtime of its type."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -51,13 +51,15 @@ class Runtimes:
         graces: Graces | None = None,
         waits: Waits | None = None,
         patience: Patience | None = None,
+        wake: Callable[[], None] | None = None,
     ) -> None:
         """`commands`, `allowed_urls` and `permission_modes` are the settings `allow_command`,
-        `allowed_runtime_urls` and `allowed_permission_modes`; the others are for tests."""
+        `allowed_runtime_urls` and `allowed_permission_modes`. `wake` is called, in the event loop,
+        when a look would pay: a hint that may be lost. The others are for tests."""
         reach = Reach(tuple(allowed_urls))
         self._http = new_client()
         self._by_type: dict[type[RuntimeSpec], Runtime] = {
-            AegisRuntime: AegisSessions(self._http, reach, permission_modes, clock, waits),
+            AegisRuntime: AegisSessions(self._http, reach, permission_modes, clock, waits, wake),
             HttpRuntime: HttpAgents(self._http, reach, clock, patience),
             CommandRuntime: Commands(commands or {}, graces),
             WorkerRuntime: Workers(),

@@ -6,6 +6,7 @@ what the values say: `Unreached` (surely not), `Unanswered` (perhaps), `Reply` (
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -110,6 +111,7 @@ class Call:
 
 def new_client() -> httpx.AsyncClient:
     """The client of all runtimes: no proxies of the environment, no redirects, no cookies kept."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, which may hold tokens
     return httpx.AsyncClient(
         trust_env=False,
         follow_redirects=False,

@@ -40,6 +40,7 @@ async def sessions_of(**changes: Any) -> AsyncIterator[AegisSessions]:
             changes.pop("modes", MODES),
             changes.pop("clock", SystemClock()),
             changes.pop("waits", WAITS),
+            **changes,
         )
 
 

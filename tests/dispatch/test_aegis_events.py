@@ -1,0 +1,145 @@
+"""Events of Aegis as hints to look sooner."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.dispatch.aegis import AegisSessions
+from reconciler.dispatch.aegis_events import LONGEST_LINE, Frames, Rhythm
+from tests.dispatch.aegis_kit import begin, job_on, sessions_of
+from tests.dispatch.builders import look
+from tests.support.aegis import Aegis
+from tests.support.eventually import eventually_async
+
+RHYTHM = Rhythm(first_pause=0.02, longest_pause=0.05, between_hints=0.0)
+
+
+class Hints(asyncio.Event):
+    """Counts the hints."""
+
+    count = 0
+
+    def set(self) -> None:
+        """Another one."""
+        self.count += 1
+        super().set()
+
+
+@asynccontextmanager
+async def hinted(rhythm: Rhythm = RHYTHM) -> AsyncIterator[tuple[AegisSessions, Hints]]:
+    hint = Hints()
+    async with sessions_of(wake=hint.set, rhythm=rhythm) as runtime:
+        yield runtime, hint
+        await runtime.close()
+
+
+async def listening(aegis: Aegis, streams: int = 1) -> None:
+    """Until that many streams have been opened."""
+
+    async def opened() -> bool:
+        return aegis.calls.get("events", 0) >= streams
+
+    await eventually_async(opened)
+
+
+@pytest.mark.anyio
+async def test_a_change_of_a_followed_session_is_a_hint(aegis: Aegis) -> None:
+    aegis.control(script={"hold": True})
+    job = job_on(aegis)
+    async with hinted() as (runtime, hint):
+        handle = await begin(runtime, job)
+        await look(runtime, job, handle)
+        await listening(aegis)
+        aegis.control(session=job.run_id, status="permission_prompt")
+        await asyncio.wait_for(hint.wait(), 10)
+
+
+@pytest.mark.anyio
+async def test_what_others_do_is_no_hint_and_the_stream_is_opened_once(aegis: Aegis) -> None:
+    aegis.control(script={"hold": True})
+    job, other = job_on(aegis), job_on(aegis, spec={"workDir": "/srv/other"})
+    async with hinted() as (runtime, hint):
+        handle = await begin(runtime, job)
+        await begin(runtime, other)
+        for _ in range(3):
+            await look(runtime, job, handle)
+        await listening(aegis)
+        before = hint.count
+        hint.clear()
+        aegis.control(session=other.run_id, status="error")
+        aegis.control(session=job.run_id, die=True)
+        await asyncio.wait_for(hint.wait(), 10)
+        assert hint.count == before + 1
+        assert aegis.calls["events"] == aegis.calls["sse-token"] == 1
+
+
+@pytest.mark.anyio
+async def test_a_broken_stream_comes_back_and_misses_nothing(aegis: Aegis) -> None:
+    aegis.control(script={"hold": True})
+    job = job_on(aegis)
+    async with hinted() as (runtime, hint):
+        handle = await begin(runtime, job)
+        await look(runtime, job, handle)
+        await listening(aegis)
+        aegis.control(session=job.run_id, status="compacting")
+        await asyncio.wait_for(hint.wait(), 10)
+        hint.clear()
+        aegis.control(fault={"endpoint": "sse-token", "status": 500, "times": 2})
+        aegis.control(drop_streams=True)
+        aegis.control(session=job.run_id, status="working")  # while nobody listens
+        await asyncio.wait_for(hint.wait(), 10)
+
+
+@pytest.mark.anyio
+async def test_without_events_polling_goes_on(aegis: Aegis) -> None:
+    aegis.control(fault={"endpoint": "sse-token", "status": 404, "html": True, "times": 1000})
+    job = job_on(aegis)
+    async with hinted() as (runtime, hint):
+        handle = await begin(runtime, job)
+
+        async def tried() -> bool:
+            await look(runtime, job, handle)
+            return aegis.calls.get("sse-token", 0) > 2
+
+        await eventually_async(tried)
+        assert not hint.is_set()
+
+
+@pytest.mark.anyio
+async def test_a_server_that_nobody_looks_at_is_not_listened_to(aegis: Aegis) -> None:
+    job = job_on(aegis)
+    async with hinted(Rhythm(first_pause=0.01, silence=0.05, unused=0.1)) as (runtime, _):
+        handle = await begin(runtime, job)
+        await look(runtime, job, handle)
+        (listener,) = runtime._listeners.values()
+
+        async def over() -> bool:
+            return listener._task is not None and listener._task.done()
+
+        await eventually_async(over)
+        await look(runtime, job, handle)
+        assert not await over()
+
+
+STREAM = (
+    b': hello\n\nid: 7\ndata: {"a":\ndata: 1}\n\nevent: x\r\ndata:b\r\n\r\nid: 9\n\ndata: c\n\nda'
+)
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=8))
+def test_frames_do_not_depend_on_how_the_bytes_arrive(cuts: list[int]) -> None:
+    frames, found, at = Frames(), [], 0
+    for cut in [*sorted(cuts), len(STREAM)]:
+        found += frames.feed(STREAM[at:cut])
+        at = cut
+    assert found == [("7", '{"a":\n1}'), (None, "b"), (None, "c")]
+
+
+def test_a_line_without_end_is_refused() -> None:
+    frames = Frames()
+    with pytest.raises(ValueError, match="without end"):
+        frames.feed(b"x" * (LONGEST_LINE + 1))

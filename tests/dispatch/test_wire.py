@@ -1,0 +1,53 @@
+"""One HTTP exchange, and what is repeated of it."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from reconciler.dispatch.wire import Reply, one_line
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("7", 7.0, id="seconds"),
+        pytest.param(" 0 ", 0.0, id="at once"),
+        pytest.param("9" * 5000, 999999999.0, id="for ever"),
+        pytest.param("-1", None, id="negative"),
+        pytest.param("1.5", None, id="a fraction"),
+        pytest.param("٣", None, id="digits of another script"),
+        pytest.param("soon", None, id="a word"),
+        pytest.param("", None, id="nothing"),
+        pytest.param("Fri, 99 Dec 2026 25:00:00 GMT", None, id="no such date"),
+        pytest.param("Thu, 01 Jan 1970 00:00:00 GMT", 0.0, id="long ago"),
+    ],
+)
+def test_retry_after(value: str, expected: float | None) -> None:
+    assert Reply(429, {"retry-after": value}).retry_after() == expected
+
+
+def test_retry_after_as_a_date() -> None:
+    at = datetime.now(UTC) + timedelta(seconds=90)
+    found = Reply(503, {"retry-after": format_datetime(at, usegmt=True)}).retry_after()
+    assert found == pytest.approx(90, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param(b'{"detail": "too\\nmany", "title": "x"}', "too many", id="problem details"),
+        pytest.param(b'{"code": "X", "message": "No such dir"}', "No such dir", id="a message"),
+        pytest.param(b'{"error": {"n": 1}}', '{"error": {"n": 1}}', id="an error that is no text"),
+        pytest.param(b"plain\r\nwords\x1b[31m", "plain words [31m", id="plain words"),
+        pytest.param(b"", "", id="nothing"),
+        pytest.param(b"\xff\xfe", "\ufffd\ufffd", id="not text"),
+        pytest.param(b"x" * 5000, "x" * 200 + "…", id="a book"),
+    ],
+)
+def test_what_an_agent_said(body: bytes, expected: str) -> None:
+    assert Reply(400, {}, body).said() == expected
+
+
+def test_one_line_holds_nothing_that_moves_a_terminal() -> None:
+    assert one_line("a\u202eb\x07\u2028c\ud800d") == "a b c d"
