@@ -1,0 +1,1 @@
+"""Benchmarks: each script prints ratios against a peer or a limit within one run."""
