@@ -106,7 +106,8 @@ def accept_all(
             continue
         fresh[index] = one
         seen |= {(key.scope, key.key): key for key in _keys(one, now)}
-    runs = admit_all(tx, [one.firing for one in fresh.values()], now, cooldown) if fresh else []
+    firings = [one.firing for one in fresh.values()]
+    runs = admit_all(tx, firings, now, cooldown, lives) if firings else []
     taken = {
         index: Taken(run, one.delivery.id)
         for (index, one), run in zip(fresh.items(), runs, strict=True)

@@ -56,17 +56,24 @@ class Firing:
         return Newcomer(self.id, self.at, self.key, self.trigger_id, self.mergeable, self.forced)
 
 
-def admit_all(tx: Tx, firings: Sequence[Firing], now: datetime, cooldown: timedelta) -> list[Run]:
+def admit_all(
+    tx: Tx,
+    firings: Sequence[Firing],
+    now: datetime,
+    cooldown: timedelta,
+    held: Mapping[str, LiveAutopilot] | None = None,
+) -> list[Run]:
     """Insert a run for every firing, as its policy says; answers them in the same order.
 
     `cooldown` is the breaker's. Whether the autopilot is in force at all is the caller's question:
-    schedules record an interval, webhooks are ignored, a call is refused.
+    schedules record an interval, webhooks are ignored, a call is refused. `held` are the autopilots
+    where the caller has them already, by `lock_autopilots` in this transaction.
 
     1. Hold the autopilots and read their open runs.
     2. Decide each firing; what is admitted counts for the next one.
     3. Insert the runs, ask replaced ones to stop, end overtaken ones.
     """
-    autopilots = lock_autopilots(tx, [firing.autopilot_id for firing in firings])
+    autopilots = held or lock_autopilots(tx, [firing.autopilot_id for firing in firings])
     occupancies = read_occupancy(tx, list(autopilots.values()), now)
     probing = _Probing(autopilots, cooldown, now)
     decided: list[tuple[Run, Admission]] = []

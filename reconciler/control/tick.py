@@ -174,7 +174,7 @@ def _write(
         and force_of(lives[one.live.id].switches, ticker.cooldown, now) == one.force
     ]
     firings = [firing for one in holding for firing in one.firings]
-    runs = admit_all(tx, firings, now, ticker.cooldown) if firings else []
+    runs = admit_all(tx, firings, now, ticker.cooldown, lives) if firings else []
     record_missed(tx, [missed for one in holding for missed in _missed(one)], now)
     advance(tx, [_advance(one, now) for one in holding])
     for broken in stalled:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from reconciler.core.admission import Policy
@@ -53,7 +54,10 @@ class SpecTimes:
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> "SpecTimes":
         """Read `timeout` and `queueTtl`."""
-        return cls(parse_duration(spec["timeout"]), parse_duration(spec["queueTtl"]))
+        return cls(_duration(spec["timeout"]), _duration(spec["queueTtl"]))
+
+
+_duration = lru_cache(maxsize=1024)(parse_duration)
 
 
 def policy_of(policy: str, spec: Mapping[str, Any]) -> Policy:

@@ -13,6 +13,15 @@ from reconciler.core.model import AutopilotStatus
 from reconciler.core.run import Source
 from reconciler.store.tables import autopilot, autopilot_run
 
+_A = autopilot.c
+_LIVE = select(
+    _A.id, _A.workspace_id, _A.name, _A.title, _A.labels, _A.applied_digest, _A.origin_revision,
+    _A.assignee_type, _A.assignee_id, _A.issue_title_template, _A.spec, _A.concurrency_policy,
+    _A.status, _A.archived_at, _A.paused_at, _A.paused_by, _A.pause_reason, _A.in_force_since,
+    _A.failures, _A.breaker_opened_at, _A.breaker_probe,
+)  # fmt: skip
+"""Not the description: it is long, and only the prompt needs it."""
+
 CHUNK = 500
 """Ids in one IN list: far below the bound of variables of both databases."""
 
@@ -37,7 +46,7 @@ def read_live(
     """Autopilots by id, as the run side sees them."""
     found: dict[str, LiveAutopilot] = {}
     for some in chunks(ids):
-        query = select(autopilot).where(autopilot.c.id.in_(some)).order_by(autopilot.c.id)
+        query = _LIVE.where(autopilot.c.id.in_(some)).order_by(autopilot.c.id)
         rows = tx.execute(query.with_for_update() if lock else query)
         found.update((row.id, _live(row)) for row in rows)
     return found
