@@ -1,5 +1,6 @@
 """What is there, whose it is, and whether it is still what was applied: adopt, drift, export."""
 
+from reconciler.control.reconcile import LOCK
 from reconciler.core.changes import Drift
 from reconciler.core.diff import drift_of
 from reconciler.core.errors import Conflict, NotFound
@@ -21,7 +22,12 @@ def adopt(database: Database, key: Key, source_id: str) -> Stored:
     Its content stays: the next plan compares it with the manifest. Raises `NotFound`, and
     `Conflict` for another source's object.
     """
-    return database.write(lambda tx: _adopt(tx, key, source_id))
+
+    def take(tx: Tx) -> Stored:
+        database.lock(tx, LOCK)
+        return _adopt(tx, key, source_id)
+
+    return database.write(take)
 
 
 def _adopt(tx: Tx, key: Key, source_id: str) -> Stored:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from reconciler.control.upcoming import Upcoming
-from reconciler.core.changes import Change
+from reconciler.core.changes import Change, Create
 from reconciler.core.errors import InvalidManifests, Problem, Refused, StalePlan
 from reconciler.core.footprint import check_digest, check_still_holds
 from reconciler.core.guards import (
@@ -20,9 +20,9 @@ from reconciler.core.planfile import SavedPlan
 from reconciler.core.state import Current, Desired, Revision
 from reconciler.store.apply import Terms, apply_changes
 from reconciler.store.apply_triggers import TokenHash
-from reconciler.store.current import read_current
+from reconciler.store.current import have_moved, read_current
 from reconciler.store.database import Database, Schema, Tx
-from reconciler.store.revisions import Attempt, Result, Via, record, record_once
+from reconciler.store.revisions import Attempt, Result, Via, newest_id, record, record_once
 from reconciler.store.waiting import cancel_waiting
 
 Descends = Callable[[Revision], bool | None]
@@ -79,7 +79,7 @@ def apply_once(
 
     1. Plan, hold it against the one that was seen, and ask the guards.
     2. Work out next fire times, so that the transaction is short.
-    3. In one transaction: plan again, and only if that is the same plan write it and its revision.
+    3. In one transaction: check that the plan still holds, write it, and its revision.
 
     Raises `Blocked`, `UnsafePlan`, `StalePlan` (each is recorded as a refused revision), `Locked`.
     """
@@ -113,13 +113,17 @@ class _Work:
     descends: Descends
     upcoming: Upcoming = field(default_factory=Upcoming)
     current: Current = field(default_factory=Current)
+    attempts: int = 0
 
     def check(self) -> Plan:
-        self.current = self.database.read(lambda tx: read_current(tx, self.desired.source_id))
+        self.current, self.attempts = self.database.read(self.look)
         plan = self.plan(self.current)
         _require_expected(self.asking.expected, plan)
         require_safe(plan, self.asking.confirmations, self.asking.limit)
         return plan
+
+    def look(self, tx: Tx) -> tuple[Current, int]:
+        return read_current(tx, self.desired.source_id), newest_id(tx)
 
     def plan(self, current: Current) -> Plan:
         return _plan(current, self.desired, self.descends, self_heal=self.asking.self_heal)
@@ -135,9 +139,7 @@ class _Work:
 
     def carry_out(self, tx: Tx, plan: Plan) -> Applied:
         self.database.lock(tx, LOCK)
-        fresh = self.plan(read_current(tx, self.desired.source_id))
-        check_still_holds(plan, fresh)
-        require_safe(fresh, self.asking.confirmations, self.asking.limit)
+        fresh = plan if self.still_holds(tx, plan) else self.plan_again(tx, plan)
         now = self.database.now(tx)
         terms = Terms(
             now=now,
@@ -149,6 +151,18 @@ class _Work:
         cancelled = cancel_waiting(tx, ended, now, "its autopilot was archived")
         attempt = record(tx, _attempt(self.desired, self.asking, Result.APPLIED, now, fresh))
         return Applied(fresh, attempt, cancelled)
+
+    def still_holds(self, tx: Tx, plan: Plan) -> bool:
+        """Whether nobody applied anything meanwhile, nor edited what the plan touches by hand."""
+        touched = (change.before for change in plan.changes if not isinstance(change, Create))
+        rows = [row for row in touched if row is not None]
+        return newest_id(tx) == self.attempts and not have_moved(tx, rows)
+
+    def plan_again(self, tx: Tx, plan: Plan) -> Plan:
+        fresh = self.plan(read_current(tx, self.desired.source_id))
+        check_still_holds(plan, fresh)
+        require_safe(fresh, self.asking.confirmations, self.asking.limit)
+        return fresh
 
 
 def _require_expected(expected: SavedPlan | Plan | str | None, plan: Plan) -> None:

@@ -4,8 +4,10 @@ Every document is rebuilt from the columns, never copied from what was applied, 
 any column by hand shows as drift.
 """
 
+import gc
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -54,13 +56,42 @@ _TRIGGERS = (
 
 def read_current(tx: Tx, source_id: str) -> Current:
     """Every object of every source; revision and files are those last applied for `source_id`."""
-    stored = [row for kind in Kind for row in _read(tx, kind)]
+    with _without_collector():
+        stored = [row for kind in Kind for row in _read(tx, kind)]
     return Current(
         objects={row.key: row for row in stored if not row.archived},
         archived={row.id: row for row in stored if row.archived},
         applied=applied_revision(tx, source_id),
         files=read_files(tx, source_id),
     )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hundreds of thousands of values without a cycle: the collector would walk them in vain."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def have_moved(tx: Tx, expected: Iterable[Stored]) -> bool:
+    """Whether any of these rows is no longer as it was read; the runtime's columns do not count."""
+    wanted = {row.id: row for row in expected}
+    for kind in Kind:
+        ids = sorted(id_ for id_, row in wanted.items() if row.key.kind == kind)
+        for some in batches(ids):
+            found = {row.id: _mark(row) for row in _read(tx, kind, TABLES[kind].c.id.in_(some))}
+            if found != {id_: _mark(wanted[id_]) for id_ in some}:
+                return True
+    return False
+
+
+def _mark(row: Stored) -> tuple[object, ...]:
+    return (row.key, row.digest, row.source_id, row.applied_digest, row.archived)
 
 
 def get_object(tx: Tx, object_id: str) -> Stored | None:

@@ -103,6 +103,12 @@ def last_attempt(tx: Tx, source_id: str) -> Attempt | None:
     return _newest(tx, source_id)
 
 
+def newest_id(tx: Tx) -> int:
+    """Grows with every attempt of any source: as long as it stands, nothing was applied."""
+    found: int = tx.execute(select(func.coalesce(func.max(_R.id), 0))).scalar_one()
+    return found
+
+
 def list_attempts(
     tx: Tx,
     *,

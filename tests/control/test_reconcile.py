@@ -189,6 +189,44 @@ class TestApply:
         (row,) = current_of(database).objects.values()
         assert row.document["spec"]["maxConcurrency"] == 5
 
+    @pytest.mark.parametrize(
+        ("edit", "stale"),
+        [
+            pytest.param(
+                "UPDATE agent SET max_concurrency = 9 WHERE name = 'bot'",
+                True,
+                id="what the plan touches",
+            ),
+            pytest.param("DELETE FROM agent WHERE name = 'bot'", True, id="away with it"),
+            pytest.param("UPDATE agent SET source_id = NULL WHERE name = 'bot'", True, id="owner"),
+            pytest.param(
+                "UPDATE agent SET max_concurrency = 9 WHERE name = 'other'",
+                False,
+                id="what it does not touch",
+            ),
+            pytest.param("UPDATE agent SET unavailable_reason = 'x'", False, id="the runtime's"),
+        ],
+    )
+    def test_somebody_edited_by_hand_between_plan_and_transaction(
+        self, database: Database, database_url: str, edit: str, stale: bool
+    ) -> None:
+        apply(database, named("r1", agent(), agent("other")))
+
+        class Slow(Database):
+            def write(self, fn: Any, *, quiet: bool = False) -> Any:
+                database.write(lambda tx: tx.execute(text(edit)))
+                return super().write(fn, quiet=quiet)
+
+        wanted = named("r2", agent(limit=3), agent("other"))
+        with Slow.open(database_url) as slow:
+            if stale:
+                with pytest.raises(StalePlan):
+                    apply(slow, wanted)
+            else:
+                apply(slow, wanted)
+        expected = ("r2", "refused") if stale else ("r2", "applied")
+        assert results(database)[0] == expected
+
     def test_archiving_fails_the_waiting_runs_and_leaves_the_active(
         self, clocked: Database
     ) -> None:
