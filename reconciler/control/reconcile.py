@@ -1,20 +1,19 @@
 """Reconcile: read Current, ask the core for a Plan, carry it out in one transaction."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field
 
-from reconciler.control.upcoming import Upcoming
-from reconciler.core.changes import Change, Create
-from reconciler.core.errors import InvalidManifests, Problem, Refused, StalePlan
-from reconciler.core.footprint import check_digest, check_still_holds
-from reconciler.core.guards import (
-    DEFAULT_LIMIT,
-    UNCONFIRMED,
-    Confirmations,
-    RemovalLimit,
-    require_safe,
+from reconciler.control.attempts import (
+    Asking,
+    Descends,
+    attempt_of,
+    record_failure,
+    record_refusal,
 )
+from reconciler.control.upcoming import Upcoming
+from reconciler.core.changes import Create
+from reconciler.core.errors import Refused, StalePlan
+from reconciler.core.footprint import check_digest, check_still_holds
+from reconciler.core.guards import require_safe
 from reconciler.core.plan import Plan, make_plan
 from reconciler.core.planfile import SavedPlan
 from reconciler.core.state import Current, Desired, Revision
@@ -22,30 +21,23 @@ from reconciler.store.apply import Terms, apply_changes
 from reconciler.store.apply_triggers import TokenHash
 from reconciler.store.current import have_moved, read_current
 from reconciler.store.database import Database, Schema, Tx
-from reconciler.store.revisions import Attempt, Result, Via, newest_id, record, record_once
+from reconciler.store.revisions import Result, newest_id, record
 from reconciler.store.waiting import cancel_waiting
 
-Descends = Callable[[Revision], bool | None]
-"""Whether the desired revision descends from the one that is applied; None: there is no order."""
+__all__ = [
+    "LOCK",
+    "Applied",
+    "Asking",
+    "Descends",
+    "apply_once",
+    "apply_saved",
+    "plan_once",
+    "record_failure",
+    "record_refusal",
+]
 
 LOCK = "apply"
 """Applies go one by one, so that a plan that was checked still holds when it is written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """Who asks for an apply, and what they said beforehand.
-
-    `expected` is the plan that they saw, whole or by its digest: another one is stale.
-    """
-
-    actor: str
-    via: Via
-    confirmations: Confirmations = UNCONFIRMED
-    limit: RemovalLimit = DEFAULT_LIMIT
-    self_heal: bool = True
-    descends: Descends | None = None
-    expected: SavedPlan | Plan | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +141,7 @@ class _Work:
         )
         ended = apply_changes(tx, fresh, self.desired.files, terms)
         cancelled = cancel_waiting(tx, ended, now, "its autopilot was archived")
-        attempt = record(tx, _attempt(self.desired, self.asking, Result.APPLIED, now, fresh))
+        attempt = record(tx, attempt_of(self.desired, self.asking, Result.APPLIED, now, fresh))
         return Applied(fresh, attempt, cancelled)
 
     def still_holds(self, tx: Tx, plan: Plan) -> bool:
@@ -173,71 +165,6 @@ def _require_expected(expected: SavedPlan | Plan | str | None, plan: Plan) -> No
             check_digest(digest, plan)
         case seen:
             check_still_holds(seen, plan)
-
-
-def record_failure(
-    database: Database,
-    source_id: str,
-    revision: Revision,
-    problems: InvalidManifests,
-    asking: Asking,
-) -> None:
-    """Note a revision whose manifests have Problems; the one that is applied stays in force."""
-    desired = Desired(source_id, revision, {})
-    _record(database, desired, asking, Result.FAILED, problems.problems)
-
-
-def record_refusal(
-    database: Database, desired: Desired, asking: Asking, error: Refused | StalePlan
-) -> None:
-    """Note a revision that was understood and not applied, with every objection."""
-    if isinstance(error, Refused):
-        found = [Problem("", 1, 1, o.subject, o.message, o.code) for o in error.objections]
-    else:
-        found = [Problem("", 1, 1, "", str(error), error.code)]
-    _record(database, desired, asking, Result.REFUSED, found)
-
-
-def _record(
-    database: Database,
-    desired: Desired,
-    asking: Asking,
-    result: Result,
-    problems: Iterable[Problem],
-) -> None:
-    def note(tx: Tx) -> None:
-        attempt = _attempt(desired, asking, result, database.now(tx), None, tuple(problems))
-        record_once(tx, attempt)
-
-    database.write(note)
-
-
-def _attempt(
-    desired: Desired,
-    asking: Asking,
-    result: Result,
-    now: datetime,
-    plan: Plan | None,
-    problems: tuple[Problem, ...] = (),
-) -> Attempt:
-    return Attempt(
-        source_id=desired.source_id,
-        revision=desired.revision,
-        actor=asking.actor,
-        via=asking.via,
-        result=result,
-        created_at=now,
-        plan_digest=plan.digest if plan else None,
-        counts=asdict(plan.summary) if plan else {},
-        problems=problems,
-        workspaces=_workspaces(desired, plan.changes if plan else ()),
-    )
-
-
-def _workspaces(desired: Desired, changes: Iterable[Change]) -> frozenset[str]:
-    """Whose objects it is about: those it declares and those it removes."""
-    declared = {key.workspace for key in desired.objects}
-    return frozenset(declared | {change.key.workspace for change in changes})
 
 
 def _read(database: Database, source_id: str) -> Current:

@@ -1,0 +1,99 @@
+"""Every revision that was tried is noted: by whom, how it ended, and why (contract 3)."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from reconciler.core.changes import Change
+from reconciler.core.errors import InvalidManifests, Problem, Refused, StalePlan
+from reconciler.core.guards import DEFAULT_LIMIT, UNCONFIRMED, Confirmations, RemovalLimit
+from reconciler.core.plan import Plan
+from reconciler.core.planfile import SavedPlan
+from reconciler.core.state import Desired, Revision
+from reconciler.store.database import Database, Tx
+from reconciler.store.revisions import Attempt, Result, Via, record_once
+
+Descends = Callable[[Revision], bool | None]
+"""Whether the desired revision descends from the one that is applied; None: there is no order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Who asks for an apply, and what they said beforehand.
+
+    `expected` is the plan that they saw, whole or by its digest: another one is stale.
+    """
+
+    actor: str
+    via: Via
+    confirmations: Confirmations = UNCONFIRMED
+    limit: RemovalLimit = DEFAULT_LIMIT
+    self_heal: bool = True
+    descends: Descends | None = None
+    expected: SavedPlan | Plan | str | None = None
+
+
+def record_failure(
+    database: Database,
+    source_id: str,
+    revision: Revision,
+    problems: InvalidManifests,
+    asking: Asking,
+) -> None:
+    """Note a revision whose manifests have Problems; the one that is applied stays in force."""
+    desired = Desired(source_id, revision, {})
+    _record(database, desired, asking, Result.FAILED, problems.problems)
+
+
+def record_refusal(
+    database: Database, desired: Desired, asking: Asking, error: Refused | StalePlan
+) -> None:
+    """Note a revision that was understood and not applied, with every objection."""
+    if isinstance(error, Refused):
+        found = [Problem("", 1, 1, o.subject, o.message, o.code) for o in error.objections]
+    else:
+        found = [Problem("", 1, 1, "", str(error), error.code)]
+    _record(database, desired, asking, Result.REFUSED, found)
+
+
+def _record(
+    database: Database,
+    desired: Desired,
+    asking: Asking,
+    result: Result,
+    problems: Iterable[Problem],
+) -> None:
+    def note(tx: Tx) -> None:
+        attempt = attempt_of(desired, asking, result, database.now(tx), None, tuple(problems))
+        record_once(tx, attempt)
+
+    database.write(note)
+
+
+def attempt_of(
+    desired: Desired,
+    asking: Asking,
+    result: Result,
+    now: datetime,
+    plan: Plan | None,
+    problems: tuple[Problem, ...] = (),
+) -> Attempt:
+    """The row of a revision that was tried."""
+    return Attempt(
+        source_id=desired.source_id,
+        revision=desired.revision,
+        actor=asking.actor,
+        via=asking.via,
+        result=result,
+        created_at=now,
+        plan_digest=plan.digest if plan else None,
+        counts=asdict(plan.summary) if plan else {},
+        problems=problems,
+        workspaces=_workspaces(desired, plan.changes if plan else ()),
+    )
+
+
+def _workspaces(desired: Desired, changes: Iterable[Change]) -> frozenset[str]:
+    """Whose objects it is about: those it declares and those it removes."""
+    declared = {key.workspace for key in desired.objects}
+    return frozenset(declared | {change.key.workspace for change in changes})
