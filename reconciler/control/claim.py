@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from reconciler.control.assign import Loads, assign
+from reconciler.control.assign import Assigned, Loads, assign
 from reconciler.control.station import Station
 from reconciler.control.vault import SecretMissing
 from reconciler.core.model import ExecutionMode, Retry
@@ -87,8 +87,11 @@ def _take_all(tx: Tx, station: Station) -> list[Run]:
         if room <= 0 and run.agent is None:
             _wait_for_agent(tx, run)
             continue
-        agent = _assigned(tx, run, loads, now)
-        if agent is not None and take(tx, run, station.owner, now, until, agent):
+        given = _assigned(tx, run, loads, now)
+        if given is None:
+            continue
+        agent = given.agent
+        if take(tx, run, station.owner, now, until, agent, given.note or None):
             taken.append(replace(run, agent=agent, attempts=run.attempts + 1))
             if run.agent is None:
                 room -= 1
@@ -96,7 +99,7 @@ def _take_all(tx: Tx, station: Station) -> list[Run]:
     return taken
 
 
-def _assigned(tx: Tx, run: Run, loads: Loads, now: datetime) -> str | None:
+def _assigned(tx: Tx, run: Run, loads: Loads, now: datetime) -> Assigned | None:
     assignee = get_document(tx, run.spec_digest)["spec"]["assignee"]
     assigned = assign(tx, run, (assignee["type"], assignee["id"]), loads, now)
     if isinstance(assigned, NobodyAvailable):
@@ -104,7 +107,7 @@ def _assigned(tx: Tx, run: Run, loads: Loads, now: datetime) -> str | None:
         return None
     if assigned.squad is not None:
         save_turn(tx, run.workspace, assigned.squad, assigned.turn)
-    return assigned.agent
+    return assigned
 
 
 def _wait_for_agent(tx: Tx, run: Run) -> None:

@@ -5,8 +5,9 @@ import structlog
 from reconciler.control.station import Station
 from reconciler.control.vault import SecretMissing
 from reconciler.core.run import Failed, Run, Status
-from reconciler.dispatch.base import Ended, Gone, Handle, Job, Observation
+from reconciler.dispatch.base import Ended, Gone, Handle, Job, Observation, Working
 from reconciler.store.leases import held_by
+from reconciler.store.runs import change_run
 
 log = structlog.get_logger(__name__)
 
@@ -49,5 +50,14 @@ async def _settle(station: Station, run: Run, observation: Observation) -> bool:
             if run.cancel_requested_at is not None:
                 return False  # asked to stop and gone: stop.py records why it was stopped
             return await station.end(run, Failed(reason, message))
+        case Working(detail):
+            await _note(station, run, detail)
         case _:
-            return False
+            pass  # could not look this time: that says nothing about the work
+    return False
+
+
+async def _note(station: Station, run: Run, detail: str) -> None:
+    """Show on the run what it waits for (an approval); written only when it changes."""
+    if detail and detail != run.note:
+        await station.database.awrite(lambda tx: change_run(tx, run.id, {"note": detail}))

@@ -10,8 +10,10 @@ import asyncio
 from reconciler.control.claim import claim_once, recover_once
 from reconciler.control.follow import follow_once
 from reconciler.control.station import Station
-from reconciler.control.stop import stop_once
-from reconciler.store.leases import release, renew
+from reconciler.control.stop import PROOF_GRACE, stop_once
+from reconciler.control.workers import end_silent
+from reconciler.store.leases import held_by, release, renew, silent_workers
+from reconciler.store.runs import get_runs
 
 
 async def run_once(station: Station) -> None:
@@ -20,6 +22,30 @@ async def run_once(station: Station) -> None:
     await claim_once(station)
     await follow_once(station)
     await stop_once(station)
+    await end_silent_once(station)
+    await tidy_once(station)
+
+
+async def end_silent_once(station: Station) -> list[str]:
+    """End the runs of workers that let their lease run out."""
+    database, cooldown = station.database, station.settings.cooldown
+    now = await station.now()
+    if not await database.aread(lambda tx: silent_workers(tx, now, now - PROOF_GRACE, 1)):
+        return []
+    return await database.awrite(lambda tx: end_silent(tx, database.now(tx), cooldown))
+
+
+async def tidy_once(station: Station) -> None:
+    """Let go of runs that ended without us: an agent reported its end, or the lease went on."""
+    if not station.jobs:
+        return
+    held = await station.database.aread(lambda tx: held_by(tx, station.owner))
+    gone = set(station.jobs) - {run.id for run in held} - set(station.tasks)
+    for run in (await station.database.aread(lambda tx: get_runs(tx, sorted(gone)))).values():
+        if run.ended:
+            await station.let_go(run)
+        else:
+            station.jobs.pop(run.id, None)
 
 
 async def renew_once(station: Station) -> int:

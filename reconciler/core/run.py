@@ -121,6 +121,7 @@ class Run:
     trigger: str | None = None
     reason: Reason | None = None
     failure_reason: str | None = None
+    note: str | None = None
     waiting_for: WaitingFor | None = None
     title: str = ""
     key: str = ""

@@ -28,6 +28,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "status": run.status.value,
         "reason": run.reason.value if run.reason else None,
         "failureReason": run.failure_reason,
+        "note": run.note,
         "waitingFor": run.waiting_for.value if run.waiting_for else None,
         "title": run.title,
         **times,

@@ -1,7 +1,8 @@
 """Who works on which run: leases that a living process renews and a dead one loses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
@@ -38,7 +39,8 @@ def claimable(tx: Connection, now: datetime, limit: int) -> list[Run]:
 def abandoned(tx: Connection, now: datetime, limit: int = 100) -> list[Run]:
     """Runs whose work began and whose worker let its lease run out."""
     began = _R.status.in_((Status.SESSION_CREATED, Status.RUNNING))
-    query = LIGHT.where(ACTIVE, began, _free(now)).order_by(_R.id).limit(limit)
+    ours = _R.lease_token.is_(None)  # a worker's run is looked after by `silent_workers`
+    query = LIGHT.where(ACTIVE, began, ours, _free(now)).order_by(_R.id).limit(limit)
     return [run_of(row) for row in tx.execute(query)]
 
 
@@ -62,13 +64,20 @@ def unattended_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[
 
 
 def take(
-    tx: Connection, run: Run, owner: str, now: datetime, until: datetime, agent: str | None
+    tx: Connection,
+    run: Run,
+    owner: str,
+    now: datetime,
+    until: datetime,
+    agent: str,
+    note: str | None = None,
 ) -> bool:
     """Lease a run for its next attempt; False where somebody else was first."""
     values = {
         "lease_owner": owner,
         "lease_until": until,
         "agent": agent,
+        "note": note or run.note,
         "attempts": run.attempts + 1,
         "waiting_for": None,
     }
@@ -96,7 +105,7 @@ def release(tx: Connection, owner: str) -> int:
 
 def release_all(tx: Connection) -> int:
     """Free every lease: for the one server of an SQLite file, which knows that it is alone."""
-    held = and_(ACTIVE, _R.lease_owner.is_not(None))
+    held = and_(ACTIVE, _R.lease_owner.is_not(None), _R.lease_token.is_(None))
     cleared = {"lease_owner": None, "lease_until": None}
     return tx.execute(update(autopilot_run).where(held).values(cleared)).rowcount
 
@@ -133,3 +142,47 @@ def count_in_hand(tx: Connection) -> int:
     """How many active runs have been given to an agent, over all."""
     in_hand = and_(ACTIVE, _R.agent.is_not(None))
     return tx.execute(select(func.count()).select_from(autopilot_run).where(in_hand)).scalar_one()
+
+
+def waiting_for_claim(
+    tx: Connection, agents: Sequence[str], workspaces: frozenset[str] | None, limit: int
+) -> list[Run]:
+    """Runs that wait for a worker of one of these agents, oldest first."""
+    waits = and_(ACTIVE, _R.waiting_for == WaitingFor.CLAIM, _R.agent.in_(agents))
+    query = LIGHT.where(waits, _R.cancel_requested_at.is_(None))
+    if workspaces is not None:
+        query = query.where(_R.workspace_id.in_(workspaces))
+    rows = tx.execute(query.order_by(_R.admitted_at, _R.id).limit(limit))
+    return [run_of(row) for row in rows]
+
+
+def claim_run(tx: Connection, run_id: str, values: Mapping[str, Any]) -> bool:
+    """Give a waiting run to a worker; False where another one was first."""
+    return change_run(tx, run_id, values, _R.waiting_for == WaitingFor.CLAIM)
+
+
+def token_hashes(tx: Connection, run_id: str) -> tuple[str | None, str | None]:
+    """The hashes of a run's lease token and of its own token."""
+    query = select(_R.lease_token, _R.run_token).where(_R.id == run_id)
+    row = tx.execute(query).one_or_none()
+    return (row.lease_token, row.run_token) if row else (None, None)
+
+
+def run_of_token(tx: Connection, token_hash: str) -> str | None:
+    """The id of the run that a run's own token belongs to, while it has not ended."""
+    query = select(_R.id).where(_R.run_token == token_hash, _R.completed_at.is_(None))
+    return tx.execute(query).scalar_one_or_none()
+
+
+def prolong(tx: Connection, run_id: str, lease_token: str, until: datetime) -> bool:
+    """Prolong the lease of a worker that still holds it."""
+    return change_run(tx, run_id, {"lease_until": until}, _R.lease_token == lease_token)
+
+
+def silent_workers(
+    tx: Connection, now: datetime, overdue_since: datetime, limit: int = 100
+) -> list[Run]:
+    """Runs of workers whose lease ran out, or that were to stop and had their deadline long ago."""
+    deaf = and_(_R.cancel_requested_at.is_not(None), _R.deadline_at <= overdue_since)
+    held = and_(ACTIVE, _R.lease_token.is_not(None), or_(_R.lease_until <= now, deaf))
+    return [run_of(row) for row in tx.execute(LIGHT.where(held).order_by(_R.id).limit(limit))]

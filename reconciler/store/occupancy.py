@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, select, update
 
 from reconciler.core.admission import Occupancy, Open
 from reconciler.core.force import Switches
@@ -14,7 +14,7 @@ from reconciler.core.run import Source
 from reconciler.store.tables import autopilot, autopilot_run
 
 _A = autopilot.c
-_LIVE = select(
+_LIVE: Select[Any] = select(
     _A.id, _A.workspace_id, _A.name, _A.title, _A.labels, _A.applied_digest, _A.origin_revision,
     _A.assignee_type, _A.assignee_id, _A.issue_title_template, _A.spec, _A.concurrency_policy,
     _A.status, _A.archived_at, _A.paused_at, _A.paused_by, _A.pause_reason, _A.in_force_since,

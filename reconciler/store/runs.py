@@ -18,7 +18,7 @@ _RENAMED = {
 }
 _JOINED = {"autopilot": autopilot.c.name, "trigger": autopilot_trigger.c.name}
 _FIELDS = tuple(f.name for f in fields(Run))
-_STORED = {"run_token": "run_token"} | {
+_STORED = {"run_token": "run_token", "lease_token": "lease_token"} | {
     name: _RENAMED.get(name, name) for name in _FIELDS if name not in _JOINED
 }
 _ENUMS = {
@@ -158,7 +158,12 @@ def owned_by(owner: str) -> ColumnElement[bool]:
 def end_run(tx: Connection, run_id: str, values: Mapping[str, Any], owner: str | None) -> bool:
     """End a run once; with an owner only while that owner holds the lease."""
     held = [] if owner is None else [owned_by(owner)]
-    cleared = {"lease_owner": None, "lease_until": None, "waiting_for": None}
+    cleared = {
+        "lease_owner": None,
+        "lease_until": None,
+        "lease_token": None,
+        "waiting_for": None,
+    }
     return change_run(tx, run_id, {**values, **cleared}, *held)
 
 

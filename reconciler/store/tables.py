@@ -271,6 +271,7 @@ autopilot_run = Table(
     Column("status", String(16), nullable=False),
     Column("reason", String(32)),
     Column("failure_reason", Text),
+    Column("note", Text, comment="what people should know of it: who was passed over, approvals"),
     Column("waiting_for", String(16)),
     Column("title", String(200), nullable=False),
     Column("concurrency_key", String(256), nullable=False, server_default=""),
@@ -330,6 +331,7 @@ autopilot_run = Table(
     _partial("ix_run_deadline", "deadline_at", where=_ACTIVE),
     _partial("ix_run_lease", "lease_until", where=_ACTIVE),
     _partial("ix_run_agent", "workspace_id", "agent", where=_ACTIVE),
+    _partial("ix_run_token", "run_token", where="run_token IS NOT NULL AND completed_at IS NULL"),
     _partial("ix_run_expires", "expires_at", where=_WAITING),
     _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
 )

@@ -22,6 +22,7 @@ _SHOWN = (
     ("session", "sessionId"),
     ("attempts", "attempts"),
     ("waiting for", "waitingFor"),
+    ("note", "note"),
     ("blocked by", "blockedBy"),
     ("replaced by", "replacedBy"),
     ("revision", "revision"),

@@ -350,6 +350,12 @@ def _autopilot_run() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.String(length=32), nullable=True),
         sa.Column("failure_reason", sa.Text(), nullable=True),
+        sa.Column(
+            "note",
+            sa.Text(),
+            nullable=True,
+            comment="what people should know of it: who was passed over, approvals",
+        ),
         sa.Column("waiting_for", sa.String(length=16), nullable=True),
         sa.Column("title", sa.String(length=200), nullable=False),
         sa.Column("concurrency_key", sa.String(length=256), server_default="", nullable=False),
@@ -496,6 +502,14 @@ def _autopilot_run() -> None:
     )
     op.create_index("ix_run_source", "autopilot_run", ["source", "id"], unique=False)
     op.create_index("ix_run_status", "autopilot_run", ["status", "id"], unique=False)
+    op.create_index(
+        "ix_run_token",
+        "autopilot_run",
+        ["run_token"],
+        unique=False,
+        sqlite_where=sa.text("run_token IS NOT NULL AND completed_at IS NULL"),
+        postgresql_where=sa.text("run_token IS NOT NULL AND completed_at IS NULL"),
+    )
     op.create_index("ix_run_workspace", "autopilot_run", ["workspace_id", "id"], unique=False)
 
 
