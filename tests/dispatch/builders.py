@@ -25,6 +25,7 @@ def a_job(runtime: RuntimeSpec, **changes: Any) -> Job:
         "source": "schedule",
         "trigger": "weekdays",
         "status": "pending",
+        "title": "Nightly issue triage",
         "scheduledFor": "2026-12-01T09:00:00Z",
         "payload": changes.pop("payload", None),
     }
