@@ -67,8 +67,8 @@ class SourceFollower:
     def _failed(self, error: InvalidManifests) -> None:
         for problem in error.problems:
             log.error("problem in a manifest", source=self.source_id, problem=str(problem))
-        self.attempted = Attempted(None, error)
-        revision = getattr(error, "revision", None) or Revision("unknown")
+        revision = error.revision or Revision("unknown")
+        self.attempted = Attempted(revision.id, error)
         record_failure(self.database, self.source_id, revision, error, self._asking())
 
     def _asking(self) -> Asking:

@@ -11,7 +11,7 @@ import structlog
 from reconciler.control.ending import finish
 from reconciler.control.jobs import Brief, build_job, handle_of, new_run_token, read_brief
 from reconciler.control.vault import Vault
-from reconciler.core.run import Completed, Failed, Outcome, Reason, Run, Status
+from reconciler.core.run import Completed, Failed, Outcome, Run, Status
 from reconciler.dispatch.base import Handle, Job, cut_result
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.database import Database, Tx
@@ -135,8 +135,3 @@ def _pass_through_running(tx: Tx, run: Run, now: datetime) -> None:
     current = get_run(tx, run.id)
     if current is not None and current.status in (Status.PENDING, Status.SESSION_CREATED):
         change_run(tx, run.id, {"status": Status.RUNNING, "started_at": now})
-
-
-def lost(message: str) -> Failed:
-    """The end of a run of which nobody can say how it ended."""
-    return Failed(Reason.LOST, message)

@@ -6,7 +6,7 @@ import structlog
 
 from reconciler.control.claim import unavailable
 from reconciler.control.ending import finish
-from reconciler.control.station import Station, lost
+from reconciler.control.station import Station
 from reconciler.control.vault import SecretMissing
 from reconciler.core.fields import format_instant
 from reconciler.core.run import Failed, Reason, Run, WaitingFor
@@ -14,7 +14,7 @@ from reconciler.core.units import format_duration
 from reconciler.dispatch.base import Stopped, Stopping
 from reconciler.store.database import Tx
 from reconciler.store.leases import held_by, overdue, unattended_cancels
-from reconciler.store.runs import request_cancel
+from reconciler.store.runs import change_run, request_cancel
 
 log = structlog.get_logger(__name__)
 
@@ -76,8 +76,20 @@ async def _stop(station: Station, run: Run) -> None:
         return
     now = await station.now()
     if _out_of_time(run, now):
-        why = why_stopped(run)
-        await station.end(run, lost(f"{why.message}; no proof that it stopped: {stop.message}"))
+        why = await station.database.awrite(lambda tx: without_proof(tx, run, stop.message))
+        await station.end(run, why)
+
+
+def without_proof(tx: Tx, run: Run, missing: str) -> Failed:
+    """The end of a run whose time is up and of which nobody proved that it stopped.
+
+    The run that takes its place says so (contract 6, replace).
+    """
+    if run.replaced_by is not None:
+        note = f"run {run.id}, which this one replaces, was never proven to have ended"
+        change_run(tx, run.replaced_by, {"note": note})
+    why = why_stopped(run)
+    return Failed(Reason.LOST, f"{why.message}; no proof that it stopped: {missing}")
 
 
 async def _ask(station: Station, run: Run) -> Stopped | Stopping:

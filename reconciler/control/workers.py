@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.control.ending import finish
-from reconciler.control.stop import PROOF_GRACE, why_stopped
+from reconciler.control.stop import PROOF_GRACE, why_stopped, without_proof
 from reconciler.core.errors import Conflict, NotFound
 from reconciler.core.lease import lease_of
 from reconciler.core.model import ExecutionMode
@@ -147,8 +147,9 @@ def end_silent(tx: Tx, now: datetime, cooldown: timedelta) -> list[str]:
     """
     ended = []
     for run in silent_workers(tx, now, now - PROOF_GRACE):
-        asked = run.cancel_requested_at is not None
-        why = why_stopped(run) if asked else Failed(Reason.LOST, _silence(run))
+        why = Failed(Reason.LOST, _silence(run))
+        if run.cancel_requested_at is not None:
+            why = without_proof(tx, run, "the worker did not report its end")
         if finish(tx, run, why, now, cooldown=cooldown):
             ended.append(run.id)
     return ended

@@ -182,7 +182,13 @@ def prolong(tx: Connection, run_id: str, lease_token: str, until: datetime) -> b
 def silent_workers(
     tx: Connection, now: datetime, overdue_since: datetime, limit: int = 100
 ) -> list[Run]:
-    """Runs of workers whose lease ran out, or that were to stop and had their deadline long ago."""
-    deaf = and_(_R.cancel_requested_at.is_not(None), _R.deadline_at <= overdue_since)
-    held = and_(ACTIVE, _R.lease_token.is_not(None), or_(_R.lease_until <= now, deaf))
+    """Runs of workers whose lease ran out, or that were to stop and had their deadline long ago.
+
+    A lease that runs out is no proof: a run that was asked to stop is held until its time is up.
+    """
+    asked = _R.cancel_requested_at.is_not(None)
+    silent = or_(
+        and_(_R.lease_until <= now, ~asked), and_(asked, _R.deadline_at <= overdue_since)
+    )
+    held = and_(ACTIVE, _R.lease_token.is_not(None), silent)
     return [run_of(row) for row in tx.execute(LIGHT.where(held).order_by(_R.id).limit(limit))]

@@ -4,8 +4,11 @@ Tests say what happens and when; the rig carries it out through the same functio
 calls.
 """
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from reconciler.clock import Ids
@@ -13,19 +16,25 @@ from reconciler.control.ending import finish
 from reconciler.control.evaluator import Evaluator
 from reconciler.control.launch import Launcher, Order
 from reconciler.control.reconcile import Applied, Asking, apply_once
+from reconciler.control.runner import run_once, settle
+from reconciler.control.station import Station
 from reconciler.control.tick import Ticked, Ticker, tick_once
 from reconciler.control.titles import Titles
+from reconciler.control.vault import Vault
+from reconciler.control.workers import Beat, Claim, Claimed, claim, complete, heartbeat
 from reconciler.core.guards import Confirmations
+from reconciler.core.lease import outcome_of
 from reconciler.core.live import LiveAutopilot
 from reconciler.core.model import MODELS, Agent, Autopilot, Squad
 from reconciler.core.run import MissedInterval, Outcome, Run
 from reconciler.core.state import Declared, Desired, Origin, Revision
 from reconciler.core.webhook_token import token_hash, webhook_token
+from reconciler.dispatch.registry import Runtimes
 from reconciler.store.database import Database
 from reconciler.store.missed import missed_between
 from reconciler.store.occupancy import read_live
 from reconciler.store.revisions import Via
-from reconciler.store.runs import RunFilter, list_runs
+from reconciler.store.runs import RunFilter, get_run, list_runs
 from reconciler.store.triggers import NamedTrigger, list_triggers
 from tests.support.clock import FakeClock
 
@@ -83,6 +92,7 @@ class Rig:
     evaluator: Evaluator = field(default_factory=Evaluator)
     ids: Ids = field(default_factory=Ids)
     revision: int = 0
+    commands: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def titles(self) -> Titles:
@@ -137,6 +147,42 @@ class Rig:
         """End a run, as the runner does."""
         now = self.clock.now()
         return self.database.write(lambda tx: finish(tx, run, outcome, now, cooldown=COOLDOWN))
+
+    def round(self, **advance: float) -> None:
+        """Let time pass, then one round of the runner, with all that it started."""
+        if advance:
+            self.clock.advance(**advance)
+        asyncio.run(self._round())
+
+    async def _round(self) -> None:
+        async with Runtimes(self.clock, commands=self.commands) as runtimes:
+            station = Station(self.database, runtimes, Vault(Path("none"), {}), "here")
+            await run_once(station)
+            await settle(station)
+            await run_once(station)
+
+    def claim(self, *agents: str, seconds: float = 60, most: int = 10) -> list[Claimed]:
+        """A worker asks for work."""
+        asked = Claim(agents=agents or ("bot",), most=most, lease_seconds=seconds, worker="w1")
+        return self.database.write(lambda tx: claim(tx, asked, self.clock.now()))
+
+    def beat(self, held: Claimed) -> Beat:
+        """A worker says that it lives."""
+        token, now = held.lease_token, self.clock.now()
+        return self.database.write(lambda tx: heartbeat(tx, held.run.id, token, now))
+
+    def complete(self, held: Claimed, status: str = "completed", result: Any = "done") -> Run:
+        """A worker reports the end of its run."""
+        token, now, outcome = held.lease_token, self.clock.now(), outcome_of(status, result)
+        return self.database.write(
+            lambda tx: complete(tx, held.run.id, token, outcome, now, COOLDOWN)
+        )
+
+    def run_of(self, run_id: str) -> Run:
+        """The run as it is now."""
+        found = self.database.read(lambda tx: get_run(tx, run_id))
+        assert found is not None
+        return found
 
     def close(self) -> None:
         """End the evaluator's processes."""
