@@ -123,6 +123,14 @@ def list_runs(
     return [run_of(row) for row in tx.execute(query)]
 
 
+def run_of_occurrence(tx: Connection, trigger_id: str, scheduled_for: datetime) -> Run | None:
+    """The run that an occurrence became."""
+    r = autopilot_run.c
+    where = and_(r.trigger_id == trigger_id, r.scheduled_for == scheduled_for)
+    row = tx.execute(LIGHT.where(where)).one_or_none()
+    return run_of(row) if row else None
+
+
 def last_runs(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, Run]:
     """The newest run of each autopilot, without payload and result."""
     newest = (

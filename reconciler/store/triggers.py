@@ -35,9 +35,13 @@ class DueTrigger:
 
 @dataclass(frozen=True, slots=True)
 class NamedTrigger:
-    """A trigger of an autopilot, of any kind. `document` is the trigger as canonical JSON."""
+    """A trigger of an autopilot, of any kind. `document` is the trigger as canonical JSON.
+
+    Occurrences up to `cursor` are decided.
+    """
 
     id: str
+    autopilot_id: str
     name: str
     kind: str
     enabled: bool
@@ -45,6 +49,7 @@ class NamedTrigger:
     next_run_at: datetime | None
     last_fired_at: datetime | None
     stalled_reason: str | None
+    cursor: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ def list_triggers(tx: Connection, autopilot_id: str) -> list[NamedTrigger]:
 def _named(row: Row[Any]) -> NamedTrigger:
     return NamedTrigger(
         row.id,
+        row.autopilot_id,
         row.name,
         row.kind,
         row.enabled,
@@ -87,6 +93,7 @@ def _named(row: Row[Any]) -> NamedTrigger:
         row.next_run_at,
         row.last_fired_at,
         row.stalled_reason,
+        row.cursor,
     )
 
 

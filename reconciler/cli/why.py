@@ -1,0 +1,65 @@
+"""`reconciler why`: the chain of decisions about an autopilot at one moment."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options
+from reconciler.cli.console import out, out_json
+from reconciler.cli.options import ListFormat
+from reconciler.cli.rendering.safe_text import one_line
+from reconciler.cli.session import key_of, not_found, opened
+from reconciler.control.explain import Step, explain
+from reconciler.core.errors import UsageError
+from reconciler.core.fields import format_instant, parse_instant
+from reconciler.core.model import Kind
+from reconciler.settings import Settings
+from reconciler.store.current import find
+
+
+def why(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="name or workspace/name")],
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="ISO", help="The moment; now by default.")
+    ] = None,
+    output: options.ListOutput = ListFormat.TEXT,
+    database: options.Database = None,
+    config: options.Config = None,
+) -> None:
+    """Say why an autopilot ran, or did not, at a moment.
+
+    Lists what decided: the switches, each trigger's last occurrence by then, and the run or the
+    recorded interval that it became.
+    """
+    settings = Settings.load(config, database=database)
+    key = key_of(Kind.AUTOPILOT, name)
+    with opened(settings) as state:
+        state.require_current_schema()
+        stored = state.read(lambda tx: find(tx, key))
+        if stored is None:
+            raise not_found(key)
+        now = state.read(state.now)
+        moment = _moment(at) or now
+        cooldown = settings.breaker_cooldown
+        steps = state.read(lambda tx: explain(tx, stored.id, moment, now, cooldown))
+    if output is ListFormat.JSON:
+        out_json({"at": format_instant(moment), "steps": [asdict(step) for step in steps]})
+    else:
+        out(_text(moment, steps))
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise UsageError(f"--at: {error}") from None
+
+
+def _text(moment: datetime, steps: list[Step]) -> str:
+    lines = [f"at {format_instant(moment)}:"]
+    lines += [f"  {one_line(s.subject)}: {s.verdict}: {one_line(s.why)}" for s in steps]
+    return "\n".join(lines)
