@@ -1,21 +1,26 @@
-"""Notices that files below a folder changed, and says "look"."""
+"""Notices that something below a folder changed, and says "look".
+
+What changed does not matter: a folder may be renamed, or a mounted ConfigMap may turn a link
+round, without a manifest's name among the changes. Looking once too often is harmless.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from watchfiles import Change, awatch
 
-from reconciler.manifest.files import SUFFIXES
-
 QUIET = 200
 """Milliseconds without another change, after which a burst of them is taken to be over."""
 
 
 async def watch_path(path: Path, look: Callable[[], None]) -> None:
-    """Call `look` after each burst of changes to manifests below `path`, for ever."""
+    """Call `look` after each burst of changes below `path`, for ever.
 
-    def is_manifest(_change: Change, name: str) -> bool:
-        return name.endswith(SUFFIXES)
+    What git does to its own folder is not looked at: a fetch writes there and changes no file.
+    """
 
-    async for _changes in awatch(path, watch_filter=is_manifest, debounce=1000, step=QUIET):
+    def outside_git(_change: Change, name: str) -> bool:
+        return ".git" not in Path(name).parts
+
+    async for _changes in awatch(path, watch_filter=outside_git, debounce=1000, step=QUIET):
         look()
