@@ -16,6 +16,9 @@ PATIENCE = 10.0
 """Seconds that a write waits for others before it gives up with `Locked` (contract 10)."""
 
 
+UNSTORABLE = "a text holds U+0000 or half of a surrogate pair, which no database stores"
+
+
 class Watcher(Protocol):
     """Answers "did anything change since I last asked?" without waiting."""
 

@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from reconciler.core.errors import UsageError
-from reconciler.store.backend import PATIENCE, Tx
+from reconciler.core.errors import Conflict, UsageError
+from reconciler.store.backend import PATIENCE, UNSTORABLE, Tx
 from reconciler.store.constraints import conflict
 from reconciler.store.postgres_failures import explain, may_succeed_again
 from reconciler.store.postgres_watcher import CHANNEL, Listener
@@ -76,6 +76,8 @@ class Postgres:
             except DBAPIError as error:
                 if attempt == ATTEMPTS or not may_succeed_again(error):
                     raise conflict(error) or explain(error, self.shown) or error from error
+            except UnicodeEncodeError as error:
+                raise Conflict(UNSTORABLE, reason="text-unstorable") from error
             time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads the retries
 
     def _attempt(self, fn: Callable[[Tx], T], quiet: bool) -> T:

@@ -2,8 +2,8 @@
 
 from sqlalchemy.exc import DBAPIError
 
-from reconciler.core.errors import Locked, ReconcilerError, Unavailable
-from reconciler.store.backend import PATIENCE
+from reconciler.core.errors import Conflict, Locked, ReconcilerError, Unavailable
+from reconciler.store.backend import PATIENCE, UNSTORABLE
 
 _AGAIN = frozenset({"40001", "40P01"})
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -42,6 +42,8 @@ def explain(error: DBAPIError, url: str, *, reading: bool = False) -> Reconciler
         return None  # our own READ ONLY: an error in the code
     if state in _SENTENCES:
         return Unavailable(_SENTENCES[state].format(url=url))
+    if _cannot_be_stored(error):
+        return Conflict(UNSTORABLE, reason="text-unstorable")
     if error.connection_invalidated or _never_connected(error):
         return Unavailable(f"the database {url} does not answer: {_first_line(error)}")
     return None
@@ -50,6 +52,11 @@ def explain(error: DBAPIError, url: str, *, reading: bool = False) -> Reconciler
 def _state(error: DBAPIError) -> str | None:
     state = getattr(error.orig, "sqlstate", None)
     return str(state) if state else None
+
+
+def _cannot_be_stored(error: DBAPIError) -> bool:
+    """The driver says so by itself, without a code of the server."""
+    return _state(error) is None and "NUL" in str(error.orig)
 
 
 def _never_connected(error: DBAPIError) -> bool:

@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from reconciler.core.errors import Unavailable
-from reconciler.store.backend import PATIENCE, Tx
+from reconciler.core.errors import Conflict, Unavailable
+from reconciler.store.backend import PATIENCE, UNSTORABLE, Tx
 from reconciler.store.constraints import conflict
 from reconciler.store.fairness import Queue
 from reconciler.store.serve_lock import hold_serve_lock
@@ -76,6 +76,8 @@ class Sqlite:
                         return fn(tx)
             except DBAPIError as error:
                 raise conflict(error) or explain(error, self.path) or error from error
+            except UnicodeEncodeError as error:
+                raise Conflict(UNSTORABLE, reason="text-unstorable") from error
 
     def now(self, tx: Tx) -> datetime | None:
         """SQLite has no clock of its own: it runs on this host."""

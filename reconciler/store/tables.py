@@ -5,6 +5,7 @@ Times are kept in UTC: as fixed-width ISO 8601 text on SQLite (it sorts, and peo
 named unique constraint, which the store turns into a domain error.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -77,6 +78,34 @@ class Instant(TypeDecorator[datetime]):
         return value.astimezone(UTC)  # type: ignore[no-any-return]
 
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Words(TypeDecorator[str]):
+    """Text that came from outside: agents, senders, commits. It is stored whatever it holds.
+
+    U+0000 and lone surrogates, which a database refuses, become U+FFFD; what is longer than the
+    column is cut. Text of manifests is not of this kind: it is checked when it is loaded.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__()
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if self.length is None:
+            return super().load_dialect_impl(dialect)
+        return dialect.type_descriptor(String(self.length))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return _UNSTORABLE.sub("\ufffd", value[: self.length])
+
+
 class _JsonText(sqlite.JSON):
     """JSON in a column of type TEXT. In one of type JSON, which is numeric to SQLite, a document
     that is a large number would be rounded."""
@@ -116,7 +145,7 @@ def _ownership() -> list[Column[Any]]:
         Column("origin_revision", String(200)),
         Column("applied_digest", String(64), ForeignKey("manifest.digest")),
         Column("archived_at", Instant),
-        Column("created_by", Text),
+        Column("created_by", Words()),
         Column("created_at", Instant, nullable=False),
         Column("updated_at", Instant, nullable=False),
     ]
@@ -159,7 +188,7 @@ agent = Table(
     Column("max_concurrency", Integer, nullable=False),
     Column("former_names", json_type(), nullable=False),
     Column("unavailable_until", Instant),
-    Column("unavailable_reason", Text),
+    Column("unavailable_reason", Words()),
     *_ownership(),
     _unique_while_living("agent"),
     Index("ix_agent_source_id", "source_id"),
@@ -200,8 +229,8 @@ autopilot = Table(
     Column("last_run_at", Instant),
     Column("in_force_since", Instant, comment="occurrences up to here never start"),
     Column("paused_at", Instant, comment="the runtime switch, beside status"),
-    Column("paused_by", Text),
-    Column("pause_reason", Text),
+    Column("paused_by", Words()),
+    Column("pause_reason", Words()),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("breaker_opened_at", Instant),
     Column("breaker_probe", String(36)),
@@ -241,7 +270,7 @@ autopilot_trigger = Table(
     Column("cursor", Instant, comment="occurrences up to here, inclusive, are decided"),
     Column("last_fired_at", Instant),
     Column("stalled_at", Instant),
-    Column("stalled_reason", Text),
+    Column("stalled_reason", Words()),
     Column("token_generation", Integer),
     Column("previous_token", String(64)),
     Column("previous_token_until", Instant),
@@ -270,11 +299,13 @@ autopilot_run = Table(
     Column("source", String(16), nullable=False),
     Column("status", String(16), nullable=False),
     Column("reason", String(32)),
-    Column("failure_reason", Text),
-    Column("note", Text, comment="what people should know of it: who was passed over, approvals"),
+    Column("failure_reason", Words()),
+    Column(
+        "note", Words(), comment="what people should know of it: who was passed over, approvals"
+    ),
     Column("waiting_for", String(16)),
-    Column("title", String(200), nullable=False),
-    Column("concurrency_key", String(256), nullable=False, server_default=""),
+    Column("title", Words(200), nullable=False),
+    Column("concurrency_key", Words(256), nullable=False, server_default=""),
     Column("spec_digest", String(64), ForeignKey("manifest.digest"), nullable=False),
     Column("scheduled_for", Instant),
     Column("triggered_at", Instant, nullable=False),
@@ -285,14 +316,14 @@ autopilot_run = Table(
     Column("expires_at", Instant),
     Column("next_attempt_at", Instant),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("session_id", Text),
+    Column("session_id", Words()),
     Column("handle", json_type(none_as_null=True)),
     Column("agent", String(63)),
     Column("trigger_payload", json_type(none_as_null=True)),
     Column("result", json_type(none_as_null=True)),
     Column("revision", String(200)),
     Column("commit_sha", String(64)),
-    Column("actor", Text),
+    Column("actor", Words()),
     Column("forced", Boolean, nullable=False, server_default=text("false")),
     Column("blocked_by", String(36)),
     Column("replaced_by", String(36)),
@@ -304,7 +335,7 @@ autopilot_run = Table(
     Column("run_token", String(64), comment="its SHA-256; lives as long as the run"),
     Column("cancel_requested_at", Instant),
     Column("cancel_reason", String(32)),
-    Column("cancel_note", Text),
+    Column("cancel_note", Words()),
     Column("created_at", Instant, nullable=False),
     _in("source", Source, "source"),
     _in("status", Status, "status"),
@@ -354,7 +385,7 @@ missed_interval = Table(
     Column("last_at", Instant, comment="NULL: still open"),
     Column("count", Integer),
     Column("exact", Boolean, nullable=False, server_default=text("true")),
-    Column("detail", Text, nullable=False, server_default=""),
+    Column("detail", Words(), nullable=False, server_default=""),
     Column("created_at", Instant, nullable=False),
     _in("reason", MissedReason, "reason"),
     UniqueConstraint("trigger_id", "first_at", name="uq_missed_interval_first"),
@@ -371,14 +402,14 @@ delivery = Table(
     Column("workspace_id", String(63)),
     Column("received_at", Instant, nullable=False),
     Column("verdict", String(16), nullable=False),
-    Column("reason", Text),
+    Column("reason", Words()),
     Column("status_code", Integer, nullable=False),
     Column("verified", Boolean, nullable=False),
     Column("scheme", String(16)),
-    Column("event", String(200)),
-    Column("provider_id", String(255)),
+    Column("event", Words(200)),
+    Column("provider_id", Words(255)),
     Column("headers", json_type(), nullable=False),
-    Column("content_type", String(200)),
+    Column("content_type", Words(200)),
     Column("body", LargeBinary),
     Column("body_size", Integer, nullable=False),
     Column("body_sha256", String(64)),
@@ -424,10 +455,10 @@ revision = Table(
     _big_serial(),
     Column("source_id", String(200), nullable=False),
     Column("revision", String(200), nullable=False),
-    Column("author", Text),
-    Column("subject", Text),
+    Column("author", Words()),
+    Column("subject", Words()),
     Column("committed_at", Instant),
-    Column("actor", Text, nullable=False),
+    Column("actor", Words(), nullable=False),
     Column("via", String(16), nullable=False),
     Column("result", String(16), nullable=False),
     Column("plan_digest", String(80)),
@@ -444,9 +475,9 @@ server = Table(
     "server",
     metadata,
     _id(),
-    Column("host", Text, nullable=False),
+    Column("host", Words(), nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("url", Text, nullable=False),
+    Column("url", Words(), nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
 )

@@ -1,5 +1,6 @@
 """Reconcile: guards, stale plans, revisions and who owns what (contract 3), on both databases."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -188,6 +189,32 @@ class TestApply:
             apply(slow, named("r3", agent(limit=7)))
         (row,) = current_of(database).objects.values()
         assert row.document["spec"]["maxConcurrency"] == 5
+
+    def test_two_sources_at_once(self, database_url: str) -> None:
+        """They wait for each other's transaction; neither is stale for the other's objects."""
+        errors: list[Exception] = []
+
+        def work(source: str) -> None:
+            with Database.open(database_url) as mine:
+                for n in range(8):
+                    one = agent(limit=n + 1, workspace=source)
+                    try:
+                        apply(mine, named(f"r{n}", one, source=source))
+                    except ReconcilerError as error:
+                        errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in ("a", "b")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        with Database.open(database_url) as database:
+            limits = [
+                row.document["spec"]["maxConcurrency"]
+                for row in current_of(database).objects.values()
+            ]
+        assert limits == [8, 8]
 
     @pytest.mark.parametrize(
         ("edit", "stale"),

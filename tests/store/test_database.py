@@ -17,7 +17,14 @@ from reconciler.core.errors import Conflict, Locked, UsageError
 from reconciler.store.constraints import violated
 from reconciler.store.database import Database, Tx
 from reconciler.store.servers import Server, beat, forget_silent, live, register, remove
-from reconciler.store.tables import agent, autopilot_run, idempotency_key, manifest, server
+from reconciler.store.tables import (
+    agent,
+    autopilot_run,
+    delivery,
+    idempotency_key,
+    manifest,
+    server,
+)
 from tests.support.applying import NOON, apply
 from tests.support.worlds import agent as an_agent
 from tests.support.worlds import autopilot, desired
@@ -326,6 +333,38 @@ def test_json_keeps_every_value(database: Database, document: object) -> None:
     database.write(lambda tx: tx.execute(insert(manifest).values(row)))
     found = database.read(lambda tx: tx.execute(select(manifest.c.document)).scalar_one())
     assert json.dumps(found) == json.dumps(document)  # the order of an object's fields too
+
+
+@pytest.mark.parametrize(
+    ("text_", "kept"),
+    [
+        pytest.param("ü\u2028\U0001f600\t\x7f", "ü\u2028\U0001f600\t\x7f", id="any character"),
+        pytest.param("a\0b", "a\ufffdb", id="U+0000"),
+        pytest.param("a\ud800b\udfff", "a\ufffdb\ufffd", id="lone surrogates"),
+        pytest.param("x" * 300, "x" * 300, id="a long text in a column without a bound"),
+    ],
+)
+def test_words_from_outside_are_always_stored(database: Database, text_: str, kept: str) -> None:
+    database.write(lambda tx: tx.execute(insert(server).values({**add("a"), "url": text_})))
+    found = database.read(lambda tx: tx.execute(select(server.c.url)).scalar_one())
+    assert found == kept
+
+
+def test_words_are_cut_to_the_column(database: Database) -> None:
+    sent = {
+        "id": "d", "received_at": NOON, "verdict": "refused", "status_code": 401,
+        "verified": False, "headers": {}, "body_size": 0, "event": "é" * 201,
+    }  # fmt: skip
+    database.write(lambda tx: tx.execute(insert(delivery).values(sent)))
+    found = database.read(lambda tx: tx.execute(select(delivery.c.event)).scalar_one())
+    assert found == "é" * 200
+
+
+def test_half_a_surrogate_pair_is_refused_in_words(database: Database) -> None:
+    apply(database, desired(an_agent()))
+    statement = update(agent).values(name="a\ud800")
+    with pytest.raises(Conflict, match="no database stores"):
+        database.write(lambda tx: tx.execute(statement))
 
 
 class TestWatcher:

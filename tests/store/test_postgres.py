@@ -214,3 +214,9 @@ def test_a_taken_name_has_the_meaning_of_its_constraint(database: Database) -> N
     with pytest.raises(Conflict) as caught:
         database.write(twice)
     assert caught.value.reason == "key-taken"
+
+
+def test_a_nul_character_is_refused_in_words(database: Database) -> None:
+    statement = text("UPDATE pair SET n = 1 WHERE id::text = :x")
+    with pytest.raises(Conflict, match="no database stores"):
+        database.write(lambda tx: tx.execute(statement, {"x": "a\0b"}))
