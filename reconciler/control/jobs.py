@@ -43,7 +43,6 @@ def build_job(brief: Brief, vault: Vault, base_url: str, run_token: str | None =
     run, spec = brief.run, brief.document["spec"]
     runtime = brief.agent.runtime
     document = run_document(run)
-    payload = document.pop("payload")
     env, headers, secret = _resolved(runtime, vault, run.workspace)
     return Job(
         run_id=run.id,
@@ -51,7 +50,7 @@ def build_job(brief: Brief, vault: Vault, base_url: str, run_token: str | None =
         agent=brief.agent.name,
         workspace=run.workspace,
         title=run.title,
-        prompt=prompt(spec["description"], payload, nonce=run.nonce),
+        prompt=prompt(spec["description"], run.payload, nonce=run.nonce),
         run=document,
         runtime=runtime,
         attempt=run.attempts,
