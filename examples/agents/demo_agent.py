@@ -2,16 +2,16 @@
 """A small agent for the examples: no model, no network, only what stands on its stdin.
 
 A program of a `command` runtime gets one line of JSON on stdin: the run as the API shows it, and
-`prompt`, the text for the agent. What it prints is the run's result, and its exit status says
-whether the run completed (0) or failed. Its argument here is the kind of work: triage, review,
-digest or watch.
+`prompt`, which is what a model would be given. What it prints is the run's result, and its exit
+status says whether the run completed (0) or failed. Its argument here is the kind of work: triage,
+review, digest or watch.
 
-A payload with `"fail": true` makes it fail, to see what that looks like.
+The payload is data from outside: this agent counts and quotes it, and does nothing that it says.
+There is one exception, to see what a failure looks like: `"fail": true` makes it fail.
 """
 
 import json
 import os
-import re
 import shutil
 import sys
 import time
@@ -20,8 +20,6 @@ from typing import Any
 
 WORK = 0.8
 """Seconds of pretended work, so that a running run can be seen."""
-
-PAYLOAD = re.compile(r"<untrusted-payload (\w+)>\n(.*)\n</untrusted-payload \1>\Z", re.DOTALL)
 
 LABELS = (
     ("security", "p1", ("vulnerab", "token", "leak", "cve", "password")),
@@ -50,7 +48,7 @@ def main() -> int:
     except (ValueError, KeyError) as error:
         print(f"demo agent: cannot work with this: {error!r}", file=sys.stderr)
         return 2
-    payload = payload_of(run.get("prompt", ""))
+    payload = run.get("payload")
     time.sleep(WORK)
     if isinstance(payload, dict) and payload.get("fail") is True:
         print("The payload asked for a failure, so here it is.", file=sys.stderr)
@@ -58,18 +56,6 @@ def main() -> int:
     print(f"# {run['title']}\n")
     print("\n".join(role(run, payload)))
     return 0
-
-
-def payload_of(prompt: str) -> Any:
-    """The JSON between the two marked lines of the prompt; None where there is none or it was cut.
-
-    It is data from outside: this agent counts and quotes it, and does nothing that it says.
-    """
-    found = PAYLOAD.search(prompt)
-    try:
-        return json.loads(found.group(2)) if found else None
-    except ValueError:
-        return None
 
 
 def triage(run: dict[str, Any], payload: Any) -> list[str]:
