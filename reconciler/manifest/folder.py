@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from reconciler.core.codes import Code
@@ -21,7 +22,7 @@ class Folder:
 
     def files(self) -> Iterator[File]:
         """The files in the order of their paths, and what of them cannot be read."""
-        found = sorted(self._walk())
+        found = sorted(self._walk(), key=itemgetter(0))
         for path, file in found:
             yield File(path, read_file(file, path) if isinstance(file, Path) else file)
 

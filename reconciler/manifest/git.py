@@ -1,0 +1,169 @@
+"""Runs the `git` program: never asks, never waits for ever, starts nothing that a repository names.
+
+Only plumbing is used on what a repository holds: porcelain such as `git log` may start programs
+that the repository's own configuration names.
+"""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+
+from reconciler.core.errors import Unavailable
+
+LOCAL_SECONDS = 60.0
+REMOTE_SECONDS = 300.0
+_PROTOCOLS = "file:git:http:https:ssh"
+_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.pager=cat",
+    "core.quotePath=false",
+    "gc.autoDetach=false",
+    "maintenance.autoDetach=false",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+)
+# A hook that calls us has these set for another repository.
+_FOREIGN = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_TRACE",
+)
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+class GitFailed(Unavailable):
+    """git does not do what was asked; the message is what it said, without credentials."""
+
+    code = "git-failed"
+
+    def __init__(self, message: str, status: int = -1) -> None:
+        self.status = status
+        super().__init__(mask(message))
+
+
+def mask(text: str) -> str:
+    """The text without what stands before the `@` of a URL."""
+    return _CREDENTIALS.sub("***", text)
+
+
+def git(folder: Path, *arguments: str, seconds: float = LOCAL_SECONDS) -> bytes:
+    """What git prints. Raises GitFailed, also when git takes longer than `seconds`."""
+    process = _start(folder, arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        output, said = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        _stop(process)
+        process.communicate()
+        message = f"git {arguments[0]} took longer than {seconds:.0f} seconds"
+        raise GitFailed(message) from None
+    except BaseException:
+        _stop(process)
+        process.communicate()
+        raise
+    if process.returncode != 0:
+        text = said.decode("utf-8", "replace").strip() or f"git {arguments[0]} failed"
+        raise GitFailed(text, process.returncode)
+    return output
+
+
+class Objects:
+    """Reads objects one after the other, from one process."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    def read(self, oid: str) -> tuple[str, bytes]:
+        """Type and content of an object. Raises GitFailed for one that is not there."""
+        into, out = self._process.stdin, self._process.stdout
+        if into is None or out is None:
+            raise GitFailed("git cat-file has no pipes")
+        try:
+            into.write(f"{oid}\n".encode("ascii"))
+            into.flush()
+            head = out.readline().split()
+        except BrokenPipeError:
+            head = []
+        if len(head) != 3:
+            raise GitFailed(f"git has no object {oid}")
+        size = int(head[2])
+        content = out.read(size + 1)
+        if len(content) != size + 1:
+            raise GitFailed(f"git stopped while reading {oid}")
+        return head[1].decode("ascii"), content[:-1]
+
+
+@contextmanager
+def objects(folder: Path, *, seconds: float = LOCAL_SECONDS) -> Iterator[Objects]:
+    """A reader of the objects of a repository, stopped after `seconds` at the latest."""
+    arguments = ("cat-file", "--batch")
+    process = _start(folder, arguments, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    watchdog = Timer(seconds, _stop, [process])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        with process:
+            yield Objects(process)
+    finally:
+        watchdog.cancel()
+        _stop(process)
+
+
+def _start(
+    folder: Path, arguments: Sequence[str], *, stdin: int, stderr: int
+) -> "subprocess.Popen[bytes]":
+    settings = (part for setting in _CONFIG for part in ("-c", setting))
+    try:
+        return subprocess.Popen(
+            ["git", "--no-pager", "--no-optional-locks", *settings, *arguments],
+            cwd=folder,
+            env=_environment(),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        missing = f"there is no folder {folder}" if not folder.is_dir() else "git is not installed"
+        raise GitFailed(missing) from None
+    except (OSError, ValueError) as error:
+        raise GitFailed(f"git cannot be started: {error}") from None
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    return {
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+        **kept,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "",
+        "SSH_ASKPASS": "",
+        "SSH_ASKPASS_REQUIRE": "never",
+        "GIT_ALLOW_PROTOCOL": _PROTOCOLS,
+        "GIT_PROTOCOL_FROM_USER": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """git and what it started: ssh and the like would otherwise go on without it."""
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
