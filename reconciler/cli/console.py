@@ -11,6 +11,11 @@ def out(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
+def out_exactly(text: str) -> None:
+    """Write a result that brings its own line breaks, or is empty."""
+    sys.stdout.write(text)
+
+
 def out_json(value: Any) -> None:
     """Write a result as JSON."""
     out(json.dumps(value, indent=2, ensure_ascii=False))

@@ -56,5 +56,10 @@ class LazyGroup(TyperGroup):
         ctx.meta[_LISTING] = True
         super().format_help(ctx, formatter)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete a command's name without importing the commands."""
+        ctx.meta[_LISTING] = True
+        return super().shell_complete(ctx, incomplete)
+
 
 _LISTING = "reconciler.listing"

@@ -3,6 +3,9 @@
 Exit codes are the contract's (section 4): a usage error is 64, since 2 means "changes present".
 """
 
+import io
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -11,18 +14,28 @@ import typer
 
 from reconciler import __version__
 from reconciler.cli.lazy import Lazy, LazyGroup
-from reconciler.core.errors import InvalidManifests, ReconcilerError
+from reconciler.cli.rendering.safe_text import one_line
+from reconciler.core.errors import InvalidManifests, ReconcilerError, Refused
 
 MANIFESTS, STATE, RUNS, SERVER = "Manifests", "Plan and apply", "Runs and time", "Server"
 
 COMMANDS = {
+    "init": Lazy("reconciler.cli.init:init", "Start a repository of manifests.", MANIFESTS),
     "validate": Lazy("reconciler.cli.validate:validate", "Check manifests, offline.", MANIFESTS),
-    "schema": Lazy("reconciler.cli.validate:schema", "Print a JSON Schema.", MANIFESTS),
+    "schema": Lazy("reconciler.cli.schema:schema", "Print a JSON Schema.", MANIFESTS),
+    "diff": Lazy("reconciler.cli.diff:diff", "Compare two revisions by meaning.", MANIFESTS),
     "plan": Lazy("reconciler.cli.plan:plan", "Show what apply would change.", STATE),
     "apply": Lazy("reconciler.cli.apply:apply", "Make the database equal the manifests.", STATE),
+    "drift": Lazy("reconciler.cli.drift:drift", "Show what was changed by hand.", STATE),
+    "export": Lazy("reconciler.cli.export:export", "Write manifests of what is there.", STATE),
+    "history": Lazy("reconciler.cli.history:history", "List the revisions tried.", STATE),
+    "adopt": Lazy("reconciler.cli.adopt:adopt", "Take over what no source owns.", STATE),
     "run": Lazy("reconciler.cli.run:run", "Start a run by hand.", RUNS),
     "runs": Lazy("reconciler.cli.runs:runs", "List, show and cancel runs.", RUNS),
+    "pause": Lazy("reconciler.cli.switches:pause", "Let an autopilot take no work.", RUNS),
+    "resume": Lazy("reconciler.cli.switches:resume", "Let it take work again.", RUNS),
     "next": Lazy("reconciler.cli.next:next_", "Show when a schedule fires.", RUNS),
+    "why": Lazy("reconciler.cli.why:why", "Say why it ran, or did not.", RUNS),
     "webhook": Lazy("reconciler.cli.webhook:app", "Show webhook URLs.", SERVER),
     "serve": Lazy("reconciler.cli.serve:serve", "Reconcile, tick, dispatch, serve.", SERVER),
 }
@@ -89,19 +102,30 @@ def _report_usage(error: Exception) -> None:
 
 
 def _report(error: ReconcilerError) -> None:
-    if isinstance(error, InvalidManifests):
-        for problem in error.problems:
-            print(problem, file=sys.stderr)  # noqa: T201
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    """Say on stderr what went wrong, and each reason in a line of its own."""
+    match error:
+        case InvalidManifests(problems=problems):
+            lines = [*map(str, problems), f"error: {error}"]
+        case Refused(objections=objections):
+            lines = ["refused:"]
+            lines += [f"  {one.message} [{one.code}]" for one in objections]
+        case _:
+            lines = f"error: {error}".split("\n")
+    sys.stderr.write("".join(f"{one_line(line)}\n" for line in lines))
 
 
 def main() -> NoReturn:
     """The entry point: the exit code is decided once all output is complete."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = run_cli()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output has gone (`reconciler runs | head`): not our failure.
-        sys.stderr.close()
-        code = 0
+        # The reader has gone (`reconciler runs | head`). What was not written may not have been
+        # done either, so this is no success; nothing more can be said to anybody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
     sys.exit(code)

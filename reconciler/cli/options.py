@@ -24,6 +24,12 @@ Source = Annotated[
         show_default="default",
     ),
 ]
+OnlySource = Annotated[
+    str | None,
+    typer.Option(
+        "--source", metavar="NAME", help="Only this set of manifests.", show_default="all of them"
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Settings in TOML.", dir_okay=False),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -32,6 +33,12 @@ def below(problems: Iterable[Problem], folder: str) -> list[Problem]:
     """
     prefix = "" if folder in (".", "./", "-", "") else folder.rstrip("/") + "/"
     return [replace(problem, path=prefix + problem.path) for problem in problems]
+
+
+def from_here(problems: Iterable[Problem], given: str) -> list[Problem]:
+    """As `below`, for a path of the command line that may also be a file."""
+    path = Path(given)
+    return below(problems, str(path.parent) if path.is_file() else given)
 
 
 def _text(problems: Sequence[Problem]) -> str:

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from reconciler.cli.policy import policy_of as policy_of
 from reconciler.control.sources import load_against
-from reconciler.core.checks import Policy
 from reconciler.core.errors import NotFound
 from reconciler.core.identity import Key
 from reconciler.core.state import Desired
@@ -31,20 +31,6 @@ def load_desired(
         source_id=settings.source,
         policy=policy_of(settings),
         allow_file=named_source,
-    )
-
-
-def policy_of(settings: Settings, *, serving: bool = False) -> Policy:
-    """What the operator allows manifests to reach.
-
-    Only a server knows which programs are bound; another command asks about them only where
-    `--allow-command` says some.
-    """
-    bound = frozenset(settings.allow_command)
-    return Policy(
-        allowed_commands=bound if serving or bound else None,
-        allowed_runtime_urls=tuple(settings.allowed_runtime_urls),
-        allowed_permission_modes=frozenset(settings.allowed_permission_modes),
     )
 
 

@@ -1,9 +1,13 @@
 """What is there, whose it is, and whether it is still what was applied: adopt, drift, export."""
 
+from dataclasses import asdict
+from typing import Any
+
 from reconciler.control.reconcile import LOCK
 from reconciler.core.changes import Drift
 from reconciler.core.diff import drift_of
 from reconciler.core.errors import Conflict, NotFound
+from reconciler.core.fields import format_instant
 from reconciler.core.identity import Key
 from reconciler.core.model import Kind
 from reconciler.core.state import Document, Stored
@@ -68,6 +72,26 @@ def history(
             tx, source_id=source_id, workspaces=workspaces, before=before, limit=limit
         )
     )
+
+
+def attempt_document(one: Attempt) -> dict[str, Any]:
+    """A revision that was tried, as JSON: every name is there, null where there is no value."""
+    moment = one.revision.committed_at
+    return {
+        "id": one.id,
+        "sourceId": one.source_id,
+        "revision": one.revision.id,
+        "author": one.revision.author,
+        "subject": one.revision.subject,
+        "committedAt": format_instant(moment) if moment else None,
+        "actor": one.actor,
+        "via": one.via.value,
+        "result": one.result.value,
+        "digest": one.plan_digest,
+        "counts": dict(one.counts),
+        "problems": [asdict(problem) for problem in one.problems],
+        "createdAt": format_instant(one.created_at),
+    }
 
 
 def export(

@@ -17,7 +17,10 @@ Every one has a stable `code` for machines and a sentence for people.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from reconciler.core.state import Revision
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,13 +60,17 @@ class ReconcilerError(Exception):
 
 
 class InvalidManifests(ReconcilerError):
-    """The manifests hold Problems; the whole revision is refused."""
+    """The manifests hold Problems; the whole revision is refused.
+
+    `revision` is the one that holds them, where it is known.
+    """
 
     code = "invalid-manifests"
     exit_code = 3
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], *, revision: "Revision | None" = None) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+        self.revision = revision
         noun = "problem" if len(self.problems) == 1 else "problems"
         super().__init__(f"{len(self.problems)} {noun} found")
 

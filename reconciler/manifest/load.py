@@ -39,16 +39,17 @@ def load(
     3. Refuse the whole if anything is wrong, or if there is nothing.
 
     `revision` is the commit; by default it is the digest of the files. Raises InvalidManifests
-    with every Problem in path and line order, and Refused for a source without manifests.
+    with every Problem in path and line order and the revision, and Refused for a source without
+    manifests.
     """
     gathered = gather(source, policy, reuse or _nothing)
     has = external if callable(external) else external.__contains__
     between = relate(gathered, source, external=has, allow_external=allow_external)
+    revision = revision or Revision(gathered.contents)
     if problems := [*gathered.problems, *between]:
-        raise InvalidManifests(problems)
+        raise InvalidManifests(problems, revision=revision)
     if not gathered.objects:
         raise _refused("empty-source", "the source holds no manifests")
-    revision = revision or Revision(gathered.contents)
     objects = {
         key: found.declare(source_id, revision.id) for key, found in gathered.objects.items()
     }

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from reconciler.cli.rendering.safe_text import one_line
+from reconciler.cli.rendering.table import table
 from reconciler.core.fields import format_instant
 from reconciler.core.run import Run, Status
 from reconciler.core.runview import duration_ms, run_document
@@ -47,12 +48,7 @@ def run_table(runs: Sequence[Run]) -> str:
     """Many runs, one line each, aligned."""
     if not runs:
         return "no runs"
-    rows = [_COLUMNS, *(_row(run) for run in runs)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return table(_COLUMNS, map(_row, runs))
 
 
 def _row(run: Run) -> tuple[str, ...]:

@@ -1,0 +1,53 @@
+"""`reconciler adopt`: give an object that no source owns to this source."""
+
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options
+from reconciler.cli.console import out, out_json
+from reconciler.cli.options import ListFormat
+from reconciler.cli.session import key_of, opened
+from reconciler.control.inventory import adopt as adopt_object
+from reconciler.core.errors import UsageError
+from reconciler.core.identity import Key
+from reconciler.core.model import Kind
+from reconciler.core.near import did_you_mean, listed
+from reconciler.settings import Settings
+
+_KINDS = {kind.value.lower(): kind for kind in Kind}
+
+
+def adopt(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="autopilot, agent or squad")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="name or workspace/name")],
+    output: options.ListOutput = ListFormat.TEXT,
+    database: options.Database = None,
+    source: options.Source = None,
+    config: options.Config = None,
+) -> None:
+    """Take over an object that no source owns, as a plan's [bold]not-adopted[/bold] asks for.
+
+    Its content stays as it is: the next plan compares it with the manifest. An object of another
+    source is refused.
+    """
+    settings = Settings.load(config, database=database, source=source)
+    key = key_of(_kind(kind), name)
+    with opened(settings) as state:
+        state.require_current_schema()
+        row = adopt_object(state, key, settings.source)
+    if output is ListFormat.JSON:
+        out_json({"id": row.id, **_names(row.key), "sourceId": row.source_id})
+    else:
+        out(f"{row.key} belongs to source {settings.source!r}")
+
+
+def _kind(word: str) -> Kind:
+    if word.lower() not in _KINDS:
+        hint = did_you_mean(word, _KINDS) or f"; there are {listed(_KINDS)}"
+        raise UsageError(f"there is no kind {word!r}{hint}")
+    return _KINDS[word.lower()]
+
+
+def _names(key: Key) -> dict[str, str]:
+    return {"kind": str(key.kind), "workspace": key.workspace, "name": key.name}

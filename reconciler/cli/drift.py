@@ -1,0 +1,40 @@
+"""`reconciler drift`: what no longer equals what was last applied."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options
+from reconciler.cli.console import colored, out
+from reconciler.cli.options import ListFormat
+from reconciler.cli.rendering.json import render_drift_json
+from reconciler.cli.rendering.text import render_drift_text
+from reconciler.cli.session import opened
+from reconciler.control.inventory import drift as drift_of
+from reconciler.core.report import drift_report
+from reconciler.settings import Settings
+
+
+def drift(
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there is drift.")
+    ] = False,
+    output: options.ListOutput = ListFormat.TEXT,
+    database: options.Database = None,
+    source: options.OnlySource = None,
+    config: options.Config = None,
+) -> int:
+    """Show which objects no longer equal what was last applied, each field then and now.
+
+    Somebody changed them in the database. The next [bold]apply[/bold] or reconcile puts them back.
+    """
+    settings = Settings.load(config, database=database)
+    with opened(settings) as state:
+        state.require_current_schema()
+        found = drift_report(drift_of(state, source))
+    if output is ListFormat.JSON:
+        out(render_drift_json(found))
+    else:
+        out(render_drift_text(found, color=colored(sys.stdout)))
+    return 2 if detailed_exitcode and found else 0

@@ -1,0 +1,128 @@
+"""`reconciler pause` and `resume`: the runtime switch, beside `spec.status` in the manifest."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import options
+from reconciler.cli.console import out, out_json
+from reconciler.cli.options import ListFormat
+from reconciler.cli.rendering.safe_text import one_line
+from reconciler.cli.session import actor, key_of, not_found, opened
+from reconciler.control.switches import pause as pause_one
+from reconciler.control.switches import resume as resume_one
+from reconciler.core.errors import UsageError
+from reconciler.core.fields import format_instant
+from reconciler.core.live import LiveAutopilot
+from reconciler.core.model import AutopilotStatus, Kind
+from reconciler.settings import Settings
+from reconciler.store.current import find, list_objects
+from reconciler.store.database import Database, Tx
+from reconciler.store.occupancy import read_live
+
+Name = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME]", help="name or workspace/name", show_default=False),
+]
+All = Annotated[bool, typer.Option("--all", help="Every autopilot instead of NAME.")]
+
+
+def pause(
+    name: Name = None,
+    everything: All = False,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="Why; shown wherever the pause is."),
+    ] = None,
+    output: options.ListOutput = ListFormat.TEXT,
+    database: options.Database = None,
+    config: options.Config = None,
+) -> None:
+    """Let an autopilot take no work: schedules pass, webhooks are answered and ignored.
+
+    Active runs finish. The manifest is not touched, and no plan shows it: [bold]resume[/bold] ends
+    it. Pausing again keeps the first moment and reason.
+    """
+    settings = Settings.load(config, database=database)
+    with opened(settings) as state:
+        state.require_current_schema()
+        ids = _chosen(state, name, everything=everything)
+
+        def switch(tx: Tx) -> list[LiveAutopilot]:
+            now = state.now(tx)
+            for autopilot_id in ids:
+                pause_one(tx, autopilot_id, actor(), reason, now)
+            return list(read_live(tx, ids).values())
+
+        _show(state.write(switch), output)
+
+
+def resume(
+    name: Name = None,
+    everything: All = False,
+    output: options.ListOutput = ListFormat.TEXT,
+    database: options.Database = None,
+    config: options.Config = None,
+) -> None:
+    """Let an autopilot take work again: lift the pause, and close the breaker.
+
+    What was due meanwhile is not made up for. An autopilot whose manifest says
+    [bold]status: paused[/bold] stays paused.
+    """
+    settings = Settings.load(config, database=database)
+    with opened(settings) as state:
+        state.require_current_schema()
+        ids = _chosen(state, name, everything=everything)
+
+        def switch(tx: Tx) -> list[LiveAutopilot]:
+            now = state.now(tx)
+            for autopilot_id in ids:
+                resume_one(tx, autopilot_id, now)
+            return list(read_live(tx, ids).values())
+
+        _show(state.write(switch), output)
+
+
+def _chosen(state: Database, name: str | None, *, everything: bool) -> list[str]:
+    if (name is None) != everything:
+        raise UsageError("say which: an autopilot's NAME, or --all")
+    if name is None:
+        return [row.id for row in state.read(lambda tx: list_objects(tx, Kind.AUTOPILOT))]
+    key = key_of(Kind.AUTOPILOT, name)
+    stored = state.read(lambda tx: find(tx, key))
+    if stored is None:
+        raise not_found(key)
+    return [stored.id]
+
+
+def _show(autopilots: Sequence[LiveAutopilot], output: ListFormat) -> None:
+    ordered = sorted(autopilots, key=lambda one: (one.workspace, one.name))
+    if output is ListFormat.JSON:
+        out_json([_document(one) for one in ordered])
+        return
+    for one in ordered:
+        out(one_line(f"{one.workspace}/{one.name}: {_state(one)}"))
+
+
+def _state(one: LiveAutopilot) -> str:
+    switches = one.switches
+    if switches.paused_at is not None:
+        since = f"paused since {format_instant(switches.paused_at)} by {switches.paused_by}"
+        return f"{since}: {switches.pause_reason}" if switches.pause_reason else since
+    if switches.status is not AutopilotStatus.ACTIVE:
+        return f"still {switches.status}, as its manifest says"
+    return "takes work"
+
+
+def _document(one: LiveAutopilot) -> dict[str, Any]:
+    at = one.switches.paused_at
+    return {
+        "id": one.id,
+        "workspace": one.workspace,
+        "name": one.name,
+        "status": one.switches.status.value,
+        "pausedAt": format_instant(at) if at else None,
+        "pausedBy": one.switches.paused_by,
+        "pauseReason": one.switches.pause_reason,
+    }

@@ -1,0 +1,96 @@
+"""`reconciler validate`: check manifests without any database or network."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options
+from reconciler.cli.console import out_exactly, say
+from reconciler.cli.problems import render
+from reconciler.core.checks import OFFLINE, Policy
+from reconciler.core.errors import InvalidManifests
+from reconciler.core.state import Desired
+from reconciler.manifest.load import load
+from reconciler.manifest.several import Several
+
+_REACH = "RECONCILER_ALLOW"
+"""What the variables begin with that say what manifests may reach."""
+
+
+class ProblemFormat(StrEnum):
+    """How Problems are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+def validate(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Folders and files of manifests; - reads a stream."),
+    ],
+    output: Annotated[
+        ProblemFormat,
+        typer.Option(
+            "--output",
+            "-o",
+            help="text, json, annotations of github Actions, or sarif for code scanning.",
+        ),
+    ] = ProblemFormat.TEXT,
+    allow_external: Annotated[
+        bool,
+        typer.Option(
+            "--allow-external", help="Take unknown agents and squads for those of other sources."
+        ),
+    ] = False,
+    config: options.Config = None,
+    allow_command: options.AllowCommand = None,
+) -> int:
+    """Check manifests and report every problem of every file at once, in path and line order.
+
+    Needs neither a database nor a network. All paths together are one set: references resolve over
+    all of them, and a name is declared once in all. Exit code 3 if there are problems, 4 if there
+    are no manifests at all.
+    """
+    try:
+        desired = load(
+            Several.at(paths),
+            source_id="default",
+            policy=_policy(config, allow_command),
+            allow_external=allow_external,
+        )
+    except InvalidManifests as error:
+        out_exactly(render(error.problems, output.value))
+        say(f"error: {error}")
+        return error.exit_code
+    out_exactly(render((), output.value))
+    say(_fine(desired))
+    return 0
+
+
+def _policy(config: Path | None, allow_command: list[str] | None) -> Policy:
+    """What the operator allows; settings are not even imported where nobody set anything."""
+    asked = (
+        config is not None
+        or allow_command
+        or any(name.upper().startswith(_REACH) for name in os.environ)
+    )
+    if not asked:
+        return OFFLINE
+    from reconciler.cli.policy import policy_of
+    from reconciler.settings import Settings
+
+    return policy_of(Settings.load(config, allow_command=allow_command))
+
+
+def _fine(desired: Desired) -> str:
+    objects, files = len(desired.objects), len(desired.files)
+    return (
+        f"{objects} {'object' if objects == 1 else 'objects'} "
+        f"in {files} {'file' if files == 1 else 'files'}, no problems"
+    )
