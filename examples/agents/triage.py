@@ -67,8 +67,8 @@ def _issues(run: dict) -> list:
     if given:
         return [{"number": i.get("number", "?"), "title": str(i.get("title", ""))} for i in given]
     dice = hashlib.sha256(os.environ.get("RUN_ID", "").encode()).digest()
-    titles = [TITLES[die % len(TITLES)] for die in dice[: 2 + dice[-1] % 4]]
-    return [{"number": 100 + die, "title": title} for die, title in zip(dice, titles)]
+    thrown = dice[: 2 + dice[-1] % 4]
+    return [{"number": 100 + die, "title": TITLES[die % len(TITLES)]} for die in thrown]
 
 
 def _label(title: str) -> str:

@@ -22,7 +22,8 @@ class Child:
     """One running program. `done` once it and all that it left behind have ended.
 
     `status` is then what `Popen.returncode` is: the exit status, or minus the number of the
-    signal; None where something else in this server has reaped the process.
+    signal; None where something else in this server has reaped the process. `clear` says that
+    nothing of the run was alive then.
     """
 
     def __init__(self, run_id: str, handle: Handle, gate: Gate, data: bytes, drain: float) -> None:
@@ -36,10 +37,12 @@ class Child:
         self.tail = Tail()
         self.status: int | None = None
         self.done = False
+        self.clear = False
+        self._abandoned = False
         self._gate = gate
         self._drain = drain
         self._loop = asyncio.get_running_loop()
-        self._left: asyncio.Future[int | None] = self._loop.create_future()
+        self._left = asyncio.Event()
         self._silent = asyncio.Event()
         self._open = {gate.stdin, gate.stdout}
         self._unfed = memoryview(b"\n" + data)
@@ -53,9 +56,12 @@ class Child:
 
     async def abandon(self) -> None:
         """Let go of it: the process stays as it is, without readers of its output."""
+        self._abandoned = True
         self._end.cancel()
         await asyncio.wait([self._end])
         self._close_all()
+        if self._left.is_set():
+            self._gate.process.wait()
 
     def _listen(self) -> None:
         for end in self._open:
@@ -68,14 +74,20 @@ class Child:
         """In a thread, since waiting for a process blocks."""
         status = _exit_status(self._gate.process)
         try:
-            self._loop.call_soon_threadsafe(_settle, self._left, status)
+            self._loop.call_soon_threadsafe(self._leave, status)
         except RuntimeError:  # the loop is closed: nobody is left to reap the process
+            self._gate.process.wait()
+
+    def _leave(self, status: int | None) -> None:
+        self.status = status
+        self._left.set()
+        if self._abandoned:
             self._gate.process.wait()
 
     async def _follow(self) -> None:
         """1. The program ends; its zombie keeps the pid from being used again. 2. Its output may
         go on for a moment. 3. What it left behind is killed. 4. The zombie is reaped."""
-        self.status = await self._left
+        await self._left.wait()
         await self._silence()
         if await self._sweep():
             await self._silence()
@@ -92,6 +104,7 @@ class Child:
         for sweep in range(SWEEPS):
             remains = await asyncio.to_thread(find, self.leader, self.run_id)
             if not remains:
+                self.clear = True
                 return sweep > 0
             send(remains, self.leader, signal.SIGKILL)
             await asyncio.sleep(0.01 * (sweep + 1))
@@ -145,8 +158,3 @@ def _exit_status(process: subprocess.Popen[bytes]) -> int | None:
     if info is None:
         return None
     return info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
-
-
-def _settle(future: "asyncio.Future[int | None]", status: int | None) -> None:
-    if not future.done():
-        future.set_result(status)

@@ -6,6 +6,7 @@ process starts behind a gate (gate.py), leads a session of its own, and its exit
 """
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from reconciler.dispatch.base import (
     Stopped,
     Stopping,
     TargetDown,
+    Transient,
     Unseen,
     Working,
 )
@@ -36,6 +38,9 @@ from reconciler.dispatch.command_input import environment, stdin
 from reconciler.dispatch.gate import Gate, exec_failure, open_gate
 from reconciler.dispatch.processes import Place, is_alive, locate, read_leader
 from reconciler.dispatch.termination import Graces, terminate
+
+_SCARCE = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the host may have again in a moment."""
 
 
 class Commands:
@@ -56,7 +61,7 @@ class Commands:
             data = await asyncio.to_thread(stdin, job)
             gate = self._open(job)
         except (OSError, ValueError) as error:
-            return _refused(_cause(error))
+            return _not_started(error)
         return await self._begin(job, gate, data, record)
 
     async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
@@ -76,7 +81,9 @@ class Commands:
         """Forget an ended process; one that is still alive is stopped first."""
         if handle is None:  # the gate of an attempt without a record ended by itself
             return Stopped()
-        stop = await self.stop(job, handle)
+        child = self._children.get(job.run_id)
+        over = child is not None and child.done and child.clear
+        stop = Stopped() if over else await self.stop(job, handle)
         if isinstance(stop, Stopped):
             self._children.pop(job.run_id, None)
         return stop
@@ -181,5 +188,8 @@ def _cause(error: OSError | ValueError) -> str:
     return str(error)
 
 
-def _refused(message: str) -> Ended:
+def _not_started(error: OSError | ValueError) -> Start:
+    message = _cause(error)
+    if isinstance(error, OSError) and error.errno in _SCARCE:
+        return Transient(message)
     return Ended(Failed(Reason.DISPATCH_FAILED, message))

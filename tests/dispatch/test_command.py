@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from reconciler.dispatch.base import (
     Stopped,
     Stopping,
     TargetDown,
+    Transient,
     Unseen,
     Working,
 )
@@ -31,6 +33,7 @@ from tests.support.eventually import eventually_async
 pytestmark = pytest.mark.anyio
 
 GRACES = Graces(term=0.3, kill=5.0, drain=0.2)
+RLIMIT = resource.RLIMIT_NOFILE
 Bind = Callable[..., Commands]
 
 
@@ -294,6 +297,19 @@ async def test_a_job_that_no_process_can_have_fails_the_dispatch(
     assert recorder.handles == []
 
 
+async def test_a_host_that_has_nothing_left_is_asked_again(bind: Bind, tmp_path: Path) -> None:
+    commands, before = bind(agent=script(tmp_path, "true")), resource.getrlimit(RLIMIT)
+    used = len(list(os.scandir("/proc/self/fd")))
+    resource.setrlimit(RLIMIT, (used, before[1]))
+    try:
+        start = await commands.start(a_job(command()), Recorder())
+    finally:
+        resource.setrlimit(RLIMIT, before)
+    assert isinstance(start, Transient)
+    assert "Too many open files" in start.message
+    assert await outcome(commands, a_job(command())) == Completed("")
+
+
 async def test_nothing_is_executed_before_the_handle_is_recorded(
     bind: Bind, tmp_path: Path
 ) -> None:
@@ -343,6 +359,21 @@ async def test_what_is_shown_of_the_handle(
     detail = recorder.last.detail
     assert recorder.last.session_id == (f"{detail['host']}:{detail['pid']}" if shown else None)
     assert json.loads(json.dumps(detail)) == detail
+
+
+async def test_closing_leaves_a_process_to_the_next_server(bind: Bind, tmp_path: Path) -> None:
+    before, after = (bind(agent=script(tmp_path, "exec sleep 600")) for _ in range(2))
+    job, recorder = a_job(command()), Recorder()
+    await before.start(job, recorder)
+    await before.close()
+    pid = recorder.last.detail["pid"]
+    assert alive(pid)
+    assert await after.stop(job, recorder.last) == Stopped()
+
+    async def reaped() -> bool:
+        return not is_there(pid)
+
+    await eventually_async(reaped)
 
 
 async def test_what_an_earlier_server_left_is_stopped_and_the_run_is_lost(
