@@ -29,6 +29,7 @@ from reconciler.dispatch.base import (
     Stopped,
     Stopping,
     Unseen,
+    no_hint,
 )
 from reconciler.dispatch.reach import Reach
 
@@ -43,7 +44,7 @@ class AegisSessions:
         modes: Sequence[str],
         clock: Clock,
         waits: Waits | None = None,
-        wake: Callable[[], None] | None = None,
+        wake: Callable[[], None] = no_hint,
         rhythm: Rhythm | None = None,
     ) -> None:
         """`wake` is called when a session that was looked at did something: look again soon."""
@@ -132,7 +133,7 @@ class AegisSessions:
         return await self._watch(api).look(looks)
 
     def _listen(self, api: AegisClient, looks: Sequence[Look]) -> None:
-        if self._wake is None:
+        if self._wake is no_hint:  # nobody would hear it
             return
         if api.target not in self._listeners:
             self._listeners[api.target] = Listener(api, self._wake, self._rhythm)

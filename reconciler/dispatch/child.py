@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from reconciler.dispatch.base import Handle
@@ -26,10 +27,19 @@ class Child:
     nothing of the run was alive then.
     """
 
-    def __init__(self, run_id: str, handle: Handle, gate: Gate, data: bytes, drain: float) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        handle: Handle,
+        gate: Gate,
+        data: bytes,
+        drain: float,
+        wake: Callable[[], None],
+    ) -> None:
         """Open the gate and feed `data`; call from within the running event loop.
 
-        `drain` is how many seconds the output may stay open after the program has ended.
+        `drain` is how many seconds the output may stay open after the program has ended; `wake`
+        is called once `done`.
         """
         self.run_id = run_id
         self.handle = handle
@@ -41,6 +51,7 @@ class Child:
         self._abandoned = False
         self._gate = gate
         self._drain = drain
+        self._wake = wake
         self._loop = asyncio.get_running_loop()
         self._left = asyncio.Event()
         self._silent = asyncio.Event()
@@ -94,6 +105,7 @@ class Child:
         self._close_all()
         self._gate.process.wait()
         self.done = True
+        self._wake()
 
     async def _silence(self) -> None:
         with suppress(TimeoutError):

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from reconciler.dispatch.base import (
     Transient,
     Unseen,
     Working,
+    no_hint,
 )
 from reconciler.dispatch.child import Child
 from reconciler.dispatch.command_input import environment, stdin
@@ -44,10 +45,19 @@ _SCARCE = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class Commands:
-    """The `command` runtime. `bound` are the programs that manifests may name."""
+    """The `command` runtime. `bound` are the programs that manifests may name.
 
-    def __init__(self, bound: Mapping[str, Path], graces: Graces | None = None) -> None:
+    `wake` is called when a program has ended: a look would pay.
+    """
+
+    def __init__(
+        self,
+        bound: Mapping[str, Path],
+        graces: Graces | None = None,
+        wake: Callable[[], None] = no_hint,
+    ) -> None:
         self._bound = dict(bound)
+        self._wake = wake
         self._graces = graces or Graces()
         self._children: dict[str, Child] = {}
 
@@ -113,7 +123,8 @@ class Commands:
         except BaseException:
             gate.shut()
             raise
-        self._children[job.run_id] = Child(job.run_id, handle, gate, data, self._graces.drain)
+        child = Child(job.run_id, handle, gate, data, self._graces.drain, self._wake)
+        self._children[job.run_id] = child
         return Started(handle)
 
     async def _lost(self, job: Job, handle: Handle) -> Start:

@@ -6,7 +6,7 @@ rounds of the runner, and a repeat after a crash is one under the same idempoten
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -30,6 +30,7 @@ from reconciler.dispatch.base import (
     Transient,
     Unseen,
     Working,
+    no_hint,
 )
 from reconciler.dispatch.http_answer import Accepted, Verdict, of_run, of_session
 from reconciler.dispatch.http_request import cancel, post
@@ -60,7 +61,10 @@ class HttpAgents:
         reach: Reach,
         clock: Clock,
         patience: Patience | None = None,
+        wake: Callable[[], None] = no_hint,
     ) -> None:
+        """`wake` is called when a long request was answered: a look would pay."""
+        self._wake = wake
         self._http = http
         self._reach = reach
         self._clock = clock
@@ -138,6 +142,7 @@ class HttpAgents:
         """An answer within a moment decides at once; a later one is seen by `observe`."""
         if job.run_id not in self._posts:
             self._posts[job.run_id] = asyncio.create_task(self._answer(call))
+            self._posts[job.run_id].add_done_callback(lambda _: self._wake())
         task = self._posts[job.run_id]
         try:
             await asyncio.wait([task], timeout=self._patience.settle)

@@ -27,6 +27,7 @@ from reconciler.dispatch.base import (
     Start,
     Stop,
     Unseen,
+    no_hint,
 )
 from reconciler.dispatch.command import Commands
 from reconciler.dispatch.http import HttpAgents, Patience
@@ -51,7 +52,7 @@ class Runtimes:
         graces: Graces | None = None,
         waits: Waits | None = None,
         patience: Patience | None = None,
-        wake: Callable[[], None] | None = None,
+        wake: Callable[[], None] = no_hint,
     ) -> None:
         """`commands`, `allowed_urls` and `permission_modes` are the settings `allow_command`,
         `allowed_runtime_urls` and `allowed_permission_modes`. `wake` is called, in the event loop,
@@ -60,8 +61,8 @@ class Runtimes:
         self._http = new_client()
         self._by_type: dict[type[RuntimeSpec], Runtime] = {
             AegisRuntime: AegisSessions(self._http, reach, permission_modes, clock, waits, wake),
-            HttpRuntime: HttpAgents(self._http, reach, clock, patience),
-            CommandRuntime: Commands(commands or {}, graces),
+            HttpRuntime: HttpAgents(self._http, reach, clock, patience, wake),
+            CommandRuntime: Commands(commands or {}, graces, wake),
             WorkerRuntime: Workers(),
         }
 

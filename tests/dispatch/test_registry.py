@@ -1,5 +1,6 @@
 """All runtimes as one: the path of each job, and what a mistake in one of them may do."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,17 @@ async def test_each_job_goes_to_the_runtime_of_its_type(tmp_path: Path, aegis: A
         }
         for job, handle in looks:
             assert await runtimes.release(job, handle) == Stopped()
+
+
+async def test_the_end_of_a_program_is_a_hint_to_look(tmp_path: Path) -> None:
+    hint, job = asyncio.Event(), a_job(command())
+    bound = {"agent": script(tmp_path, "echo done")}
+    async with Runtimes(SystemClock(), commands=bound, wake=hint.set) as runtimes:
+        started = await runtimes.start(job, Recorder())
+        assert isinstance(started, Started)
+        await asyncio.wait_for(hint.wait(), 20)
+        seen = await runtimes.observe([(job, started.handle)])
+    assert seen == {job.run_id: Ended(Completed("done\n"))}
 
 
 async def test_what_the_operator_does_not_allow_is_closed_by_default(aegis: Aegis) -> None:
