@@ -47,11 +47,11 @@ def single_quoted(text: str) -> str | None:
     return f"'{text.replace(chr(39), chr(39) * 2)}'" if _is_simple(text) else None
 
 
-def literal(text: str, indent: int) -> str | None:
-    """The text as a literal block (`|`) whose lines are indented by `indent`, without the key.
+def literal(text: str, indent: int, step: int) -> list[str] | None:
+    """The text as a literal block: its header (`|`), then its lines, indented by `indent`.
 
-    None for a text of one line, and for what a block cannot hold. Starts with the block's header
-    and ends with its last line, without a line break.
+    `step` is how much deeper that is than what the block belongs to. None for a text of one line,
+    and for what a block cannot hold.
     """
     if "\n" not in text or _UNPRINTABLE.search(text) or not text.strip("\n"):
         return None
@@ -59,14 +59,9 @@ def literal(text: str, indent: int) -> str | None:
     ends = len(text) - len(text.rstrip("\n"))
     chomping = "-" if ends == 0 else "" if ends == 1 else "+"
     # The indentation is guessed from the first line, unless that starts with a blank or is empty.
-    explicit = str(_STEP) if lines[0][:1] in ("", " ", "\t") else ""
+    explicit = str(step) if lines[0][:1] in ("", " ", "\t") else ""
     body = lines if ends == 0 else lines[:-1]
-    shown = [" " * indent + line if line else "" for line in body]
-    return "\n".join([f"|{explicit}{chomping}", *shown])
-
-
-_STEP = 2
-"""How much deeper a block stands than its key; a literal block's header may have to say it."""
+    return [f"|{explicit}{chomping}", *(" " * indent + line if line else "" for line in body)]
 
 
 def _is_simple(text: str) -> bool:

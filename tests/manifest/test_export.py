@@ -7,10 +7,11 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.manifest.export import entry, to_yaml
+from reconciler.manifest.export import to_yaml
 from reconciler.manifest.load import load_bundle
 from reconciler.manifest.parse import parse
 from reconciler.manifest.quoting import literal, scalar
+from reconciler.manifest.writer import Writer
 from tests.support.builders import (
     Document,
     a_schedule,
@@ -151,7 +152,8 @@ def test_one_text(text: str, written: str) -> None:
     ],
 )
 def test_a_literal_block(text: str, written: str | None) -> None:
-    assert literal(text, 2) == written
+    block = literal(text, 2, 2)
+    assert (block and "\n".join(block)) == written
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"])) | st.text(
@@ -169,16 +171,22 @@ values = st.recursive(
 @example({"k" * 5000: {"l" * 2000: "x\ny"}})
 @example([[["x\n y"]], {"": "\n a"}])
 def test_any_value_reads_as_it_is_written(value: Any) -> None:
-    assert value_of(entry("key", value, 0)) == {"key": value}
+    assert value_of(Writer().entry("key", value, 0)) == {"key": value}
 
 
 @given(values)
 def test_any_value_reads_as_it_is_written_deep_inside(value: Any) -> None:
-    lines = ["list:", *entry("x", [{"first": value, "second": [value]}], 2)]
+    lines = ["list:", *Writer().entry("x", [{"first": value, "second": [value]}], 2)]
     assert value_of(lines) == {"list": {"x": [{"first": value, "second": [value]}]}}
+
+
+@given(values, st.integers(1, 9), st.integers(0, 4))
+def test_any_indentation_reads_the_same(value: Any, step: int, offset: int) -> None:
+    lines = Writer(step, offset).entry("key", {"a": value, "b": [value]}, 3)
+    assert value_of(lines) == {"key": {"a": value, "b": [value]}}
 
 
 @given(texts)
 def test_older_readers_see_the_same_text(text: str) -> None:
-    written = "".join(f"{line}\n" for line in entry("key", [text, {"k": text}], 0))
+    written = "".join(f"{line}\n" for line in Writer().entry("key", [text, {"k": text}], 0))
     assert yaml.safe_load(written) == {"key": [text, {"k": text}]}
