@@ -1,35 +1,47 @@
 """`reconciler apply`: make the database equal the manifests, after showing the plan."""
 
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import colored, interactive, say
-from reconciler.cli.rendering.text import render_text
+from reconciler.cli.console import interactive, say
+from reconciler.cli.options import PlanFormat
+from reconciler.cli.progress import progress
 from reconciler.cli.saved_plan import is_saved_plan, load_plan
-from reconciler.cli.session import actor, load_desired, opened
+from reconciler.cli.session import (
+    actor,
+    look_at,
+    opened,
+    opened_to_apply,
+    policy_of,
+    seen_from_here,
+)
+from reconciler.cli.showing import show
 from reconciler.control.keys import server_key
 from reconciler.control.reconcile import (
     Applied,
     Asking,
     apply_once,
-    apply_saved,
-    plan_once,
     record_failure,
+    record_refusal,
 )
-from reconciler.core.errors import InvalidManifests, Refused, UsageError
-from reconciler.core.guards import Confirmations, require_safe
+from reconciler.control.sources import Looked, look_again
+from reconciler.core.errors import InvalidManifests, StalePlan, UsageError
+from reconciler.core.footprint import check_still_holds
+from reconciler.core.guards import Confirmations, objections
 from reconciler.core.plan import Plan
 from reconciler.core.planfile import SavedPlan
 from reconciler.core.report import report_of
-from reconciler.core.state import Desired, Revision
+from reconciler.core.state import Revision
 from reconciler.core.webhook_token import token_hash, webhook_token
+from reconciler.manifest.checkout import order_around
 from reconciler.settings import Settings
 from reconciler.store.apply_triggers import TokenHash
-from reconciler.store.database import Database
+from reconciler.store.database import Database, Schema
 from reconciler.store.revisions import Via
 
 
@@ -37,7 +49,8 @@ def apply(
     path: Annotated[
         str,
         typer.Argument(
-            metavar="PATH|PLANFILE", help="The folder of the manifests, or a saved plan."
+            metavar="PATH|PLANFILE",
+            help="The folder of the manifests, a saved plan, or - for a stream.",
         ),
     ],
     yes: options.Yes = False,
@@ -49,6 +62,7 @@ def apply(
         bool,
         typer.Option("--allow-rewrites", help="Take a revision that does not descend."),
     ] = False,
+    output: options.PlanOutput = PlanFormat.TEXT,
     database: options.Database = None,
     source: options.Source = None,
     config: options.Config = None,
@@ -57,7 +71,8 @@ def apply(
     """Make the database equal the manifests, in one transaction.
 
     Shows the plan first and asks on a terminal; elsewhere give --yes. A saved plan is carried out
-    as it was saved, or refused if what it touches has moved since (exit 5).
+    as it was saved, or refused if what it touches has moved since (exit 5). What is unsafe or
+    blocked is refused with every reason at once (exit 4).
     """
     settings = Settings.load(config, database=database, source=source, allow_command=allow_command)
     asking = Asking(
@@ -66,79 +81,102 @@ def apply(
         confirmations=Confirmations(confirm_deletes, allow_rewrites or settings.allow_rewrites),
         self_heal=settings.self_heal,
     )
-    hashes = token_hashes(settings)
-    with opened(settings, create=True) as state:
-        state.migrate()
-        if path != "-" and is_saved_plan(Path(path)):
-            applied = _apply_saved(state, load_plan(Path(path)), asking, hashes, yes=yes)
-        else:
-            named = source is not None
-            applied = _apply_path(state, path, settings, asking, hashes, yes=yes, named=named)
-    if applied is not None:
-        _report(applied)
+    if path != "-" and is_saved_plan(Path(path)):
+        job = _saved(load_plan(Path(path), policy_of(settings)), settings, asking)
+    else:
+        job = _at(path, settings, asking, named_source=source is not None)
+    show(report_of(job.plan), output, job.looked.desired.source_id)
+    sys.stdout.flush()
+    if job.agreed(yes=yes):
+        _report(job.carry_out())
     return 0
 
 
-def _apply_path(
-    state: Database,
-    path: str,
-    settings: Settings,
-    asking: Asking,
-    hashes: TokenHash,
-    *,
-    yes: bool,
-    named: bool,
-) -> Applied | None:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A plan that is ready to be carried out, and no other."""
+
+    settings: Settings
+    looked: Looked
+    plan: Plan
+    asking: Asking
+
+    def agreed(self, *, yes: bool) -> bool:
+        """Ask where somebody is there. What will be refused is not asked about."""
+        refused = objections(self.plan, self.asking.confirmations, self.asking.limit)
+        if self.plan.is_empty or yes or refused:
+            return True
+        if not interactive():
+            raise UsageError("nobody is here to be asked; give --yes to apply this plan")
+        if typer.confirm("Apply these changes?", err=True):
+            return True
+        say("nothing was changed")
+        return False
+
+    def carry_out(self) -> Applied:
+        desired, seen = self.looked.desired, self.looked.seen
+        with opened_to_apply(self.settings) as state, progress(self._what()):
+            hashes = token_hashes(self.settings)
+            return apply_once(state, desired, self.asking, token_hash=hashes, seen=seen)
+
+    def _what(self) -> str:
+        count = len(self.plan.changes)
+        return f"applying {count:,} {'change' if count == 1 else 'changes'}"
+
+
+def _at(path: str, settings: Settings, asking: Asking, *, named_source: bool) -> _Job:
+    """What the manifests at a path ask for. Invalid ones are recorded, and change nothing."""
     try:
-        desired = load_desired(state, path, settings, named_source=named)
+        with opened(settings) as state:
+            _migrate(state)
+            looked = look_at(state, path, settings, named_source=named_source)
     except InvalidManifests as error:
-        record_failure(state, settings.source, Revision("unknown"), error, asking)
-        raise
-    made = plan_once(state, desired, self_heal=settings.self_heal)
-    if not _agreed(made, asking, yes=yes):
-        return None
-    return _carry_out(state, desired, made, asking, hashes)
+        _record_failure(settings, settings.source, error, asking)
+        raise seen_from_here(error, path) from None
+    made = looked.plan(self_heal=asking.self_heal)
+    return _Job(settings, looked, made, replace(asking, descends=looked.descends, expected=made))
 
 
-def _apply_saved(
-    state: Database, saved: SavedPlan, asking: Asking, hashes: TokenHash, *, yes: bool
-) -> Applied | None:
-    made = plan_once(state, saved.desired, self_heal=saved.self_heal)
-    if not _agreed(made, asking, yes=yes):
-        return None
-    return apply_saved(state, saved, asking, token_hash=hashes)
-
-
-def _carry_out(
-    state: Database, desired: Desired, made: Plan, asking: Asking, hashes: TokenHash
-) -> Applied:
-    """Carry out the plan that was shown and no other."""
-    seen = Asking(
-        actor=asking.actor,
-        via=asking.via,
-        confirmations=asking.confirmations,
-        self_heal=asking.self_heal,
-        expected=made,
-    )
-    return apply_once(state, desired, seen, token_hash=hashes)
-
-
-def _agreed(made: Plan, asking: Asking, *, yes: bool) -> bool:
-    """Show the plan; ask where somebody is there. A plan that is refused is not asked about."""
-    sys.stdout.write(render_text(report_of(made), color=colored(sys.stdout)))
-    sys.stdout.flush()
+def _saved(saved: SavedPlan, settings: Settings, asking: Asking) -> _Job:
+    """What a saved plan asks for, if it is still the plan that it was."""
+    source_id = saved.desired.source_id
+    if "source" in settings.model_fields_set and settings.source != source_id:
+        raise UsageError(
+            f"the plan was saved for source {source_id!r}, not for {settings.source!r}; "
+            f"apply it with --source {source_id}"
+        )
     try:
-        require_safe(made, asking.confirmations, asking.limit)
-    except Refused:
-        return True  # apply refuses it too, and records that it did
-    if made.is_empty or yes:
-        return True
-    if not interactive():
-        raise UsageError("nobody is here to be asked; give --yes to apply this plan")
-    if typer.confirm("Apply these changes?", err=True):
-        return True
-    say("nothing was changed")
-    return False
+        with opened(settings) as state:
+            _migrate(state)
+            looked = look_again(state, saved, policy_of(settings))
+    except InvalidManifests as error:
+        _record_failure(settings, source_id, error, asking)
+        raise
+    order = order_around(Path.cwd(), saved.desired.revision.id)
+    looked = replace(looked, descends=order)
+    made = looked.plan(self_heal=saved.self_heal)
+    asking = replace(asking, self_heal=saved.self_heal, descends=order, expected=saved)
+    try:
+        check_still_holds(saved, made)
+    except StalePlan as error:
+        with opened_to_apply(settings) as state:
+            record_refusal(state, saved.desired, asking, error)
+        raise
+    return _Job(settings, looked, made, asking)
+
+
+def _migrate(state: Database) -> None:
+    """Bring older tables up to date. What is missing is made only once there is something in it."""
+    if state.schema() is Schema.OLDER:
+        state.migrate()
+
+
+def _record_failure(
+    settings: Settings, source_id: str, error: InvalidManifests, asking: Asking
+) -> None:
+    revision = error.revision or Revision("unknown")
+    with opened_to_apply(settings) as state:
+        record_failure(state, source_id, revision, error, asking)
 
 
 def _report(applied: Applied) -> None:
@@ -146,8 +184,9 @@ def _report(applied: Applied) -> None:
         say("nothing to apply")
         return
     say(f"applied revision {applied.plan.revision.id}")
-    if applied.cancelled:
-        say(f"cancelled {len(applied.cancelled)} waiting runs of archived autopilots")
+    if count := len(applied.cancelled):
+        runs = "waiting run" if count == 1 else "waiting runs"
+        say(f"cancelled {count} {runs} of archived autopilots")
 
 
 def token_hashes(settings: Settings) -> TokenHash:

@@ -1,23 +1,20 @@
 """`reconciler plan`: show what apply would change; never writes."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import colored, out, say
+from reconciler.cli.console import say
 from reconciler.cli.options import PlanFormat
-from reconciler.cli.rendering.json import render_json
-from reconciler.cli.rendering.markdown import render_markdown
-from reconciler.cli.rendering.text import render_text
 from reconciler.cli.saved_plan import save_plan
-from reconciler.cli.session import load_desired, opened
-from reconciler.control.reconcile import plan_once
+from reconciler.cli.session import look_at, opened, seen_from_here
+from reconciler.cli.showing import show, warn
 from reconciler.core.errors import InvalidManifests
+from reconciler.core.guards import Confirmations, objections
 from reconciler.core.planfile import write_plan
-from reconciler.core.report import PlanReport, report_of, report_of_problems
+from reconciler.core.report import report_of, report_of_problems
 from reconciler.settings import Settings
 
 
@@ -41,32 +38,24 @@ def plan(
     """Show what [bold]apply[/bold] would change, object by object and field by field.
 
     Reads the manifests at PATH, all of them one source, and the database; writes neither. Without
-    a database everything is new. Exit codes: 0, with --detailed-exitcode 2 if there are changes,
-    3 if manifests are invalid.
+    a database everything is new. What apply would refuse is shown, and said on stderr. Exit codes:
+    0, with --detailed-exitcode 2 if there are changes, 3 if manifests are invalid.
     """
     settings = Settings.load(config, database=database, source=source, allow_command=allow_command)
     with opened(settings) as state:
         try:
-            desired = load_desired(state, path, settings, named_source=source is not None)
+            looked = look_at(state, path, settings, named_source=source is not None)
         except InvalidManifests as error:
             if output is PlanFormat.TEXT:
-                raise
-            show(report_of_problems("", error.problems), output, settings.source)
+                raise seen_from_here(error, path) from None
+            revision = error.revision.id if error.revision else ""
+            show(report_of_problems(revision, error.problems), output, settings.source)
             return error.exit_code
-        made = plan_once(state, desired, self_heal=settings.self_heal)
-    show(report_of(made), output, settings.source)
+    made = looked.plan(self_heal=settings.self_heal)
+    found = objections(made, Confirmations(allow_rewrites=settings.allow_rewrites))
+    show(report_of(made), output, settings.source, found)
+    warn(found)
     if save is not None:
-        save_plan(save, write_plan(made, desired, self_heal=settings.self_heal))
+        save_plan(save, write_plan(made, looked.desired, self_heal=settings.self_heal))
         say(f"saved to {save}; carry it out with: reconciler apply {save}")
     return 2 if detailed_exitcode and not made.is_empty else 0
-
-
-def show(report: PlanReport, output: PlanFormat, source: str) -> None:
-    """Write a plan to stdout in one of its formats."""
-    match output:
-        case PlanFormat.TEXT:
-            out(render_text(report, color=colored(sys.stdout)))
-        case PlanFormat.JSON:
-            out(render_json(report))
-        case PlanFormat.MARKDOWN:
-            out(render_markdown(report, source_id=source))

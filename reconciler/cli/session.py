@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reconciler.cli.policy import policy_of as policy_of
-from reconciler.control.sources import load_against
-from reconciler.core.errors import NotFound
+from reconciler.cli.problems import from_here
+from reconciler.cli.progress import progress
+from reconciler.control.sources import Looked, look
+from reconciler.core.errors import InvalidManifests, NotFound
 from reconciler.core.identity import Key
-from reconciler.core.state import Desired
 from reconciler.settings import Settings
 from reconciler.store.database import Database
 
@@ -21,17 +22,29 @@ def opened(settings: Settings, *, create: bool = False) -> Iterator[Database]:
         yield database
 
 
-def load_desired(
-    database: Database, path: str, settings: Settings, *, named_source: bool
-) -> Desired:
-    """The manifests at a path, held against what the database has of other sources."""
-    return load_against(
-        database,
-        path,
-        source_id=settings.source,
-        policy=policy_of(settings),
-        allow_file=named_source,
-    )
+@contextmanager
+def opened_to_apply(settings: Settings) -> Iterator[Database]:
+    """The database, made if it is missing and with the newest tables."""
+    with opened(settings, create=True) as database:
+        database.migrate()
+        yield database
+
+
+def look_at(database: Database, path: str, settings: Settings, *, named_source: bool) -> Looked:
+    """The manifests at a path, held against what the database has."""
+    with progress("reading manifests"):
+        return look(
+            database,
+            path,
+            source_id=settings.source,
+            policy=policy_of(settings),
+            allow_file=named_source,
+        )
+
+
+def seen_from_here(error: InvalidManifests, path: str) -> InvalidManifests:
+    """The error with places that lead to the files from the working directory."""
+    return InvalidManifests(from_here(error.problems, path), revision=error.revision)
 
 
 def actor() -> str:

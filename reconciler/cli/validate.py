@@ -1,23 +1,18 @@
 """`reconciler validate`: check manifests without any database or network."""
 
-import os
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out_exactly, say
+from reconciler.cli.policy import offline_policy
 from reconciler.cli.problems import render
-from reconciler.core.checks import OFFLINE, Policy
 from reconciler.core.errors import InvalidManifests
 from reconciler.core.state import Desired
 from reconciler.manifest.load import load
 from reconciler.manifest.several import Several
-
-_REACH = "RECONCILER_ALLOW"
-"""What the variables begin with that say what manifests may reach."""
 
 
 class ProblemFormat(StrEnum):
@@ -61,7 +56,7 @@ def validate(
         desired = load(
             Several.at(paths),
             source_id="default",
-            policy=_policy(config, allow_command),
+            policy=offline_policy(config, allow_command),
             allow_external=allow_external,
         )
     except InvalidManifests as error:
@@ -71,21 +66,6 @@ def validate(
     out_exactly(render((), output.value))
     say(_fine(desired))
     return 0
-
-
-def _policy(config: Path | None, allow_command: list[str] | None) -> Policy:
-    """What the operator allows; settings are not even imported where nobody set anything."""
-    asked = (
-        config is not None
-        or allow_command
-        or any(name.upper().startswith(_REACH) for name in os.environ)
-    )
-    if not asked:
-        return OFFLINE
-    from reconciler.cli.policy import policy_of
-    from reconciler.settings import Settings
-
-    return policy_of(Settings.load(config, allow_command=allow_command))
 
 
 def _fine(desired: Desired) -> str:

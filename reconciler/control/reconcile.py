@@ -29,11 +29,13 @@ __all__ = [
     "Applied",
     "Asking",
     "Descends",
+    "Seen",
     "apply_once",
     "apply_saved",
     "plan_once",
     "record_failure",
     "record_refusal",
+    "see",
 ]
 
 LOCK = "apply"
@@ -52,6 +54,22 @@ class Applied:
     cancelled: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Current at one moment, and how many revisions had been tried by then."""
+
+    current: Current = field(default_factory=Current)
+    attempts: int = 0
+
+
+def see(database: Database, source_id: str) -> Seen:
+    """Read Current; nothing is written, and a database that is missing is empty and not made."""
+    if database.schema() is Schema.MISSING:
+        return Seen()
+    database.require_current_schema()
+    return database.read(lambda tx: Seen(read_current(tx, source_id), newest_id(tx)))
+
+
 def plan_once(
     database: Database,
     desired: Desired,
@@ -60,14 +78,21 @@ def plan_once(
     self_heal: bool = True,
 ) -> Plan:
     """The plan for a source; nothing is written, and a database that is missing is not made."""
-    current = _read(database, desired.source_id)
+    current = see(database, desired.source_id).current
     return _plan(current, desired, _once(descends), self_heal=self_heal)
 
 
 def apply_once(
-    database: Database, desired: Desired, asking: Asking, *, token_hash: TokenHash
+    database: Database,
+    desired: Desired,
+    asking: Asking,
+    *,
+    token_hash: TokenHash,
+    seen: Seen | None = None,
 ) -> Applied:
     """Make Current equal to `desired`, or change nothing.
+
+    `seen` spares reading Current again; what has changed since is found in the transaction.
 
     1. Plan, hold it against the one that was seen, and ask the guards.
     2. Work out next fire times, so that the transaction is short.
@@ -75,7 +100,7 @@ def apply_once(
 
     Raises `Blocked`, `UnsafePlan`, `StalePlan` (each is recorded as a refused revision), `Locked`.
     """
-    work = _Work(database, desired, asking, token_hash, _once(asking.descends))
+    work = _Work(database, desired, asking, token_hash, _once(asking.descends), seen)
     try:
         plan = work.check()
         if work.is_settled(plan):
@@ -103,19 +128,16 @@ class _Work:
     asking: Asking
     token_hash: TokenHash
     descends: Descends
+    given: Seen | None = None
+    seen: Seen = field(default_factory=Seen)
     upcoming: Upcoming = field(default_factory=Upcoming)
-    current: Current = field(default_factory=Current)
-    attempts: int = 0
 
     def check(self) -> Plan:
-        self.current, self.attempts = self.database.read(self.look)
-        plan = self.plan(self.current)
+        self.seen = self.given or see(self.database, self.desired.source_id)
+        plan = self.plan(self.seen.current)
         _require_expected(self.asking.expected, plan)
         require_safe(plan, self.asking.confirmations, self.asking.limit)
         return plan
-
-    def look(self, tx: Tx) -> tuple[Current, int]:
-        return read_current(tx, self.desired.source_id), newest_id(tx)
 
     def plan(self, current: Current) -> Plan:
         return _plan(current, self.desired, self.descends, self_heal=self.asking.self_heal)
@@ -123,8 +145,8 @@ class _Work:
     def is_settled(self, plan: Plan) -> bool:
         """Whether all of it, down to the files, is in force already."""
         noted = plan.is_empty and not plan.refreshes
-        same_files = {file.path: file for file in self.desired.files} == self.current.files
-        applied = self.current.applied
+        same_files = {file.path: file for file in self.desired.files} == self.seen.current.files
+        applied = self.seen.current.applied
         return (
             noted and same_files and applied is not None and applied.id == self.desired.revision.id
         )
@@ -148,7 +170,7 @@ class _Work:
         """Whether nobody applied anything meanwhile, nor edited what the plan touches by hand."""
         touched = (change.before for change in plan.changes if not isinstance(change, Create))
         rows = [row for row in touched if row is not None]
-        return newest_id(tx) == self.attempts and not have_moved(tx, rows)
+        return newest_id(tx) == self.seen.attempts and not have_moved(tx, rows)
 
     def plan_again(self, tx: Tx, plan: Plan) -> Plan:
         fresh = self.plan(read_current(tx, self.desired.source_id))
@@ -165,13 +187,6 @@ def _require_expected(expected: SavedPlan | Plan | str | None, plan: Plan) -> No
             check_digest(digest, plan)
         case seen:
             check_still_holds(seen, plan)
-
-
-def _read(database: Database, source_id: str) -> Current:
-    if database.schema() is Schema.MISSING:
-        return Current()
-    database.require_current_schema()
-    return database.read(lambda tx: read_current(tx, source_id))
 
 
 def _plan(current: Current, desired: Desired, descends: Descends, *, self_heal: bool) -> Plan:

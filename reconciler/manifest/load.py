@@ -26,7 +26,7 @@ def load(
     source: Source,
     *,
     source_id: str,
-    revision: Revision | None = None,
+    revision: Revision | Callable[[], Revision | None] | None = None,
     policy: Policy = OFFLINE,
     external: External = (),
     allow_external: bool = False,
@@ -38,14 +38,15 @@ def load(
     2. Hold the objects against each other.
     3. Refuse the whole if anything is wrong, or if there is nothing.
 
-    `revision` is the commit; by default it is the digest of the files. Raises InvalidManifests
-    with every Problem in path and line order and the revision, and Refused for a source without
-    manifests.
+    `revision` is the commit, or is asked for it once the files are read; by default it is the
+    digest of the files. Raises InvalidManifests with every Problem in path and line order and the
+    revision, and Refused for a source without manifests.
     """
     gathered = gather(source, policy, reuse or _nothing)
     has = external if callable(external) else external.__contains__
     between = relate(gathered, source, external=has, allow_external=allow_external)
-    revision = revision or Revision(gathered.contents)
+    given = revision() if callable(revision) else revision
+    revision = given or Revision(gathered.contents)
     if problems := [*gathered.problems, *between]:
         raise InvalidManifests(problems, revision=revision)
     if not gathered.objects:

@@ -6,7 +6,7 @@ fences and `<code>` only, so that it can neither break out, nor run as HTML, nor
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reconciler.cli.rendering.fields import Line, field_lines
 from reconciler.cli.rendering.safe_text import one_line
@@ -24,19 +24,26 @@ MAX_CHARACTERS = 65_536
 _TAIL = 400
 """Kept free for the sentence about the cut and the digest."""
 
+_MOST, _LONGEST = 10, 500
+"""Reasons of a refusal that are shown, and characters of each."""
+
 _Block = tuple[str, str]
 """A header in HTML and the fenced part below it."""
 
 
 def render_markdown(
-    report: PlanReport, source_id: str = "default", *, title: str = "Reconciler plan"
+    report: PlanReport,
+    source_id: str = "default",
+    *,
+    title: str = "Reconciler plan",
+    refusals: Sequence[str] = (),
 ) -> str:
-    """The comment: marker, summary, one collapsible part per object, digest.
+    """The comment: marker, summary, why apply refuses it, one collapsible part per object, digest.
 
     Never longer than `MAX_CHARACTERS`. Parts that do not fit are left out from the end, and how
     many is said; the summary always stands.
     """
-    head = f"{marker(source_id)}\n### {title}\n\n{_summary(report)}\n"
+    head = f"{marker(source_id)}\n### {title}\n\n{_summary(report)}\n{_refused(refusals)}"
     tail = (
         f"\n<sub>Digest: <code>{_code(report.digest[:64])}</code></sub>\n" if report.digest else ""
     )
@@ -58,6 +65,14 @@ def _summary(report: PlanReport) -> str:
     if report.problems:
         return f"**{problems_sentence(len(report.problems))}** Nothing will be applied."
     return f"**{plan_sentence(report)}**" if has_changes(report) else NO_CHANGES
+
+
+def _refused(refusals: Sequence[str]) -> str:
+    if not refusals:
+        return ""
+    more = [f"and {len(refusals) - _MOST} more"] if len(refusals) > _MOST else []
+    lines = [one_line(line)[:_LONGEST] for line in refusals[:_MOST]]
+    return f"\n**`apply` refuses this plan:**\n{_fence([*lines, *more])}"
 
 
 def _fitted(head: str, blocks: Iterator[_Block], count: int, tail: str) -> str:
