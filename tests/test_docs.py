@@ -1,0 +1,277 @@
+"""What the documentation says is true: commands, settings, reasons, YAML, links.
+
+A failing test of a page names the line to write.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import pytest
+import typer
+
+from reconciler.cli.main import COMMANDS
+from reconciler.cli.rendering.text import render_text
+from reconciler.control.reconcile import plan_once
+from reconciler.core.checks import Policy
+from reconciler.core.codes import Code
+from reconciler.core.report import report_of
+from reconciler.core.run import (
+    FAIL_REASONS,
+    TRANSITIONS,
+    MissedReason,
+    Reason,
+    Source,
+    Status,
+    WaitingFor,
+)
+from reconciler.core.units import format_duration
+from reconciler.manifest.load import load_bundle
+from reconciler.settings import Settings
+from reconciler.store.database import Database
+from reconciler.web.app import OPERATIONS
+from tests.support.pages import ROOT, anchors, blocks, calls, code, links, pages, shown, table
+
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+WEB = ROOT / "reconciler/web/app.py"
+every_page = pytest.mark.parametrize("page", pages(), ids=shown)
+
+
+# Commands
+
+
+def test_the_readme_lists_every_command() -> None:
+    said = {code(row[0])[0]: row[1] for row in table(README, "command")}
+    assert said == {name: command.summary for name, command in COMMANDS.items()}
+
+
+@every_page
+def test_a_call_that_is_shown_can_be_made(page: Path) -> None:
+    for name, *words in calls(page):
+        if name.startswith(("-", "COMMAND", "…")) or _is_to_come(name):
+            continue
+        assert name in COMMANDS, f"{shown(page)}: there is no command `reconciler {name}`"
+        known = _options(name, words)
+        for word in words:
+            option = word.partition("=")[0]
+            if re.fullmatch(r"--?[a-z][a-z-]*", option) and not _is_to_come(option):
+                assert option in known, f"{shown(page)}: `reconciler {name}` has no {option}"
+
+
+def test_the_pages_show_calls() -> None:
+    assert sum(1 for page in pages() for _ in calls(page)) > 30
+
+
+def _options(name: str, words: list[str]) -> set[str]:
+    command: Any = COMMANDS[name].load(name)
+    if words and words[0] in (below := getattr(command, "commands", {})):
+        command = below[words[0]]
+    return {"--help", "-h"} | {
+        text for option in command.params for text in (*option.opts, *option.secondary_opts)
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_listed_command_is_there(name: str) -> None:
+    command: Any = COMMANDS[name].load(name)
+    assert isinstance(command, typer.core.TyperCommand | typer.core.TyperGroup)
+    assert command.help
+
+
+# What is not there yet
+
+
+def _has_option(name: str, option: str) -> Callable[[], bool]:
+    return lambda: option in _options(name, [])
+
+
+def _answers(path: str) -> Callable[[], bool]:
+    return lambda: any(operation.path == path for operation in OPERATIONS)
+
+
+THERE: dict[str, Callable[[], bool]] = {
+    "`concurrencyPolicy: replace`": lambda: "REPLACE_UNAVAILABLE" not in Code.__members__,
+    "the dashboard": lambda: bool(re.search(r"\bpages\b", WEB.read_text("utf-8"))),
+    "API tokens and roles (`tokens_file`)": lambda: "token" in COMMANDS,
+    "following a git repository (`serve --git`)": _has_option("serve", "--git"),
+    "commands through a server (`--server`)": _has_option("runs", "--server"),
+    "`/metrics`": _answers("/metrics"),
+    "`/v1/events`": _answers("/v1/events"),
+    "`/openapi.json`": _answers("/openapi.json"),
+    "`doctor`": lambda: "doctor" in COMMANDS,
+    "`simulate`": lambda: "simulate" in COMMANDS,
+}
+"""What the README may list as not there yet, and how to find out that it is."""
+
+
+def _not_yet() -> set[str]:
+    return {row[0] for row in table(README, "not yet")}
+
+
+def _is_to_come(word: str) -> bool:
+    return any(word in re.findall(r"[\w-]+", entry) for entry in _not_yet()) or (
+        word == "token" and "API tokens and roles (`tokens_file`)" in _not_yet()
+    )
+
+
+@pytest.mark.parametrize("entry", THERE)
+def test_the_readme_says_what_is_not_there_yet(entry: str) -> None:
+    there = THERE[entry]()
+    assert (entry in _not_yet()) is not there, f"README.md, Status: {entry} is there: {there}"
+
+
+def test_the_readme_lists_nothing_else_as_missing() -> None:
+    assert _not_yet() <= THERE.keys()
+
+
+def test_pages_say_the_same_about_replace_and_metrics() -> None:
+    runs, operating = (DOCS / name for name in ("runs.md", "operating.md"))
+    assert ("`replace` is refused" in runs.read_text()) is not THERE[
+        "`concurrencyPolicy: replace`"
+    ]()
+    assert ("They are not served yet" in operating.read_text()) is not THERE["`/metrics`"]()
+
+
+# The README's example
+
+
+def test_the_plan_in_the_readme_is_what_plan_prints(tmp_path: Path) -> None:
+    (manifest,), (printed, *_) = blocks(README, "yaml"), blocks(README, "text")
+    desired = load_bundle({"triage.yaml": manifest.text.encode()}, source_id="default")
+    with Database.open(f"sqlite:///{tmp_path}/none.db", create=False) as database:
+        found = render_text(report_of(plan_once(database, desired)))
+    assert _without_digest(found) == _without_digest(printed.text)
+
+
+def _without_digest(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.startswith("Digest: ")]
+
+
+# Settings
+
+
+def test_operating_lists_every_setting() -> None:
+    said = [
+        (code(row[0])[0], code(row[1])[0], row[2])
+        for row in table(DOCS / "operating.md", "setting")
+    ]
+    assert said == [
+        (name, f"RECONCILER_{name.upper()}", _default(field.get_default(call_default_factory=True)))
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _default(value: Any) -> str:
+    match value:
+        case None | {}:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            return format_duration(value)
+        case tuple():
+            return ", ".join(f"`{one}`" for one in value)
+    return f"`{value}`"
+
+
+def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
+    (example,) = blocks(DOCS / "operating.md", "toml")
+    (tmp_path / "config.toml").write_text(example.text)
+    settings = Settings.load(tmp_path / "config.toml")
+    assert settings.max_active_runs == 200
+    assert set(settings.allow_command) == {"triage", "report"}
+
+
+# Runs
+
+
+def _column(heading: str, column: int = 0) -> list[str]:
+    return [name for row in table(DOCS / "runs.md", heading) for name in code(row[column])]
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        pytest.param("status", Status, id="every status"),
+        pytest.param("source", Source, id="every source"),
+        pytest.param("waitingFor", WaitingFor, id="everything a run waits for"),
+        pytest.param("reason", Reason, id="every reason"),
+        pytest.param("interval", MissedReason, id="every kind of interval"),
+    ],
+)
+def test_runs_lists(heading: str, words: type[Reason]) -> None:
+    assert sorted(_column(heading)) == sorted(word.value for word in words)
+
+
+def test_runs_says_where_each_reason_ends() -> None:
+    said = {code(row[0])[0]: code(row[1])[0] for row in table(DOCS / "runs.md", "reason")}
+    assert said == {
+        reason.value: ("failed" if reason in FAIL_REASONS else "skipped") for reason in Reason
+    }
+
+
+def test_runs_says_every_transition() -> None:
+    said = {code(row[0])[0]: set(code(row[1])) for row in table(DOCS / "runs.md", "status")}
+    assert said == {
+        status.value: {after.value for after in TRANSITIONS[status]} for status in Status
+    }
+
+
+# YAML
+
+NEAR = Policy(allowed_runtime_urls=("http://127.0.0.1", "https://agents.example.com"))
+_HEAD = "apiVersion: autopilots/v1\nkind: {kind}\nmetadata: {{name: shown, workspace: platform}}\n"
+_AUTOPILOT = (
+    f"{_HEAD.format(kind='Autopilot')}spec:\n  title: Shown\n  assignee: {{type: agent, id: bot}}\n"
+)
+FRAGMENTS = {
+    "apiVersion": ("", 0),
+    "triggers": (_AUTOPILOT, 2),
+    "signature": (f"{_AUTOPILOT}  triggers:\n    - name: hook\n      kind: webhook\n", 6),
+    "runtime": (f"{_HEAD.format(kind='Agent')}spec:\n", 2),
+}
+"""What a block that begins with this key is a part of: what stands before it, and how far in."""
+
+YAML = [
+    pytest.param(block.text, id=f"{shown(page)}:{block.line}")
+    for page in pages()
+    if page.name != "errors.md"  # its manifests are wrong on purpose
+    for block in blocks(page, "yaml")
+]
+
+
+@pytest.mark.parametrize("text", YAML)
+def test_yaml_that_is_shown_is_valid(text: str) -> None:
+    first = next(line for line in text.splitlines() if not line.startswith("#"))
+    before, spaces = FRAGMENTS[first.partition(":")[0]]
+    whole = before + indent(text, " " * spaces)
+    desired = load_bundle(
+        {"shown.yaml": whole.encode()}, source_id="docs", policy=NEAR, allow_external=True
+    )
+    assert desired.objects
+
+
+# Links
+
+
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        if re.match(r"https?://|mailto:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{shown(page)}: {link} leads nowhere"
+        if anchor:
+            assert anchor in anchors(target), f"{shown(page)}: {link} is no heading there"
+
+
+def test_every_page_of_the_docs_is_linked_from_the_index() -> None:
+    index = DOCS / "README.md"
+    linked = {(DOCS / link.partition("#")[0]).resolve() for link in links(index)}
+    missing = [shown(page) for page in DOCS.rglob("*.md") if page not in {index, *linked}]
+    assert not missing
