@@ -17,6 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 _COLON, _FILLER = "\ue000", "\ue001"
 """Characters of the private use area; a text that holds them is not disguised."""
 _INNER_COLON = re.compile(r"(?<=[^\s\[\]{},\"']):(?=[^\s\[\]{},])")
+_JSON = re.compile(r"\s*(?:---\s+)?[{\[]")
 _PAIR = re.compile(
     r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})", re.ASCII
 )
@@ -70,7 +71,8 @@ def can_be_helped(error: YAMLError, text: str) -> bool:
 
 def _disguise(text: str) -> str:
     text = _INNER_COLON.sub(_COLON, text)
-    return _PAIR.sub(_joined, text) if text.lstrip().startswith(("{", "[")) else text
+    # Outside of JSON the same characters may be meant as they stand, in single quotes or a block.
+    return _PAIR.sub(_joined, text) if _JSON.match(text) else text
 
 
 def _joined(pair: re.Match[str]) -> str:

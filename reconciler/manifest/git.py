@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
 
@@ -115,11 +115,13 @@ def objects(folder: Path, *, seconds: float = LOCAL_SECONDS) -> Iterator[Objects
     watchdog.daemon = True
     watchdog.start()
     try:
-        with process:
-            yield Objects(process)
+        yield Objects(process)
     finally:
         watchdog.cancel()
         _stop(process)
+        # What was not sent any more has nowhere to go.
+        with suppress(BrokenPipeError):
+            process.communicate()
 
 
 def _start(

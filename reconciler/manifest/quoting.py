@@ -8,6 +8,8 @@ _LINE = 100
 # Plain where nobody can take it for anything else: no indicator at the start, no `: `, no ` #`.
 _PLAIN = re.compile(r"(?:[^\W\d]|/)(?:[\w./+@=()<>%$~^;-]|[ :](?=[\w./(])|,(?= ))*")
 _FLOW_PLAIN = re.compile(r"(?:[^\W\d]|/)(?:[\w./+@=()-]| (?=[\w./(]))*")
+# Durations and sizes are no numbers to anybody.
+_AMOUNT = re.compile(r"(?:[0-9]+[dhms])+|[0-9]+(?:B|KiB|MiB|GiB)", re.ASCII)
 # Texts to YAML 1.2, booleans and such to YAML 1.1, which some tools still read.
 _OLD_WORDS = frozenset({"y", "n", "yes", "no", "on", "off"})
 # What YAML 1.2 lets stand as it is, without what is a line break to YAML 1.1 and without U+FEFF.
@@ -28,6 +30,8 @@ def scalar(text: str, *, flow: bool = False) -> str:
 
 def is_plain(text: str, *, flow: bool = False) -> bool:
     """Whether the text needs no quotes."""
+    if _AMOUNT.fullmatch(text):
+        return True
     pattern = _FLOW_PLAIN if flow else _PLAIN
     if not pattern.fullmatch(text) or text.casefold() in _OLD_WORDS:
         return False

@@ -35,6 +35,7 @@ def found(text: str | bytes) -> list[tuple[int, int, str, str]]:
         pytest.param('{"a":1,"b":{"c":[]}}', {"a": 1, "b": {"c": []}}, id="JSON without blanks"),
         pytest.param('{\n\t"a":\t"\\/"\n}\n', {"a": "/"}, id="JSON with tabs"),
         pytest.param('{"a": "\\ud83d\\ude00!"}', {"a": "😀!"}, id="JSON with a pair of surrogates"),
+        pytest.param('--- {"a": "\\ud83d\\ude00"}', {"a": "😀"}, id="the same behind ---"),
         pytest.param('{"a": "\\\\ud83d\\\\ude00"}', {"a": "\\ud83d\\ude00"}, id="a backslash"),
         pytest.param("\ufeffa: 1\r\nb: 2\r\n", {"a": 1, "b": 2}, id="a byte order mark and CRLF"),
         pytest.param("a: 'é…😀'", {"a": "é…😀"}, id="beyond ASCII"),

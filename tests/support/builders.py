@@ -81,7 +81,7 @@ def a_squad(
 
 def text_of(*documents: Document) -> str:
     """The documents as one YAML text, each on a line of its own."""
-    return "".join(f"---\n{json.dumps(document, ensure_ascii=False)}\n" for document in documents)
+    return "".join(f"---\n{json.dumps(document)}\n" for document in documents)
 
 
 def desired(*documents: Document, source_id: str = "default", **options: Any) -> Desired:
