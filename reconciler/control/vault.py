@@ -5,16 +5,15 @@ again here, because a row of the database may not have come through it.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from reconciler.core.checks.secrets import is_secret_file, owns_env
 from reconciler.core.errors import Unavailable
 from reconciler.core.fields import SecretRef
 
 LARGEST = 64 * 1024
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
 class SecretMissing(Unavailable):
@@ -46,8 +45,7 @@ class Vault:
         self._files.clear()
 
     def _from_environment(self, name: str, workspace: str) -> str:
-        prefix = f"AUTOPILOT_SECRET_{workspace.upper().replace('-', '_')}__"
-        if not name.startswith(prefix):
+        if not owns_env(workspace, name):
             raise SecretMissing(f"the variable {name} does not belong to workspace {workspace}")
         value = self._environment.get(name)
         if not value:
@@ -55,7 +53,7 @@ class Vault:
         return value
 
     def _from_file(self, name: str, workspace: str) -> str:
-        if not _FILE.fullmatch(name):
+        if not is_secret_file(name):
             raise SecretMissing(f"{name!r} is not the name of a secret file")
         path = self._dir / workspace / name
         if path not in self._files:
