@@ -3,22 +3,19 @@
 A failing test of a page names the line to write.
 """
 
+import json
 import re
-from collections.abc import Callable
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 import pytest
-import typer
 
 from reconciler.cli.main import COMMANDS
-from reconciler.cli.rendering.text import render_text
-from reconciler.control.reconcile import plan_once
 from reconciler.core.checks import Policy
-from reconciler.core.codes import Code
-from reconciler.core.report import report_of
 from reconciler.core.run import (
     FAIL_REASONS,
     TRANSITIONS,
@@ -31,124 +28,60 @@ from reconciler.core.run import (
 from reconciler.core.units import format_duration
 from reconciler.manifest.load import load_bundle
 from reconciler.settings import Settings
-from reconciler.store.database import Database
-from reconciler.web.app import OPERATIONS
-from tests.support.pages import ROOT, anchors, blocks, calls, code, links, pages, shown, table
+from tests.support.pages import (
+    ROOT,
+    anchors,
+    blocks,
+    calls,
+    code,
+    is_to_come,
+    links,
+    options_of,
+    pages,
+    shown,
+    table,
+)
 
-README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-WEB = ROOT / "reconciler/web/app.py"
 every_page = pytest.mark.parametrize("page", pages(), ids=shown)
 
 
 # Commands
 
 
-def test_the_readme_lists_every_command() -> None:
-    said = {code(row[0])[0]: row[1] for row in table(README, "command")}
-    assert said == {name: command.summary for name, command in COMMANDS.items()}
-
-
 @every_page
 def test_a_call_that_is_shown_can_be_made(page: Path) -> None:
     for name, *words in calls(page):
-        if name.startswith(("-", "COMMAND", "…")) or _is_to_come(name):
+        if name.startswith(("-", "COMMAND", "…")):
+            continue
+        if name not in COMMANDS and is_to_come(name):
             continue
         assert name in COMMANDS, f"{shown(page)}: there is no command `reconciler {name}`"
-        known = _options(name, words)
+        known = options_of(name, words)
         for word in words:
             option = word.partition("=")[0]
-            if re.fullmatch(r"--?[a-z][a-z-]*", option) and not _is_to_come(option):
-                assert option in known, f"{shown(page)}: `reconciler {name}` has no {option}"
+            if re.fullmatch(r"--?[a-z][a-z-]*", option) and option not in known:
+                assert is_to_come(option), f"{shown(page)}: `reconciler {name}` has no {option}"
 
 
 def test_the_pages_show_calls() -> None:
     assert sum(1 for page in pages() for _ in calls(page)) > 30
 
 
-def _options(name: str, words: list[str]) -> set[str]:
-    command: Any = COMMANDS[name].load(name)
-    if words and words[0] in (below := getattr(command, "commands", {})):
-        command = below[words[0]]
-    return {"--help", "-h"} | {
-        text for option in command.params for text in (*option.opts, *option.secondary_opts)
-    }
+# Examples within pages
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_listed_command_is_there(name: str) -> None:
-    command: Any = COMMANDS[name].load(name)
-    assert isinstance(command, typer.core.TyperCommand | typer.core.TyperGroup)
-    assert command.help
-
-
-# What is not there yet
-
-
-def _has_option(name: str, option: str) -> Callable[[], bool]:
-    return lambda: option in _options(name, [])
-
-
-def _answers(path: str) -> Callable[[], bool]:
-    return lambda: any(operation.path == path for operation in OPERATIONS)
-
-
-THERE: dict[str, Callable[[], bool]] = {
-    "`concurrencyPolicy: replace`": lambda: "REPLACE_UNAVAILABLE" not in Code.__members__,
-    "the dashboard": lambda: bool(re.search(r"\bpages\b", WEB.read_text("utf-8"))),
-    "API tokens and roles (`tokens_file`)": lambda: "token" in COMMANDS,
-    "following a git repository (`serve --git`)": _has_option("serve", "--git"),
-    "commands through a server (`--server`)": _has_option("runs", "--server"),
-    "`/metrics`": _answers("/metrics"),
-    "`/v1/events`": _answers("/v1/events"),
-    "`/openapi.json`": _answers("/openapi.json"),
-    "`doctor`": lambda: "doctor" in COMMANDS,
-    "`simulate`": lambda: "simulate" in COMMANDS,
-}
-"""What the README may list as not there yet, and how to find out that it is."""
-
-
-def _not_yet() -> set[str]:
-    return {row[0] for row in table(README, "not yet")}
-
-
-def _is_to_come(word: str) -> bool:
-    return any(word in re.findall(r"[\w-]+", entry) for entry in _not_yet()) or (
-        word == "token" and "API tokens and roles (`tokens_file`)" in _not_yet()
+def test_the_program_in_the_quickstart_is_an_agent() -> None:
+    (program,) = blocks(DOCS / "quickstart.md", "python")
+    done = subprocess.run(
+        [sys.executable, "-c", program.text],
+        input=json.dumps({"prompt": "Say what is planned."}) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
     )
-
-
-@pytest.mark.parametrize("entry", THERE)
-def test_the_readme_says_what_is_not_there_yet(entry: str) -> None:
-    there = THERE[entry]()
-    assert (entry in _not_yet()) is not there, f"README.md, Status: {entry} is there: {there}"
-
-
-def test_the_readme_lists_nothing_else_as_missing() -> None:
-    assert _not_yet() <= THERE.keys()
-
-
-def test_pages_say_the_same_about_replace_and_metrics() -> None:
-    runs, operating = (DOCS / name for name in ("runs.md", "operating.md"))
-    assert ("`replace` is refused" in runs.read_text()) is not THERE[
-        "`concurrencyPolicy: replace`"
-    ]()
-    assert ("They are not served yet" in operating.read_text()) is not THERE["`/metrics`"]()
-
-
-# The README's example
-
-
-def test_the_plan_in_the_readme_is_what_plan_prints(tmp_path: Path) -> None:
-    (manifest,), (printed, *_) = blocks(README, "yaml"), blocks(README, "text")
-    desired = load_bundle({"triage.yaml": manifest.text.encode()}, source_id="default")
-    with Database.open(f"sqlite:///{tmp_path}/none.db", create=False) as database:
-        found = render_text(report_of(plan_once(database, desired)))
-    assert _without_digest(found) == _without_digest(printed.text)
-
-
-def _without_digest(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith("Digest: ")]
+    assert done.stdout == "I was asked: Say what is planned.\n"
 
 
 # Settings

@@ -2,11 +2,15 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from reconciler.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 _BLOCK = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\(([^)\s]+)\)")
 _CALL = re.compile(r"\breconciler\b(?P<rest> (?:\\\n|[^\n|)&;#])+)")
@@ -94,3 +98,24 @@ def _words(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:  # a quote that the end of the call cut in two
         return text.split()
+
+
+def options_of(name: str, words: Sequence[str] = ()) -> set[str]:
+    """The options that a command takes; `words` may begin with a command below it."""
+    command: Any = COMMANDS[name].load(name)
+    if words and words[0] in (below := getattr(command, "commands", {})):
+        command = below[words[0]]
+    return {"--help", "-h"} | {
+        text for option in command.params for text in (*option.opts, *option.secondary_opts)
+    }
+
+
+def not_yet() -> set[str]:
+    """What the README says is not there yet."""
+    return {row[0] for row in table(README, "not yet")}
+
+
+def is_to_come(word: str) -> bool:
+    """Whether a command or an option is among them; `token` comes with the API tokens."""
+    words = {word for entry in not_yet() for word in re.findall(r"[\w-]+", entry)}
+    return word in words or (word == "token" and "tokens" in words)
