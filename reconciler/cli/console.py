@@ -3,17 +3,38 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
+
+from reconciler.core.errors import Unavailable
 
 
 def out(text: str) -> None:
     """Write a result to stdout, with one line break at its end."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    out_exactly(text if text.endswith("\n") else f"{text}\n")
 
 
 def out_exactly(text: str) -> None:
-    """Write a result that brings its own line breaks, or is empty."""
-    sys.stdout.write(text)
+    """Write a result that brings its own line breaks, or is empty. Raises Unavailable."""
+    with _writing():
+        sys.stdout.write(text)
+
+
+def finish() -> None:
+    """Write what is left of the results. Raises Unavailable."""
+    with _writing():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unavailable(f"the output cannot be written: {error.strerror}") from None
 
 
 def out_json(value: Any) -> None:

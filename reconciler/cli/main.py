@@ -3,16 +3,16 @@
 Exit codes are the contract's (section 4): a usage error is 64, since 2 means "changes present".
 """
 
-import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
 from reconciler import __version__
+from reconciler.cli import console
 from reconciler.cli.lazy import Lazy, LazyGroup
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.core.errors import InvalidManifests, ReconcilerError, Refused
@@ -41,8 +41,18 @@ COMMANDS = {
 }
 
 
+class _ReaderGone(Exception):
+    """Whoever read our output went away (`reconciler runs | head`)."""
+
+
 class _Commands(LazyGroup):
     table = COMMANDS
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderGone from None  # typer would make it an exit code of its own
 
 
 app = typer.Typer(
@@ -116,16 +126,31 @@ def _report(error: ReconcilerError) -> None:
 
 def main() -> NoReturn:
     """The entry point: the exit code is decided once all output is complete."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a character is no reason to fail.
-            stream.reconfigure(errors="backslashreplace")
+    sys.stdout = stdout = _whole(sys.stdout)
     try:
         code = run_cli()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has gone (`reconciler runs | head`). What was not written may not have been
-        # done either, so this is no success; nothing more can be said to anybody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        console.finish()
+    except (_ReaderGone, BrokenPipeError):
+        # What was not written may not have been done either, so this is no success.
+        _forget(stdout)
         code = 128 + signal.SIGPIPE
+    except ReconcilerError as error:
+        _forget(stdout)
+        _report(error)
+        code = error.exit_code
     sys.exit(code)
+
+
+def _whole(stdout: TextIO | None) -> TextIO:
+    """A stream that writes all or fails: with PYTHONUNBUFFERED Python's own drops what is left.
+
+    A terminal that cannot show a character is no reason to fail, nor is a stream that is closed.
+    """
+    place = os.devnull if stdout is None else stdout.fileno()
+    encoding = "utf-8" if stdout is None else stdout.encoding
+    return open(place, "w", encoding=encoding, errors="backslashreplace", closefd=stdout is None)
+
+
+def _forget(stdout: TextIO) -> None:
+    """What is left in the buffer has nowhere to go; the interpreter would try, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
