@@ -60,7 +60,6 @@ class Settings(BaseSettings):
         env_prefix="RECONCILER_",
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         env_ignore_empty=True,
     )
 
