@@ -9,6 +9,7 @@ from reconciler.web import autopilots, hooks, probes, runs, writes
 from reconciler.web.context import Context
 from reconciler.web.endpoint import AnyOperation, routes
 from reconciler.web.guard import Guarded, OwnNames
+from reconciler.web.pages import page_routes
 from reconciler.web.problems import HttpProblem, answer_problem
 
 OPERATIONS: tuple[AnyOperation, ...] = (
@@ -28,7 +29,7 @@ def create_app(context: Context) -> Starlette:
     if context.authority is None:
         middleware.append(Middleware(OwnNames, context.settings.public_url, is_self_protected))
     app = Starlette(
-        routes=[*routes(OPERATIONS, context), hooks.route(context)],
+        routes=[*routes(OPERATIONS, context), hooks.route(context), *page_routes(context)],
         middleware=middleware,
         exception_handlers=dict.fromkeys(
             (HTTPException, HttpProblem, ReconcilerError), answer_problem

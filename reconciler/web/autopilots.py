@@ -65,24 +65,20 @@ class PauseOrder(Wire):
 
 async def list_all(call: Call[AutopilotQuery, NoBody]) -> Reply:
     """Autopilots by name."""
-    context, query = call.context, call.query
-    after = None
-    if query.cursor:
-        name, id_ = decode_cursor(query.cursor, "autopilots", str, str)
-        after = Place(str(name), str(id_))
-    where = _filter(query, call.caller)
-    now = context.clock.now()
-    found = await context.database.aread(lambda tx: find_page(tx, where, query, now, after))
-    items = [autopilot_document(one, context, now) for one in found[: query.limit]]
-    more = len(found) > query.limit
-    cursor = encode_cursor("autopilots", *found[query.limit - 1].place) if more else None
+    context, now = call.context, call.context.clock.now()
+    found, cursor = await context.database.aread(
+        lambda tx: find_page(tx, call.query, call.caller, now)
+    )
+    items = [autopilot_document(one, context, now) for one in found]
     return Reply(content={"items": items, "nextCursor": cursor})
 
 
 def find_page(
-    tx: Tx, where: AutopilotFilter, query: AutopilotQuery, now: datetime, after: Place | None
-) -> list[Overview]:
-    """Up to one more than a page: health and labels are judged here, row by row."""
+    tx: Tx, query: AutopilotQuery, caller: Caller, now: datetime
+) -> tuple[list[Overview], str | None]:
+    """A page of autopilots and the cursor of the next one. Health and labels are judged row by
+    row, since they are no columns."""
+    where, after = _filter(query, caller), _after(query.cursor)
     found: list[Overview] = []
     judged = query.health is not None or bool(query.label)
     size = _BATCH if judged else query.limit + 1
@@ -92,7 +88,16 @@ def find_page(
         if len(batch) < size:
             break
         after = batch[-1].place
-    return found[: query.limit + 1]
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    return page, encode_cursor("autopilots", *page[-1].place) if more else None
+
+
+def _after(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    name, id_ = decode_cursor(cursor, "autopilots", str, str)
+    return Place(str(name), str(id_))
 
 
 def _fits(one: Overview, query: AutopilotQuery, now: datetime) -> bool:

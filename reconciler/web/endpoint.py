@@ -53,7 +53,7 @@ async def serve(operation: AnyOperation, request: Request, context: Context) -> 
     """
     caller = await caller_of(request, context) if operation.role else context.anybody
     admit(caller, operation.role)
-    _require_ids(request.path_params)
+    require_ids(request.path_params)
     query = read_query(request, operation.query)
     if request.method in SAFE:
         body = NoBody()
@@ -64,7 +64,7 @@ async def serve(operation: AnyOperation, request: Request, context: Context) -> 
     return respond(request, answer) if isinstance(answer, Reply) else answer
 
 
-def _require_ids(path: Mapping[str, str]) -> None:
+def require_ids(path: Mapping[str, str]) -> None:
     """An id that has not the shape of one is not looked up: no database stores a NUL."""
     for value in path.values():
         if not _ID.fullmatch(value):

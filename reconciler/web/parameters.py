@@ -29,11 +29,16 @@ Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_print
 """A word of a query: one line, at most 256 characters."""
 
 
-def read_query(request: Request, model: type[M]) -> M:
-    """The parameters of a request. Raises a problem 400 that names each one that is wrong."""
+def read_query(request: Request, model: type[M], *, from_form: bool = False) -> M:
+    """The parameters of a request. Raises a problem 400 that names each one that is wrong.
+
+    A form of a page sends its empty fields too: they count as not given.
+    """
     names = {field.alias or name: field for name, field in model.model_fields.items()}
     values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
+        if from_form and not value:
+            continue
         if name in names and _takes_many(names[name].annotation):
             values.setdefault(name, []).append(value)
         elif name in values:

@@ -1,12 +1,14 @@
 """The HTTP application on a rig: real routes, a real database, and a client without a socket."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import httpx
+import uvicorn
 from starlette.applications import Starlette
 
 from reconciler.control.intake import Intake
@@ -16,6 +18,7 @@ from reconciler.web.app import create_app
 from reconciler.web.context import Authority, Context
 from tests.support.rig import COOLDOWN, KEY, Rig
 
+STARTED = 10.0
 BASE = "http://127.0.0.1:8484"
 
 
@@ -72,3 +75,40 @@ class Web:
             yield client
         if "intake" in self.__dict__:
             await self.intake.close()
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """The application on a socket of loopback, for browsers; its URL."""
+        config = uvicorn.Config(
+            self.app, port=0, lifespan="off", log_config=None, access_log=False, server_header=False
+        )
+        server = _InThread(config)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        try:
+            assert server.ready.wait(STARTED), "the server did not start"
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            server.should_exit = True
+            thread.join(STARTED)
+
+
+class _InThread(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    @property
+    def port(self) -> int:
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the tests."""
+        yield
+
+    async def startup(self, sockets: Any = None) -> None:
+        """As the server's own, and tells who waits."""
+        await super().startup(sockets)
+        self.ready.set()

@@ -1,0 +1,5 @@
+"""The dashboard: server-rendered pages for people, which work without a script (contract 8)."""
+
+from reconciler.web.pages.app import page_routes
+
+__all__ = ["page_routes"]

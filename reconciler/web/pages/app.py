@@ -1,0 +1,53 @@
+"""The addresses of the dashboard."""
+
+from starlette.requests import Request
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from reconciler.core.roles import Role
+from reconciler.web.context import Context
+from reconciler.web.pages import autopilot, login, run, run_lists, sources
+from reconciler.web.pages.overview import overview
+from reconciler.web.pages.rendering import STATIC
+from reconciler.web.pages.serving import View, serving
+
+_PAGES: tuple[tuple[str, View], ...] = (
+    ("/", overview),
+    ("/autopilots/{id}", autopilot.show),
+    ("/runs", run_lists.runs),
+    ("/runs/{id}", run.show),
+    ("/sources", sources.sources),
+)
+_FORMS: tuple[tuple[str, View], ...] = (
+    ("/autopilots/{id}/run", autopilot.run),
+    ("/autopilots/{id}/pause", autopilot.pause),
+    ("/autopilots/{id}/resume", autopilot.resume),
+    ("/runs/{id}/cancel", run.stop),
+)
+
+
+def page_routes(context: Context) -> list[Route | Mount]:
+    """Pages, forms, the login and static files."""
+    found: list[Route | Mount] = [
+        Route(path, serving(view, context), methods=["GET"]) for path, view in _PAGES
+    ]
+    found += [
+        Route(path, serving(view, context, asks=Role.OPERATOR), methods=["POST"])
+        for path, view in _FORMS
+    ]
+    found += [_login(context), _logout(context)]
+    return [*found, Mount("/static", StaticFiles(directory=STATIC))]
+
+
+def _login(context: Context) -> Route:
+    shown = serving(login.form, context, asks=None)
+    sent = serving(login.sign_in, context, asks=None)
+
+    async def endpoint(request: Request) -> object:
+        return await (sent if request.method == "POST" else shown)(request)
+
+    return Route("/login", endpoint, methods=["GET", "POST"])
+
+
+def _logout(context: Context) -> Route:
+    return Route("/logout", serving(login.sign_out, context, asks=None), methods=["POST"])

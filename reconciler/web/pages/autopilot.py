@@ -1,0 +1,141 @@
+"""The page of one autopilot: state, triggers, runs, missed intervals, manifest."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from starlette.responses import Response
+
+from reconciler.control import switches
+from reconciler.control.launch import Order
+from reconciler.core.condition import Condition
+from reconciler.core.force import Force, NotInForce, force_of
+from reconciler.core.model import AutopilotStatus
+from reconciler.core.roles import Role
+from reconciler.core.run import MissedInterval, Run
+from reconciler.core.schedule import Occurrence
+from reconciler.manifest.export import to_yaml
+from reconciler.store.database import Tx
+from reconciler.store.missed import missed_between
+from reconciler.store.overview import Overview, ShownTrigger
+from reconciler.store.runs import RunFilter
+from reconciler.web.autopilot_models import condition_at
+from reconciler.web.autopilots import require_overview
+from reconciler.web.forecast import forecast
+from reconciler.web.pages.run_lists import RunTable, run_table
+from reconciler.web.pages.serving import Visit, see_other
+from reconciler.web.runs import require_autopilot
+from reconciler.web.urls import webhook_url
+
+COMING = 3
+"""Occurrences that are shown of each schedule."""
+MISSED_FOR = timedelta(days=30)
+MOST_MISSED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerCard:
+    """A trigger as the page shows it. `url` is there for operators only."""
+
+    trigger: ShownTrigger
+    coming: list[Occurrence]
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What the page shows; `missed` is newest first."""
+
+    overview: Overview
+    condition: Condition
+    force: Force
+    cards: list[TriggerCard]
+    runs: RunTable
+    missed: list[MissedInterval]
+    manifest: str
+
+    @property
+    def is_paused_here(self) -> bool:
+        """Whether `resume` would change anything."""
+        found = self.overview.switches
+        return found.paused_at is not None or found.breaker_opened_at is not None
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether `pause` would change anything."""
+        found = self.overview.switches
+        return found.paused_at is None and found.status is AutopilotStatus.ACTIVE
+
+    @property
+    def can_run(self) -> bool:
+        """Whether a run by hand would be taken."""
+        return not isinstance(self.force, NotInForce)
+
+    @property
+    def trigger_names(self) -> dict[str, str]:
+        """Names of triggers by id."""
+        return {one.id: one.name for one in self.overview.triggers}
+
+
+async def show(visit: Visit) -> Response:
+    """One autopilot, archived ones too."""
+    now = visit.context.clock.now()
+    detail = await visit.context.database.aread(lambda tx: _read(tx, visit, now))
+    return visit.page("autopilot.html", detail=detail)
+
+
+def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
+    overview = require_overview(tx, visit.path["id"].lower(), visit.caller)
+    id_ = overview.stored.id
+    missed = missed_between(tx, id_, now - MISSED_FOR, now)
+    return Detail(
+        overview=overview,
+        condition=condition_at(overview, now),
+        force=force_of(overview.switches, visit.context.settings.breaker_cooldown, now),
+        cards=[_card(visit, trigger, now) for trigger in overview.triggers],
+        runs=run_table(tx, visit, RunFilter(autopilot_id=id_)),
+        missed=missed[: -MOST_MISSED - 1 : -1],
+        manifest=to_yaml(overview.stored.document),
+    )
+
+
+def _card(visit: Visit, trigger: ShownTrigger, now: datetime) -> TriggerCard:
+    url = None
+    if trigger.kind == "webhook" and visit.caller.may(Role.OPERATOR):
+        url = webhook_url(visit.context, trigger)
+    coming = forecast(trigger.id, trigger.document, now, COMING) if trigger.enabled else []
+    return TriggerCard(trigger, coming, url)
+
+
+async def run(visit: Visit) -> Response:
+    """Start a run by hand, then look at it."""
+    id_ = await _seen(visit)
+    order = Order(autopilot_id=id_, actor=visit.caller.name)
+    started: Run = await asyncio.to_thread(visit.context.launcher.launch, order)
+    return see_other(f"/runs/{started.id}")
+
+
+async def pause(visit: Visit) -> Response:
+    """Pause, with the reason of the form."""
+    id_ = await _seen(visit)
+    reason = visit.form.get("reason", "").strip()[:500] or None
+    database = visit.context.database
+    await database.awrite(
+        lambda tx: switches.pause(tx, id_, visit.caller.name, reason, database.now(tx))
+    )
+    return see_other(f"/autopilots/{id_}")
+
+
+async def resume(visit: Visit) -> Response:
+    """Lift the pause and the breaker."""
+    id_ = await _seen(visit)
+    database = visit.context.database
+    await database.awrite(lambda tx: switches.resume(tx, id_, database.now(tx)))
+    return see_other(f"/autopilots/{id_}")
+
+
+async def _seen(visit: Visit) -> str:
+    """The id of the path, if the caller may know of it. Raises NotFound."""
+    id_ = visit.path["id"].lower()
+    await visit.context.database.aread(lambda tx: require_autopilot(tx, id_, visit.caller))
+    return id_

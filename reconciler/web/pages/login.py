@@ -1,0 +1,49 @@
+"""Signing in with a token, and out again (contract 8.4)."""
+
+from starlette.responses import Response
+
+from reconciler.web.pages.serving import Visit, see_other
+from reconciler.web.session import clear_cookie, seal, set_cookie
+
+_WRONG = "This token is unknown, was revoked or has run out."
+
+
+async def form(visit: Visit) -> Response:
+    """The page with the form."""
+    if visit.context.authority is None:
+        return see_other("/")
+    target = safe_target(visit.request.query_params.get("next", ""))
+    return visit.page("login.html", target=target, wrong=None)
+
+
+async def sign_in(visit: Visit) -> Response:
+    """Take a token, and give a session for it."""
+    context, target = visit.context, safe_target(visit.form.get("next", ""))
+    if context.authority is None:
+        return see_other("/")
+    key = context.authority.session_key_of(visit.form.get("token", "").strip())
+    if key is None:
+        return visit.page("login.html", 401, target=target, wrong=_WRONG)
+    response = see_other(target)
+    cookie = seal(context.server_key, key, context.clock.now())
+    response.headers.append("set-cookie", set_cookie(cookie, secure=_is_secure(visit)))
+    return response
+
+
+async def sign_out(visit: Visit) -> Response:
+    """End the session."""
+    response = see_other("/login")
+    response.headers.append("set-cookie", clear_cookie(secure=_is_secure(visit)))
+    return response
+
+
+def safe_target(target: str) -> str:
+    """Where to go after signing in: an address of this server, whatever a link said."""
+    plain = target.isascii() and target.isprintable() and "\\" not in target
+    return target if plain and target.startswith("/") and not target.startswith("//") else "/"
+
+
+def _is_secure(visit: Visit) -> bool:
+    """Whether the browser reached us over TLS; a proxy in front is known by public_url."""
+    public = visit.context.settings.public_url or ""
+    return visit.request.url.scheme == "https" or public.startswith("https://")

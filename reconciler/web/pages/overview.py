@@ -1,0 +1,54 @@
+"""The first page: every autopilot with its triggers, its last run, its next one and its health."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from reconciler.core.condition import Condition, Health
+from reconciler.core.roles import Caller
+from reconciler.store.database import Tx
+from reconciler.store.overview import Overview
+from reconciler.web.autopilot_models import condition_at
+from reconciler.web.autopilots import AutopilotQuery, find_page
+from reconciler.web.pages.serving import Visit
+from reconciler.web.parameters import read_query
+from reconciler.web.source_models import SourceView, source_views
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    overview: Overview
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the page shows; `following` is the address of the next page."""
+
+    rows: list[Row]
+    following: str | None
+    sources: list[SourceView]
+    filtered: bool
+
+
+async def overview(visit: Visit) -> Response:
+    """The list of autopilots."""
+    query = read_query(visit.request, AutopilotQuery, from_form=True)
+    now = visit.context.clock.now()
+    listing = await visit.context.database.aread(lambda tx: _read(tx, query, visit.caller, now))
+    return visit.page("overview.html", listing=listing, query=query, healths=list(Health))
+
+
+def _read(tx: Tx, query: AutopilotQuery, caller: Caller, now: datetime) -> Listing:
+    found, cursor = find_page(tx, query, caller, now)
+    given = query.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return Listing(
+        rows=[Row(one, condition_at(one, now)) for one in found],
+        following=f"/?{urlencode({**given, 'cursor': cursor}, doseq=True)}" if cursor else None,
+        sources=source_views(tx, caller),
+        filtered=bool(given),
+    )

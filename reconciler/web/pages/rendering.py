@@ -1,0 +1,62 @@
+"""Templates: everything is escaped, a name that is missing is an error, moments are marked up."""
+
+import hashlib
+import json
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reconciler.core.fields import format_instant
+from reconciler.web.words import duration, relative, shown_moment, trigger_words
+
+HERE = Path(__file__).parent.parent
+STATIC = HERE / "static"
+LARGEST_SHOWN = 64 * 1024
+"""Characters of a payload or result that a page shows."""
+
+
+@cache
+def environment() -> Environment:
+    """The templates, compiled once."""
+    found = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(HERE / "templates"),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+    )
+    found.filters |= {"moment": moment, "taken": duration, "fires": trigger_words}
+    found.globals |= {"asset": asset}
+    return found
+
+
+def render(template: str, **values: Any) -> str:
+    """A page as HTML."""
+    return environment().get_template(template).render(**values)
+
+
+def moment(at: datetime | None, now: datetime, *, otherwise: str = "never") -> Markup:
+    """A moment in words, and exactly, for people and machines."""
+    if at is None:
+        return Markup('<span class="never">{}</span>').format(otherwise)
+    return Markup(
+        '<time datetime="{}"><span class="relative">{}</span> <span class="exact">{}</span></time>'
+    ).format(format_instant(at), relative(at, now), shown_moment(at))
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a static file; another content is another address."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def shown_json(value: Any) -> tuple[str, bool]:
+    """A payload or result as text, and whether it was cut. A text is shown as it is."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return text[:LARGEST_SHOWN], len(text) > LARGEST_SHOWN

@@ -1,0 +1,58 @@
+"""Tables of runs, newest first, with a way to older ones."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from reconciler.core.run import Run, Source, Status
+from reconciler.store.database import Tx
+from reconciler.store.newest import find_runs
+from reconciler.store.runs import RunFilter
+from reconciler.web.cursor import decode_cursor, encode_cursor
+from reconciler.web.pages.serving import Visit
+from reconciler.web.parameters import read_query
+from reconciler.web.runs import RunQuery
+
+SHOWN = 25
+
+
+@dataclass(frozen=True, slots=True)
+class RunTable:
+    """One page of runs; `older` is the address of the next one."""
+
+    runs: list[Run]
+    older: str | None
+    newest: str | None
+
+
+def run_table(tx: Tx, visit: Visit, where: RunFilter) -> RunTable:
+    """The runs that a page shows, by its `cursor`."""
+    given = [(name, value) for name, value in visit.request.query_params.items() if value]
+    others = [(name, value) for name, value in given if name != "cursor"]
+    cursor = dict(given).get("cursor")
+    before = str(decode_cursor(cursor, "runs", str)[0]) if cursor else None
+    found = find_runs(tx, where, limit=SHOWN + 1, before=before)
+    runs, here = found[:SHOWN], visit.request.url.path
+    older = None
+    if len(found) > SHOWN:
+        older = f"{here}?{urlencode([*others, ('cursor', encode_cursor('runs', runs[-1].id))])}"
+    newest = f"{here}?{urlencode(others)}" if before else None
+    return RunTable(runs, older, newest)
+
+
+async def runs(visit: Visit) -> Response:
+    """The runs of every autopilot that the caller sees."""
+    query = read_query(visit.request, RunQuery, from_form=True)
+    where = RunFilter(
+        workspaces=visit.caller.narrowed(query.workspace),
+        status=query.status,
+        source=query.source,
+        reason=query.reason,
+        since=query.since,
+        until=query.until,
+    )
+    table = await visit.context.database.aread(lambda tx: run_table(tx, visit, where))
+    return visit.page(
+        "runs.html", table=table, query=query, statuses=list(Status), sources=list(Source)
+    )

@@ -1,0 +1,137 @@
+"""How a page is served: who looks at it, forms that only our own pages can send, errors as HTML."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from reconciler.core.form import parse_form
+from reconciler.core.roles import LOCAL, Caller, Role
+from reconciler.web.answers import HTML, Reply, respond
+from reconciler.web.auth import SAFE, session_of
+from reconciler.web.context import Context
+from reconciler.web.endpoint import require_ids
+from reconciler.web.guard import origin_of
+from reconciler.web.pages.rendering import render
+from reconciler.web.parameters import read_bytes
+from reconciler.web.problems import HttpProblem, Problem, problem_of
+from reconciler.web.session import cookie_of, form_token, is_form_token
+
+LARGEST_FORM = 64 * 1024
+FORM_FIELD = "form_token"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One look at a page, or one form that was sent from it."""
+
+    context: Context
+    caller: Caller
+    request: Request
+    form: Mapping[str, str]
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The ids in the address."""
+        return self.request.path_params
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """A page with what every page has."""
+        return respond(self.request, page(self.context, self.request, template, status, **values))
+
+
+View = Callable[[Visit], Awaitable[Response]]
+
+
+def page(
+    context: Context, request: Request, template: str, status: int = 200, **values: Any
+) -> Reply:
+    """A rendered page. Nothing of it may be kept by caches that others use."""
+    cookie = cookie_of(request.headers.get("cookie"))
+    caller = session_of(request, context)
+    common = {
+        "caller": caller,
+        "signed_in": context.authority is not None and caller is not None,
+        "now": context.clock.now(),
+        "form_token": form_token(context.server_key, cookie),
+        "may_operate": caller is not None and caller.may(Role.OPERATOR),
+        "here": request.url.path,
+    }
+    html = render(template, **(common | values))
+    return Reply(content=html, status=status, media_type=HTML)
+
+
+def serving(
+    view: View, context: Context, *, asks: Role | None = Role.VIEWER
+) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of a page."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await _answer(view, context, request, asks)
+        except Exception as error:
+            if (problem := problem_of(error)).status == 500:
+                raise
+            return error_page(context, request, problem)
+
+    return endpoint
+
+
+async def _answer(view: View, context: Context, request: Request, asks: Role | None) -> Response:
+    """Forms are checked before the session: another site must not even learn of one."""
+    form: Mapping[str, str] = {}
+    if request.method not in SAFE:
+        require_own_page(context, request)
+        form = parse_form((await read_bytes(request, LARGEST_FORM)).decode("utf-8", "replace"))
+        _require_form_token(context, request, form)
+    caller = session_of(request, context)
+    if asks is not None:
+        if caller is None:
+            return to_login(request)
+        if not caller.may(asks):
+            wrong = f"this needs the role {asks}; yours is {caller.role}"
+            raise HttpProblem(403, "forbidden", wrong)
+    require_ids(request.path_params)
+    return await view(Visit(context, caller or LOCAL, request, form))
+
+
+def require_own_page(context: Context, request: Request) -> None:
+    """Return for a form of our own pages. Raises a problem 403 for one from anywhere else."""
+    own = {f"{scheme}://{request.headers.get('host', '')}".lower() for scheme in ("http", "https")}
+    if context.settings.public_url:
+        own.add(origin_of(context.settings.public_url))
+    origins = request.headers.getlist("origin")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if any(origin.lower() not in own for origin in origins) or site != "same-origin":
+        raise HttpProblem(
+            403, "origin-refused", "this form was not sent from a page of this server"
+        )
+
+
+def _require_form_token(context: Context, request: Request, form: Mapping[str, str]) -> None:
+    cookie = cookie_of(request.headers.get("cookie"))
+    if not is_form_token(context.server_key, cookie, form.get(FORM_FIELD, "")):
+        raise HttpProblem(
+            403, "form-outdated", "this form is of an earlier session; load its page again"
+        )
+
+
+def to_login(request: Request) -> Response:
+    """To the login page, and back here afterwards."""
+    target = request.url.path if request.method in SAFE else "/"
+    return see_other("/login" if target == "/" else f"/login?next={target}")
+
+
+def see_other(target: str) -> Response:
+    """After a form: look there. Only our own addresses are ever given."""
+    return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+def error_page(context: Context, request: Request, problem: Problem) -> Response:
+    """A failure as a page."""
+    found = page(context, request, "error.html", problem.status, problem=problem)
+    response = respond(request, found)
+    response.headers.update(dict(problem.headers))
+    return response

@@ -1,0 +1,41 @@
+"""The page of sources: the revision in force, the one tried last, what is wrong, what drifted."""
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from reconciler.control.inventory import drift
+from reconciler.core.report import DriftReport, drift_report
+from reconciler.core.roles import Caller
+from reconciler.store.database import Tx
+from reconciler.store.revisions import list_attempts
+from reconciler.web.pages.serving import Visit
+from reconciler.web.source_models import RevisionView, SourceView, source_views
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the page shows."""
+
+    sources: list[SourceView]
+    revisions: list[RevisionView]
+
+
+async def sources(visit: Visit) -> Response:
+    """Every source that the caller sees."""
+    database, caller = visit.context.database, visit.caller
+    history = await database.aread(lambda tx: _read(tx, caller))
+    found = await asyncio.to_thread(drift, database, workspaces=caller.workspaces)
+    drifted: tuple[DriftReport, ...] = drift_report(found)
+    return visit.page(
+        "sources.html", history=history, drifted=drifted, followed=visit.context.followed()
+    )
+
+
+def _read(tx: Tx, caller: Caller) -> History:
+    attempts = list_attempts(tx, workspaces=caller.workspaces, limit=SHOWN)
+    revisions = [RevisionView.of(attempt, caller) for attempt in attempts]
+    return History(source_views(tx, caller), revisions)

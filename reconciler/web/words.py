@@ -1,0 +1,117 @@
+"""Moments, lengths and triggers in words, for people who look at the dashboard."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+_UNITS = (
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+    ("second", timedelta(seconds=1)),
+)
+_SOON = timedelta(seconds=10)
+_SCHEMES = {
+    "none": "anybody who knows the URL",
+    "github": "signed by GitHub",
+    "gitlab": "from GitLab",
+    "standard": "signed by Standard Webhooks",
+    "stripe": "signed by Stripe",
+    "slack": "signed by Slack",
+    "linear": "signed by Linear",
+    "sentry": "signed by Sentry",
+    "pagerduty": "signed by PagerDuty",
+    "shopify": "signed by Shopify",
+    "hmac_sha256": "signed with HMAC-SHA256",
+    "bearer": "with a bearer token",
+}
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """`in 5 minutes`, `3 hours ago`, `now`."""
+    distance = at - now
+    if abs(distance) < _SOON:
+        return "now"
+    words = length(abs(distance))
+    return f"in {words}" if distance > timedelta(0) else f"{words} ago"
+
+
+def length(distance: timedelta) -> str:
+    """A length in its largest unit, rounded down: `2 days`, `1 hour`, `40 seconds`."""
+    for name, unit in _UNITS:
+        if distance >= unit:
+            count = distance // unit
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return "less than a second"
+
+
+def duration(milliseconds: int | None) -> str:
+    """How long work took: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if milliseconds is None:
+        return ""
+    seconds = milliseconds / 1000
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def shown_moment(at: datetime) -> str:
+    """`2 Nov 2026, 09:00:00 UTC`; whole minutes without seconds."""
+    moment = at.astimezone(UTC)
+    clock = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
+    return f"{moment.day} {moment:%b %Y}, {clock} UTC"
+
+
+def trigger_words(trigger: Mapping[str, Any]) -> str:
+    """What fires a trigger, in a few words."""
+    match trigger["kind"]:
+        case "schedule":
+            return _schedule_words(trigger)
+        case "webhook":
+            scheme = str(trigger.get("signature", {}).get("scheme", ""))
+            return f"Requests {_SCHEMES.get(scheme, scheme)}"
+        case _:
+            return "A call of the API"
+
+
+def _schedule_words(trigger: Mapping[str, Any]) -> str:
+    if cron := trigger.get("cron"):
+        return cron_words(str(cron)) or f"Cron {cron}"
+    if every := trigger.get("every"):
+        return f"Every {every}"
+    return f"Once, at {trigger.get('at')}"
+
+
+@lru_cache(maxsize=1024)
+def cron_words(expression: str) -> str | None:
+    """`At 09:00, Monday through Friday`; None where words would be wrong or are not to be had.
+
+    An expression that restricts both days is left alone: whether either or both must match depends
+    on how the fields are written (contract 5), which words do not say.
+    """
+    fields = expression.split()
+    if len(fields) != 5 or "*" not in (fields[2], fields[4]):
+        return _MACROS.get(expression.strip().lower())
+    from cron_descriptor import Options, get_description  # type: ignore[import-untyped]
+
+    options = Options(use_24hour_time_format=True, locale_code="en_US", verbose=False)
+    try:
+        return str(get_description(expression, options)) or None
+    except Exception:  # noqa: BLE001 - a remark is worth no failure, whatever the library raises
+        return None
+
+
+_MACROS = {
+    "@hourly": "Every hour",
+    "@daily": "Every day at 00:00",
+    "@midnight": "Every day at 00:00",
+    "@weekly": "Every Sunday at 00:00",
+    "@monthly": "On the first day of each month at 00:00",
+    "@yearly": "On 1 January at 00:00",
+    "@annually": "On 1 January at 00:00",
+}
