@@ -1,0 +1,84 @@
+"""What the database says after real servers have worked on it."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from reconciler.core.run import Run, Source, Status
+from reconciler.core.trigger import TriggerKind
+from reconciler.store.database import Database, Tx
+from reconciler.store.deliveries import Delivery, list_deliveries
+from reconciler.store.runs import RunFilter, list_runs
+from reconciler.store.triggers import list_triggers
+from tests.support.accounts import books, occurrences, wrong_entries
+from tests.support.process import Site
+from tests.support.rig import id_of
+
+ALL = 1_000_000
+_ONE = timedelta(microseconds=1)
+
+
+class Ledger:
+    """Reads the database of a site; one connection for each look, as servers come and go."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    def runs(self, name: str = "triage") -> list[Run]:
+        """The runs of an autopilot, oldest first."""
+        where = RunFilter(autopilot_id=id_of(name))
+        with Database.open(self.site.database) as database:
+            return database.read(lambda tx: list_runs(tx, where, limit=ALL))[::-1]
+
+    def run(self, run_id: str, name: str = "triage") -> Run:
+        """One run of an autopilot."""
+        return next(run for run in self.runs(name) if run.id == run_id)
+
+    def completed(self, name: str = "triage", source: Source = Source.SCHEDULE) -> list[Run]:
+        """The runs that ended well."""
+        return [
+            run
+            for run in self.runs(name)
+            if run.status is Status.COMPLETED and run.source is source
+        ]
+
+    def open_runs(self, name: str = "triage") -> list[Run]:
+        """The runs that have not ended."""
+        return [run for run in self.runs(name) if not run.ended]
+
+    def deliveries(self) -> list[Delivery]:
+        """All deliveries."""
+        with Database.open(self.site.database) as database:
+            return database.read(lambda tx: list_deliveries(tx, limit=ALL))
+
+    def wrong(self, name: str, since: datetime) -> list[str]:
+        """What the books of an autopilot's schedules have twice or not at all.
+
+        Every occurrence counts from `since`, when the schedules were there for certain, up to the
+        one that is next.
+        """
+
+        def look(tx: Tx) -> list[str]:
+            triggers = list_triggers(tx, id_of(name))
+            scheduled = [one.name for one in triggers if one.kind == TriggerKind.SCHEDULE]
+            return [line for one in scheduled for line in _wrong(tx, name, one, since)]
+
+        with Database.open(self.site.database) as database:
+            return database.read(look)
+
+
+def _wrong(tx: Tx, autopilot: str, name: str, since: datetime) -> list[str]:
+    trigger, runs, intervals = books(tx, id_of(autopilot), name)
+    moments = [run.scheduled_for for run in runs if run.scheduled_for]
+    moments += [moment for one in intervals for moment in (one.first, one.last) if moment]
+    if not moments:
+        return [f"{autopilot}/{name}: nothing is in the books"]
+    upcoming = trigger.next_run_at
+    until = upcoming - _ONE if upcoming else max(moments)
+    due = occurrences(trigger, min(since, min(moments) - _ONE), until)
+    return [f"{autopilot}/{name}: {line}" for line in wrong_entries(due, runs, intervals)]
+
+
+def scheduled_twice(runs: list[Run]) -> list[datetime]:
+    """Moments at which one trigger has more than one run."""
+    times = Counter((run.trigger_id, run.scheduled_for) for run in runs if run.scheduled_for)
+    return [moment for (_, moment), count in times.items() if count > 1 and moment]

@@ -1,0 +1,96 @@
+"""A running server: schedules, webhooks and hands reach an agent, and edits are followed."""
+
+from datetime import UTC, datetime
+
+import httpx
+
+from reconciler.core.run import Source
+from reconciler.store.database import Database
+from reconciler.store.revisions import list_attempts
+from tests.e2e.ledger import Ledger, scheduled_twice
+from tests.support.eventually import eventually
+from tests.support.process import Serving, Site
+from tests.support.rig import autopilot
+
+Running = tuple[Site, Serving]
+
+
+def test_a_schedule_fires_and_its_agent_answers(running: Running) -> None:
+    site, _ = running
+    run = eventually(lambda: Ledger(site).completed("clock"))[0]
+    assert (run.source, run.trigger, run.agent) == (Source.SCHEDULE, "clock", "bot")
+    assert run.result == "worked on clock\n"
+    assert run.scheduled_for is not None
+    assert run.scheduled_for.microsecond == 0
+    assert run.session_id is not None
+    assert site.noted()[run.id] == 1
+
+
+def test_the_webhook_of_the_banner_works_when_pasted(running: Running) -> None:
+    site, server = running
+    answer = httpx.post(server.webhook_url, json={"text": "hello"})
+    assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
+    (run,) = eventually(lambda: Ledger(site).completed("hooks", Source.WEBHOOK))
+    assert (run.id, run.payload) == (answer.json()["runId"], {"text": "hello"})
+    assert answer.headers["location"] == f"/v1/runs/{run.id}"
+    shown = httpx.get(f"{server.url}{answer.headers['location']}").json()
+    assert (shown["status"], shown["result"]) == ("completed", "worked on hooks\n")
+
+
+def test_tokens_are_not_in_the_log(running: Running) -> None:
+    _, server = running
+    httpx.post(server.webhook_url, content=b"{", headers={"Content-Type": "application/json"})
+    assert "whk_" in server.webhook_url
+    assert "whk_" not in "".join(map(str, server.events()))
+
+
+def test_a_run_by_hand_beside_a_server(running: Running) -> None:
+    site, _ = running
+    done = site.cli("run", "hand", "--wait", "--payload", '{"n": 1}', "-o", "json")
+    assert done.returncode == 0, done.stderr
+    (run,) = Ledger(site).completed("hand", Source.MANUAL)
+    assert (run.payload, run.result) == ({"n": 1}, "worked on hand\n")
+    assert f'"id": "{run.id}"' in done.stdout
+
+
+def test_an_edit_is_applied_while_serving(running: Running) -> None:
+    site, server = running
+    site.write("edited.yaml", autopilot("edited", title="Edited"))
+    eventually(lambda: title_of(server, "edited") == "Edited", within=2)
+
+
+def test_a_broken_edit_changes_nothing_and_is_said(running: Running) -> None:
+    site, server = running
+    in_force = title_of(server, "edited")
+    site.write("edited.yaml", autopilot("edited", titel="Broken"))
+    problem = eventually(lambda: server.events("problem in a manifest"), within=2)[0]
+    assert "did you mean 'title'?" in problem["problem"]
+    assert eventually(lambda: attempts(site)[0] == "failed")
+    assert title_of(server, "edited") == in_force
+    broken_at, ledger = datetime.now(UTC), Ledger(site)
+    eventually(lambda: [run for run in ledger.completed("clock") if run.triggered_at > broken_at])
+    site.write("edited.yaml", autopilot("edited", title="Mended"))
+    eventually(lambda: title_of(server, "edited") == "Mended", within=2)
+    assert attempts(site)[0] == "applied"
+
+
+def test_the_books_of_a_quiet_server_are_right(running: Running) -> None:
+    site, server = running
+    since, ledger = datetime.now(UTC), Ledger(site)
+    eventually(lambda: len(ledger.completed("books")) >= 4)
+    assert ledger.wrong("books", since) == []
+    assert scheduled_twice(ledger.runs("books")) == []
+    assert server.events("round failed") == []
+
+
+def title_of(server: Serving, name: str) -> str:
+    """The title of an autopilot, as the API shows it."""
+    items = httpx.get(f"{server.url}/v1/autopilots", params={"name": name}).json()["items"]
+    title: str = items[0]["spec"]["title"]
+    return title
+
+
+def attempts(site: Site) -> list[str]:
+    """What became of each revision, newest first."""
+    with Database.open(site.database) as database:
+        return [str(one.result) for one in database.read(list_attempts)]
