@@ -47,6 +47,8 @@ class RunView(Wire):
     """Why it was skipped or failed, as a sentence."""
     waiting_for: WaitingFor | None
     """What a pending run waits for."""
+    note: str | None
+    """What there is to say about it meanwhile, in words."""
     title: str
     """One line."""
     scheduled_for: Instant | None
