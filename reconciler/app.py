@@ -19,6 +19,7 @@ from reconciler.control.follow_source import SourceFollower
 from reconciler.control.intake import Intake
 from reconciler.control.launch import Launcher
 from reconciler.control.loops import JumpDetector, Wake, repeat
+from reconciler.control.prune import Retention, prune_once
 from reconciler.control.runner import hand_back, renew_once, run_once
 from reconciler.control.station import RunnerSettings, Station
 from reconciler.control.tick import Ticker, tick_once
@@ -41,6 +42,8 @@ RUNNER_PAUSE = 0.3
 """Seconds between two looks at runs in hand."""
 RUNNER_IDLE = 5.0
 """Seconds between two looks when nothing is in hand."""
+PRUNE_PAUSE = 600.0
+"""Seconds between two rounds of retention."""
 SILENCE = timedelta(seconds=60)
 """A server that was not heard of for longer is taken to be dead."""
 SHUTDOWN = 20.0
@@ -166,6 +169,20 @@ class System:
         self.vault.reload()
         log.info("reloaded")
 
+    async def prune(self) -> float:
+        """Delete what is old enough."""
+        settings = self.settings
+        kept = Retention(
+            settings.keep_runs,
+            settings.keep_deliveries,
+            settings.keep_bodies,
+            settings.keep_revisions,
+        )
+        gone = await asyncio.to_thread(prune_once, self.database, kept)
+        if gone:
+            log.info("pruned", **gone)
+        return PRUNE_PAUSE
+
     async def start(self) -> None:
         """Take over what an earlier process left, apply the source once, say that we are here."""
         await self.database.awrite(self._arrive)
@@ -245,6 +262,7 @@ async def serve(
         asyncio.create_task(repeat("run", system.run, system.run_wake)),
         asyncio.create_task(repeat("renew", system.renew, Wake())),
         asyncio.create_task(repeat("reconcile", system.reconcile, system.source_wake)),
+        asyncio.create_task(repeat("prune", system.prune, Wake())),
         asyncio.create_task(watch_database(system.database, system.look)),
     ]
     if watch is not None:

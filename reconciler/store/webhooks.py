@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from reconciler.store.documents import trigger_document
@@ -100,9 +100,3 @@ def _upsert(dialect: Any) -> Any:
 
 
 _UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
-
-
-def forget_keys(tx: Connection, now: datetime, limit: int = 1000) -> int:
-    """Delete keys that have run out, a small batch at a time."""
-    old = select(_K.scope, _K.key).where(_K.expires_at <= now).limit(limit)
-    return tx.execute(delete(idempotency_key).where(tuple_(_K.scope, _K.key).in_(old))).rowcount

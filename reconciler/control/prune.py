@@ -1,0 +1,53 @@
+"""Retention: what is old enough is deleted, a small batch at a time."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reconciler.store.database import Database, Tx
+from reconciler.store.retention import (
+    BATCH,
+    Prune,
+    prune_bodies,
+    prune_deliveries,
+    prune_intervals,
+    prune_keys,
+    prune_revisions,
+    prune_runs,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things are kept."""
+
+    runs: timedelta
+    deliveries: timedelta
+    bodies: timedelta
+    revisions: timedelta
+
+    def rules(self) -> tuple[tuple[str, Prune, timedelta], ...]:
+        """What is pruned, how, and after what time."""
+        return (
+            ("runs", prune_runs, self.runs),
+            ("intervals", prune_intervals, self.runs),
+            ("deliveries", prune_deliveries, self.deliveries),
+            ("bodies", prune_bodies, self.bodies),
+            ("revisions", prune_revisions, self.revisions),
+            ("keys", prune_keys, timedelta(0)),
+        )
+
+
+def prune_once(database: Database, retention: Retention, most: int = 20) -> dict[str, int]:
+    """Prune up to `most` batches of each kind; answers how many rows of each went."""
+    gone: dict[str, int] = {}
+    for name, prune, kept in retention.rules():
+        for _ in range(most):
+            count = database.write(lambda tx, p=prune, k=kept: _batch(tx, database, p, k))  # type: ignore[misc]
+            gone[name] = gone.get(name, 0) + count
+            if count < BATCH:
+                break
+    return {name: count for name, count in gone.items() if count}
+
+
+def _batch(tx: Tx, database: Database, prune: Prune, kept: timedelta) -> int:
+    return prune(tx, database.now(tx) - kept)

@@ -1,0 +1,67 @@
+"""What is deleted when it is old enough, in batches small enough to let everybody else in."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select, update
+
+from reconciler.store.tables import (
+    autopilot_run,
+    delivery,
+    idempotency_key,
+    missed_interval,
+    revision,
+)
+
+BATCH = 500
+
+Prune = Callable[[Connection, datetime], int]
+"""Deletes at most `BATCH` rows that are older than the moment; answers how many."""
+
+
+def prune_runs(tx: Connection, before: datetime) -> int:
+    """Runs that ended before; what has not ended is kept however old it is."""
+    return _delete(tx, autopilot_run, autopilot_run.c.completed_at < before)
+
+
+def prune_intervals(tx: Connection, before: datetime) -> int:
+    """Missed intervals that ended before."""
+    return _delete(tx, missed_interval, missed_interval.c.last_at < before)
+
+
+def prune_deliveries(tx: Connection, before: datetime) -> int:
+    """Deliveries that were received before."""
+    return _delete(tx, delivery, delivery.c.received_at < before)
+
+
+def prune_bodies(tx: Connection, before: datetime) -> int:
+    """Bodies of deliveries that were received before; the rest of the delivery stays."""
+    d = delivery.c
+    some = select(d.id).where(d.received_at < before, d.body.is_not(None)).limit(BATCH)
+    return tx.execute(update(delivery).where(d.id.in_(some)).values(body=None)).rowcount
+
+
+def prune_revisions(tx: Connection, before: datetime) -> int:
+    """Revisions that were tried before, but for the one that is in force for each source."""
+    r, other = revision.c, revision.alias()
+    in_force = (
+        select(func.max(other.c.id))
+        .where(other.c.source_id == r.source_id, other.c.result == "applied")
+        .scalar_subquery()
+    )
+    return _delete(tx, revision, and_(r.created_at < before, r.id != func.coalesce(in_force, -1)))
+
+
+def prune_keys(tx: Connection, before: datetime) -> int:
+    """Idempotency keys that ran out before."""
+    k = idempotency_key.c
+    some = select(k.scope, k.key).where(k.expires_at < before).limit(BATCH).subquery()
+    same = and_(k.scope == some.c.scope, k.key == some.c.key)
+    return tx.execute(delete(idempotency_key).where(select(some).where(same).exists())).rowcount
+
+
+def _delete(tx: Connection, table: Table, old: ColumnElement[bool]) -> int:
+    key: Any = table.c.id
+    some = select(key).where(old).order_by(key).limit(BATCH)
+    return tx.execute(delete(table).where(key.in_(some))).rowcount
