@@ -8,9 +8,9 @@ from tests.web.conftest import Ask
 
 NAMES = {
     "id", "autopilotId", "workspace", "autopilot", "triggerId", "trigger", "source", "status",
-    "reason", "failureReason", "waitingFor", "title", "scheduledFor", "triggeredAt", "admittedAt",
-    "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent", "payload",
-    "result", "revision", "commit", "blockedBy", "replacedBy",
+    "reason", "failureReason", "waitingFor", "note", "title", "scheduledFor", "triggeredAt",
+    "admittedAt", "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent",
+    "payload", "result", "revision", "commit", "blockedBy", "replacedBy",
 }  # fmt: skip
 API = {"name": "call", "kind": "api"}
 
