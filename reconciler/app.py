@@ -88,9 +88,11 @@ class System:
                 commands=settings.allow_command,
                 allowed_urls=settings.allowed_runtime_urls,
                 permission_modes=settings.allowed_permission_modes,
+                wake=self.run_wake.look,
             ),
             self.vault,
             owner=f"{socket.gethostname()[:20]}:{os.getpid()}:{self.ids.new(self.clock.now())[-12:]}",
+            key=self.key,
             settings=RunnerSettings(
                 settings.lease, settings.breaker_cooldown, settings.max_active_runs, self.url
             ),

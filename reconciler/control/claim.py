@@ -67,7 +67,11 @@ async def recover_once(station: Station) -> list[str]:
         moment = station.database.now(tx)
         until = moment + station.settings.lease
         found = abandoned(tx, moment)
-        return [run for run in found if adopt_run(tx, run, station.owner, moment, until)]
+        return [
+            replace(run, attempts=run.attempts + 1)
+            for run in found
+            if adopt_run(tx, run, station.owner, moment, until)
+        ]
 
     runs = await station.database.awrite(adopt)
     for run in runs:
@@ -204,9 +208,21 @@ async def _try_again(station: Station, run: Run, failure: Transient | TargetDown
         return None
 
     log.warning("run not started", run=run.id, agent=run.agent, why=failure.message)
+    if isinstance(failure, TargetDown) and failure.in_the_way is not None:
+        await _clear_the_way(station, failure.in_the_way)
     given_up = await station.database.awrite(write)
     if given_up is not None:
         await station.end(run, given_up.outcome)
+
+
+async def _clear_the_way(station: Station, run_id: str) -> None:
+    """What an ended run left behind holds the place of this one: release it."""
+    left = await station.database.aread(lambda tx: get_run(tx, run_id))
+    if left is None or not left.ended or left.agent is None:
+        return
+    job = await station.job(left)
+    if job is not None:
+        await station.let_go(left)
 
 
 def _wait_until(

@@ -1,7 +1,8 @@
 """From a run to a job: the agent, the prompt, the secrets, all that a runtime needs."""
 
+import base64
 import hashlib
-import secrets
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ def read_brief(tx: Tx, run_id: str, agent: str) -> Brief | None:
     return Brief(run, get_document(tx, run.spec_digest), found) if found else None
 
 
-def build_job(brief: Brief, vault: Vault, base_url: str, run_token: str | None = None) -> Job:
+def build_job(brief: Brief, vault: Vault, base_url: str, token: str) -> Job:
     """The job of a run. Raises SecretMissing where a secret of the runtime is not there."""
     run, spec = brief.run, brief.document["spec"]
     runtime = brief.agent.runtime
@@ -59,7 +60,7 @@ def build_job(brief: Brief, vault: Vault, base_url: str, run_token: str | None =
         headers=headers,
         secret=secret,
         callback_url=f"{base_url}/v1/runs/{run.id}/complete",
-        run_token=run_token,
+        run_token=token,
         handle=handle_of(run),
     )
 
@@ -69,10 +70,16 @@ def handle_of(run: Run) -> Handle | None:
     return Handle(run.session_id, run.handle) if run.handle is not None else None
 
 
-def new_run_token() -> tuple[str, str]:
-    """A token for one run, and the hash of it that is kept."""
-    token = f"rct_run_{secrets.token_urlsafe(32)}"
-    return token, hashlib.sha256(token.encode()).hexdigest()
+def run_token(key: bytes, run: Run) -> str:
+    """The run's own token, the same for each attempt: an agent that honours the idempotency key
+    of a repeated request keeps the token of the first one."""
+    mac = hmac.digest(key, f"run-token\n{run.id}\n{run.nonce}".encode(), "sha256")
+    return f"rct_run_{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def hash_of_token(token: str) -> str:
+    """What is kept of a token: its SHA-256, in hex."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _resolved(

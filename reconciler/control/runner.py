@@ -36,7 +36,12 @@ async def end_silent_once(station: Station) -> list[str]:
 
 
 async def tidy_once(station: Station) -> None:
-    """Let go of runs that ended without us: an agent reported its end, or the lease went on."""
+    """Let go of runs that ended without us: an agent reported its end, or the lease went on.
+
+    What was not proven to be gone is released again.
+    """
+    for job, handle in [*station.leftovers.values()]:
+        await station.release(job, handle)
     if not station.jobs:
         return
     held = await station.database.aread(lambda tx: held_by(tx, station.owner))

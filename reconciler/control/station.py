@@ -9,10 +9,17 @@ from typing import Any
 import structlog
 
 from reconciler.control.ending import finish
-from reconciler.control.jobs import Brief, build_job, handle_of, new_run_token, read_brief
+from reconciler.control.jobs import (
+    Brief,
+    build_job,
+    handle_of,
+    hash_of_token,
+    read_brief,
+    run_token,
+)
 from reconciler.control.vault import Vault
 from reconciler.core.run import Completed, Failed, Outcome, Run, Status
-from reconciler.dispatch.base import Handle, Job, cut_result
+from reconciler.dispatch.base import Handle, Job, Stopped, cut_result
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.database import Database, Tx
 from reconciler.store.runs import change_run, get_run
@@ -34,17 +41,20 @@ class RunnerSettings:
 class Station:
     """One process's place of work. `owner` names it in leases and is unique to the process.
 
-    `jobs` holds what is known of runs in hand, `tasks` the starts and stops that are under way, by
-    run id. Both may be lost at any time: the rows say all that is needed to go on.
+    `jobs` holds what is known of runs in hand, `tasks` the starts and stops that are under way,
+    `leftovers` what ended runs left behind; by run id. All may be lost at any time: the rows say
+    what is needed to go on. `key` is the server's, for the tokens of runs.
     """
 
     database: Database
     runtimes: Runtimes
     vault: Vault
     owner: str
+    key: bytes = field(repr=False)
     settings: RunnerSettings = field(default_factory=RunnerSettings)
     jobs: dict[str, Job] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
 
     async def now(self) -> datetime:
         """The moment that decides: the database's clock on PostgreSQL."""
@@ -59,18 +69,17 @@ class Station:
             brief = await self._brief(run)
             if brief is None:
                 return None
-            self.jobs[run.id] = build_job(brief, self.vault, self.settings.base_url)
-        return replace(self.jobs[run.id], handle=handle_of(run))
+            token = run_token(self.key, brief.run)
+            self.jobs[run.id] = build_job(brief, self.vault, self.settings.base_url, token)
+        return replace(self.jobs[run.id], handle=handle_of(run), attempt=run.attempts)
 
     async def fresh_job(self, run: Run) -> Job | None:
-        """The job of a run that is given to its agent now, with a token of its own."""
-        brief = await self._brief(run)
-        if brief is None:
-            return None
-        token, digest = new_run_token()
-        await self.database.awrite(lambda tx: change_run(tx, run.id, {"run_token": digest}))
-        job = build_job(brief, self.vault, self.settings.base_url, token)
-        self.jobs[run.id] = job
+        """The job of a run that is given to its agent now: its token opens from here on."""
+        self.jobs.pop(run.id, None)
+        job = await self.job(run)
+        if job is not None and job.run_token is not None:
+            digest = hash_of_token(job.run_token)
+            await self.database.awrite(lambda tx: change_run(tx, run.id, {"run_token": digest}))
         return job
 
     async def _brief(self, run: Run) -> Brief | None:
@@ -113,9 +122,15 @@ class Station:
         """Release what the runtime still holds for a run whose end is recorded."""
         job = self.jobs.pop(run.id, None)
         current = await self.database.aread(lambda tx: get_run(tx, run.id))
-        handle: Handle | None = handle_of(current) if current else None
-        if job is not None:
-            await self.runtimes.release(job, handle)
+        if job is not None and current is not None:
+            await self.release(job, handle_of(current))
+
+    async def release(self, job: Job, handle: Handle | None) -> None:
+        """Release once; what is not proven to be gone is tried again with each round."""
+        if isinstance(await self.runtimes.release(job, handle), Stopped):
+            self.leftovers.pop(job.run_id, None)
+        else:
+            self.leftovers[job.run_id] = (job, handle)
 
 
 def _kept(outcome: Outcome) -> Outcome:

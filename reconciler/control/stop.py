@@ -13,7 +13,13 @@ from reconciler.core.run import Failed, Reason, Run, WaitingFor
 from reconciler.core.units import format_duration
 from reconciler.dispatch.base import Stopped, Stopping
 from reconciler.store.database import Tx
-from reconciler.store.leases import held_by, overdue, unattended_cancels
+from reconciler.store.leases import (
+    adopt_run,
+    held_by,
+    overdue,
+    unattended_cancels,
+    untouched_cancels,
+)
 from reconciler.store.runs import change_run, request_cancel
 
 log = structlog.get_logger(__name__)
@@ -26,16 +32,20 @@ async def stop_once(station: Station) -> None:
     """Ask what is overdue to stop, and follow up on everything that was asked to.
 
     1. Runs past their deadline are asked to stop; those that never began just end.
-    2. Runs that were asked to stop before anybody took them end at once.
+    2. Runs that were asked to stop before any agent had them end at once; of those between two
+       attempts something may be left, so they are taken in hand.
     3. Runs in hand are stopped beside the rounds, and end on proof.
     """
     now = await station.now()
     late = await station.database.aread(lambda tx: overdue(tx, now))
     if late:
         await station.database.awrite(lambda tx: _time_out(tx, station, late))
-    asked = await station.database.aread(lambda tx: unattended_cancels(tx, now))
+    asked = await station.database.aread(lambda tx: untouched_cancels(tx, now))
     if asked:
-        await station.database.awrite(lambda tx: _end_unattended(tx, station, asked))
+        await station.database.awrite(lambda tx: _end_untouched(tx, station, asked))
+    left = await station.database.aread(lambda tx: unattended_cancels(tx, now))
+    if left:
+        await station.database.awrite(lambda tx: _take_in_hand(tx, station, left))
     for run in await station.database.aread(lambda tx: held_by(tx, station.owner)):
         if run.cancel_requested_at is not None:
             station.spawn(run, _stop)
@@ -44,7 +54,7 @@ async def stop_once(station: Station) -> None:
 def _time_out(tx: Tx, station: Station, runs: list[Run]) -> None:
     now = station.database.now(tx)
     for run in runs:
-        if run.waiting_for is WaitingFor.AGENT:
+        if run.waiting_for is WaitingFor.AGENT and run.handle is None:
             finish(tx, run, unavailable(run), now, cooldown=station.settings.cooldown)
         else:
             request_cancel(tx, run.id, now, Reason.TIMED_OUT, _too_long(run))
@@ -57,7 +67,13 @@ def _too_long(run: Run) -> str:
     return f"did not end within its timeout of {timeout}, at {format_instant(run.deadline_at)}"
 
 
-def _end_unattended(tx: Tx, station: Station, runs: list[Run]) -> None:
+def _take_in_hand(tx: Tx, station: Station, runs: list[Run]) -> None:
+    now = station.database.now(tx)
+    for run in runs:
+        adopt_run(tx, run, station.owner, now, now + station.settings.lease)
+
+
+def _end_untouched(tx: Tx, station: Station, runs: list[Run]) -> None:
     now = station.database.now(tx)
     for run in runs:
         finish(tx, run, why_stopped(run), now, cooldown=station.settings.cooldown)
@@ -93,14 +109,16 @@ def without_proof(tx: Tx, run: Run, missing: str) -> Failed:
 
 
 async def _ask(station: Station, run: Run) -> Stopped | Stopping:
-    if run.handle is None:
+    if run.agent is None:
         return Stopped()
     try:
         job = await station.job(run)
     except SecretMissing as error:
         return Stopping(str(error))
-    if job is None or job.handle is None:
+    if job is None:
         return Stopping(f"agent {run.workspace}/{run.agent} is not there any more")
+    if job.handle is None:  # an attempt may have begun something and not recorded it
+        return await station.runtimes.release(job, None)
     return await station.runtimes.stop(job, job.handle)
 
 

@@ -40,7 +40,8 @@ def abandoned(tx: Connection, now: datetime, limit: int = 100) -> list[Run]:
     """Runs whose work began and whose worker let its lease run out."""
     began = _R.status.in_((Status.SESSION_CREATED, Status.RUNNING))
     ours = _R.lease_token.is_(None)  # a worker's run is looked after by `silent_workers`
-    query = LIGHT.where(ACTIVE, began, ours, _free(now)).order_by(_R.id).limit(limit)
+    due = or_(_R.next_attempt_at.is_(None), _R.next_attempt_at <= now)
+    query = LIGHT.where(ACTIVE, began, ours, due, _free(now)).order_by(_R.id).limit(limit)
     return [run_of(row) for row in tx.execute(query)]
 
 
@@ -56,10 +57,17 @@ def overdue(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     return [run_of(row) for row in tx.execute(LIGHT.where(late).order_by(_R.id).limit(limit))]
 
 
-def unattended_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
-    """Pending runs that were asked to stop before anybody worked on them."""
-    asked = and_(ACTIVE, _R.status == Status.PENDING, _R.cancel_requested_at.is_not(None))
+def untouched_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+    """Runs that were asked to stop before they were ever given to an agent."""
+    asked = and_(ACTIVE, _R.attempts == 0, _R.cancel_requested_at.is_not(None))
     query = LIGHT.where(asked, _free(now)).order_by(_R.id).limit(limit)
+    return [run_of(row) for row in tx.execute(query)]
+
+
+def unattended_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+    """Pending runs that were asked to stop between two attempts: something may be left of one."""
+    asked = and_(ACTIVE, _R.status == Status.PENDING, _R.cancel_requested_at.is_not(None))
+    query = LIGHT.where(asked, _R.attempts > 0, _free(now)).order_by(_R.id).limit(limit)
     return [run_of(row) for row in tx.execute(query)]
 
 
@@ -86,8 +94,13 @@ def take(
 
 def adopt_run(tx: Connection, run: Run, owner: str, now: datetime, until: datetime) -> bool:
     """Lease work that another process began, to follow it or to stop what is left of it."""
-    values = {"lease_owner": owner, "lease_until": until}
-    return change_run(tx, run.id, values, _free(now))
+    values = {
+        "lease_owner": owner,
+        "lease_until": until,
+        "attempts": run.attempts + 1,
+        "waiting_for": None,
+    }
+    return change_run(tx, run.id, values, _free(now), _R.attempts == run.attempts)
 
 
 def renew(tx: Connection, owner: str, until: datetime) -> int:
@@ -187,8 +200,6 @@ def silent_workers(
     A lease that runs out is no proof: a run that was asked to stop is held until its time is up.
     """
     asked = _R.cancel_requested_at.is_not(None)
-    silent = or_(
-        and_(_R.lease_until <= now, ~asked), and_(asked, _R.deadline_at <= overdue_since)
-    )
+    silent = or_(and_(_R.lease_until <= now, ~asked), and_(asked, _R.deadline_at <= overdue_since))
     held = and_(ACTIVE, _R.lease_token.is_not(None), silent)
     return [run_of(row) for row in tx.execute(LIGHT.where(held).order_by(_R.id).limit(limit))]

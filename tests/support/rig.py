@@ -156,7 +156,7 @@ class Rig:
 
     async def _round(self) -> None:
         async with Runtimes(self.clock, commands=self.commands) as runtimes:
-            station = Station(self.database, runtimes, Vault(Path("none"), {}), "here")
+            station = Station(self.database, runtimes, Vault(Path("none"), {}), "here", KEY)
             await run_once(station)
             await settle(station)
             await run_once(station)
