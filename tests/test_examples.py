@@ -52,7 +52,7 @@ COVERED: dict[str, tuple[set[Any], set[Any]]] = {
     ),
     "catching up": ({"latest", "all", "none"}, {one.catch_up for one in SCHEDULES}),
     "modes": ({"create_session", "run_only"}, {one.spec.execution_mode for one in AUTOPILOTS}),
-    "policies": ({"skip", "queue"}, {one.spec.concurrency_policy for one in AUTOPILOTS}),
+    "policies": ({"skip", "queue", "replace"}, {one.spec.concurrency_policy for one in AUTOPILOTS}),
     "assignees": ({"agent", "squad"}, {one.spec.assignee.type for one in AUTOPILOTS}),
     "strategies": (
         {"leader", "round_robin"},

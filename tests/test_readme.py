@@ -11,7 +11,6 @@ import typer
 from reconciler.cli.main import COMMANDS
 from reconciler.cli.rendering.text import render_text
 from reconciler.control.reconcile import plan_once
-from reconciler.core.codes import Code
 from reconciler.core.report import report_of
 from reconciler.manifest.load import load_bundle
 from reconciler.store.database import Database
@@ -42,7 +41,6 @@ def _answers(path: str) -> Callable[[], bool]:
 
 
 THERE: dict[str, Callable[[], bool]] = {
-    "`concurrencyPolicy: replace`": lambda: "REPLACE_UNAVAILABLE" not in Code.__members__,
     "the dashboard": lambda: bool(re.search(r"\bpages\b", WEB.read_text("utf-8"))),
     "API tokens and roles (`tokens_file`)": lambda: "token" in COMMANDS,
     "following a git repository (`serve --git`)": _has_option("serve", "--git"),
@@ -69,7 +67,6 @@ def test_the_readme_lists_nothing_else_as_missing() -> None:
 @pytest.mark.parametrize(
     ("page", "sentence", "entry"),
     [
-        pytest.param("runs.md", "`replace` is refused", "`concurrencyPolicy: replace`"),
         pytest.param("operating.md", "They are not served yet", "`/metrics`"),
     ],
 )

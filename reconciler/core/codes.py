@@ -57,7 +57,6 @@ class Code(StrEnum):
     SCHEDULE_ONE_OF = "schedule-one-of"
     SCHEDULE_RANGE = "schedule-range"
     CATCH_UP_QUEUE = "catch-up-queue"
-    REPLACE_UNAVAILABLE = "replace-unavailable"
     SIGNATURE_SECRET = "signature-secret"  # noqa: S105 - the code of a Problem
     SIGNATURE_OPTION = "signature-option"
     FORMER_NAME_INVALID = "former-name-invalid"
@@ -127,7 +126,6 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.SCHEDULE_ONE_OF: "A schedule has not exactly one of `cron`, `every` and `at`.",
         Code.SCHEDULE_RANGE: "A schedule ends before it starts.",
         Code.CATCH_UP_QUEUE: "`catchUp: all` needs `concurrencyPolicy: queue`.",
-        Code.REPLACE_UNAVAILABLE: "`concurrencyPolicy: replace` is not available yet.",
         Code.SIGNATURE_SECRET: "The signature has no secret, or one that its scheme does not use.",
         Code.SIGNATURE_OPTION: "The signature has an option that its scheme fixes itself.",
         Code.FORMER_NAME_INVALID: "A former name is the object's own name, or is listed twice.",

@@ -126,12 +126,6 @@ def test_nothing_is_wrong(document: Document) -> None:
             id="an end before the start, in other offsets",
         ),
         pytest.param(
-            an_autopilot(concurrencyPolicy="replace"),
-            "spec.concurrencyPolicy",
-            Code.REPLACE_UNAVAILABLE,
-            id="replacing runs",
-        ),
-        pytest.param(
             an_autopilot(concurrencyKey="payload."),
             "spec.concurrencyKey",
             Code.EXPRESSION_INVALID,

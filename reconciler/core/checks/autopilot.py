@@ -13,7 +13,6 @@ from reconciler.core.codes import Code
 def autopilot_findings(document: Raw) -> Iterator[Finding]:
     """Everything wrong with the fields of an autopilot together."""
     spec = mapping(document.get("spec"))
-    yield from _replace_unavailable(spec)
     yield from _trigger_names(document)
     for loc, trigger in triggers_of(document):
         match trigger.get("kind"):
@@ -22,13 +21,6 @@ def autopilot_findings(document: Raw) -> Iterator[Finding]:
             case "webhook":
                 yield from webhook_findings(loc, trigger, workspace_of(document))
     yield from expression_findings(document)
-
-
-def _replace_unavailable(spec: Raw) -> Iterator[Finding]:
-    """To be removed together with its code as soon as runs can be replaced (contract 6)."""
-    if spec.get("concurrencyPolicy") == "replace":
-        message = "'replace' comes with a later version; allowed until then: skip, queue"
-        yield Finding(("spec", "concurrencyPolicy"), message, Code.REPLACE_UNAVAILABLE)
 
 
 def _trigger_names(document: Raw) -> Iterator[Finding]:
