@@ -14,6 +14,7 @@ from tests.support.process import Site
 from tests.support.rig import id_of
 
 ALL = 1_000_000
+_OPEN = (Status.PENDING, Status.SESSION_CREATED, Status.RUNNING)
 _ONE = timedelta(microseconds=1)
 
 
@@ -43,7 +44,13 @@ class Ledger:
 
     def open_runs(self, name: str = "triage") -> list[Run]:
         """The runs that have not ended."""
-        return [run for run in self.runs(name) if not run.ended]
+
+        def look(tx: Tx) -> list[Run]:
+            wanted = [RunFilter(autopilot_id=id_of(name), status=one) for one in _OPEN]
+            return [run for where in wanted for run in list_runs(tx, where, limit=ALL)]
+
+        with Database.open(self.site.database) as database:
+            return database.read(look)
 
     def deliveries(self) -> list[Delivery]:
         """All deliveries."""

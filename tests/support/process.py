@@ -1,7 +1,7 @@
 """Real servers: `reconciler serve` as a process, its agent as a program, and what both left behind.
 
 Everything of one test lies in a folder of its own: manifests, key, secrets, logs, and the file in
-which the agent notes what it did. Whatever was started is ended by pid, at the latest with the test.
+which the agent notes what it did. What was started is ended by pid, at the latest with the test.
 """
 
 import ctypes
@@ -31,7 +31,7 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _NOTES = "RECONCILER_TEST_NOTES"
 _AGENT = f"""#!/bin/sh
-# Note the run, say something, then work for the seconds of $1; a run by name $2 fails.
+# Note the run, say something, then work for the seconds of $1.
 printf '%s\\n' "$RUN_ID" >> "${_NOTES}"
 printf 'worked on %s\\n' "$RUN_AUTOPILOT"
 exec /bin/sleep "$1"
@@ -107,11 +107,15 @@ class Serving:
 
 @dataclass
 class Site:
-    """A folder in which servers run one after the other, or several at once."""
+    """A folder in which servers run one after the other, or several at once.
+
+    `port` 0 is a free one for each server.
+    """
 
     folder: Path
     database: str
     settings: dict[str, str] = field(default_factory=dict)
+    port: int = 0
     servers: list[Serving] = field(default_factory=list)
 
     @property
@@ -144,7 +148,7 @@ class Site:
         if not program.exists():
             program.write_text(_AGENT)
             program.chmod(0o755)
-        arguments = ["serve", str(self.manifests), "--port", "0"]
+        arguments = ["serve", str(self.manifests), "--port", str(self.port)]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*_COMMAND, *arguments, "--allow-command", f"note={program}"],

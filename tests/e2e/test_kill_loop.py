@@ -1,0 +1,123 @@
+"""A busy server is killed at random moments, over and over: the books are right all the same."""
+
+import random
+import socket
+import threading
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.core.run import Run, Status
+from tests.e2e.ledger import Ledger, scheduled_twice
+from tests.support.eventually import eventually
+from tests.support.process import Site
+from tests.support.rig import Document, autopilot, schedule, webhook
+from tests.support.sender import Sender, sending
+
+TIMEOUT = timedelta(seconds=10)
+SCHEDULED = ("skipping", "queueing", "replacing", "catching-up")
+
+ROUNDS = [
+    pytest.param(3, 1, id="3 rounds"),
+    pytest.param(50, 2, id="50 rounds", marks=pytest.mark.soak),
+    pytest.param(200, 3, id="200 rounds", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
+]
+
+
+@pytest.mark.parametrize(("rounds", "seed"), ROUNDS)
+def test_a_server_that_is_killed_at_any_moment_loses_and_doubles_nothing(
+    here: Site, rounds: int, seed: int
+) -> None:
+    here.port, here.settings["RECONCILER_BREAKER_COOLDOWN"] = free_port(), "1s"
+    here.write("all.yaml", *manifests(here))
+    server, since = here.serve(), datetime.now(UTC)
+    moments, ledger = random.Random(seed), Ledger(here)
+    with sending(server.webhook_url) as sender:
+        for _ in range(rounds):
+            passes(moments.uniform(0, 1.5))
+            server.kill()
+            server = here.start()
+            if moments.random() < 0.7:
+                server.await_ready()
+        server.await_ready()
+        eventually(lambda: len(ledger.completed("skipping")) >= 2)
+
+    assert [line for name in SCHEDULED for line in ledger.wrong(name, since)] == []
+    here.write("all.yaml", *manifests(here, enabled=False))
+    patience = TIMEOUT.total_seconds() + 40
+    eventually(lambda: not still_open(ledger), within=patience)
+    eventually(lambda: not here.agents())
+    assert_every_delivery_is_there_once(ledger, sender)
+    assert_nothing_ran_twice(here, ledger)
+    assert [log for one in here.servers for log in one.events("round failed")] == []
+
+
+def manifests(site: Site, *, enabled: bool = True) -> list[Document]:
+    """Autopilots of every policy, busy enough that runs overlap, wait and are replaced."""
+
+    def every_second(name: str, **more: object) -> Document:
+        return schedule(None, name, every="1s", enabled=enabled, **more)
+
+    return [
+        site.agent("quick", works=0),
+        site.agent("slow", works=1.4),
+        autopilot("skipping", every_second("a"), every_second("b"), **to("quick")),
+        autopilot("queueing", every_second("a"), **to("slow", concurrencyPolicy="queue")),
+        autopilot("replacing", every_second("a"), **to("slow", concurrencyPolicy="replace")),
+        autopilot(
+            "catching-up",
+            every_second("a", catchUp="all", catchUpWindow="10s"),
+            **to("quick", concurrencyPolicy="queue", queueLimit=1000),
+        ),
+        autopilot("hooks", webhook(), **to("quick", maxConcurrency=3, pauseAfterFailures=0)),
+    ]
+
+
+def to(agent: str, **spec: object) -> Document:
+    """The part of a spec that these autopilots share, for one of the agents."""
+    return {"assignee": {"type": "agent", "id": agent}, "timeout": "10s", **spec}
+
+
+def still_open(ledger: Ledger) -> list[Run]:
+    """All runs that have not ended."""
+    return [run for name in (*SCHEDULED, "hooks") for run in ledger.open_runs(name)]
+
+
+def assert_every_delivery_is_there_once(ledger: Ledger, sender: Sender) -> None:
+    """What was answered with 202 is in the database; what was not is there once at most."""
+    assert sender.refused == []
+    assert sender.accepted
+    stored = Counter(one.provider_id for one in ledger.deliveries())
+    assert {key: stored[key] for key in sender.answered if stored[key] != 1} == {}
+    assert set(stored.values()) == {1}
+    run_of = {one.provider_id: one.run_id for one in ledger.deliveries()}
+    assert {key: run_of[key] for key in sender.answered} == sender.answered
+    runs = Counter(run.delivery_id for run in ledger.runs("hooks"))
+    assert set(runs.values()) == {1}
+    assert {run.id for run in ledger.runs("hooks")} == set(run_of.values())
+
+
+def assert_nothing_ran_twice(site: Site, ledger: Ledger) -> None:
+    """No occurrence has two runs, no run reached the agent twice, and what completed did so."""
+    noted = site.noted()
+    assert {run_id for run_id, times in noted.items() if times > 1} == set()
+    runs = [run for name in (*SCHEDULED, "hooks") for run in ledger.runs(name)]
+    assert scheduled_twice(runs) == []
+    by_id = {run.id: run for run in runs}
+    completed = {run.id for run in runs if run.status is Status.COMPLETED}
+    assert completed <= noted.keys() <= by_id.keys()
+    assert {by_id[run_id].status for run_id in noted} <= {Status.COMPLETED, Status.FAILED}
+
+
+def passes(seconds: float) -> None:
+    """Let the server work for a random time; the moment of the kill is what is tested."""
+    threading.Event().wait(seconds)
+
+
+def free_port() -> int:
+    """A port that every server of a site listens on, so that the sender finds it again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
