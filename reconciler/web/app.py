@@ -1,11 +1,24 @@
 """The HTTP application: every route in one table, every failure as problem details (contract 8)."""
 
+import re
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from reconciler.core.errors import ReconcilerError
-from reconciler.web import autopilots, hooks, probes, runs, writes
+from reconciler.web import (
+    autopilots,
+    deliveries,
+    hooks,
+    members,
+    probes,
+    runs,
+    schedules,
+    sources,
+    workers,
+    writes,
+)
 from reconciler.web.context import Context
 from reconciler.web.endpoint import AnyOperation, routes
 from reconciler.web.guard import Guarded, OwnNames
@@ -16,10 +29,18 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     *autopilots.OPERATIONS,
     *writes.OPERATIONS,
     *runs.OPERATIONS,
+    *schedules.OPERATIONS,
+    *deliveries.OPERATIONS,
+    *members.OPERATIONS,
+    *sources.OPERATIONS,
+    *workers.OPERATIONS,
     *probes.OPERATIONS,
 )
 """The whole API but webhooks; `/openapi.json` is made from it."""
 
+_OPEN = frozenset({"/healthz", "/readyz"})
+_BY_LEASE = re.compile(r"/v1/runs/[0-9A-Fa-f-]{36}/(heartbeat|complete)")
+"""These ask for a lease token or the run's own token, whoever the caller is."""
 _EXPECTED = (HTTPException, HttpProblem, ReconcilerError)
 
 
@@ -42,4 +63,4 @@ def create_app(context: Context) -> Starlette:
 
 def is_self_protected(path: str) -> bool:
     """Whether this path asks for a credential of its own, whoever the caller is."""
-    return path.startswith(hooks.PREFIX) or path in ("/healthz", "/readyz")
+    return path.startswith(hooks.PREFIX) or path in _OPEN or _BY_LEASE.fullmatch(path) is not None

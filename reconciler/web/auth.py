@@ -49,16 +49,15 @@ def bearer(request: Request) -> str | None:
     return credential
 
 
-def admit(caller: Caller | None, asked: Role | None) -> None:
-    """Return if the operation is open to the caller; else raise a problem 401 or 403."""
-    if asked is None:
-        return
+def admit(caller: Caller | None, asked: Role) -> Caller:
+    """The caller, if the operation is open to them; else raise a problem 401 or 403."""
     if caller is None:
         raise _unauthenticated("this needs a token: send 'Authorization: Bearer TOKEN'")
     if not caller.may(asked):
         raise HttpProblem(
             403, "forbidden", f"this needs the role {asked}; the token's role is {caller.role}"
         )
+    return caller
 
 
 def _known(caller: Caller | None) -> Caller:

@@ -6,9 +6,8 @@ from typing import Protocol
 
 from reconciler.clock import Clock
 from reconciler.control.inbound import Answer, InboundRequest
-from reconciler.control.launch import Order
+from reconciler.control.launch import Launcher
 from reconciler.core.roles import LOCAL, Caller
-from reconciler.core.run import Run
 from reconciler.settings import Settings
 from reconciler.store.database import Database
 
@@ -18,14 +17,6 @@ class Receiver(Protocol):
 
     async def receive(self, request: InboundRequest) -> Answer:
         """Answer one request; never raises for what a sender can do."""
-        ...
-
-
-class Launching(Protocol):
-    """Starts runs by hand (control/launch.py)."""
-
-    def launch(self, order: Order) -> Run:
-        """Record a run. Blocks. Raises NotFound and Conflict."""
         ...
 
 
@@ -65,7 +56,7 @@ class Context:
     settings: Settings
     clock: Clock
     intake: Receiver
-    launcher: Launching
+    launcher: Launcher
     server_key: bytes
     base_url: str
     authority: Authority | None = None

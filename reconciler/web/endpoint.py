@@ -51,15 +51,16 @@ async def serve(operation: AnyOperation, request: Request, context: Context) -> 
     3. Parameters and body, as models.
     4. The handler, and its answer with an ETag.
     """
-    caller = await caller_of(request, context) if operation.role else context.anybody
-    admit(caller, operation.role)
+    caller = LOCAL
+    if operation.role is not None:
+        caller = admit(await caller_of(request, context), operation.role)
     require_ids(request.path_params)
     query = read_query(request, operation.query)
     if request.method in SAFE:
         body = NoBody()
     else:
         body = await read_body(request, operation.body, operation.body_limit)
-    call = Call(context, caller or LOCAL, query, body, request.path_params, request)
+    call = Call(context, caller, query, body, request.path_params, request)
     answer = await operation.handler(call)
     return respond(request, answer) if isinstance(answer, Reply) else answer
 

@@ -4,28 +4,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
+from reconciler.core.fields import Model
 from reconciler.core.roles import Caller, Role
 from reconciler.web.answers import Reply
 from reconciler.web.context import Context
 
 
-class Wire(BaseModel):
-    """A value on the wire: camelCase outside, snake_case inside, unknown names refused."""
+class Wire(Model):
+    """A value on the wire: camelCase outside, snake_case inside, unknown names refused.
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-        validate_by_alias=True,
-        validate_by_name=True,
-    )
+    Not strict, since the values of a query are texts.
+    """
+
+    model_config = ConfigDict(strict=False)
 
 
 class NoQuery(Wire):
@@ -71,7 +66,8 @@ def json_content(model: Any, description: str, *headers: str) -> Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Generic[Q, B]):
-    """`role` is what the endpoint asks for; None lets everybody in.
+    """`role` is what the endpoint asks for. None lets everybody in: it needs no credential, or its
+    handler asks for one itself, of the role that `asks` names for the description.
 
     `problems` are the statuses of problem answers beside those that every operation has.
     """
@@ -87,4 +83,5 @@ class Operation(Generic[Q, B]):
     query: type[Q] = NoQuery  # type: ignore[assignment]
     body: type[B] = NoBody  # type: ignore[assignment]
     headers: Mapping[str, str] = field(default_factory=dict)
+    asks: Role | None = None
     body_limit: int = 2 * 1024 * 1024

@@ -38,15 +38,15 @@ class RevisionView(Wire):
     """By which way."""
     result: Result
     """What became of it."""
-    plan_digest: str | None
+    digest: str | None
     """The plan that was made of it."""
     counts: dict[str, int]
     """Its changes by action."""
     problems: list[ProblemReport]
     """What is wrong with it."""
     partial: bool
-    """True for a token that does not reach every workspace it is about: counts and problems are
-    left out."""
+    """True for a token that does not reach every workspace it is about: subject, counts and
+    problems are left out."""
     created_at: Instant
     """When it was tried."""
 
@@ -60,12 +60,12 @@ class RevisionView(Wire):
             source_id=attempt.source_id,
             revision=attempt.revision.id,
             author=attempt.revision.author,
-            subject=attempt.revision.subject,
+            subject=attempt.revision.subject if whole else None,
             committed_at=attempt.revision.committed_at,
             actor=attempt.actor,
             via=attempt.via,
             result=attempt.result,
-            plan_digest=attempt.plan_digest,
+            digest=attempt.plan_digest,
             counts=dict(attempt.counts) if whole else {},
             problems=[ProblemReport(**asdict(problem)) for problem in problems],
             partial=not whole,

@@ -13,7 +13,7 @@ _UNITS = (
 )
 _SOON = timedelta(seconds=10)
 _SCHEMES = {
-    "none": "anybody who knows the URL",
+    "none": "from anybody who knows the URL",
     "github": "signed by GitHub",
     "gitlab": "from GitLab",
     "standard": "signed by Standard Webhooks",
@@ -60,11 +60,12 @@ def duration(milliseconds: int | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def shown_moment(at: datetime) -> str:
-    """`2 Nov 2026, 09:00:00 UTC`; whole minutes without seconds."""
+def shown_moment(at: datetime, now: datetime) -> str:
+    """`2 Nov, 09:00:12 UTC`: without seconds where there are none, with a year that is not this."""
     moment = at.astimezone(UTC)
+    year = "" if moment.year == now.year else f" {moment.year}"
     clock = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
-    return f"{moment.day} {moment:%b %Y}, {clock} UTC"
+    return f"{moment.day} {moment:%b}{year}, {clock} UTC"
 
 
 def trigger_words(trigger: Mapping[str, Any]) -> str:

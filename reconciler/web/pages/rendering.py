@@ -46,7 +46,7 @@ def moment(at: datetime | None, now: datetime, *, otherwise: str = "never") -> M
         return Markup('<span class="never">{}</span>').format(otherwise)
     return Markup(
         '<time datetime="{}"><span class="relative">{}</span> <span class="exact">{}</span></time>'
-    ).format(format_instant(at), relative(at, now), shown_moment(at))
+    ).format(format_instant(at), relative(at, now), shown_moment(at, now))
 
 
 @cache

@@ -1,0 +1,144 @@
+"""A stored delivery once more: the same body, today's manifest, the same admission as everybody.
+
+Its signature was verified when it came and is not asked again; idempotency keys are not either,
+since somebody wants this run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from reconciler.control.admit import Firing, admit_all
+from reconciler.control.evaluator import Failed
+from reconciler.control.launch import Launcher
+from reconciler.control.titles import Facts
+from reconciler.core.errors import Conflict, NotFound
+from reconciler.core.expression import event_scope
+from reconciler.core.force import NotInForce, force_of
+from reconciler.core.live import LiveAutopilot
+from reconciler.core.payload import parse_body
+from reconciler.core.run import Run, Source, Status
+from reconciler.store.database import Tx
+from reconciler.store.deliveries import Delivery, get_delivery, insert_deliveries
+from reconciler.store.occupancy import lock_autopilots, read_live
+from reconciler.store.runs import get_run
+from reconciler.store.triggers import NamedTrigger, list_triggers
+
+REPLAYABLE = frozenset({"accepted", "skipped", "duplicate", "ignored"})
+"""The verdicts of deliveries that were understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    delivery: Delivery
+    live: LiveAutopilot
+    trigger: NamedTrigger
+    now: datetime
+
+
+def replay(launcher: Launcher, delivery_id: str, actor: str) -> Run:
+    """Start a run from a stored delivery. Blocks; call it from a thread.
+
+    1. Read it, its trigger and autopilot as they are now.
+    2. Parse the body, ask `when` of one that had been ignored, evaluate title and key.
+    3. In one transaction: in force? then admit it, and record the delivery anew.
+
+    Raises NotFound, and Conflict where the body is gone, the trigger was removed, the condition
+    says no, or the autopilot is not in force.
+    """
+    read = launcher.database.read(lambda tx: _read(tx, launcher, delivery_id))
+    delivery = read.delivery
+    payload = parse_body(delivery.content_type, delivery.body or b"").payload
+    _require_wanted(launcher, read, payload)
+    firing = _firing(launcher, read, payload, actor)
+    again = replace(
+        delivery,
+        id=str(firing.delivery_id),
+        received_at=read.now,
+        reason=None,
+        status_code=202,
+        attempts=1,
+        run_id=firing.id,
+        replay_of=delivery.id,
+    )
+    return launcher.database.write(lambda tx: _write(tx, launcher, firing, again))
+
+
+def _read(tx: Tx, launcher: Launcher, delivery_id: str) -> _Read:
+    delivery = get_delivery(tx, delivery_id)
+    if delivery is None or delivery.autopilot_id is None:
+        raise NotFound(f"there is no delivery {delivery_id}")
+    if delivery.verdict not in REPLAYABLE:
+        raise Conflict(f"this delivery was {delivery.verdict}", reason="not-replayable")
+    if delivery.body is None:
+        raise Conflict("the body of this delivery is no longer kept", reason="body-gone")
+    live = read_live(tx, [delivery.autopilot_id])[delivery.autopilot_id]
+    triggers = {one.id: one for one in list_triggers(tx, live.id)}
+    trigger = triggers.get(delivery.trigger_id or "")
+    if trigger is None:
+        raise Conflict("the trigger of this delivery was removed", reason="trigger-removed")
+    return _Read(delivery, live, trigger, launcher.database.now(tx))
+
+
+def _require_wanted(launcher: Launcher, read: _Read, payload: Any) -> None:
+    """What was ignored may be wanted by now; what was taken had passed the condition."""
+    if not read.trigger.enabled:
+        raise Conflict(f"the trigger {read.trigger.name} is disabled", reason="trigger-disabled")
+    when = read.trigger.document.get("when")
+    if when is None or read.delivery.verdict != "ignored":
+        return
+    scope = event_scope(
+        read.live.document(), read.trigger.document, payload=payload, headers=_headers(read)
+    )
+    result = launcher.titles.evaluator.condition(when, scope)
+    if isinstance(result, Failed):
+        why = f"the condition 'when' could not be evaluated: {result.message}"
+        raise Conflict(why, reason="filtered")
+    if not result.value:
+        raise Conflict("the condition 'when' is false", reason="filtered")
+
+
+def _headers(read: _Read) -> Mapping[str, str]:
+    """What is kept of them: those that say what happened, never credentials."""
+    return read.delivery.headers
+
+
+def _firing(launcher: Launcher, read: _Read, payload: Any, actor: str) -> Firing:
+    run_id = launcher.ids.new(read.now)
+    facts = Facts(
+        run_id=run_id,
+        source=Source.WEBHOOK,
+        at=read.now,
+        trigger=read.trigger.document,
+        payload=payload,
+        headers=_headers(read),
+    )
+    prepared = launcher.titles.prepare(read.live, facts)
+    return Firing(
+        id=run_id,
+        autopilot_id=read.live.id,
+        source=Source.WEBHOOK,
+        at=read.now,
+        title=prepared.title,
+        key=prepared.key,
+        trigger_id=read.trigger.id,
+        payload=payload,
+        actor=actor,
+        delivery_id=launcher.ids.new(read.now),
+    )
+
+
+def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery) -> Run:
+    now = launcher.database.now(tx)
+    live = lock_autopilots(tx, [firing.autopilot_id])[firing.autopilot_id]
+    force = force_of(live.switches, launcher.cooldown, now)
+    if isinstance(force, NotInForce):
+        raise Conflict(
+            f"{live.workspace}/{live.name} is not in force: {force.why}", reason="not-in-force"
+        )
+    (made,) = admit_all(tx, [firing], now, launcher.cooldown)
+    skipped = made.status is Status.SKIPPED
+    verdict = "skipped" if skipped else "accepted"
+    insert_deliveries(tx, [replace(again, verdict=verdict, reason=made.failure_reason)])
+    return get_run(tx, firing.id) or made
