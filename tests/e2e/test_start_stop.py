@@ -1,4 +1,4 @@
-"""Servers begin and end in order: one per SQLite file, leases handed back, work recorded.
+"""Servers begin and end in order: one per SQLite file, leases handed back, work recorded."""
 
 from reconciler.core.run import Source, Status
 from tests.e2e.ledger import Ledger
