@@ -24,7 +24,7 @@ Schema = dict[str, Any]
 _ANY = "manifest"
 
 
-class _Generator(GenerateJsonSchema):
+class Generator(GenerateJsonSchema):
     """Defaults as a manifest writes them, and maps whose keys are all checked."""
 
     def encode_default(self, dft: Any) -> Any:
@@ -50,12 +50,12 @@ def schema(name: str = _ANY) -> Schema:
     """The schema of a kind, in any case, or of any manifest. Raises KeyError for other names."""
     name = name.lower()
     if name == _ANY:
-        generated = TypeAdapter(Manifest).json_schema(by_alias=True, schema_generator=_Generator)
+        generated = TypeAdapter(Manifest).json_schema(by_alias=True, schema_generator=Generator)
         about = {"title": "Manifest", "description": "An Autopilot, an Agent or a Squad."}
         examples = list(EXAMPLES.values())
     else:
         kind = {str(kind).lower(): str(kind) for kind in MODELS}[name]
-        generated = MODELS[kind].model_json_schema(by_alias=True, schema_generator=_Generator)
+        generated = MODELS[kind].model_json_schema(by_alias=True, schema_generator=Generator)
         about = {}
         examples = [EXAMPLES[kind]]
     tidied = _tidied(generated)
