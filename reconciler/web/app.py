@@ -24,6 +24,7 @@ from reconciler.web.endpoint import AnyOperation, routes
 from reconciler.web.guard import Guarded, OwnNames
 from reconciler.web.pages import page_routes
 from reconciler.web.problems import HttpProblem, answer_problem
+from reconciler.web.reference import reference_routes
 
 OPERATIONS: tuple[AnyOperation, ...] = (
     *autopilots.OPERATIONS,
@@ -50,7 +51,12 @@ def create_app(context: Context) -> Starlette:
     if context.authority is None:
         middleware.append(Middleware(OwnNames, context.settings.public_url, is_self_protected))
     app = Starlette(
-        routes=[*routes(OPERATIONS, context), hooks.route(context), *page_routes(context)],
+        routes=[
+            *routes(OPERATIONS, context),
+            *reference_routes(OPERATIONS, context),
+            hooks.route(context),
+            *page_routes(context),
+        ],
         middleware=middleware,
         exception_handlers=dict.fromkeys(
             (HTTPException, HttpProblem, ReconcilerError), answer_problem

@@ -4,14 +4,16 @@ Under `reject` nothing is written here: what would change an object is answered 
 where the change belongs, and what changes nothing is answered 200.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict, JsonValue
 
 from reconciler.core.identity import Key
+from reconciler.core.model import Autopilot
 from reconciler.core.report import PlanReport, report_of
 from reconciler.core.roles import Role
 from reconciler.core.state import Declared, Document
+from reconciler.core.trigger import Trigger
 from reconciler.store.current import find
 from reconciler.store.database import Tx
 from reconciler.store.overview import Overview, get_overview
@@ -19,8 +21,8 @@ from reconciler.web.answers import Reply
 from reconciler.web.autopilot_models import AutopilotView, OriginView, autopilot_document
 from reconciler.web.autopilots import read_one
 from reconciler.web.edits import Edit, declared, with_trigger, without_trigger
-from reconciler.web.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
-from reconciler.web.problems import HttpProblem
+from reconciler.web.operation import Call, Content, NoBody, NoQuery, Operation, Wire, json_content
+from reconciler.web.problems import MEDIA_TYPE, HttpProblem
 
 
 class ManifestBody(Wire):
@@ -35,7 +37,19 @@ class ManifestBody(Wire):
         return dict(self.__pydantic_extra__)
 
 
-async def create(call: Call[NoQuery, ManifestBody]) -> Reply:
+class AutopilotBody(ManifestBody):
+    """An autopilot's manifest."""
+
+    described_by: ClassVar[Any] = Autopilot
+
+
+class TriggerBody(ManifestBody):
+    """One trigger of a manifest."""
+
+    described_by: ClassVar[Any] = Trigger
+
+
+async def create(call: Call[NoQuery, AutopilotBody]) -> Reply:
     """A new autopilot, or one that is there already and just so."""
     after = declared(call.body.document(), call.context.settings.source)
     _require_sight(call, after.key)
@@ -48,7 +62,7 @@ async def create(call: Call[NoQuery, ManifestBody]) -> Reply:
     return _decide(call, Edit(before, after))
 
 
-async def replace(call: Call[NoQuery, ManifestBody]) -> Reply:
+async def replace(call: Call[NoQuery, AutopilotBody]) -> Reply:
     """An autopilot's manifest as a whole."""
     before = await read_one(call)
     return _decide(call, Edit(before, _declared(call, before, call.body.document())))
@@ -59,14 +73,14 @@ async def remove(call: Call[NoQuery, NoBody]) -> Reply:
     return _decide(call, Edit(await read_one(call), None))
 
 
-async def add_trigger(call: Call[NoQuery, ManifestBody]) -> Reply:
+async def add_trigger(call: Call[NoQuery, TriggerBody]) -> Reply:
     """One trigger more, or one that is there already and just so."""
     before = await read_one(call)
     document = with_trigger(before, call.body.document())
     return _decide(call, Edit(before, _declared(call, before, document)))
 
 
-async def replace_trigger(call: Call[NoQuery, ManifestBody]) -> Reply:
+async def replace_trigger(call: Call[NoQuery, TriggerBody]) -> Reply:
     """One trigger as a whole."""
     before = await read_one(call)
     trigger_id = call.path["triggerId"].lower()
@@ -146,7 +160,10 @@ class Refusal(Wire):
     """A unified diff that `git apply` takes."""
 
 
-_SAME = {200: json_content(AutopilotView, "Nothing would change.")}
+_ANSWERS = {
+    200: json_content(AutopilotView, "Nothing would change."),
+    409: Content(description="What to do instead.", media={MEDIA_TYPE: Refusal}),
+}
 
 
 def _operation(method: str, path: str, handler: Any, summary: str, body: Any) -> Any:
@@ -158,19 +175,19 @@ def _operation(method: str, path: str, handler: Any, summary: str, body: Any) ->
         tag="autopilots",
         summary=summary,
         body=body,
-        answers=_SAME,
-        problems=(403, 404, 409, 422),
+        answers=_ANSWERS,
+        problems=(403, 404, 422),
     )
 
 
 _TRIGGERS = "/v1/autopilots/{id}/triggers"
 OPERATIONS = (
-    _operation("POST", "/v1/autopilots", create, "Create an autopilot", ManifestBody),
-    _operation("PUT", "/v1/autopilots/{id}", replace, "Replace an autopilot", ManifestBody),
+    _operation("POST", "/v1/autopilots", create, "Create an autopilot", AutopilotBody),
+    _operation("PUT", "/v1/autopilots/{id}", replace, "Replace an autopilot", AutopilotBody),
     _operation("DELETE", "/v1/autopilots/{id}", remove, "Remove an autopilot", NoBody),
-    _operation("POST", _TRIGGERS, add_trigger, "Add a trigger", ManifestBody),
+    _operation("POST", _TRIGGERS, add_trigger, "Add a trigger", TriggerBody),
     _operation(
-        "PUT", f"{_TRIGGERS}/{{triggerId}}", replace_trigger, "Replace a trigger", ManifestBody
+        "PUT", f"{_TRIGGERS}/{{triggerId}}", replace_trigger, "Replace a trigger", TriggerBody
     ),
     _operation("DELETE", f"{_TRIGGERS}/{{triggerId}}", remove_trigger, "Remove a trigger", NoBody),
 )
