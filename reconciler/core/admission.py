@@ -123,7 +123,7 @@ def admit(policy: Policy, occupancy: Occupancy, newcomer: Newcomer) -> Admission
     """Decide about one newcomer. Limits come first, then room, then the policy."""
     if newcomer.force:
         return Admit()
-    if limited := _over_limit(policy, occupancy, newcomer.at):
+    if limited := _over_limit(policy, occupancy, newcomer):
         return limited
     blocker = _blocker(policy, occupancy, newcomer.key)
     match policy.policy:
@@ -143,15 +143,26 @@ def promotable(policy: Policy, occupancy: Occupancy) -> str | None:
     return None
 
 
-def _over_limit(policy: Policy, occupancy: Occupancy, now: datetime) -> Skip | None:
+def _over_limit(policy: Policy, occupancy: Occupancy, newcomer: Newcomer) -> Skip | None:
+    """Runs that wait count as well: they are admitted without asking the limits again."""
+    waiting = len(occupancy.waiting()) - len(_overtaken(policy, occupancy, newcomer))
     for most, length, name in policy.windows:
-        count = sum(1 for at in occupancy.admitted if now - length < at <= now)
-        if count >= most:
+        count = sum(1 for at in occupancy.admitted if newcomer.at - length < at <= newcomer.at)
+        if count + waiting >= most:
+            wait = f" and {waiting} wait" if waiting else ""
             why = (
-                f"{count} runs were admitted in the last {_words(length)}; limits.{name} is {most}"
+                f"{count} runs were admitted in the last {_words(length)}{wait}; "
+                f"limits.{name} is {most}"
             )
             return Skip(Reason.RATE_LIMITED, why)
     return None
+
+
+def _overtaken(policy: Policy, occupancy: Occupancy, newcomer: Newcomer) -> tuple[str, ...]:
+    """The waiters whose place a newcomer takes."""
+    if policy.policy is not ConcurrencyPolicy.REPLACE:
+        return ()
+    return tuple(waiter.id for waiter in occupancy.waiting(newcomer.key))
 
 
 def _words(length: timedelta) -> str:
@@ -206,7 +217,7 @@ def _twin(ahead: Sequence[Open], newcomer: Newcomer) -> Open | None:
 def _replace(
     policy: Policy, occupancy: Occupancy, newcomer: Newcomer, blocker: Open | None
 ) -> Admission:
-    overtaken = tuple(waiter.id for waiter in occupancy.waiting(newcomer.key))
+    overtaken = _overtaken(policy, occupancy, newcomer)
     if blocker is None:
         return Wait(WaitingFor.REPLACE, None, None, overtaken) if overtaken else Admit()
     if full := _full(policy, len(occupancy.waiting()) - len(overtaken), blocker):
