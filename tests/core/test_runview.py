@@ -9,11 +9,12 @@ from reconciler.core.run import Reason, Run, Source, Status, WaitingFor
 from reconciler.core.runview import duration_ms, run_document
 
 AT = datetime(2026, 11, 2, 8, 0, 0, 250_000, tzinfo=UTC)
-NAMES = (
-    "id autopilotId workspace autopilot triggerId trigger source status reason failureReason "
-    "waitingFor title scheduledFor triggeredAt admittedAt startedAt completedAt durationMs "
-    "attempts sessionId agent payload result revision commit blockedBy replacedBy"
-).split()  # noqa: SIM905 - the contract's line
+NAMES = {
+    "id", "autopilotId", "workspace", "autopilot", "triggerId", "trigger", "source", "status",
+    "reason", "failureReason", "waitingFor", "title", "scheduledFor", "triggeredAt", "admittedAt",
+    "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent", "payload",
+    "result", "revision", "commit", "blockedBy", "replacedBy",
+}  # fmt: skip
 
 
 def a_run(**more: Any) -> Run:
@@ -33,7 +34,7 @@ def a_run(**more: Any) -> Run:
 
 
 def test_every_name_of_the_contract_is_there_also_without_a_value() -> None:
-    assert set(NAMES) <= run_document(a_run()).keys()
+    assert NAMES <= run_document(a_run()).keys()
 
 
 @pytest.mark.parametrize(
