@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import structlog
 import uvicorn
@@ -30,7 +29,8 @@ from reconciler.dispatch.registry import Runtimes
 from reconciler.settings import Settings
 from reconciler.store.database import Database, Tx
 from reconciler.store.leases import release_all
-from reconciler.store.servers import Server, beat, forget_silent, register, remove
+from reconciler.store.servers import SILENCE, Server, beat, forget_silent, register, remove
+from reconciler.store.tokens import renew_tokens
 from reconciler.web.app import create_app
 from reconciler.web.context import Context, Readiness
 
@@ -44,8 +44,6 @@ RUNNER_IDLE = 5.0
 """Seconds between two looks when nothing is in hand."""
 PRUNE_PAUSE = 600.0
 """Seconds between two rounds of retention."""
-SILENCE = timedelta(seconds=60)
-"""A server that was not heard of for longer is taken to be dead."""
 SHUTDOWN = 20.0
 """Seconds that requests and starts under way get to finish."""
 
@@ -200,6 +198,8 @@ class System:
         if self.database.name == "sqlite":
             # The serve lock says that we are alone: whoever holds a lease is dead.
             release_all(tx)
+        if renewed := renew_tokens(tx, token_hasher(self.key)):
+            log.warning("webhook URLs follow the server's key again", triggers=renewed)
         forget_silent(tx, now, SILENCE)
         register(
             tx,

@@ -2,7 +2,6 @@
 
 import json
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,10 +24,7 @@ from reconciler.settings import Settings
 from reconciler.store.current import find
 from reconciler.store.database import Database
 from reconciler.store.runs import get_run
-from reconciler.store.servers import live
-
-SILENCE = timedelta(seconds=60)
-"""A server that was not heard of for longer will start nothing."""
+from reconciler.store.servers import SILENCE, live
 
 
 def run(

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +20,9 @@ from reconciler.control.follow_source import SourceFollower
 from reconciler.control.keys import server_key
 from reconciler.control.sources import load_against
 from reconciler.core.errors import UsageError
+from reconciler.core.reach import is_loopback
 from reconciler.core.state import Desired
+from reconciler.core.units import format_duration
 from reconciler.manifest.watch import watch_path
 from reconciler.settings import Settings
 from reconciler.store.database import Database
@@ -82,6 +85,7 @@ def _run(settings: Settings, path: str | None) -> None:
     """Open in an order in which each failure is said before anything is touched."""
     if path is not None and not Path(path).is_dir():
         raise UsageError(f"{path} is not a folder; serve follows a folder of manifests")
+    _require_guarded(settings)
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings))
         url = settings.base_url(listener.getsockname()[1])
@@ -98,6 +102,15 @@ def _run(settings: Settings, path: str | None) -> None:
             await serve_system(system, listener, watch=watch, announce=announce)
 
         asyncio.run(main())
+
+
+def _require_guarded(settings: Settings) -> None:
+    """Without tokens everybody who reaches the server is an admin: loopback only (contract 8.4)."""
+    if settings.tokens_file is None and not is_loopback(settings.host):
+        raise UsageError(
+            f"without API tokens the server listens on loopback only, not on {settings.host}; make "
+            "one with `reconciler token new` and name its file with the setting tokens_file"
+        )
 
 
 def _announce(state: Database, key: bytes, url: str) -> None:
@@ -129,6 +142,20 @@ def _follower(settings: Settings, state: Database, path: str, key: bytes) -> Sou
 
 
 def _show_settings(settings: Settings) -> None:
-    """Every setting with its value; what may hold a password is masked."""
-    for name, value in settings.model_dump(mode="json").items():
-        out(f"{name} = {mask_password(value) if isinstance(value, str) else value}")
+    """Every setting with its value, as it would be written; what may hold a password is masked."""
+    for name, value in settings:
+        out(f"{name} = {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    match value:
+        case timedelta():
+            return format_duration(value)
+        case dict():
+            return ", ".join(f"{name}={path}" for name, path in value.items())
+        case tuple():
+            return ", ".join(map(str, value))
+        case None:
+            return ""
+        case _:
+            return mask_password(str(value))

@@ -14,6 +14,7 @@ from reconciler.core.trigger import TriggerKind, WebhookTrigger
 from reconciler.core.webhook_token import webhook_token
 from reconciler.settings import Settings
 from reconciler.store.current import find
+from reconciler.store.servers import SILENCE, live
 from reconciler.store.triggers import NamedTrigger, list_triggers
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False, no_args_is_help=True)
@@ -44,12 +45,14 @@ def url(
         if stored is None:
             raise not_found(key)
         triggers = state.read(lambda tx: list_triggers(tx, stored.id))
+        servers = state.read(lambda tx: live(tx, state.now(tx), SILENCE))
     trigger = _webhook(triggers, owner, trigger_name)
     generation = WebhookTrigger.model_validate(trigger.document).token_generation
+    base = settings.public_url or (servers[0].url if servers else settings.base_url())
     token = webhook_token(
         server_key(settings.key_file, settings.secrets_dir), trigger.id, generation
     )
-    out(f"{settings.base_url()}/v1/webhooks/{token}")
+    out(f"{base}/v1/webhooks/{token}")
 
 
 def _webhook(triggers: list[NamedTrigger], owner: str, name: str) -> NamedTrigger:

@@ -29,7 +29,7 @@ from reconciler.control.group import Full, GroupWriter
 from reconciler.control.inbound import Answer, InboundRequest, problem
 from reconciler.control.limiter import BadCredentials
 from reconciler.control.titles import Facts, Titles
-from reconciler.control.vault import SecretMissing, Vault
+from reconciler.control.vault import Vault
 from reconciler.core.body_error import BodyError
 from reconciler.core.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
 from reconciler.core.expression import event_scope
@@ -180,13 +180,11 @@ class Intake:
         self, request: InboundRequest, opened: _Opened, headers: Mapping[str, str], body: bytes
     ) -> _Read:
         signature, now = opened.trigger.signature, self.clock.now()
-        try:
-            secrets = self.vault.active(signature.secrets, opened.live.workspace, now)
-        except SecretMissing as error:
-            log.error("secret missing", trigger=opened.target.trigger_id, why=str(error))
-            raise Stop(_MISSING_SECRET) from None
+        active = self.vault.active(signature.secrets, opened.live.workspace, now)
+        secrets = active.found
         if not secrets and signature.scheme is not Scheme.NONE:
-            log.error("no secret is active", trigger=opened.target.trigger_id)
+            why = "; ".join(active.missing) or "no secret is active"
+            log.error("secret missing", trigger=opened.target.trigger_id, why=why)
             raise Stop(_MISSING_SECRET)
         valid = verify(
             signature.scheme,
@@ -199,6 +197,10 @@ class Intake:
             prefix=signature.prefix,
             tolerance=signature.tolerance,
         )
+        if not valid and active.missing:
+            # It may well be signed with the one that is missing: not the sender's fault.
+            log.error("secret missing", trigger=opened.target.trigger_id, why=active.missing)
+            raise Stop(_MISSING_SECRET)
         if not valid:
             self._count_failure(request)
             log.info("signature refused", trigger=opened.target.trigger_id)

@@ -6,6 +6,7 @@ again here, because a row of the database may not have come through it.
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,14 @@ class SecretMissing(Unavailable):
     code = "secret-missing"
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The active secrets of a trigger; `missing` are sentences about those not to be had."""
+
+    found: tuple[str, ...] = field(repr=False)
+    missing: tuple[str, ...] = ()
+
+
 class Vault:
     """Reads the environment and `secrets_dir`. `reload` forgets what was read (SIGHUP)."""
 
@@ -36,9 +45,19 @@ class Vault:
             return self._from_environment(ref.env, workspace)
         return self._from_file(ref.file or "", workspace)
 
-    def active(self, refs: tuple[SecretRef, ...], workspace: str, now: datetime) -> list[str]:
-        """The secrets whose `notBefore` and `notAfter` admit this moment."""
-        return [self.resolve(ref, workspace) for ref in refs if is_active(ref, now)]
+    def active(self, refs: tuple[SecretRef, ...], workspace: str, now: datetime) -> "Secrets":
+        """The secrets whose `notBefore` and `notAfter` admit this moment, and what is missing.
+
+        While secrets are rotated one of several may not be there yet, or not any more.
+        """
+        found, missing = [], []
+        for ref in refs:
+            try:
+                if is_active(ref, now):
+                    found.append(self.resolve(ref, workspace))
+            except SecretMissing as error:
+                missing.append(str(error))
+        return Secrets(tuple(found), tuple(missing))
 
     def reload(self) -> None:
         """Read files again when they are next needed."""

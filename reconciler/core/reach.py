@@ -6,6 +6,7 @@ An entry is the beginning of a URL taken apart, not a text that another one star
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import NamedTuple
 
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
@@ -65,3 +66,11 @@ def _covers(entry: Url | None, url: Url) -> bool:
         return False
     base = entry.path.rstrip("/")
     return url.path == base or url.path.startswith(base + "/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address: `localhost`, `127.0.0.0/8`, `::1`."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -9,6 +9,8 @@ from reconciler.store.backend import Tx
 from reconciler.store.tables import server
 
 _S = server.c
+SILENCE = timedelta(seconds=60)
+"""A server that was not heard of for longer is taken to be dead."""
 
 
 @dataclass(frozen=True, slots=True)
