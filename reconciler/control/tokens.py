@@ -1,0 +1,118 @@
+"""Who a credential belongs to: API tokens by their hash, JWTs by rules (contract 8.4)."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+import structlog
+
+from reconciler.clock import Clock
+from reconciler.control.oidc import Issuers, NotValid
+from reconciler.control.tokens_file import Credentials, Token, read_tokens_file
+from reconciler.core.claims import caller_of_claims
+from reconciler.core.errors import UsageError
+from reconciler.core.roles import Caller
+from reconciler.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "rct_"
+
+
+def new_token() -> str:
+    """A token with 256 bits of chance. Its hash goes into the tokens file, it goes to its owner."""
+    return f"{PREFIX}{secrets.token_urlsafe(32)}"
+
+
+def hash_of(credential: str) -> str:
+    """What is kept of a token: its SHA-256 in hex."""
+    return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(slots=True)
+class Tokens:
+    """The credentials of a tokens file. `reload` reads it again (SIGHUP)."""
+
+    path: Path
+    clock: Clock
+    credentials: Credentials = field(init=False)
+    issuers: Issuers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.issuers = Issuers(self.clock)
+        self.reload()
+
+    def reload(self) -> None:
+        """Take the file as it is now. Raises UsageError, and what was read before goes on."""
+        self.credentials = read_tokens_file(self.path)
+
+    async def identify(self, credential: str) -> Caller | None:
+        """Whose credential this is; None for one that is unknown, revoked or has run out.
+
+        Raises Unavailable where an issuer's keys are needed and cannot be had.
+        """
+        if credential.startswith(PREFIX):
+            found = self._find(hash_of(credential))
+            return _caller(found) if found else None
+        rules = self.credentials.rules
+        if not rules or credential.count(".") != 2:
+            return None
+        try:
+            claims = await self.issuers.verify(credential, rules)
+        except NotValid as error:
+            log.info("a JWT was refused", why=str(error))
+            return None
+        return caller_of_claims(rules, claims)
+
+    def session_key_of(self, credential: str) -> str | None:
+        """What a session of the dashboard keeps of a token: its hash. None for other credentials.
+
+        The hash opens nothing by itself.
+        """
+        digest = hash_of(credential)
+        return digest if credential.startswith(PREFIX) and self._find(digest) else None
+
+    def resume(self, session_key: str) -> Caller | None:
+        """Whose session this is; None once its token was removed or has run out."""
+        found = self._find(session_key)
+        return _caller(found) if found else None
+
+    def _find(self, digest: str) -> Token | None:
+        """Compares with every token, so that the time taken tells nothing."""
+        given, found = digest.encode("utf-8", "surrogatepass"), None
+        for token in self.credentials.tokens:
+            if hmac.compare_digest(given, token.sha256.encode()):
+                found = token
+        return found if found is not None and found.holds_at(self.clock.now()) else None
+
+
+def _caller(token: Token) -> Caller:
+    return Caller(token.name, token.role, token.workspaces)
+
+
+def authority_of(settings: Settings, clock: Clock) -> Tokens | None:
+    """The credentials that a server asks for; None for one that stays on loopback without any.
+
+    Raises UsageError for another address without a tokens file, and for a file that is wrong.
+    """
+    if settings.tokens_file is not None:
+        return Tokens(settings.tokens_file, clock)
+    if not is_loopback(settings.host):
+        raise UsageError(
+            f"without a tokens file the server stays on loopback, and {settings.host} is not: "
+            "set tokens_file (reconciler token new makes tokens), or --host 127.0.0.1"
+        )
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
