@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,7 +34,6 @@ from reconciler.core.errors import InvalidManifests, StalePlan, UsageError
 from reconciler.core.footprint import check_still_holds
 from reconciler.core.guards import Confirmations, objections
 from reconciler.core.plan import Plan
-from reconciler.core.planfile import SavedPlan
 from reconciler.core.report import report_of
 from reconciler.core.state import Revision
 from reconciler.core.webhook_token import token_hash, webhook_token
@@ -43,6 +42,9 @@ from reconciler.settings import Settings
 from reconciler.store.apply_triggers import TokenHash
 from reconciler.store.database import Database, Schema
 from reconciler.store.revisions import Via
+
+if TYPE_CHECKING:
+    from reconciler.core.planfile import SavedPlan
 
 
 def apply(
@@ -137,7 +139,7 @@ def _at(path: str, settings: Settings, asking: Asking, *, named_source: bool) ->
     return _Job(settings, looked, made, replace(asking, descends=looked.descends, expected=made))
 
 
-def _saved(saved: SavedPlan, settings: Settings, asking: Asking) -> _Job:
+def _saved(saved: "SavedPlan", settings: Settings, asking: Asking) -> _Job:
     """What a saved plan asks for, if it is still the plan that it was."""
     source_id = saved.desired.source_id
     if "source" in settings.model_fields_set and settings.source != source_id:

@@ -5,10 +5,13 @@ import re
 import stat
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.core.checks import OFFLINE, Policy
 from reconciler.core.errors import UsageError
-from reconciler.core.planfile import MAX_BYTES, SavedPlan, read_plan
+
+if TYPE_CHECKING:
+    from reconciler.core.planfile import SavedPlan
 
 _HEAD = re.compile(rb'\s*\{\s*"formatVersion"\s*:')
 
@@ -32,8 +35,10 @@ def save_plan(path: Path, text: str) -> None:
         raise UsageError(f"cannot write the plan to {path}: {error.strerror}") from None
 
 
-def load_plan(path: Path, policy: Policy = OFFLINE) -> SavedPlan:
+def load_plan(path: Path, policy: Policy = OFFLINE) -> "SavedPlan":
     """Read a saved plan; at most `MAX_BYTES` are read. Raises as `read_plan`."""
+    from reconciler.core.planfile import MAX_BYTES, read_plan
+
     return read_plan(_read(path, MAX_BYTES + 1), policy)
 
 

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from reconciler.core.changes import Change
 from reconciler.core.errors import InvalidManifests, Problem, Refused, StalePlan
 from reconciler.core.guards import DEFAULT_LIMIT, UNCONFIRMED, Confirmations, RemovalLimit
 from reconciler.core.plan import Plan
-from reconciler.core.planfile import SavedPlan
 from reconciler.core.state import Desired, Revision
 from reconciler.store.database import Database, Tx
 from reconciler.store.revisions import Attempt, Result, Via, record_once
+
+if TYPE_CHECKING:  # reading saved plans takes models of its own, which most commands need not build
+    from reconciler.core.planfile import SavedPlan
 
 Descends = Callable[[Revision], bool | None]
 """Whether the desired revision descends from the one that is applied; None: there is no order."""
@@ -30,7 +33,7 @@ class Asking:
     limit: RemovalLimit = DEFAULT_LIMIT
     self_heal: bool = True
     descends: Descends | None = None
-    expected: SavedPlan | Plan | str | None = None
+    expected: "SavedPlan | Plan | str | None" = None
 
 
 def record_failure(

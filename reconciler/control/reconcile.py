@@ -1,6 +1,7 @@
 """Reconcile: read Current, ask the core for a Plan, carry it out in one transaction."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from reconciler.control.attempts import (
     Asking,
@@ -15,7 +16,6 @@ from reconciler.core.errors import Refused, StalePlan
 from reconciler.core.footprint import check_digest, check_still_holds
 from reconciler.core.guards import require_safe
 from reconciler.core.plan import Plan, make_plan
-from reconciler.core.planfile import SavedPlan
 from reconciler.core.state import Current, Desired, Revision
 from reconciler.store.apply import Terms, apply_changes
 from reconciler.store.apply_triggers import TokenHash
@@ -23,6 +23,9 @@ from reconciler.store.current import have_moved, read_current
 from reconciler.store.database import Database, Schema, Tx
 from reconciler.store.revisions import Result, newest_id, record
 from reconciler.store.waiting import cancel_waiting
+
+if TYPE_CHECKING:
+    from reconciler.core.planfile import SavedPlan
 
 __all__ = [
     "LOCK",
@@ -92,7 +95,8 @@ def apply_once(
 ) -> Applied:
     """Make Current equal to `desired`, or change nothing.
 
-    `seen` spares reading Current again; what has changed since is found in the transaction.
+    `seen` spares reading Current again; what has changed since is found in the transaction. A plan
+    that is expected beside it is taken to be made from it.
 
     1. Plan, hold it against the one that was seen, and ask the guards.
     2. Work out next fire times, so that the transaction is short.
@@ -113,7 +117,7 @@ def apply_once(
 
 
 def apply_saved(
-    database: Database, saved: SavedPlan, asking: Asking, *, token_hash: TokenHash
+    database: Database, saved: "SavedPlan", asking: Asking, *, token_hash: TokenHash
 ) -> Applied:
     """Carry out a saved plan as it was saved; `StalePlan` if what it touches has moved."""
     said = {name: getattr(asking, name) for name in ("actor", "via", "confirmations", "limit")}
@@ -133,9 +137,14 @@ class _Work:
     upcoming: Upcoming = field(default_factory=Upcoming)
 
     def check(self) -> Plan:
-        self.seen = self.given or see(self.database, self.desired.source_id)
-        plan = self.plan(self.seen.current)
-        _require_expected(self.asking.expected, plan)
+        expected = self.asking.expected
+        if self.given is not None and isinstance(expected, Plan):
+            plan = expected  # it was made from what was seen
+        else:
+            self.given = self.given or see(self.database, self.desired.source_id)
+            plan = self.plan(self.given.current)
+            _require_expected(expected, plan)
+        self.seen = self.given
         require_safe(plan, self.asking.confirmations, self.asking.limit)
         return plan
 
@@ -179,7 +188,7 @@ class _Work:
         return fresh
 
 
-def _require_expected(expected: SavedPlan | Plan | str | None, plan: Plan) -> None:
+def _require_expected(expected: "SavedPlan | Plan | str | None", plan: Plan) -> None:
     match expected:
         case None:
             pass

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.control.attempts import Descends
 from reconciler.control.reconcile import Seen, see
@@ -9,7 +10,6 @@ from reconciler.core.checks import Policy
 from reconciler.core.errors import InvalidManifests
 from reconciler.core.identity import Key
 from reconciler.core.plan import Plan, make_plan
-from reconciler.core.planfile import SavedPlan
 from reconciler.core.recheck import problems_of
 from reconciler.core.state import Current, Declared, Desired
 from reconciler.manifest.checkout import Checkout
@@ -17,6 +17,9 @@ from reconciler.manifest.files import Source
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.load import load, load_path, reuse_of, source_at
 from reconciler.store.database import Database
+
+if TYPE_CHECKING:
+    from reconciler.core.planfile import SavedPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def look(
     return Looked(desired, seen, checkout.descends if checkout else None)
 
 
-def look_again(database: Database, saved: SavedPlan, policy: Policy) -> Looked:
+def look_again(database: Database, saved: "SavedPlan", policy: Policy) -> Looked:
     """What a saved plan wants, held against what the database holds now.
 
     Raises InvalidManifests for references that resolve nowhere any more.

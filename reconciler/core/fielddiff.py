@@ -7,6 +7,7 @@ Triggers are matched by name, so that their order is no difference; any other li
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from reconciler.core.defaults import without_defaults
@@ -56,9 +57,9 @@ def _compare(path: _Path, before: Any, after: Any, found: list[FieldChange]) -> 
         _compare_named(path, *pair, found)
     elif _are_maps(before, after):
         old, new = before or {}, after or {}
-        for key in {**new, **old}:
+        for key in {**new, **old} if old else new:
             _compare((*path, key), old.get(key), new.get(key), found)
-    elif _text(before) != _text(after):
+    elif _differ(before, after):
         found.append(FieldChange(_show(path), before, after, _is_sensitive(path)))
 
 
@@ -105,15 +106,22 @@ def _brief(trigger: Any) -> Any:
     return {key: value for key, value in short["spec"]["triggers"][0].items() if key != "name"}
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else json.dumps(value, sort_keys=True)
+def _differ(before: Any, after: Any) -> bool:
+    """As JSON: true is not 1, and the order of keys is nothing."""
+    if before is None or after is None:
+        return before is not after
+    if isinstance(before, str) and isinstance(after, str):
+        return before != after
+    return json.dumps(before, sort_keys=True) != json.dumps(after, sort_keys=True)
 
 
+@lru_cache(maxsize=4096)
 def _is_sensitive(path: _Path) -> bool:
     # Deeper down stand references to secrets, which are names.
     return len(path) <= 4 and path[:3] in _SENSITIVE_MAPS
 
 
+@lru_cache(maxsize=4096)
 def _show(path: _Path) -> str:
     text = ""
     for part in path:

@@ -1,7 +1,8 @@
 """Names and ids: a database rebuilt from git has the same ids and the same webhook URLs."""
 
+import hashlib
 from typing import NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 NAMESPACE = UUID("6f0d3f0e-7a0a-5b60-9d0e-2f1c6f2a9b11")
 """The UUIDv5 namespace of this project. Changing it would move every id and every webhook URL."""
@@ -20,9 +21,21 @@ class Key(NamedTuple):
 
 def object_id(kind: str, workspace: str, first_name: str) -> str:
     """The id of an object: UUIDv5 of (workspace, kind, the first name it ever had) (contract 3)."""
-    return str(uuid5(NAMESPACE, f"{workspace}/{kind}/{first_name}"))
+    return _uuid5(f"{workspace}/{kind}/{first_name}")
 
 
 def trigger_id(autopilot_id: str, name: str) -> str:
     """The id of a trigger: UUIDv5 of (autopilot id, trigger name)."""
-    return str(uuid5(NAMESPACE, f"{autopilot_id}/{name}"))
+    return _uuid5(f"{autopilot_id}/{name}")
+
+
+_NAMESPACE = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
+
+
+def _uuid5(name: str) -> str:
+    """What `str(uuid.uuid5(NAMESPACE, name))` gives, in a quarter of the time (RFC 9562, 5.5)."""
+    state = _NAMESPACE.copy()
+    state.update(name.encode())
+    digits = state.hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

@@ -27,7 +27,12 @@ def digest_of(document: Document) -> str:
 
 def canonical(document: Document) -> str:
     """Canonical JSON: sorted keys, no white space, triggers sorted by name."""
-    return json.dumps(_sorted(document), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _as_json(_sorted(document))
+
+
+_as_json = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, check_circular=False
+).encode
 
 
 def _sorted(document: Document) -> Document:

@@ -111,7 +111,7 @@ class SingleFile:
         return content if isinstance(content, bytes) else None
 
 
-def read_file(file: Path, path: str) -> bytes | Problem:
+def read_file(file: str | Path, path: str) -> bytes | Problem:
     """The bytes of a regular file of at most 1 MiB; `path` is what Problems call it.
 
     Never blocks on a FIFO, never reads a file that is too large, follows no link.
@@ -138,9 +138,18 @@ def _read(descriptor: int, path: str) -> bytes | Problem:
         return problem(path, message, Code.FILE_SPECIAL)
     if status.st_size > LARGEST:
         return too_large(path)
-    parts: list[bytes] = []
-    rest = LARGEST + 1
-    while rest and (part := os.read(descriptor, rest)):
+    # One more than there is: what comes short of it ends the file. A megabyte would be a mapping.
+    data = os.read(descriptor, status.st_size + 1)
+    if len(data) == status.st_size:
+        return data
+    return _rest(descriptor, data, path)
+
+
+def _rest(descriptor: int, start: bytes, path: str) -> bytes | Problem:
+    """A file that changed its size since it was opened, or that comes in parts."""
+    parts = [start]
+    rest = LARGEST + 1 - len(start)
+    while rest > 0 and (part := os.read(descriptor, rest)):
         parts.append(part)
         rest -= len(part)
-    return b"".join(parts) if rest else too_large(path)
+    return b"".join(parts) if rest > 0 else too_large(path)

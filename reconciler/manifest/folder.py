@@ -24,15 +24,16 @@ class Folder:
         """The files in the order of their paths, and what of them cannot be read."""
         found = sorted(self._walk(), key=itemgetter(0))
         for path, file in found:
-            yield File(path, read_file(file, path) if isinstance(file, Path) else file)
+            yield File(path, read_file(file, path) if isinstance(file, str) else file)
 
     def again(self, path: str) -> bytes | None:
         """The file once more; None if it went away."""
-        content = read_file(Path(os.path.realpath(self.root / path)), path)
+        content = read_file(os.path.realpath(self.root / path), path)
         return content if isinstance(content, bytes) else None
 
-    def _walk(self) -> Iterator[tuple[str, Path | Problem]]:
-        root = Path(os.path.realpath(self.root))
+    def _walk(self) -> Iterator[tuple[str, str | Problem]]:
+        """Each file's path in the source, and where it is (as text: a Path takes its time)."""
+        root = os.path.realpath(self.root)
         waiting = [(root, "", 0)]
         while waiting:
             folder, prefix, depth = waiting.pop()
@@ -49,25 +50,23 @@ class Folder:
                 if not entry.is_dir(follow_symlinks=False):
                     yield from _file(root, entry, path)
                 elif depth < _DEEPEST:
-                    waiting.append((Path(entry.path), f"{path}/", depth + 1))
+                    waiting.append((entry.path, f"{path}/", depth + 1))
                 else:
                     message = f"more than {_DEEPEST} folders inside each other"
                     yield path, problem(path, message, Code.FILE_UNREADABLE)
 
 
-def _file(root: Path, entry: os.DirEntry[str], path: str) -> Iterator[tuple[str, Path | Problem]]:
+def _file(root: str, entry: os.DirEntry[str], path: str) -> Iterator[tuple[str, str | Problem]]:
     wanted = is_manifest(entry.name)
     if entry.is_symlink():
         target = _target(root, entry, path, wanted=wanted)
     else:
-        target = Path(entry.path) if wanted else None
+        target = entry.path if wanted else None
     if target is not None:
         yield _named(path, target)
 
 
-def _target(
-    root: Path, entry: os.DirEntry[str], path: str, *, wanted: bool
-) -> Path | Problem | None:
+def _target(root: str, entry: os.DirEntry[str], path: str, *, wanted: bool) -> str | Problem | None:
     """Where a link leads: a file inside the source, or a Problem (decision 0021)."""
     try:
         target = Path(os.path.realpath(entry.path, strict=True))
@@ -81,10 +80,10 @@ def _target(
         return None
     if not target.is_relative_to(root):
         return problem(path, "the link leaves the source's folder", Code.FILE_LINK)
-    return target
+    return str(target)
 
 
-def _named(path: str, target: Path | Problem) -> tuple[str, Path | Problem]:
+def _named(path: str, target: str | Problem) -> tuple[str, str | Problem]:
     """The pair, unless the name itself is no text."""
     try:
         path.encode("utf-8")

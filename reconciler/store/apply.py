@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, update
 
 from reconciler.core.changes import (
     Archive,
@@ -33,6 +33,7 @@ from reconciler.store.apply_triggers import (
 )
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
+from reconciler.store.bulk import insert_rows
 from reconciler.store.current import TABLES
 from reconciler.store.documents import Values, object_values
 from reconciler.store.files import save_files
@@ -126,8 +127,7 @@ def _create(tx: Tx, kind: Kind, objects: Sequence[Declared], plan: Plan, terms: 
     author = plan.revision.author or terms.actor
     made = {"created_by": author, "created_at": terms.now, "updated_at": terms.now}
     rows = [{"id": one.id, **_content(one, plan), **made} for one in objects]
-    if rows:
-        tx.execute(insert(TABLES[kind]), rows)
+    insert_rows(tx, TABLES[kind], rows)
 
 
 def _content(declared: Declared, plan: Plan) -> Values:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from reconciler.core.decide import Next
 from reconciler.core.identity import trigger_id
@@ -19,6 +19,7 @@ from reconciler.core.trigger import TriggerKind
 from reconciler.core.units import parse_duration
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
+from reconciler.store.bulk import insert_rows
 from reconciler.store.documents import Values, trigger_values
 from reconciler.store.tables import autopilot_trigger, missed_interval
 
@@ -89,8 +90,7 @@ def insert_triggers(tx: Tx, autopilots: Sequence[Bare], terms: Terms) -> None:
         for one in autopilots
         for place, trigger in enumerate(one.triggers)
     ]
-    if rows:
-        tx.execute(insert(autopilot_trigger), rows)
+    insert_rows(tx, autopilot_trigger, rows)
 
 
 def update_triggers(
@@ -114,8 +114,7 @@ def update_triggers(
         kept = {row["id"] for row in matched.values() if row}
         removed += _left(rows.values(), kept)
     _hide(tx, removed, terms.now)
-    if fresh:
-        tx.execute(insert(autopilot_trigger), fresh)
+    insert_rows(tx, autopilot_trigger, fresh)
     if known:
         tx.execute(_UPDATE, known)
         _end_stalls(tx, [row["row_id"] for row in known if row["new_stalled_at"] is None], terms)

@@ -19,7 +19,6 @@ from sqlalchemy.exc import ArgumentError
 
 from reconciler.core.errors import UsageError
 from reconciler.store.backend import Backend, Tx, Watcher
-from reconciler.store.postgres import Postgres
 from reconciler.store.schema import Schema, migrate, require_current, schema_of
 from reconciler.store.sqlite import Sqlite
 
@@ -151,6 +150,9 @@ def _backend(url: str, *, create: bool) -> Backend:
                 )
             return Sqlite(Path(str(parsed.database)), create=create)
         case "postgresql" | "postgres" | "postgresql+psycopg":
+            # Its dialect takes a while to import, which commands on SQLite need not wait for.
+            from reconciler.store.postgres import Postgres
+
             return Postgres(parsed.set(drivername="postgresql"))
         case other:
             raise UsageError(f"'{other}' is not a database that can be used; {_ALLOWED}")

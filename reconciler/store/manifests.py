@@ -1,21 +1,15 @@
 """Manifests by the digest of their canonical JSON: what was applied, and what a run keeps."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from reconciler.core.errors import NotFound
 from reconciler.core.state import Document
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
+from reconciler.store.bulk import insert_rows
 from reconciler.store.tables import manifest
-
-_INSERT: dict[str, Any] = {
-    "sqlite": sqlite.insert(manifest).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(manifest).on_conflict_do_nothing(),
-}
 
 
 def get_document(tx: Tx, digest: str) -> Document:
@@ -39,5 +33,4 @@ def get_documents(tx: Tx, digests: Iterable[str]) -> dict[str, Document]:
 def save_documents(tx: Tx, documents: Mapping[str, Document]) -> None:
     """Keep manifests by their digest; one that is there already stays as it is."""
     rows = [{"digest": digest, "document": documents[digest]} for digest in sorted(documents)]
-    if rows:
-        tx.execute(_INSERT[tx.dialect.name], rows)
+    insert_rows(tx, manifest, rows, keep_known=True)

@@ -111,6 +111,7 @@ class Sqlite:
             pool_size=size,
             max_overflow=0,
             hide_parameters=True,
+            json_serializer=_as_json,
             json_deserializer=_read_json,
         )
 
@@ -165,8 +166,21 @@ class DataVersion:
             raise Unavailable(f"the database cannot be watched: {error}") from error
 
 
+_as_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
 def _read_json(text: str) -> Any:
-    """JSON, or the text itself where somebody broke it by hand: that row drifts, and no other."""
+    """JSON, or the text itself where somebody broke it by hand: that row drifts, and no other.
+
+    What we wrote ourselves takes one call of C instead of three of Python around it.
+    """
+    try:
+        value, end = _scan(text, 0)
+        if end == len(text):
+            return value
+    except (StopIteration, TypeError, ValueError):
+        pass
     try:
         return json.loads(text)
     except ValueError:

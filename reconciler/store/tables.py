@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -65,10 +66,9 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"a naive datetime cannot be stored: {value!r}")
-        moment = value.astimezone(UTC)
         if dialect.name == "postgresql":
-            return moment
-        return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+            return value.astimezone(UTC)
+        return _instant_text(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -76,6 +76,13 @@ class Instant(TypeDecorator[datetime]):
         if isinstance(value, str):
             return datetime.fromisoformat(value)
         return value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=4096)
+def _instant_text(moment: datetime) -> str:
+    """Kept for a while: thousands of rows are written at the same moment."""
+    naive = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{naive.isoformat(timespec='microseconds')}Z"
 
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

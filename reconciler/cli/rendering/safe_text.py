@@ -18,8 +18,8 @@ def one_line(text: str) -> str:
 
 
 def _is_visible(text: str) -> bool:
-    # Some letters are blank: they print, says Unicode.
-    return text.isprintable() and not INVISIBLE.search(text)
+    # Some letters are blank: they print, says Unicode. None of them is in ASCII.
+    return text.isprintable() and (text.isascii() or not INVISIBLE.search(text))
 
 
 def quoted(value: Any) -> str:
@@ -32,7 +32,10 @@ def quoted(value: Any) -> str:
         case list() | tuple():
             return "[" + ", ".join(map(quoted, value)) + "]"
         case _:
-            return one_line(json.dumps(value, ensure_ascii=False, default=str))
+            return one_line(_as_json(value))
+
+
+_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def _key(key: Any) -> str:

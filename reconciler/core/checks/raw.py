@@ -39,7 +39,13 @@ def workspace_of(document: Raw) -> str:
     return text(mapping(document.get("metadata")).get("workspace", "default")) or ""
 
 
-def triggers_of(document: Raw) -> Iterator[tuple[Loc, Raw]]:
+def triggers_of(document: Raw) -> list[tuple[Loc, Raw]]:
     """The triggers of an autopilot with their places."""
     triggers = mapping(document.get("spec")).get("triggers")
-    yield from ((("spec", "triggers", i), trigger) for i, trigger in mappings(triggers))
+    if not isinstance(triggers, list):
+        return []
+    return [
+        (("spec", "triggers", index), trigger)
+        for index, trigger in enumerate(triggers)
+        if isinstance(trigger, dict)
+    ]
