@@ -23,7 +23,9 @@ from reconciler.control.runner import hand_back, renew_once, run_once
 from reconciler.control.station import RunnerSettings, Station
 from reconciler.control.tick import Ticker, tick_once
 from reconciler.control.titles import Titles
+from reconciler.control.tokens import Tokens
 from reconciler.control.vault import Vault
+from reconciler.core.errors import UsageError
 from reconciler.core.webhook_token import token_hash, webhook_token
 from reconciler.dispatch.registry import Runtimes
 from reconciler.settings import Settings
@@ -71,10 +73,12 @@ class System:
     station: Station = field(init=False)
     intake: Intake = field(init=False)
     jumps: JumpDetector = field(init=False)
+    authority: Tokens | None = field(init=False)
     ready: bool = False
 
     def __post_init__(self) -> None:
         settings = self.settings
+        self.authority = Tokens(settings.tokens_file, self.clock) if settings.tokens_file else None
         self.evaluator = Evaluator()
         self.titles = Titles(self.evaluator)
         self.vault = Vault(settings.secrets_dir)
@@ -115,6 +119,7 @@ class System:
             launcher=Launcher(self.database, self.titles, self.ids, self.settings.breaker_cooldown),
             server_key=self.key,
             base_url=self.url,
+            authority=self.authority,
             readiness=self._readiness,
             followed=self._followed,
         )
@@ -165,9 +170,15 @@ class System:
         return self.settings.poll_interval.total_seconds()
 
     def reload(self) -> None:
-        """Read secrets again (SIGHUP)."""
+        """Read secrets and tokens again (SIGHUP). A tokens file that is wrong changes nothing."""
         self.vault.reload()
-        log.info("reloaded")
+        try:
+            if self.authority is not None:
+                self.authority.reload()
+        except UsageError as error:
+            log.error("tokens not reloaded", why=str(error))
+        else:
+            log.info("reloaded")
 
     async def prune(self) -> float:
         """Delete what is old enough."""
@@ -244,8 +255,9 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT. `announce` is called once everything is up."""
     await system.start()
+    context = system.context()
     config = uvicorn.Config(
-        create_app(system.context()),
+        create_app(context),
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -256,8 +268,13 @@ async def serve(
         h11_max_incomplete_event_size=64 * 1024,
     )
     server = _Server(config)
+
+    def leave() -> None:
+        context.hub.close()
+        server.leave()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.leave)
+        asyncio.get_running_loop().add_signal_handler(number, leave)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, system.reload)
     loops = [
         asyncio.create_task(repeat("tick", system.tick, system.tick_wake)),

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 
 import structlog
@@ -13,9 +12,7 @@ from reconciler.clock import Clock
 from reconciler.control.oidc import Issuers, NotValid
 from reconciler.control.tokens_file import Credentials, Token, read_tokens_file
 from reconciler.core.claims import caller_of_claims
-from reconciler.core.errors import UsageError
 from reconciler.core.roles import Caller
-from reconciler.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -91,28 +88,3 @@ class Tokens:
 
 def _caller(token: Token) -> Caller:
     return Caller(token.name, token.role, token.workspaces)
-
-
-def authority_of(settings: Settings, clock: Clock) -> Tokens | None:
-    """The credentials that a server asks for; None for one that stays on loopback without any.
-
-    Raises UsageError for another address without a tokens file, and for a file that is wrong.
-    """
-    if settings.tokens_file is not None:
-        return Tokens(settings.tokens_file, clock)
-    if not is_loopback(settings.host):
-        raise UsageError(
-            f"without a tokens file the server stays on loopback, and {settings.host} is not: "
-            "set tokens_file (reconciler token new makes tokens), or --host 127.0.0.1"
-        )
-    return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -10,6 +10,7 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.web import (
     autopilots,
     deliveries,
+    events,
     hooks,
     members,
     probes,
@@ -35,6 +36,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     *members.OPERATIONS,
     *sources.OPERATIONS,
     *workers.OPERATIONS,
+    *events.OPERATIONS,
     *probes.OPERATIONS,
 )
 """The whole API but webhooks; `/openapi.json` is made from it."""

@@ -10,6 +10,7 @@ from reconciler.control.launch import Launcher
 from reconciler.core.roles import LOCAL, Caller
 from reconciler.settings import Settings
 from reconciler.store.database import Database
+from reconciler.web.hub import Hub
 
 
 class Receiver(Protocol):
@@ -62,6 +63,10 @@ class Context:
     authority: Authority | None = None
     readiness: Callable[[], Readiness] = field(default=Readiness)
     followed: Callable[[], frozenset[str]] = field(default=frozenset)
+    hub: Hub = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hub", Hub(self.database, self.clock))
 
     @property
     def anybody(self) -> Caller | None:

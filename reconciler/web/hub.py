@@ -1,0 +1,213 @@
+"""Events: what changed from one look at the database to the next, for whoever listens.
+
+Nothing is kept on disk. A listener that was away comes back with the id of the last event it saw
+and gets what it missed, as long as that is remembered; else it is told to look at everything again.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from reconciler.clock import Clock
+from reconciler.control.changes import watch_database
+from reconciler.core.roles import Caller
+from reconciler.core.run import Run
+from reconciler.store.database import Database
+from reconciler.store.feed import AutopilotMark, Look, look
+from reconciler.store.revisions import Attempt
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED = 2000
+LINGER = 60.0
+"""Seconds that looking goes on after the last listener left: most come back."""
+UNTOLD = 5.0
+"""Seconds after which the database is looked at although nobody said that it changed."""
+OVERLAP = timedelta(minutes=1)
+"""Ids of runs follow clocks of several servers; a transaction may commit after a later one."""
+
+Subject = Run | AutopilotMark | Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something changed. `number` grows by one with each event."""
+
+    number: int
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Events may have been missed: look at everything again."""
+
+    number: int
+
+
+@dataclass(slots=True)
+class _Memory:
+    """The world as it was at the last look."""
+
+    at: datetime
+    runs: dict[str, tuple[object, ...]]
+    autopilots: dict[str, AutopilotMark]
+    revision: int
+
+
+@dataclass(slots=True)
+class Hub:
+    """Looks at the database while somebody listens, and tells all of them."""
+
+    database: Database
+    clock: Clock
+    epoch: str = ""
+    last: int = 0
+    closed: bool = False
+    _events: deque[Happened] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _listeners: int = 0
+    _task: asyncio.Task[None] | None = None
+
+    @property
+    def listeners(self) -> int:
+        """How many listen now."""
+        return self._listeners
+
+    def close(self) -> None:
+        """End every stream, so that a server that stops does not wait for its listeners."""
+        self.closed = True
+        if self._task is not None:
+            self._task.cancel()
+        self._tell()
+
+    async def listen(self, caller: Caller, last_id: str | None) -> AsyncIterator[Happened | Reset]:
+        """What happens from now on, or from the event `last_id` on, as far as the caller sees it.
+
+        The first thing that comes is a Reset where events were missed.
+        """
+        self._listeners += 1
+        try:
+            await self._started()
+            position = self._position(last_id)
+            if position is None:
+                position = self.last
+                yield Reset(position)
+            while not self.closed:
+                news = self._news
+                oldest = self._events[0].number if self._events else self.last + 1
+                if position + 1 < oldest:
+                    position = self.last
+                    yield Reset(position)
+                for event in [one for one in self._events if one.number > position]:
+                    position = event.number
+                    if sees(caller, event.subject):
+                        yield event
+                if position == self.last and not self.closed:
+                    await news.wait()
+        finally:
+            self._listeners -= 1
+
+    def _position(self, last_id: str | None) -> int | None:
+        """Where a listener goes on; None where nobody knows what it missed."""
+        if last_id is None:
+            return self.last
+        epoch, _, number = last_id.partition("-")
+        if epoch != self.epoch or not (number.isascii() and number.isdigit()):
+            return None
+        return int(number) if len(number) < 16 and int(number) <= self.last else None
+
+    async def _started(self) -> None:
+        if self._task is None or self._task.done():
+            # What happened while nobody looked is not known: ids of before mean nothing now.
+            self.epoch, self.last = secrets.token_hex(6), 0
+            self._events.clear()
+            memory = _remember(await self._look(None), self.clock.now())
+            self._task = asyncio.create_task(self._follow(memory))
+
+    async def _follow(self, memory: _Memory) -> None:
+        watching = asyncio.create_task(watch_database(self.database, self._changed.set))
+        idle_since: float | None = None
+        try:
+            while idle_since is None or self.clock.monotonic() - idle_since < LINGER:
+                # A change in the moment before the watcher stands is told by nobody.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(UNTOLD):
+                        await self._changed.wait()
+                self._changed.clear()
+                memory = await self._compare(memory)
+                if self._listeners:
+                    idle_since = None
+                elif idle_since is None:
+                    idle_since = self.clock.monotonic()
+        finally:
+            watching.cancel()
+
+    async def _compare(self, memory: _Memory) -> _Memory:
+        try:
+            now = self.clock.now()
+            found = await self._look(memory)
+        except Exception:
+            log.exception("events: a look at the database failed")
+            self._changed.set()
+            await asyncio.sleep(1)
+            return memory
+        for subject in _differences(memory, found):
+            self.last += 1
+            self._events.append(Happened(self.last, subject))
+        self._tell()
+        return _remember(found, now, memory)
+
+    async def _look(self, memory: _Memory | None) -> Look:
+        since = (memory.at if memory else self.clock.now()) - OVERLAP
+        known = list(memory.runs) if memory else []
+        revision = memory.revision if memory else 0
+        return await self.database.aread(lambda tx: look(tx, since, known, revision))
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+def _state(run: Run) -> tuple[object, ...]:
+    return (
+        run.status, run.waiting_for, run.admitted_at, run.started_at, run.attempts, run.agent,
+        run.session_id, run.cancel_requested_at, run.completed_at,
+    )  # fmt: skip
+
+
+def _differences(memory: _Memory, found: Look) -> list[Subject]:
+    """Revisions first, since they explain what follows; runs in the order of their ids."""
+    changed: list[Subject] = list(found.revisions)
+    changed += [
+        mark for id_, mark in found.autopilots.items() if memory.autopilots.get(id_) != mark
+    ]
+    changed += [
+        run for id_, run in sorted(found.runs.items()) if memory.runs.get(id_) != _state(run)
+    ]
+    return changed
+
+
+def _remember(found: Look, at: datetime, before: _Memory | None = None) -> _Memory:
+    """Ended runs are forgotten once no later look could take them for new ones."""
+    horizon = (before.at if before else at) - OVERLAP
+    runs = {
+        id_: _state(run)
+        for id_, run in found.runs.items()
+        if not run.ended or run.created_at >= horizon - OVERLAP
+    }
+    revision = max((one.id for one in found.revisions), default=before.revision if before else 0)
+    return _Memory(at, runs, found.autopilots, revision)
+
+
+def sees(caller: Caller, subject: Subject) -> bool:
+    """Whether the caller may know of it."""
+    if isinstance(subject, Attempt):
+        return caller.sees_any(subject.workspaces)
+    return caller.sees(subject.workspace)
