@@ -27,6 +27,7 @@ class Code(StrEnum):
     YAML_KEY = "yaml-key"
     YAML_DEPTH = "yaml-depth"
     YAML_NUMBER = "yaml-number"
+    TEXT_NUL = "text-nul"
     # One document: its shape
     API_VERSION = "api-version"
     KIND_UNKNOWN = "kind-unknown"
@@ -99,6 +100,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.YAML_KEY: "The key of a mapping is no text.",
         Code.YAML_DEPTH: "More than 100 levels stand inside each other.",
         Code.YAML_NUMBER: "A number has more than 300 characters.",
+        Code.TEXT_NUL: "A text holds the character NUL, written as `\\0`.",
         Code.API_VERSION: "The `apiVersion` is none that this version reads.",
         Code.KIND_UNKNOWN: "The `kind` is none of Autopilot, Agent and Squad.",
         Code.FIELD_MISSING: "A required field is missing.",

@@ -3,6 +3,7 @@
 from reconciler.core.checks.autopilot import autopilot_findings
 from reconciler.core.checks.finding import At, Finding, Loc
 from reconciler.core.checks.names import former_name_findings, member_findings
+from reconciler.core.checks.nul import nul_findings
 from reconciler.core.checks.policy import OFFLINE, Policy
 from reconciler.core.checks.raw import Raw
 from reconciler.core.checks.runtime import runtime_findings
@@ -17,7 +18,7 @@ def check(document: Raw, policy: Policy = OFFLINE) -> list[Finding]:
     Takes canonical documents and what a manifest says alike, malformed ones included: what is not
     of the expected type is passed over, since the models report it. Never raises.
     """
-    found = [*former_name_findings(document)]
+    found = [*nul_findings(document), *former_name_findings(document)]
     match document.get("kind"):
         case "Autopilot":
             found += autopilot_findings(document)
