@@ -80,6 +80,16 @@ class Aegis:
         return dict(self.control()["calls"])
 
     @property
+    def made(self) -> dict[str, int]:
+        """How many sessions were ever made, by name; ended ones too."""
+        return dict(self.control()["made"])
+
+    @property
+    def worked(self) -> dict[str, int]:
+        """How many prompts agents ever worked on, by the name of their session."""
+        return dict(self.control()["worked"])
+
+    @property
     def sessions(self) -> list[dict[str, Json]]:
         """All sessions, with what the API does not show: key, prompts, extra."""
         return list(self.control()["sessions"])

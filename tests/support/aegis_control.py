@@ -18,7 +18,8 @@ def control(world: World) -> Callable[[Request], Awaitable[Response]]:
             {**s.view(), "key": s.key, "prompts": s.prompts, "extra": s.extra}
             for s in world.sessions.values()
         ]
-        return JSONResponse({"calls": world.calls, "sessions": sessions})
+        state = {"calls": world.calls, "made": world.made, "worked": world.worked}
+        return JSONResponse({**state, "sessions": sessions})
 
     return serve
 

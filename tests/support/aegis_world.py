@@ -107,6 +107,8 @@ class World:
         self.script = Script()
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
+        self.made: Counter[str] = Counter()
+        self.worked: Counter[str] = Counter()
         self.recent: dict[str, deque[float]] = {}
         self.sse_tokens: dict[str, tuple[str, float]] = {}
         self.events: deque[dict[str, Json]] = deque(maxlen=REPLAYED)
@@ -142,6 +144,7 @@ class World:
             extra={name: value for name, value in request.items() if name not in common},
         )
         self.sessions[session.id] = session
+        self.made[session.name or ""] += 1
         session.life = asyncio.create_task(self._boot(session, request.get("prompt")))
         return session
 
@@ -207,6 +210,7 @@ class World:
             await self._work(session, text)
 
     async def _work(self, session: Session, text: str) -> None:
+        self.worked[session.name or ""] += 1
         session.prompts.append(text)
         session.say("user", text)
         await asyncio.sleep(self.script.think)
