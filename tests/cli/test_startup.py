@@ -1,0 +1,91 @@
+"""Short commands import what they need and no more: that is what their start-up time is made of."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import BOT, environment
+
+_SCRIPT = """
+import json, sys
+from reconciler.cli.main import run_cli
+sys.stdout = open("/dev/null", "w")
+code = run_cli(sys.argv[1:])
+sys.__stdout__.write(json.dumps([code, sorted(sys.modules)]))
+"""
+SERVER = {"starlette", "uvicorn", "httpx", "jinja2", "prometheus_client", "cryptography", "psutil"}
+STATE = {"sqlalchemy", "alembic", "psycopg", "pydantic_settings"}
+
+
+def imported(folder: Path, *words: str, **env: str) -> set[str]:
+    """The modules that a command imports."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, *words],
+        cwd=folder,
+        env=environment(env),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, modules = json.loads(done.stdout)
+    assert code == 0, done.stderr
+    return set(modules)
+
+
+@pytest.mark.parametrize(
+    ("words", "spared"),
+    [
+        pytest.param(["--version"], SERVER | STATE | {"rich", "ruamel", "croniter"}, id="version"),
+        pytest.param(
+            ["--help"], SERVER | STATE | {"ruamel", "croniter", "reconciler.core.model"}, id="help"
+        ),
+        pytest.param(
+            ["validate", "agent.yaml"], SERVER | STATE | {"rich", "asyncio"}, id="validate"
+        ),
+        pytest.param(["schema", "squad"], SERVER | STATE | {"rich", "asyncio"}, id="schema"),
+        pytest.param(
+            ["plan", "."],
+            SERVER | {"alembic", "psycopg", "rich", "reconciler.core.planfile", "cron_descriptor"},
+            id="plan",
+        ),
+    ],
+)
+def test_a_command_spares(tmp_path: Path, words: list[str], spared: set[str]) -> None:
+    (tmp_path / "agent.yaml").write_text(BOT)
+    assert imported(tmp_path, *words) & spared == set()
+
+
+def test_completing_a_name_imports_no_command(tmp_path: Path) -> None:
+    script = """
+import sys
+from reconciler.cli.main import run_cli
+try:
+    run_cli([])
+finally:
+    loaded = [name for name in sys.modules if name.startswith("reconciler.")]
+    sys.stderr.write(" ".join(sorted(loaded)))
+"""
+    words = {"COMP_WORDS": "reconciler p", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment({**words, "_RECONCILER_COMPLETE": "complete_bash"}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["plan", "pause"]
+    assert set(done.stderr.split()) == {
+        "reconciler.cli",
+        "reconciler.cli.console",
+        "reconciler.cli.lazy",
+        "reconciler.cli.main",
+        "reconciler.cli.rendering",
+        "reconciler.cli.rendering.safe_text",
+        "reconciler.core",
+        "reconciler.core.errors",
+        "reconciler.core.invisible",
+    }
