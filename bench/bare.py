@@ -1,0 +1,21 @@
+"""The least that a webhook receiver can do: Starlette reads the body and stores nothing."""
+
+import sys
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+async def receive(request: Request) -> Response:
+    """Read it all, say 202."""
+    await request.body()
+    return JSONResponse({"status": "accepted"}, 202)
+
+
+app = Starlette(routes=[Route("/hook", receive, methods=["POST"])])
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(sys.argv[1]), access_log=False, log_level="warning")

@@ -1,0 +1,11 @@
+"""`reconciler` with a transaction for each delivery: what group commit is compared with."""
+
+import functools
+
+from reconciler.cli.main import main
+from reconciler.control import intake
+from reconciler.control.group import GroupWriter
+
+if __name__ == "__main__":
+    intake.GroupWriter = functools.partial(GroupWriter, most=1)  # type: ignore[misc,assignment]
+    main()
