@@ -35,6 +35,7 @@ MOST_LOOKED_AT = 500
 """Runs that one round looks at: those that wait for an agent stand in nobody's way."""
 UNAVAILABLE_FOR = timedelta(seconds=15)
 """How long an agent that could not be reached is left alone."""
+LOCK = "claim"
 
 
 class LeaseLost(Exception):
@@ -81,6 +82,8 @@ async def recover_once(station: Station) -> list[str]:
 
 
 def _take_all(tx: Tx, station: Station) -> list[Run]:
+    """Lease what has room. Servers do so one by one: two that count at once would pass the caps."""
+    station.database.lock(tx, LOCK)
     now = station.database.now(tx)
     until = now + station.settings.lease
     room = station.settings.max_active_runs - count_in_hand(tx)

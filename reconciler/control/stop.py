@@ -20,7 +20,7 @@ from reconciler.store.leases import (
     unattended_cancels,
     untouched_cancels,
 )
-from reconciler.store.runs import change_run, request_cancel
+from reconciler.store.runs import change_run, get_run, request_cancel
 
 log = structlog.get_logger(__name__)
 
@@ -85,15 +85,21 @@ def why_stopped(run: Run) -> Failed:
 
 
 async def _stop(station: Station, run: Run) -> None:
-    """Ask once more and record the end on proof; without proof, only when time is up."""
-    stop = await _ask(station, run)
-    if isinstance(stop, Stopped):
-        await station.end(run, why_stopped(run))
+    """Ask once more and record the end on proof; without proof, only when time is up.
+
+    The row is read again: a start may have recorded its handle after `run` was read, and without
+    the handle nothing would be found to stop.
+    """
+    current = await station.database.aread(lambda tx: get_run(tx, run.id))
+    if current is None or current.lease_owner != station.owner:
         return
-    now = await station.now()
-    if _out_of_time(run, now):
-        why = await station.database.awrite(lambda tx: without_proof(tx, run, stop.message))
-        await station.end(run, why)
+    stop = await _ask(station, current)
+    if isinstance(stop, Stopped):
+        await station.end(current, why_stopped(current))
+        return
+    if _out_of_time(current, await station.now()):
+        why = await station.database.awrite(lambda tx: without_proof(tx, current, stop.message))
+        await station.end(current, why)
 
 
 def without_proof(tx: Tx, run: Run, missing: str) -> Failed:

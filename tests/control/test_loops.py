@@ -1,0 +1,104 @@
+"""Loops: woken or in time, never ended by a failure; and jumps of the clock."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from reconciler.control import loops
+from reconciler.control.loops import JumpDetector, Wake, repeat
+from reconciler.core.errors import Unavailable
+from tests.support.clock import FakeClock
+
+LONG = 3600.0
+
+
+def test_a_wake_up_ends_the_sleep() -> None:
+    async def body() -> None:
+        wake = Wake()
+        sleeping = asyncio.create_task(wake.sleep(LONG))
+        await asyncio.sleep(0)
+        wake.look()
+        await asyncio.wait_for(sleeping, 5)
+
+    asyncio.run(body())
+
+
+def test_a_wake_up_between_two_sleeps_is_not_lost() -> None:
+    async def body() -> None:
+        wake = Wake()
+        wake.look()
+        wake.look()
+        await asyncio.wait_for(wake.sleep(LONG), 5)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(wake.sleep(LONG), 0.01)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("seconds", [0, -5])
+def test_no_time_is_no_sleep(seconds: float) -> None:
+    asyncio.run(asyncio.wait_for(Wake().sleep(seconds), 5))
+
+
+def test_a_round_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "AFTER_FAILURE", 0.0)
+    failures = [Unavailable("the database is away"), ValueError("a mistake"), KeyError("x")]
+
+    async def body() -> int:
+        rounds, done = 0, asyncio.Event()
+
+        async def once() -> float:
+            nonlocal rounds
+            rounds += 1
+            if failures:
+                raise failures.pop()
+            done.set()
+            return LONG
+
+        looping = asyncio.create_task(repeat("test", once, Wake()))
+        await asyncio.wait_for(done.wait(), 5)
+        looping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await looping
+        return rounds
+
+    assert asyncio.run(body()) == 4
+
+
+def test_each_look_is_a_round() -> None:
+    async def body() -> None:
+        wake, rounds = Wake(), asyncio.Queue[int]()
+        looping = asyncio.create_task(repeat("test", lambda: counted(rounds), wake))
+        for _ in range(3):
+            await asyncio.wait_for(rounds.get(), 5)
+            wake.look()
+        looping.cancel()
+
+    asyncio.run(body())
+
+
+async def counted(rounds: "asyncio.Queue[int]") -> float:
+    """A round that is noted."""
+    await rounds.put(1)
+    return LONG
+
+
+@pytest.mark.parametrize(
+    ("passes", "jumps", "found"),
+    [
+        pytest.param(30, 0, None, id="time passes"),
+        pytest.param(30, 1, None, id="a little adjustment"),
+        pytest.param(1, 3600, timedelta(hours=1), id="forward: as after a sleep of the machine"),
+        pytest.param(1, -3600, timedelta(hours=-1), id="backward"),
+    ],
+)
+def test_jumps(passes: float, jumps: float, found: timedelta | None) -> None:
+    clock = FakeClock()
+    detector = JumpDetector(clock)
+    assert detector.jumped() is None
+    clock.advance(seconds=passes)
+    clock.jump(seconds=jumps)
+    assert detector.jumped() == found
+    clock.advance(seconds=1)
+    assert detector.jumped() is None
