@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.control.workers import MOST, Claim, Claimed, claim, complete, heartbeat
-from reconciler.core.fields import Instant
+from reconciler.core.fields import Instant, Name
 from reconciler.core.lease import outcome_of
 from reconciler.core.roles import Caller, Role
 from reconciler.store.database import Tx
@@ -24,7 +24,7 @@ class ClaimOrder(Wire):
     """What a worker takes."""
 
     agents: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=63)], ...],
+        tuple[Name, ...],
         Field(min_length=1, max_length=100),
     ]
     """The names of the agents that it works for."""

@@ -73,6 +73,9 @@ class Web:
         options = {"base_url": BASE, "follow_redirects": False, **options}
         async with httpx.AsyncClient(transport=transport, **options) as client:
             yield client
+
+    async def close(self) -> None:
+        """End what a used application keeps going."""
         if "intake" in self.__dict__:
             await self.intake.close()
 

@@ -35,14 +35,16 @@ Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def ask(web: Web) -> Ask:
-    """`ask("GET", "/v1/runs", …)`: one request to the application."""
+def ask(web: Web) -> Iterator[Ask]:
+    """`ask("GET", "/v1/runs", …)`: one request to the application, all on one event loop."""
+    with asyncio.Runner() as runner:
 
-    def ask_(method: str, path: str, **options: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            async with web.client() as client:
-                return await client.request(method, path, **options)
+        def ask_(method: str, path: str, **options: Any) -> httpx.Response:
+            async def send() -> httpx.Response:
+                async with web.client() as client:
+                    return await client.request(method, path, **options)
 
-        return asyncio.run(send())
+            return runner.run(send())
 
-    return ask_
+        yield ask_
+        runner.run(web.close())

@@ -1,0 +1,132 @@
+"""Workers over HTTP: claim, heartbeat, complete (contract 7)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.control.jobs import hash_of_token, run_token
+from reconciler.control.tokens import Tokens, hash_of
+from reconciler.store.runs import change_run
+from tests.support.rig import KEY, Rig, agent, autopilot
+from tests.support.web import Web
+from tests.web.conftest import Ask
+
+EVERY = {"agents": ["bot"], "max": 5}
+
+
+@pytest.fixture
+def waiting(rig: Rig) -> str:
+    """A run that waits for a worker; its id."""
+    rig.apply(agent(), autopilot("triage", description="Do it."))
+    run = rig.launch(payload={"pr": 7})
+    rig.round()
+    return run.id
+
+
+def _claim(ask: Ask, **headers: str) -> dict[str, Any]:
+    (found,) = ask("POST", "/v1/runs/claim", json=EVERY, headers=headers).json()["items"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_claim_heartbeat_complete(rig: Rig, waiting: str, ask: Ask) -> None:
+    claimed = _claim(ask)
+    assert claimed["run"]["id"] == waiting
+    assert claimed["prompt"].startswith("Do it.")
+    lease = {"leaseToken": claimed["leaseToken"]}
+    rig.clock.advance(seconds=30)
+    beat = ask("POST", f"/v1/runs/{waiting}/heartbeat", json=lease).json()
+    assert beat == {"cancel": False, "leaseUntil": "2026-11-02T08:01:30Z"}
+    end = {**lease, "status": "completed", "result": {"done": True}}
+    run = ask("POST", f"/v1/runs/{waiting}/complete", json=end).json()
+    assert (run["status"], run["result"]) == ("completed", {"done": True})
+    again = ask("POST", f"/v1/runs/{waiting}/complete", json=end)
+    assert (again.status_code, again.json()["code"]) == (409, "lease-lost")
+
+
+def test_a_run_is_claimed_once(waiting: str, ask: Ask) -> None:
+    _claim(ask)
+    assert ask("POST", "/v1/runs/claim", json=EVERY).json() == {"items": []}
+
+
+def test_a_heartbeat_says_that_the_run_was_cancelled(waiting: str, ask: Ask) -> None:
+    lease = {"leaseToken": _claim(ask)["leaseToken"]}
+    ask("POST", f"/v1/runs/{waiting}/cancel")
+    assert ask("POST", f"/v1/runs/{waiting}/heartbeat", json=lease).json()["cancel"] is True
+
+
+@pytest.mark.parametrize("tail", ["heartbeat", "complete"])
+def test_another_lease_opens_nothing(waiting: str, ask: Ask, tail: str) -> None:
+    _claim(ask)
+    body = {"leaseToken": "guessed"} | ({"status": "failed"} if tail == "complete" else {})
+    answer = ask("POST", f"/v1/runs/{waiting}/{tail}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "lease-lost")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"status": "completed"}, id="no lease"),
+        pytest.param({"leaseToken": "x", "status": "running"}, id="no end"),
+        pytest.param({"leaseToken": "x"}, id="no status"),
+    ],
+)
+def test_ends_that_do_not_do(waiting: str, ask: Ask, body: dict[str, str]) -> None:
+    assert ask("POST", f"/v1/runs/{waiting}/complete", json=body).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({}, id="no agents"),
+        pytest.param({"agents": []}, id="none"),
+        pytest.param({"agents": ["bot"], "max": 101}, id="too many"),
+        pytest.param({"agents": ["bot"], "leaseSeconds": 0}, id="no time"),
+        pytest.param({"agents": ["bot\0"]}, id="a NUL"),
+    ],
+)
+def test_claims_that_do_not_do(ask: Ask, body: dict[str, Any]) -> None:
+    assert ask("POST", "/v1/runs/claim", json=body).status_code == 422
+
+
+# With a tokens file
+
+
+@pytest.fixture
+def guarded(rig: Rig, tmp_path: Path, web: Web) -> Web:
+    """The same server with one worker's token, limited to another workspace."""
+    path = tmp_path / "tokens.toml"
+    path.write_text(
+        f'[[token]]\nname = "w"\nrole = "worker"\nsha256 = "{hash_of("rct_w")}"\n'
+        f'[[token]]\nname = "o"\nrole = "worker"\nworkspaces = ["other"]\n'
+        f'sha256 = "{hash_of("rct_o")}"\n'
+    )
+    web.authority = Tokens(path, rig.clock)
+    return web
+
+
+def test_a_worker_needs_its_token_and_the_lease(guarded: Web, waiting: str, ask: Ask) -> None:
+    mine, other = ({"Authorization": f"Bearer {token}"} for token in ("rct_w", "rct_o"))
+    assert ask("POST", "/v1/runs/claim", json=EVERY).status_code == 401
+    assert ask("POST", "/v1/runs/claim", json=EVERY, headers=other).json()["items"] == []
+    lease = {"leaseToken": _claim(ask, **mine)["leaseToken"]}
+    path = f"/v1/runs/{waiting}/heartbeat"
+    assert ask("POST", path, json=lease).status_code == 401
+    assert ask("POST", path, json=lease, headers=other).status_code == 404
+    assert ask("POST", path, json=lease, headers=mine).status_code == 200
+
+
+def test_a_runs_own_token_ends_that_run_only(
+    rig: Rig, guarded: Web, waiting: str, ask: Ask
+) -> None:
+    token = run_token(KEY, rig.run_of(waiting))
+    kept = {"run_token": hash_of_token(token)}
+    rig.database.write(lambda tx: change_run(tx, waiting, kept))
+    other = rig.launch(force=True)
+    own = {"Authorization": f"Bearer {token}"}
+    end = {"status": "failed", "result": "could not"}
+    assert ask("POST", f"/v1/runs/{other.id}/complete", json=end, headers=own).status_code == 409
+    assert ask("GET", f"/v1/runs/{waiting}", headers=own).status_code == 401
+    answer = ask("POST", f"/v1/runs/{waiting}/complete", json=end, headers=own)
+    assert (answer.json()["status"], answer.json()["failureReason"]) == ("failed", "could not")
