@@ -81,7 +81,10 @@ class Hub:
         return self._listeners
 
     def close(self) -> None:
-        """End every stream, so that a server that stops does not wait for its listeners."""
+        """End every stream, so that a server that stops does not wait for its listeners.
+
+        From the event loop's thread.
+        """
         self.closed = True
         if self._task is not None:
             self._task.cancel()

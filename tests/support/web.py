@@ -1,7 +1,8 @@
 """The HTTP application on a rig: real routes, a real database, and a client without a socket."""
 
+import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +32,7 @@ class Web:
     settings: Settings = field(default_factory=Settings)
     authority: Authority | None = None
     more: dict[str, Any] = field(default_factory=dict)
+    _server: "_InThread | None" = None
 
     @cached_property
     def context(self) -> Context:
@@ -85,18 +87,26 @@ class Web:
         config = uvicorn.Config(
             self.app, port=0, lifespan="off", log_config=None, access_log=False, server_header=False
         )
-        server = _InThread(config)
+        server = self._server = _InThread(config)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         try:
             assert server.ready.wait(STARTED), "the server did not start"
             yield f"http://127.0.0.1:{server.port}"
         finally:
+            server.loop.call_soon_threadsafe(self.context.hub.close)
             server.should_exit = True
             thread.join(STARTED)
 
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call something on the event loop of the server that runs."""
+        assert self._server is not None
+        self._server.loop.call_soon_threadsafe(call)
+
 
 class _InThread(uvicorn.Server):
+    loop: asyncio.AbstractEventLoop
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
@@ -114,4 +124,5 @@ class _InThread(uvicorn.Server):
     async def startup(self, sockets: Any = None) -> None:
         """As the server's own, and tells who waits."""
         await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
         self.ready.set()

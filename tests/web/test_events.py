@@ -1,0 +1,137 @@
+"""Server-sent events over a socket: what happens comes, and after a break what was missed."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.control.tokens import Tokens, hash_of
+from tests.support.rig import Rig, agent, autopilot
+from tests.support.web import Web
+
+PATIENCE = 20.0
+
+
+@dataclass
+class Message:
+    """One event as it came."""
+
+    event: str = ""
+    id: str = ""
+    data: Any = None
+
+
+@dataclass
+class Stream:
+    """Reads messages one by one."""
+
+    lines: Iterator[str]
+    seen: list[Message] = field(default_factory=list)
+
+    def until(self, event: str) -> Message:
+        """The next message of this kind; those before it are kept in `seen`."""
+        message = Message()
+        for line in self.lines:
+            name, _, value = line.partition(": ")
+            if not line and message.event:
+                self.seen.append(message)
+                if message.event == event:
+                    return message
+                message = Message()
+            elif name in ("event", "id"):
+                setattr(message, name, value)
+            elif name == "data":
+                message.data = json.loads(value)
+        raise AssertionError(f"the stream ended without a {event}")
+
+    def greeted(self) -> "Stream":
+        """Wait until the server listens."""
+        for line in self.lines:
+            if line.startswith("retry"):
+                return self
+        raise AssertionError("the stream ended at once")
+
+
+@contextmanager
+def following(url: str, **headers: str) -> Iterator[Stream]:
+    """A stream of events."""
+    timeout = httpx.Timeout(PATIENCE)
+    with httpx.stream("GET", f"{url}/v1/events", headers=headers, timeout=timeout) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield Stream(answer.iter_lines()).greeted()
+
+
+@pytest.fixture
+def url(web: Web) -> Iterator[str]:
+    """The server's address."""
+    with web.served() as url:
+        yield url
+
+
+def _started(rig: Rig) -> None:
+    rig.apply(agent(), autopilot("triage", maxConcurrency=9))
+
+
+def test_runs_autopilots_and_revisions_are_told(rig: Rig, url: str) -> None:
+    with following(url) as stream:
+        _started(rig)
+        assert stream.until("revision").data["result"] == "applied"
+        assert stream.until("autopilot").data["name"] == "triage"
+        run = rig.launch()
+        told = stream.until("run").data
+        assert (told["id"], told["status"]) == (run.id, "pending")
+        rig.clock.advance(minutes=5)
+        rig.round()
+        assert stream.until("run").data["waitingFor"] == "claim"
+    assert [one.event for one in stream.seen] == ["revision", "autopilot", "run", "run"]
+
+
+def test_who_comes_back_gets_what_was_missed(rig: Rig, url: str) -> None:
+    _started(rig)
+    with following(url) as first:
+        rig.launch()
+        last = first.until("run")
+        missed = rig.launch()
+        first.until("run")
+    with following(url, **{"Last-Event-ID": last.id}) as second:
+        assert second.until("run").data["id"] == missed.id
+    assert [one.event for one in second.seen] == ["run"]
+
+
+@pytest.mark.parametrize("last_id", ["elsewhere-7", "7", "x", "-", "0-9" * 40])
+def test_who_was_away_too_long_is_told_to_look_again(rig: Rig, url: str, last_id: str) -> None:
+    with following(url, **{"Last-Event-ID": last_id}) as stream:
+        assert stream.until("reset").data == {}
+    assert len(stream.seen) == 1
+
+
+def test_a_limited_token_is_told_of_its_workspaces_only(rig: Rig, tmp_path: Path) -> None:
+    path = tmp_path / "tokens.toml"
+    path.write_text(
+        f'[[token]]\nname = "v"\nrole = "viewer"\nworkspaces = ["red"]\n'
+        f'sha256 = "{hash_of("rct_v")}"\n'
+    )
+    with Web(rig, authority=Tokens(path, rig.clock)).served() as url:
+        assert httpx.get(f"{url}/v1/events").status_code == 401
+        with following(url, Authorization="Bearer rct_v") as stream:
+            for colour in ("blue", "red"):
+                pair = [agent(), autopilot(f"{colour}-one")]
+                for one in pair:
+                    one["metadata"]["workspace"] = colour
+                rig.apply(*pair, source=colour)
+            assert stream.until("autopilot").data["name"] == "red-one"
+            revision = stream.seen[0]
+    assert revision.data["sourceId"] == "red"
+
+
+def test_closing_ends_every_stream(web: Web, url: str) -> None:
+    with following(url) as stream:
+        web.soon(web.context.hub.close)
+        with pytest.raises(AssertionError, match="ended"):
+            stream.until("run")
