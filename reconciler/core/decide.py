@@ -103,6 +103,16 @@ def upcoming(timetable: Timetable, after: datetime) -> Next | None:
     return Next(occurrence, timetable.due_at(occurrence)) if occurrence else None
 
 
+def lapsed(timetable: Timetable, cursor: datetime, now: datetime) -> Span | None:
+    """What nobody decided before the trigger was changed at `now`: it can start no more.
+
+    That is every nominal moment after the cursor up to now, also one that still waited for its
+    jitter: the changed trigger fires for none of them (contract 5).
+    """
+    why = "the trigger was changed before a server decided"
+    return _span(timetable, MissedReason.MISSED, cursor, now, why)
+
+
 def _newest_due(timetable: Timetable, cursor: datetime, now: datetime) -> datetime | None:
     """Only the newest can still wait for its jitter: jitter is below the gap to the next one."""
     just_after_now = now + timedelta(microseconds=1)

@@ -23,12 +23,14 @@ from reconciler.core.plan import Plan
 from reconciler.core.state import Declared, Document, FileDigest, Stored
 from reconciler.store.apply_triggers import (
     Bare,
+    Lapsed,
     Rescheduled,
     Scheduler,
     TokenHash,
     hold_triggers,
     insert_triggers,
     park_triggers,
+    record_lapsed,
     update_triggers,
 )
 from reconciler.store.backend import Tx
@@ -45,16 +47,18 @@ Changed = Update | Move | Restore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What carrying out a plan needs beside it: the moment, who asked, and two callables.
+    """What carrying out a plan needs beside it: the moment, who asked, and three callables.
 
     `token_hash(trigger id, generation)` is the SHA-256 of a webhook's token; `schedule(trigger,
-    trigger id, after)` the first occurrence after a moment.
+    trigger id, after)` the first occurrence after a moment; `lapsed(trigger, trigger id, cursor,
+    now)` what nobody decided of a trigger that is changed now.
     """
 
     now: datetime
     actor: str
     token_hash: TokenHash
     schedule: Scheduler
+    lapsed: Lapsed
 
 
 def apply_changes(tx: Tx, plan: Plan, files: Iterable[FileDigest], terms: Terms) -> tuple[str, ...]:
@@ -71,8 +75,11 @@ def apply_changes(tx: Tx, plan: Plan, files: Iterable[FileDigest], terms: Terms)
     created = [change.after for change in plan.changes if isinstance(change, Create)]
     changed = [change for change in plan.changes if isinstance(change, Changed)]
     archived = [change.before for change in plan.changes if isinstance(change, Archive)]
-    held = hold_triggers(tx, [one.id for one in changed if _is_autopilot(one)])
+    leaving = [row for row in archived if _is_autopilot(row)]
+    altered = [one.before for one in changed if _is_autopilot(one)]
+    held = hold_triggers(tx, [row.id for row in (*altered, *leaving)])
     save_documents(tx, {d.digest: d.document for d in _declared(plan)})
+    record_lapsed(tx, {row.id: _triggers(row) for row in leaving}, held, terms)
     _archive(tx, archived, terms.now)
     for kind in Kind:
         _create(tx, kind, [d for d in created if d.key.kind == kind], plan, terms)
@@ -82,7 +89,7 @@ def apply_changes(tx: Tx, plan: Plan, files: Iterable[FileDigest], terms: Terms)
     _refresh(tx, plan)
     save_files(tx, plan.source_id, files)
     return (
-        *(row.id for row in archived if _is_autopilot(row)),
+        *(row.id for row in leaving),
         *(one.id for one in changed if _is_autopilot(one) and _archives(one.after)),
     )
 
@@ -210,11 +217,16 @@ def _rescheduled(change: Changed) -> Rescheduled:
     before = change.before.document["spec"]
     return Rescheduled(
         autopilot_id=change.id,
-        before={str(trigger.get("name")): trigger for trigger in before["triggers"]},
+        before=_triggers(change.before),
         after=change.after.document["spec"]["triggers"],
         parked=_archives(change.after),
         awakes=change.before.archived or before.get("status") == AutopilotStatus.ARCHIVED,
     )
+
+
+def _triggers(row: Stored) -> dict[str, Document]:
+    """The triggers of an autopilot by name, as the database holds them."""
+    return {str(trigger.get("name")): trigger for trigger in row.document["spec"]["triggers"]}
 
 
 def _refresh(tx: Tx, plan: Plan) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import bindparam, select, update
 
-from reconciler.core.decide import Next
+from reconciler.core.decide import Next, Span
 from reconciler.core.identity import trigger_id
 from reconciler.core.state import Document
 from reconciler.core.trigger import TriggerKind
@@ -21,12 +21,15 @@ from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
 from reconciler.store.bulk import insert_rows
 from reconciler.store.documents import Values, trigger_values
+from reconciler.store.missed import Missed, record_missed
 from reconciler.store.tables import autopilot_trigger, missed_interval
 
 TokenHash = Callable[[str, int], str]
 """(trigger id, tokenGeneration) to the SHA-256 of the webhook's token, in hex."""
 Scheduler = Callable[[Document, str, datetime], Next | None]
 """(schedule trigger, trigger id, after) to the first occurrence after that moment; never raises."""
+Lapsed = Callable[[Document, str, datetime, datetime], Span | None]
+"""(schedule trigger, trigger id, cursor, now) to the occurrences between; never raises."""
 Row = Mapping[str, Any]
 
 
@@ -39,6 +42,8 @@ class Terms(Protocol):
     def token_hash(self) -> TokenHash: ...
     @property
     def schedule(self) -> Scheduler: ...
+    @property
+    def lapsed(self) -> Lapsed: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ _HELD = (
     _T.id, _T.autopilot_id, _T.name, _T.position, _T.removed_at,
     _T.webhook_token, _T.token_generation, _T.previous_token, _T.previous_token_until,
     _T.cursor, _T.next_run_at, _T.next_scheduled_for, _T.stalled_at, _T.stalled_reason,
+    _T.created_at,
 )  # fmt: skip
 _TOKEN = ("webhook_token", "token_generation", "previous_token", "previous_token_until")
 _TIMING = ("cursor", "next_run_at", "next_scheduled_for", "stalled_at", "stalled_reason")
@@ -100,6 +106,7 @@ def update_triggers(
     terms: Terms,
 ) -> None:
     """Bring the triggers of existing autopilots to what their manifests say."""
+    lapses: list[Missed] = []
     fresh: list[Values] = []
     known: list[dict[str, Any]] = []
     removed: list[str] = []
@@ -108,11 +115,16 @@ def update_triggers(
         matched = {trigger["name"]: _match(one, trigger["name"], rows) for trigger in one.after}
         for place, trigger in enumerate(one.after):
             if row := matched[trigger["name"]]:
+                if _edited(one, row, trigger):
+                    lapses += _lapses(one.before, [row], terms)
                 known += _changed(one, row, trigger, place, terms)
             else:
                 fresh.append(_new(one.autopilot_id, trigger, place, one.parked, terms))
         kept = {row["id"] for row in matched.values() if row}
-        removed += _left(rows.values(), kept)
+        left = _left(rows.values(), kept)
+        lapses += _lapses(one.before, left, terms)
+        removed += [row["id"] for row in left]
+    record_missed(tx, lapses, terms.now)
     _hide(tx, removed, terms.now)
     insert_rows(tx, autopilot_trigger, fresh)
     if known:
@@ -153,15 +165,8 @@ def _changed(
     one: Rescheduled, row: Row, trigger: Document, place: int, terms: Terms
 ) -> Iterator[dict[str, Any]]:
     """The update of a trigger that has a row, if there is anything to update."""
+    edited = _edited(one, row, trigger)
     before = one.before.get(trigger["name"])
-    edited = (
-        row["removed_at"] is not None
-        or row["stalled_at"] is not None
-        or one.awakes
-        or one.parked
-        or before is None
-        or _essence(before) != _essence(trigger)
-    )
     if not edited and before == trigger and row["position"] == place:
         return
     kept = {name: row[name] for name in _TIMING}
@@ -169,11 +174,24 @@ def _changed(
         "position": place,
         **trigger_values(trigger),
         **_tokens(row["id"], trigger, row, terms),
-        **(_timing(row["id"], trigger, one.parked, terms) if edited else kept),
+        **(_timing(row["id"], trigger, one.parked, terms, row["cursor"]) if edited else kept),
         "removed_at": None,
         "updated_at": terms.now,
     }
     yield {"row_id": row["id"], **{f"new_{name}": value for name, value in values.items()}}
+
+
+def _edited(one: Rescheduled, row: Row, trigger: Document) -> bool:
+    """Whether the trigger begins anew."""
+    before = one.before.get(trigger["name"])
+    return (
+        row["removed_at"] is not None
+        or row["stalled_at"] is not None
+        or one.awakes
+        or one.parked
+        or before is None
+        or _essence(before) != _essence(trigger)
+    )
 
 
 def _essence(trigger: Document) -> Document:
@@ -181,12 +199,18 @@ def _essence(trigger: Document) -> Document:
     return {name: value for name, value in trigger.items() if name != "label"}
 
 
-def _timing(id_: str, trigger: Document, parked: bool, terms: Terms) -> Values:
-    """From this moment on; what was due before is over."""
+def _timing(
+    id_: str, trigger: Document, parked: bool, terms: Terms, decided: datetime | None = None
+) -> Values:
+    """From this moment on; what was due before is over.
+
+    Occurrences up to `decided` stay decided where the clock went back meanwhile.
+    """
+    cursor = max(terms.now, decided or terms.now)
     asleep = parked or not trigger["enabled"] or trigger["kind"] != TriggerKind.SCHEDULE
-    following = None if asleep else terms.schedule(trigger, id_, terms.now)
+    following = None if asleep else terms.schedule(trigger, id_, cursor)
     return {
-        "cursor": terms.now,
+        "cursor": cursor,
         "next_run_at": following.run_at if following else None,
         "next_scheduled_for": following.scheduled_for if following else None,
         "stalled_at": None,
@@ -211,8 +235,36 @@ def _tokens(id_: str, trigger: Document, row: Row, terms: Terms) -> Values:
     }
 
 
-def _left(rows: Iterable[Row], kept: AbstractSet[str]) -> Iterator[str]:
-    return (row["id"] for row in rows if row["id"] not in kept and row["removed_at"] is None)
+def _left(rows: Iterable[Row], kept: AbstractSet[str]) -> list[Row]:
+    return [row for row in rows if row["id"] not in kept and row["removed_at"] is None]
+
+
+def record_lapsed(
+    tx: Tx,
+    before: Mapping[str, Mapping[str, Document]],
+    held: Mapping[str, Mapping[str, Row]],
+    terms: Terms,
+) -> None:
+    """Record what nobody decided of autopilots that leave: their triggers by id and name."""
+    lapses = [
+        missed
+        for autopilot_id, triggers in before.items()
+        for missed in _lapses(triggers, held[autopilot_id].values(), terms)
+    ]
+    record_missed(tx, lapses, terms.now)
+
+
+def _lapses(before: Mapping[str, Document], rows: Iterable[Row], terms: Terms) -> Iterator[Missed]:
+    """Every occurrence is a run or recorded, also those that a change overtook (contract 5)."""
+    for row in rows:
+        following, trigger = row["next_scheduled_for"], before.get(row["name"])
+        if row["next_run_at"] is None or following is None or trigger is None:
+            continue
+        if following > terms.now:
+            continue
+        cursor = row["cursor"] or row["created_at"]
+        if span := terms.lapsed(trigger, row["id"], cursor, terms.now):
+            yield Missed(row["id"], row["autopilot_id"], span, cursor)
 
 
 def _hide(tx: Tx, ids: Sequence[str], now: datetime) -> None:

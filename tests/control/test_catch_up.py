@@ -195,3 +195,45 @@ def test_a_one_off_that_came_in_an_outage_starts_within_its_window_only(rig: Rig
     assert moments(rig.runs()) == [at(8, 30)]
     assert intervals(rig) == [("missed", at(8, 10), at(8, 10), 1, True)]
     assert {one.next_run_at for one in rig.triggers().values()} == {None}
+
+
+OVERTAKEN = ("missed", at(8, 10), at(8, 30), 3, True)
+"""What a server that was down until 08:35 had not decided."""
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param([schedule("0 12 * * *")], id="edited"),
+        pytest.param([schedule("*/10 * * * *", enabled=False)], id="disabled"),
+        pytest.param([], id="removed"),
+    ],
+)
+def test_what_nobody_decided_before_a_change_is_recorded(rig: Rig, after: list[Document]) -> None:
+    rig.apply(agent(), autopilot("triage", schedule("*/10 * * * *")))
+    rig.clock.advance(minutes=35)
+    rig.apply(agent(), autopilot("triage", *after))
+    assert intervals(rig) == [OVERTAKEN]
+    assert "changed before" in rig.missed()[0].detail
+    rig.tick()
+    assert (rig.runs(), intervals(rig)) == ([], [OVERTAKEN])
+
+
+def test_what_nobody_decided_before_the_autopilot_left_is_recorded(rig: Rig) -> None:
+    rig.apply(agent(), autopilot("triage", schedule("*/10 * * * *")), autopilot("other"))
+    rig.clock.advance(minutes=35)
+    rig.apply(agent(), autopilot("other"))
+    assert intervals(rig) == [OVERTAKEN]
+
+
+def test_what_was_decided_is_not_decided_again_where_the_clock_went_back_before_an_edit(
+    rig: Rig,
+) -> None:
+    """An edit begins anew at its moment, but never before what was decided."""
+    rig.apply(agent(), autopilot("triage", schedule("*/10 * * * *")))
+    rig.tick(minutes=10)
+    rig.clock.jump(minutes=-5)
+    rig.apply(agent(), autopilot("triage", schedule("*/10 * * * *", catchUp="all")))
+    rig.tick(minutes=5)
+    assert moments(rig.runs()) == [at(8, 10)]
+    assert len(rig.tick(minutes=10).runs) == 1

@@ -3,9 +3,9 @@
 import pytest
 
 from reconciler.core.run import Completed, Run, Status
-from tests.support.rig import Rig, agent, autopilot, schedule
+from tests.support.rig import Document, Rig, agent, autopilot, schedule
 
-MANY = {"maxConcurrency": 100, "maxActive": 100}
+MANY: Document = {"maxConcurrency": 100, "maxActive": 100}
 
 
 def launch_and_end(rig: Rig) -> Run:
@@ -78,7 +78,7 @@ def test_what_was_skipped_does_not_count(rig: Rig) -> None:
 
 @pytest.mark.parametrize("policy", ["skip", "queue", "replace"])
 def test_a_schedule_obeys_the_limit_under_every_policy(rig: Rig, policy: str) -> None:
-    spec = {"limits": {"perHour": 6}, "concurrencyPolicy": policy, **MANY}
+    spec: Document = {"limits": {"perHour": 6}, "concurrencyPolicy": policy, **MANY}
     rig.apply(agent(), autopilot("triage", schedule("*/5 * * * *"), **spec))
     for _ in range(24):
         rig.tick(minutes=5)

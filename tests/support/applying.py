@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from reconciler.control.upcoming import Upcoming
+from reconciler.control.upcoming import Upcoming, left_undecided
 from reconciler.core.plan import Plan, make_plan
 from reconciler.core.state import Current, Desired
 from reconciler.store.apply import Terms, apply_changes
@@ -26,7 +26,13 @@ def token_hash(trigger_id: str, generation: int) -> str:
 
 def terms(now: datetime = NOON, actor: str = "ada") -> Terms:
     """What carrying out a plan needs."""
-    return Terms(now=now, actor=actor, token_hash=token_hash, schedule=Upcoming())
+    return Terms(
+        now=now,
+        actor=actor,
+        token_hash=token_hash,
+        schedule=Upcoming(),
+        lapsed=left_undecided,
+    )
 
 
 def apply(database: Database, desired: Desired, now: datetime = NOON) -> Plan:
