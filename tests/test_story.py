@@ -89,9 +89,9 @@ class Story:
         """What a pull request shows."""
         return plan_once(self.rig.database, self.load())
 
-    def merge(self, **confirmed: int) -> None:
+    def merge(self, deletes: int | None = None) -> None:
         """What CI does after the merge."""
-        asking = Asking(actor="ci", via=Via.CLI, confirmations=Confirmations(**confirmed))
+        asking = Asking(actor="ci", via=Via.CLI, confirmations=Confirmations(deletes))
         apply_once(self.rig.database, self.load(), asking, token_hash=hash_of)
 
     def issue_opened(self, delivery: str, action: str = "opened") -> dict[str, object]:
