@@ -27,11 +27,13 @@ KEPT = timedelta(hours=72)
 class Verified:
     """A delivery that passed every check before the transaction.
 
-    `key` is the idempotency key or the provider's id, `explicit` which of the two; `replay` the
-    fingerprint of what was signed, with `replay_window` for as long as it counts.
+    `digest` is of the autopilot's manifest that title and key were made from. `key` is the
+    idempotency key or the provider's id, `explicit` which of the two; `replay` the fingerprint of
+    what was signed, with `replay_window` for as long as it counts.
     """
 
     target: WebhookTarget
+    digest: str
     delivery: Delivery
     firing: Firing
     key: str | None
@@ -77,7 +79,7 @@ class NotTaken:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The trigger was changed meanwhile: look it up and check again."""
+    """The trigger or its autopilot was changed meanwhile: look it up and check again."""
 
 
 Result = Taken | Duplicate | OtherBody | NotTaken | Moved
@@ -99,7 +101,8 @@ def accept_all(
     fresh: dict[int, Verified] = {}
     for index, one in enumerate(deliveries):
         live = lives.get(one.target.autopilot_id)
-        known = one.target.trigger_id in unchanged
+        same = live is not None and live.digest == one.digest
+        known = same and one.target.trigger_id in unchanged
         found = _sorted_out(one, live, seen, now, cooldown) if live and known else Moved()
         if found is not None:
             results[index] = found

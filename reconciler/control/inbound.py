@@ -37,3 +37,25 @@ def problem(status: int, code: str, detail: str, **headers: str) -> Answer:
     """A refusal as RFC 9457 problem details."""
     body = {"type": "about:blank", "status": status, "code": code, "detail": detail}
     return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+class Refused(Exception):
+    """A check was final; `answer` goes back.
+
+    `counts` it as a bad credential of its sender; `log` says why to the operator, as (level,
+    event, fields). `final` stands whatever a fresh look at the trigger would say.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        *,
+        counts: bool = False,
+        final: bool = False,
+        log: tuple[str, str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.answer = answer
+        self.counts = counts
+        self.final = final
+        self.log = log
+        super().__init__(answer.status)

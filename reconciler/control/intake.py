@@ -24,11 +24,13 @@ from reconciler.control.accept import (
     accept_all,
 )
 from reconciler.control.admit import Firing
+from reconciler.control.body import Body, too_large
+from reconciler.control.doors import Doors, Opened
 from reconciler.control.evaluator import Evaluator, Failed, Kind
 from reconciler.control.group import Full, GroupWriter
-from reconciler.control.inbound import Answer, InboundRequest, problem
+from reconciler.control.inbound import Answer, InboundRequest, Refused, problem
 from reconciler.control.limiter import BadCredentials
-from reconciler.control.titles import Facts, Titles
+from reconciler.control.titles import Facts, Titles, needs_evaluation
 from reconciler.control.vault import Vault
 from reconciler.core.body_error import BodyError
 from reconciler.core.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
@@ -36,7 +38,6 @@ from reconciler.core.expression import event_scope
 from reconciler.core.force import NotInForce, force_of
 from reconciler.core.handshake import Challenge, Pong, event_name, handshake
 from reconciler.core.ingress import verify
-from reconciler.core.live import LiveAutopilot
 from reconciler.core.media_type import media_type, refuse_encoding
 from reconciler.core.payload import JSONValue, parse_body
 from reconciler.core.run import Source, Status
@@ -46,11 +47,9 @@ from reconciler.core.webhook_headers import (
     refuse_ambiguous_headers,
     shown_headers,
 )
-from reconciler.core.webhook_token import is_token_shaped, token_hash
+from reconciler.core.webhook_token import is_token_shaped
 from reconciler.store.database import Database
 from reconciler.store.deliveries import Delivery, insert_deliveries
-from reconciler.store.occupancy import read_live
-from reconciler.store.webhooks import WebhookTarget, find_webhook
 
 log = structlog.get_logger(__name__)
 
@@ -61,37 +60,32 @@ READ_DEADLINE = 10.0
 RETRY_AFTER = "5"
 
 
-class Stop(Exception):
-    """A check was final; `answer` goes back."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        super().__init__(answer.status)
-
-
 _UNKNOWN = problem(404, "webhook-unknown", "there is no such webhook")
 _UNAUTHORIZED = problem(401, "signature-invalid", "the signature is missing, wrong or too old")
 _MISSING_SECRET = problem(
     503, "secret-unavailable", "the secret is not available", Retry_After=RETRY_AFTER
 )
 _BUSY = problem(503, "intake-full", "too much is waiting to be written", Retry_After=RETRY_AFTER)
+_CHANGED = problem(
+    503, "trigger-changed", "the trigger has just changed; send it again", Retry_After="1"
+)
 _CLOSING = problem(503, "shutting-down", "the server is shutting down", Retry_After=RETRY_AFTER)
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """The trigger and autopilot that a token opens."""
+class _Ignored(Exception):
+    """A genuine delivery that makes no run, and why."""
 
-    target: WebhookTarget
-    trigger: WebhookTrigger
-    live: LiveAutopilot
+    def __init__(self, read: "_Read", why: str) -> None:
+        self.read = read
+        self.why = why
+        super().__init__(why)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     """A delivery whose signature holds."""
 
-    opened: _Opened
+    opened: Opened
     headers: Mapping[str, str]
     body: bytes
     payload: JSONValue
@@ -110,22 +104,27 @@ class Intake:
     ids: Ids
     clock: Clock
     cooldown: timedelta
+    doors: Doors = field(init=False)
     limiter: BadCredentials = field(default_factory=BadCredentials)
     read_deadline: float = READ_DEADLINE
     closing: bool = False
     writer: GroupWriter[Verified, Result] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.doors = Doors(self.database)
         self.writer = GroupWriter(self._write)
 
     async def receive(self, request: InboundRequest) -> Answer:
         """Answer one request; never raises for what a sender can do."""
         try:
             return await self._receive(request)
-        except Stop as stop:
-            return stop.answer
+        except Refused as refused:
+            self._note(request, refused)
+            return refused.answer
         except BodyError as error:
             return problem(error.status, error.reason, str(error))
+        except _Ignored as ignored:
+            return await self._ignore(ignored.read, ignored.why)
 
     async def close(self) -> None:
         """Take nothing more, and write what was taken."""
@@ -133,59 +132,67 @@ class Intake:
         await self.writer.close()
 
     async def _receive(self, request: InboundRequest) -> Answer:
-        """The steps of contract 8.3, in order."""
+        """The steps of contract 8.3, in order; first with what is remembered of the token."""
         self._require_open(request)
-        opened = await self._open(request)
+        body, moment = Body(request.body, self.read_deadline), self.clock.monotonic()
+        known = self.doors.remembered(request.token, moment)
+        if known is not None and (answer := await self._quickly(request, known, body)) is not None:
+            return answer
+        opened = await self.doors.look_up(request.token, moment)
+        if opened is None:
+            raise Refused(_UNKNOWN, counts=True)
+        result = await self._attempt(request, opened, body)
+        if isinstance(result, Moved):
+            raise Refused(_CHANGED)
+        return answer_of(result)
+
+    async def _quickly(self, request: InboundRequest, known: Opened, body: Body) -> Answer | None:
+        """The answer of a delivery that is taken; None where a fresh look must decide."""
+        try:
+            result = await self._attempt(request, known, body)
+        except (BodyError, _Ignored):
+            return None
+        except Refused as refused:
+            if refused.final:
+                raise
+            return None
+        return None if isinstance(result, Moved) else answer_of(result)
+
+    async def _attempt(self, request: InboundRequest, opened: Opened, body: Body) -> Result:
         headers = _require_readable(request, opened.trigger)
-        body = await _read_body(request, opened.trigger.max_body, self.read_deadline)
-        read = await self._verify(request, opened, headers, body)
-        if (early := _greeting(read)) is not None:
-            return early
-        verified = await self._prepare(read)
-        return await self._take(request, verified)
+        whole = await body.read(opened.trigger.max_body)
+        read = await self._verify(opened, headers, whole)
+        if (greeting := _greeting(read)) is not None:
+            raise Refused(greeting)
+        return await self._take(await self._prepare(read))
 
     def _require_open(self, request: InboundRequest) -> None:
         if request.method != "POST":
-            raise Stop(problem(405, "method-not-allowed", "send a POST", Allow="POST"))
+            raise Refused(problem(405, "method-not-allowed", "send a POST", Allow="POST"))
         if not is_token_shaped(request.token):
-            self._count_failure(request)
-            raise Stop(_UNKNOWN)
+            raise Refused(_UNKNOWN, counts=True)
         if self.closing:
-            raise Stop(_CLOSING)
+            raise Refused(_CLOSING)
         wait = self.limiter.retry_after(request.remote, self.clock.monotonic())
         if wait is not None:
             detail = "too many bad credentials from this address"
-            raise Stop(problem(429, "too-many-attempts", detail, Retry_After=str(wait)))
+            raise Refused(problem(429, "too-many-attempts", detail, Retry_After=str(wait)))
 
-    def _count_failure(self, request: InboundRequest) -> None:
-        self.limiter.failed(request.remote, self.clock.monotonic())
+    def _note(self, request: InboundRequest, refused: Refused) -> None:
+        if refused.counts:
+            self.limiter.failed(request.remote, self.clock.monotonic())
+        if refused.log is not None:
+            level, event, fields = refused.log
+            getattr(log, level)(event, **fields)
 
-    async def _open(self, request: InboundRequest) -> _Opened:
-        digest = token_hash(request.token)
-
-        def look_up(tx: Any) -> _Opened | None:
-            target = find_webhook(tx, digest, self.database.now(tx))
-            if target is None:
-                return None
-            live = read_live(tx, [target.autopilot_id])[target.autopilot_id]
-            return _Opened(target, WebhookTrigger.model_validate(target.document), live)
-
-        opened = await self.database.aread(look_up)
-        if opened is None:
-            self._count_failure(request)
-            raise Stop(_UNKNOWN)
-        return opened
-
-    async def _verify(
-        self, request: InboundRequest, opened: _Opened, headers: Mapping[str, str], body: bytes
-    ) -> _Read:
+    async def _verify(self, opened: Opened, headers: Mapping[str, str], body: bytes) -> _Read:
         signature, now = opened.trigger.signature, self.clock.now()
+        trigger = opened.target.trigger_id
         active = self.vault.active(signature.secrets, opened.live.workspace, now)
         secrets = active.found
         if not secrets and signature.scheme is not Scheme.NONE:
             why = "; ".join(active.missing) or "no secret is active"
-            log.error("secret missing", trigger=opened.target.trigger_id, why=why)
-            raise Stop(_MISSING_SECRET)
+            raise _missing_secret(trigger, why)
         valid = verify(
             signature.scheme,
             secrets,
@@ -199,14 +206,12 @@ class Intake:
         )
         if not valid and active.missing:
             # It may well be signed with the one that is missing: not the sender's fault.
-            log.error("secret missing", trigger=opened.target.trigger_id, why=active.missing)
-            raise Stop(_MISSING_SECRET)
+            raise _missing_secret(trigger, "; ".join(active.missing))
         if not valid:
-            self._count_failure(request)
-            log.info("signature refused", trigger=opened.target.trigger_id)
-            raise Stop(_UNAUTHORIZED)
+            said = ("info", "signature refused", {"trigger": trigger})
+            raise Refused(_UNAUTHORIZED, counts=True, log=said)
         if (greeting := handshake(signature.scheme, headers)) is not None:
-            raise Stop(_greet(greeting))
+            raise Refused(_greet(greeting))
         content_type = headers.get("content-type")
         if len(body) < LARGE:
             parsed = parse_body(content_type, body)
@@ -218,7 +223,7 @@ class Intake:
         """In force, enabled and `when`; then what the transaction needs, evaluated before it."""
         opened = read.opened
         if why := await self._why_ignored(read):
-            raise Stop(await self._ignore(read, why))
+            raise _Ignored(read, why)
         key = delivery_key(opened.trigger.signature.scheme, read.headers, read.payload, read.body)
         run_id, shown = self.ids.new(read.now), self._expression_headers(read)
         facts = Facts(
@@ -229,7 +234,10 @@ class Intake:
             payload=read.payload,
             headers=shown,
         )
-        prepared = await asyncio.to_thread(self.titles.prepare, opened.live, facts)
+        if needs_evaluation(opened.live):
+            prepared = await asyncio.to_thread(self.titles.prepare, opened.live, facts)
+        else:
+            prepared = self.titles.prepare(opened.live, facts)
         delivery = self._delivery(read, key.value if key else None)
         firing = Firing(
             id=run_id,
@@ -247,6 +255,7 @@ class Intake:
         replay = replay_fingerprint(signature.scheme, read.secrets, read.headers, read.body)
         return Verified(
             target=opened.target,
+            digest=opened.live.digest,
             delivery=delivery,
             firing=firing,
             key=key.value if key else None,
@@ -276,7 +285,7 @@ class Intake:
         (result,) = await self.evaluator.soon([(opened.trigger.when, Kind.CONDITION)], scope)
         if isinstance(result, Failed):
             if result.transient:
-                raise Stop(_BUSY)
+                raise Refused(_BUSY, final=True)
             return f"the condition 'when' could not be evaluated: {result.message}"
         return None if result.value else "the condition 'when' is false"
 
@@ -309,21 +318,11 @@ class Intake:
             body_sha256=body_fingerprint(read.body),
         )
 
-    async def _take(self, request: InboundRequest, verified: Verified) -> Answer:
+    async def _take(self, verified: Verified) -> Result:
         try:
-            result = await self.writer.submit(verified)
+            return await self.writer.submit(verified)
         except Full:
-            raise Stop(_BUSY) from None
-        if isinstance(result, Moved):
-            raise Stop(
-                problem(
-                    503,
-                    "trigger-changed",
-                    "the trigger has just changed; send it again",
-                    Retry_After="1",
-                )
-            )
-        return answer_of(result)
+            raise Refused(_BUSY, final=True) from None
 
     async def _write(self, group: Sequence[Verified]) -> Sequence[Result]:
         return await self.database.awrite(
@@ -339,26 +338,13 @@ def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mappi
     media_type(headers.get("content-type"))
     declared = headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > trigger.max_body:
-        raise Stop(_too_large(trigger.max_body))
+        raise Refused(too_large(trigger.max_body))
     return headers
 
 
-def _too_large(limit: int) -> Answer:
-    return problem(413, "body-too-large", f"the body may have at most {limit} bytes")
-
-
-async def _read_body(request: InboundRequest, limit: int, deadline: float) -> bytes:
-    chunks, size = [], 0
-    try:
-        async with asyncio.timeout(deadline):
-            async for chunk in request.body:
-                size += len(chunk)
-                if size > limit:
-                    raise Stop(_too_large(limit))
-                chunks.append(chunk)
-    except TimeoutError:
-        raise Stop(problem(408, "body-too-slow", "the body did not arrive in time")) from None
-    return b"".join(chunks)
+def _missing_secret(trigger_id: str, why: str) -> Refused:
+    said = ("error", "secret missing", {"trigger": trigger_id, "why": why})
+    return Refused(_MISSING_SECRET, log=said)
 
 
 def _greeting(read: _Read) -> Answer | None:

@@ -51,7 +51,7 @@ class Titles:
 
     def prepare(self, live: LiveAutopilot, facts: Facts) -> Prepared:
         """Blocks for a bounded time; call it from a thread."""
-        if live.template is None and live.key_expression is None:
+        if not needs_evaluation(live):
             return Prepared(cut_title(live.title), "")
         event = event_scope(
             live.document(), facts.trigger, payload=facts.payload, headers=facts.headers
@@ -84,3 +84,8 @@ class Titles:
             log.warning("key not evaluated", autopilot=live.id, run=facts.run_id, why=result)
             return ""
         return str(result.value)
+
+
+def needs_evaluation(live: LiveAutopilot) -> bool:
+    """Whether an expression must be evaluated for its runs: `prepare` may block then."""
+    return live.template is not None or live.key_expression is not None

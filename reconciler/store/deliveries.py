@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
+from reconciler.store.bulk import insert_rows
 from reconciler.store.tables import delivery
 
 _D = delivery.c
@@ -43,9 +44,8 @@ _LIGHT = tuple(_D[name] for name in _FIELDS if name != "body")
 
 def insert_deliveries(tx: Connection, deliveries: Sequence[Delivery]) -> None:
     """Record deliveries."""
-    if deliveries:
-        rows = [{name: getattr(one, name) for name in _FIELDS} for one in deliveries]
-        tx.execute(insert(delivery), rows)
+    rows = [{name: getattr(one, name) for name in _FIELDS} for one in deliveries]
+    insert_rows(tx, delivery, rows)
 
 
 def get_delivery(tx: Connection, delivery_id: str) -> Delivery | None:

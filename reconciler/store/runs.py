@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
 
 from reconciler.core.run import Reason, Run, Source, Status, WaitingFor
+from reconciler.store.bulk import insert_rows
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
 
 _RENAMED = {
@@ -63,8 +64,7 @@ def run_of(row: Row[Any]) -> Run:
 
 def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
     """Insert new runs. Raises IntegrityError of `uq_run_occurrence` for an occurrence used up."""
-    if runs:
-        tx.execute(insert(autopilot_run), [_values(run) for run in runs])
+    insert_rows(tx, autopilot_run, [_values(run) for run in runs])
 
 
 def _values(run: Run) -> dict[str, Any]:
