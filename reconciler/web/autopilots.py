@@ -30,9 +30,9 @@ from reconciler.web.cursor import decode_cursor, encode_cursor
 from reconciler.web.negotiation import YAML, prefers_yaml, to_yaml
 from reconciler.web.operation import Call, Content, NoBody, NoQuery, Operation, Wire, json_content
 from reconciler.web.parameters import Text
-from reconciler.web.problems import HttpProblem
 from reconciler.web.runs import PageQuery
 
+_ASSIGNEE = r"^(agent|squad):[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _BATCH = 200
 """Rows that are looked at at once for what SQL cannot tell: health and labels."""
 
@@ -50,7 +50,7 @@ class AutopilotQuery(PageQuery):
     """Only this health."""
     label: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
     """`key=value`, or `key` for any value; each one given must fit."""
-    assignee: Text | None = None
+    assignee: Annotated[str, Field(pattern=_ASSIGNEE)] | None = None
     """`agent:NAME` or `squad:NAME`."""
     q: Text | None = None
     """A part of name, title or description."""
@@ -121,9 +121,7 @@ def _filter(query: AutopilotQuery, caller: Caller) -> AutopilotFilter:
 
 
 def _assignee(text: str) -> tuple[str, str]:
-    kind, colon, name = text.partition(":")
-    if not colon or kind not in ("agent", "squad") or not name:
-        raise HttpProblem(400, "parameter-invalid", "assignee: write agent:NAME or squad:NAME")
+    kind, _, name = text.partition(":")
     return kind, name
 
 

@@ -111,7 +111,9 @@ def _operation(one: AnyOperation, references: Mapping[Key, Document]) -> Documen
         found["x-role"] = role.value
     if one.body is not NoBody:
         schema = references[(one.body, "validation")]
-        required = any(field.is_required() for field in one.body.model_fields.values())
+        required = described_by(one.body) is not one.body or any(
+            field.is_required() for field in one.body.model_fields.values()
+        )
         found["requestBody"] = {"required": required, "content": {JSON: {"schema": schema}}}
     return found
 

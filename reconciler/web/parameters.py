@@ -5,7 +5,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar, get_origin
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from reconciler.core.near import did_you_mean
@@ -19,14 +19,8 @@ BODY_DEADLINE = 15.0
 """Seconds that a body may take to arrive."""
 
 
-def _printable(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("holds a character that cannot be printed")
-    return value
-
-
-Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
-"""A word of a query: one line, at most 256 characters."""
+Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+"""A word of a query: at most 256 characters, none of them a control character."""
 
 
 def read_query(request: Request, model: type[M], *, from_form: bool = False) -> M:

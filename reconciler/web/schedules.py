@@ -212,7 +212,7 @@ def _stretch(query: TimelineQuery, now: datetime) -> tuple[datetime, datetime]:
     except OverflowError:
         since = until
     if since > until or until - since > LONGEST:
-        raise HttpProblem(400, "parameter-invalid", "from must lie before to, by at most 366 days")
+        raise HttpProblem(400, "stretch-invalid", "from must lie before to, by at most 366 days")
     return since, until
 
 

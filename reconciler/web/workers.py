@@ -124,7 +124,7 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     caller = None if own else await _worker(call)
     token = own or body.lease_token
     if token is None:
-        raise HttpProblem(422, "body-invalid", "leaseToken: is missing")
+        raise HttpProblem(422, "lease-token-missing", "say which lease, in leaseToken")
     outcome = outcome_of(body.status, body.result)
 
     def write(tx: Tx) -> RunView:

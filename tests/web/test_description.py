@@ -1,0 +1,122 @@
+"""The description of the API is true: requests made from it, right and wrong, meet what it says."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from starlette.routing import Route
+
+from reconciler.control.tokens import Tokens, hash_of
+from reconciler.store.database import Database
+from reconciler.web.app import OPERATIONS, create_app
+from reconciler.web.openapi import description, operation_id
+from tests.support.clock import FakeClock
+from tests.support.rig import Rig, agent, autopilot, manifest, schedule, webhook
+from tests.support.web import Web
+from tests.web.conftest import Ask
+
+ADMIN = "rct_admin"
+
+
+@pytest.fixture(scope="module")
+def described(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with something of everything in it."""
+    folder, clock = tmp_path_factory.mktemp("described"), FakeClock()
+    path = shutil.copy(sqlite_template, folder / "state.db")
+    tokens = folder / "tokens.toml"
+    tokens.write_text(f'[[token]]\nname = "admin"\nrole = "admin"\nsha256 = "{hash_of(ADMIN)}"\n')
+    with Database.open(f"sqlite:///{path}", clock=clock.now) as database:
+        rig = Rig(database, clock)
+        triggers = (schedule("*/7 * * * *"), webhook(), {"name": "call", "kind": "api"})
+        rig.apply(
+            agent(),
+            manifest("Squad", "crew", {"members": ["bot"]}),
+            autopilot("triage", *triggers, concurrencyPolicy="queue"),
+        )
+        rig.tick(hours=1)
+        rig.launch(payload={"a": 1})
+        with Web(rig, authority=Tokens(tokens, clock)).served() as url:
+            yield url
+        rig.close()
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """One connection for all."""
+    with requests.Session() as session:
+        yield session
+
+
+def takes_anything(operation: Any) -> bool:
+    """Whether there is something that could be wrong with a request."""
+    parameters = (operation.path_parameters, operation.query, operation.headers, operation.body)
+    return any(len(one) for one in parameters)
+
+
+API = schemathesis.openapi.from_dict(description(OPERATIONS))
+MEANING = {
+    "cron-invalid", "cron-never-fires", "timezone-unknown", "cursor-invalid", "stretch-invalid",
+    "lease-token-missing", "invalid-manifests",
+}  # fmt: skip
+"""Refusals of what has the right form: a schema cannot tell what it means."""
+ENDLESS = "/v1/events"
+EACH = [
+    pytest.param(operation, mode, id=f"{operation.label}, {mode.value}")
+    for operation in (result.ok() for result in API.get_all_operations())  # type: ignore[union-attr]
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    if operation.path != ENDLESS and (mode is GenerationMode.POSITIVE or takes_anything(operation))
+]
+
+
+@pytest.mark.parametrize(("operation", "mode"), EACH)
+def test_requests_meet_what_is_described(
+    operation: Any, mode: Any, described: str, session: requests.Session
+) -> None:
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=8,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def each(case: Any) -> None:
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        answer = case.call_and_validate(
+            base_url=described,
+            session=session,
+            headers=headers,
+            excluded_checks=[positive_data_acceptance],
+        )
+        if mode is GenerationMode.POSITIVE and answer.status_code in (400, 422):
+            assert answer.json()["code"] in MEANING, answer.json()
+
+    each()
+
+
+def test_every_address_below_v1_is_described(described: str, web: Web) -> None:
+    served = {route.path for route in create_app(web.context).routes if isinstance(route, Route)}
+    paths = requests.get(f"{described}/openapi.json", timeout=10).json()["paths"]
+    api = {path.replace("{token:path}", "{token}") for path in served if path.startswith("/v1")}
+    assert {path for path in paths if path.startswith("/v1")} == api
+
+
+def test_the_page_shows_every_operation_and_loads_nothing_from_elsewhere(ask: Ask) -> None:
+    page = ask("GET", "/docs").text
+    for operation in OPERATIONS:
+        assert f"<code>{operation.path}</code>" in page
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', page)
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation_id(one) for one in OPERATIONS]
+    assert len(set(names)) == len(names)
