@@ -87,7 +87,7 @@ STARTS = [
     datetime(2026, 10, 24, 20, 0, 30, tzinfo=UTC),  # and back
     datetime(2026, 11, 2, 8, 0, tzinfo=UTC),
 ]
-WHEN = st.sampled_from(
+WHEN: st.SearchStrategy[Document] = st.sampled_from(
     [
         {"cron": "*/7 * * * *"},
         {"cron": "0 * * * *", "timezone": "Asia/Kathmandu"},
