@@ -1,0 +1,19 @@
+"""The rig on both databases, for what the store reads and writes of runs."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from reconciler.store.database import Database
+from tests.support.clock import FakeClock
+from tests.support.rig import Rig
+
+
+@pytest.fixture
+def rig(database_url: str) -> Iterator[Rig]:
+    """A system whose clock stands still, on SQLite and on PostgreSQL."""
+    clock = FakeClock()
+    with Database.open(database_url, clock=clock.now) as database:
+        one = Rig(database, clock)
+        yield one
+        one.close()
