@@ -138,6 +138,7 @@ EVENTS = st.lists(
         st.tuples(st.just("down"), SPANS),
         st.tuples(st.just("back"), SPANS),
         st.tuples(st.just("edit"), triggers()),
+        st.tuples(st.just("late edit"), triggers()),
         st.tuples(st.just("status"), st.sampled_from(["active", "active", "paused"])),
         st.tuples(st.sampled_from(["pause", "resume", "succeed", "fail"]), st.none()),
     ),
@@ -262,6 +263,9 @@ class Story:
                 if value != self.model.trigger:
                     self.model.change(value, now)
                 self.apply()
+            case "late edit":
+                rig.clock.advance(hours=13)
+                self.happen("edit", value)
             case "status":
                 self.status = value
                 self.apply()
