@@ -1,218 +1,254 @@
-"""The whole way, told once: YAML, plan, apply, clock, run, webhook, policy, removal, history."""
+"""The whole of it as one story: files are edited, the clock goes on, deliveries arrive.
 
-import json
-import textwrap
+Everything is real but the clock: manifests on disk, plans, the database, signatures, a worker.
+"""
+
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from reconciler.cli.rendering.text import render_text
-from reconciler.control.reconcile import Asking, apply_once, plan_once
+from reconciler.control.inbound import Answer
+from reconciler.control.reconcile import Applied, Asking, apply_once, plan_once, record_failure
+from reconciler.control.sources import load_against
+from reconciler.core.changes import Update, fields_of
+from reconciler.core.checks import Policy
 from reconciler.core.errors import InvalidManifests, UnsafePlan
 from reconciler.core.guards import Confirmations
 from reconciler.core.plan import Plan
-from reconciler.core.report import report_of
-from reconciler.core.run import Run, Source, Status
-from reconciler.core.state import Desired
-from reconciler.manifest.load import load_path
+from reconciler.core.state import Desired, Revision
 from reconciler.store.database import Database
-from reconciler.store.revisions import Result, Via, list_attempts
+from reconciler.store.revisions import Via, list_attempts
 from tests.support.clock import FakeClock
 from tests.support.receiver import SECRET, VARIABLE, Receiver
 from tests.support.rig import Rig, hash_of
 from tests.support.signing import sign
 
-AGENT = """\
+TRIAGE = """\
 apiVersion: autopilots/v1
 kind: Agent
-metadata: {name: triage-bot}
+metadata: {name: bot}
 spec:
   runtime: {type: worker}
-"""
-
-TRIAGE = f"""\
+---
 apiVersion: autopilots/v1
 kind: Autopilot
-metadata:
-  name: triage
+metadata: {name: triage}
 spec:
-  title: Nightly issue triage
-  description: |
-    Read the issues opened since yesterday and label them.
-  assignee: {{type: agent, id: triage-bot}}
-  issueTitleTemplate: "Triage {{{{ date }}}}"
+  title: Issue triage
+  description: Read the issues opened since yesterday and label them.
+  assignee: {type: agent, id: bot}
+  concurrencyPolicy: queue              # pushes come in bursts
+  issueTitleTemplate: "Triage {{ date }}"
   triggers:
     - name: weekdays
       kind: schedule
-      cron: "0 9 * * MON-FRI"
+      cron: "0 10 * * MON-FRI"
       timezone: Europe/Rome
     - name: hook
       kind: webhook
       signature:
         scheme: github
-        secrets: [{{env: {VARIABLE}}}]
-      when: payload.action == "opened"
+        secrets: [{env: AUTOPILOT_SECRET_DEFAULT__CI}]
+      when: payload.ref == "refs/heads/main"
 """
 
-OTHERS = """\
+CHORE = """\
 apiVersion: autopilots/v1
 kind: Autopilot
-metadata: {name: digest}
-spec: {title: Weekly digest, assignee: {type: agent, id: triage-bot}}
----
-apiVersion: autopilots/v1
-kind: Autopilot
-metadata: {name: notes}
-spec: {title: Release notes, assignee: {type: agent, id: triage-bot}}
+metadata: {name: chore-%d}
+spec: {title: A chore, assignee: {type: agent, id: bot}}
 """
 
+ADA = "ada"
 
-class Story:
-    """A folder of manifests, a database, a clock, and whoever acts on them."""
 
-    def __init__(self, folder: Path, database: Database, clock: FakeClock) -> None:
+class Team:
+    """Some people with a folder of manifests, and the machine that they run."""
+
+    def __init__(self, rig: Rig, folder: Path) -> None:
+        self.rig = rig
         self.folder = folder
-        self.clock = clock
-        self.rig = Rig(database, clock)
-        self.github = Receiver(self.rig)
+        self.hook = Receiver(rig, {VARIABLE: SECRET})
 
     def write(self, name: str, text: str) -> None:
-        """Somebody edits a file of the repository."""
+        """Save a file."""
         (self.folder / name).write_text(text)
 
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Change one place of a file."""
+        text = (self.folder / name).read_text()
+        assert text.count(old) == 1
+        self.write(name, text.replace(old, new))
+
     def load(self) -> Desired:
-        """The manifests, if they are valid."""
-        return load_path(self.folder, source_id="default")
+        """What the files say."""
+        return load_against(self.rig.database, self.folder, source_id="default", policy=Policy())
 
     def plan(self) -> Plan:
-        """What a pull request shows."""
+        """What applying them would change."""
         return plan_once(self.rig.database, self.load())
 
-    def merge(self, deletes: int | None = None) -> None:
-        """What CI does after the merge."""
-        asking = Asking(actor="ci", via=Via.CLI, confirmations=Confirmations(deletes))
-        apply_once(self.rig.database, self.load(), asking, token_hash=hash_of)
+    def apply(self, confirm_deletes: int | None = None) -> Applied:
+        """Make the database equal to the files."""
+        asking = Asking(actor=ADA, via=Via.CLI, confirmations=Confirmations(confirm_deletes))
+        return apply_once(self.rig.database, self.load(), asking, token_hash=hash_of)
 
-    def issue_opened(self, delivery: str, action: str = "opened") -> dict[str, object]:
-        """GitHub posts a signed delivery; answers what it is told."""
-        body = json.dumps({"action": action, "issue": {"number": 7}}).encode()
-        headers = sign("github", SECRET, body, self.clock.now(), delivery)
-        answer = self.github.send(body, headers)
-        return {"code": answer.status, **answer.body}
+    def try_to_apply(self) -> InvalidManifests:
+        """Apply files that hold Problems: they are recorded, and nothing else happens."""
+        with pytest.raises(InvalidManifests) as error:
+            self.apply()
+        asking = Asking(actor=ADA, via=Via.CLI)
+        revision = error.value.revision or Revision("unknown")
+        record_failure(self.rig.database, "default", revision, error.value, asking)
+        return error.value
 
-    def work(self) -> Run:
-        """The agent's worker claims one run and completes it."""
+    def push(self, delivery: str, branch: str = "main", *, secret: str = SECRET) -> Answer:
+        """GitHub tells of a push."""
+        body = f'{{"ref": "refs/heads/{branch}", "after": "{delivery}"}}'.encode()
+        return self.hook.send(body, sign("github", secret, body, self.rig.clock.now(), delivery))
+
+    def work(self, result: str) -> str:
+        """The worker claims one run, does it, and says so; answers the run's id."""
         self.rig.round()
-        (held,) = self.rig.claim("triage-bot", most=1)
-        assert "Read the issues" in held.prompt
-        return self.rig.complete(held, result="labelled 3 issues")
+        (held,) = self.rig.claim(most=1)
+        self.rig.clock.advance(minutes=5)
+        self.rig.complete(held, result=result)
+        return held.run.id
 
-    def runs(self) -> list[Run]:
-        """The runs of the triage, oldest first."""
-        return self.rig.runs()
+    def history(self) -> list[str]:
+        """Every run of triage in a few words, oldest first."""
+        return [
+            " ".join(filter(None, (run.source, run.status, run.reason))) for run in self.rig.runs()
+        ]
 
 
 @pytest.fixture
-def story(tmp_path: Path, database_url: str) -> Iterator[Story]:
-    """An empty repository, an empty database, a Monday at eight."""
-    clock = FakeClock()
+def team(database_url: str, tmp_path: Path) -> Iterator[Team]:
+    """A team on a Monday morning, 08:00 UTC, on SQLite and on PostgreSQL."""
     folder = tmp_path / "autopilots"
     folder.mkdir()
+    clock = FakeClock()
     with Database.open(database_url, clock=clock.now) as database:
-        told = Story(folder, database, clock)
-        yield told
-        told.rig.close()
+        rig = Rig(database, clock)
+        yield Team(rig, folder)
+        rig.close()
 
 
-def test_the_story(story: Story) -> None:
-    # A team writes an agent and an autopilot. The plan says what will be.
-    story.write("agents.yaml", AGENT)
-    story.write("triage.yaml", TRIAGE)
-    story.write("others.yaml", OTHERS)
-    printed = render_text(report_of(story.plan()))
-    assert "+ Autopilot default/triage  triage.yaml:1" in printed
-    assert 'cron: "0 9 * * MON-FRI"  # At 09:00, Monday through Friday' in printed
-    assert "Plan: 4 to create, 0 to update, 0 to move, 0 to archive." in printed
+def shown(plan: Plan) -> list[str]:
+    """A plan as `create Autopilot triage`, and the fields that an update changes."""
+    lines = []
+    for change in plan.changes:
+        lines.append(f"{type(change).__name__.lower()} {change.key.kind} {change.key.name}")
+        if isinstance(change, Update):
+            fields = fields_of(change)
+            lines += [f"{field.path}: {field.before} -> {field.after}" for field in fields]
+    return lines
 
-    # It is merged. The same manifests plan to nothing.
-    story.merge()
-    assert story.plan().is_empty
 
-    # Nine o'clock in Rome is eight in UTC, and that has just been: the next one is tomorrow.
-    assert story.rig.tick().runs == []
-    story.rig.tick(days=1)
-    (monday,) = story.runs()
-    assert monday.source is Source.SCHEDULE
-    assert monday.title == "Triage 2026-11-03"
+def test_the_story(team: Team) -> None:
+    rig = team.rig
 
-    # The agent does the work, and the result stays on the run.
-    done = story.work()
-    assert (done.status, done.result) == (Status.COMPLETED, "labelled 3 issues")
+    # A team writes down what it wants, and looks at what that would do: nothing is done yet.
+    team.write("triage.yaml", TRIAGE)
+    assert shown(team.plan()) == ["create Agent bot", "create Autopilot triage"]
+    assert rig.database.read(list_attempts) == []
 
-    # An issue is opened: GitHub's delivery starts a run, once, however often it is sent.
-    first = story.issue_opened("d-1")
-    assert (first["code"], first["status"]) == (202, "accepted")
-    again = story.issue_opened("d-1")
-    assert (again["code"], again["status"]) == (200, "duplicate")
-    assert again["runId"] == first["runId"]
+    # It is applied. Afterwards there is nothing left to do.
+    team.apply()
+    assert team.plan().is_empty
+    assert rig.tick().runs == []
 
-    # What the condition does not want is ignored, and a forged signature is refused.
-    assert story.issue_opened("d-2", action="closed")["status"] == "ignored"
-    assert story.github.send(b"{}", {"x-hub-signature-256": "sha256=" + "0" * 64}).status == 401
+    # At ten in Rome, nine in UTC, the clock starts a run. A worker does it.
+    (scheduled,) = rig.tick(hours=1).runs
+    assert scheduled.title == "Triage 2026-11-02"
+    assert team.work("3 labels") == scheduled.id
+    assert rig.run_of(scheduled.id).result == "3 labels"
 
-    # The run is still active. The policy is skip: another one is used up, and says why.
-    story.clock.advance(minutes=20)
-    skipped = story.issue_opened("d-3")
-    assert (skipped["status"], skipped["reason"]) == ("skipped", "overlap")
-    *_, last = story.runs()
-    assert last.blocked_by == first["runId"]
+    # A push on main is signed by GitHub: it becomes a run. The next one waits its turn.
+    first, second = team.push("d1"), team.push("d2")
+    assert [answer.body["status"] for answer in (first, second)] == ["accepted", "accepted"]
+    assert rig.run_of(second.body["runId"]).waiting_for == "queue"
 
-    # The team would rather queue. The plan is one line, and the next one waits its turn.
-    story.write(
-        "triage.yaml", TRIAGE.replace("  triggers:", "  concurrencyPolicy: queue\n  triggers:")
-    )
-    assert '"skip" -> "queue"' in render_text(report_of(story.plan()))
-    story.merge()
-    story.clock.advance(minutes=20)
-    assert story.issue_opened("d-4")["status"] == "accepted"
-    assert story.runs()[-1].waiting
-    story.work()
-    assert story.runs()[-1].active
-    assert story.work().id == story.runs()[-1].id
+    # GitHub sends the first one again, somebody forges one, and a branch is of no interest.
+    assert team.push("d1").body == {**first.body, "status": "duplicate"}
+    assert team.push("d3", secret="a guess").status == 401
+    assert team.push("d4", branch="wip").body["status"] == "ignored"
+    assert len(rig.runs()) == 3
 
-    # A broken edit changes nothing, and every mistake is told with its place.
-    story.write("triage.yaml", TRIAGE.replace("Europe/Rome", "Rome").replace("title:", "titel:"))
-    with pytest.raises(InvalidManifests) as broken:
-        story.load()
-    assert [problem.code for problem in broken.value.problems] == [
-        "field-missing",
-        "field-unknown",
-        "timezone-unknown",
+    # The team has had enough of queues. One line is edited, and the plan says just that.
+    team.edit("triage.yaml", "concurrencyPolicy: queue", "concurrencyPolicy: skip")
+    assert shown(team.plan()) == [
+        "update Autopilot triage",
+        "spec.concurrencyPolicy: queue -> skip",
     ]
-    assert story.rig.triggers()["weekdays"].next_run_at is not None
+    team.apply()
 
-    # Somebody deletes all but one file by accident. That many removals need to be meant.
-    story.write("triage.yaml", "")
-    story.write("others.yaml", textwrap.dedent(OTHERS.split("---")[0]))
-    story.write("agents.yaml", AGENT)
-    story.merge()
-    (story.folder / "others.yaml").unlink()
-    story.write("agents.yaml", AGENT.replace("triage-bot", "another-bot"))
-    with pytest.raises(UnsafePlan) as refused:
-        story.merge()
-    assert "--confirm-deletes 2" in str(refused.value)
-    story.merge(deletes=2)
+    # From now on a push that finds a run at work is skipped, and says which one was in the way.
+    third = team.push("d5")
+    assert (third.status, third.body["status"], third.body["reason"]) == (202, "skipped", "overlap")
+    assert rig.run_of(third.body["runId"]).blocked_by == first.body["runId"]
 
-    # What left is archived: its history is all there, and nothing fires any more.
-    assert story.rig.tick(days=30).runs == []
-    told = [(run.source.value, run.status.value) for run in story.runs()]
-    assert told == [
-        ("schedule", "completed"),
-        ("webhook", "completed"),
-        ("webhook", "skipped"),
-        ("webhook", "completed"),
+    # The one that waited before keeps its place: it is let in when the first one ends.
+    assert team.work("1 label") == first.body["runId"]
+    assert rig.run_of(second.body["runId"]).active
+    assert team.work("2 labels") == second.body["runId"]
+
+    # The machine is away from Monday to Thursday. What is half an hour late starts, the days
+    # before are one interval and not forgotten.
+    (late,) = rig.tick(days=3, minutes=20).runs
+    assert late.scheduled_for is not None
+    assert (late.scheduled_for.day, late.scheduled_for.hour) == (5, 9)
+    (missed,) = rig.missed()
+    assert (missed.reason, missed.count, missed.first.day, missed.last and missed.last.day) == (
+        "missed", 2, 3, 4,
+    )  # fmt: skip
+    team.work("late, but done")
+
+    # A typo is refused with its place and what was meant. What is in force stays in force.
+    team.edit("triage.yaml", "timezone: Europe/Rome", "timezone: Europe/Roma")
+    (problem,) = team.try_to_apply().problems
+    assert str(problem).startswith("triage.yaml:20:17: spec.triggers[0].timezone:")
+    assert "did you mean 'Europe/Rome'?" in problem.message
+    assert rig.triggers()["weekdays"].document["timezone"] == "Europe/Rome"
+    team.edit("triage.yaml", "timezone: Europe/Roma", "timezone: Europe/Rome")
+
+    # Chores are added. Later somebody deletes too much by accident: that is refused.
+    for number in range(4):
+        team.write(f"chore-{number}.yaml", CHORE % number)
+    team.apply()
+    for path in team.folder.glob("chore-*.yaml"):
+        path.unlink()
+    autopilots = (team.folder / "triage.yaml").read_text()
+    team.write("triage.yaml", autopilots.partition("---")[0])
+    for confirmed in (None, 4):
+        with pytest.raises(UnsafePlan, match="5"):
+            team.apply(confirm_deletes=confirmed)
+    assert not rig.live().switches.archived
+
+    # It was meant: with the exact number they are archived. Nothing fires any more.
+    assert len(team.apply(confirm_deletes=5).plan.changes) == 5
+    assert rig.live().switches.archived
+    assert rig.tick(days=1).runs == []
+    assert team.push("d6").body["reason"] == "the autopilot is archived"
+
+    # Its history is all there.
+    assert team.history() == [
+        "schedule completed",
+        "webhook completed",
+        "webhook completed",
+        "webhook skipped overlap",
+        "schedule completed",
     ]
-    attempts = story.rig.database.read(lambda tx: list_attempts(tx, source_id="default"))
-    results = [one.result for one in reversed(attempts)]
-    assert results == [Result.APPLIED] * 3 + [Result.REFUSED, Result.APPLIED]
+    attempts = rig.database.read(list_attempts)[::-1]
+    assert [str(one.result) for one in attempts] == [
+        "applied", "applied", "failed", "applied", "refused", "refused", "applied",
+    ]  # fmt: skip
+    assert {one.actor for one in attempts} == {ADA}
+
+    # And should it come back, it comes back with its history, under the same URL.
+    team.write("triage.yaml", autopilots)
+    assert shown(team.plan()) == ["restore Autopilot triage"]
+    team.apply()
+    assert team.push("d7").body["status"] == "accepted"
+    assert len(team.history()) == 6
