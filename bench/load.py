@@ -109,21 +109,26 @@ async def generate(load: Load, connections: int, seconds: float) -> None:
     target, loop = urlsplit(load.url), asyncio.get_running_loop()
     load.ends = time.perf_counter() + seconds
     for _ in range(connections):
-        await loop.create_connection(lambda: Sender(load), target.hostname, target.port)
+        await loop.create_connection(lambda: Sender(load), target.hostname or "", target.port or 80)
     await asyncio.wait_for(load.done.wait(), seconds + GRACE)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Counted answers per second; p50 and p99 in milliseconds; all answers by status."""
+    """Counted answers per second; p50 and p99 in milliseconds; all answers by status.
+
+    `cpu` are seconds of processor time of the server for each answer.
+    """
 
     rate: float
     p50: float
     p99: float
     answers: dict[str, int]
+    cpu: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.rate:7,.0f}/s  p50 {self.p50:6.1f} ms  p99 {self.p99:6.1f} ms"
+        text = f"{self.rate:7,.0f}/s  p50 {self.p50:6.1f} ms  p99 {self.p99:6.1f} ms"
+        return f"{text}  {self.cpu * 1e3:5.2f} ms of CPU each"
 
 
 def measure(

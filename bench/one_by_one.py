@@ -7,5 +7,5 @@ from reconciler.control import intake
 from reconciler.control.group import GroupWriter
 
 if __name__ == "__main__":
-    intake.GroupWriter = functools.partial(GroupWriter, most=1)  # type: ignore[misc,assignment]
+    vars(intake)["GroupWriter"] = functools.partial(GroupWriter, most=1)
     main()
