@@ -6,6 +6,7 @@ READY   := $(VENV)/.ready
 WORKERS ?= auto
 PORT    ?= 8484
 AGENT   := examples/agents/demo_agent.py
+BENCHES ?= startup plan schedule tick webhooks
 
 .PHONY: run test check format bench soak schemas system help
 
@@ -44,9 +45,9 @@ schemas: $(READY) ## Write the JSON Schemas anew.
 	$(BIN)/python -m reconciler.manifest.schema schemas
 
 bench: $(READY) ## Measure, as ratios within one run.
-	@for script in bench/[a-z]*.py; do \
-	  echo "== $$script"; \
-	  $(BIN)/python -m bench.$$(basename $$script .py) || exit 1; \
+	@for name in $(BENCHES); do \
+	  echo "== $$name"; \
+	  $(BIN)/python -m bench.$$name || exit 1; \
 	done
 
 soak: $(READY) system ## Long crash and load rounds.
