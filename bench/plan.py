@@ -92,7 +92,9 @@ def terraform(folder: Path, count: int, times: int) -> float | None:
     text = "".join(TERRAFORM.format(i=i) for i in range(count))
     (folder / "main.tf").write_text(text)
     best_of(1, ["terraform", "init", "-input=false"], folder=folder)
-    return best_of(times, ["terraform", "plan", "-input=false", "-lock=false"], folder=folder)
+    return best_of(
+        times, ["terraform", "plan", "-input=false", "-lock=false"], folder=folder
+    ).seconds
 
 
 def remove_state(folder: Path) -> None:
@@ -112,19 +114,20 @@ def measure(folder: Path, count: int, times: int) -> None:
     limits = [
         write_rows(folder / ".reconciler" / "state.db", folder / f"{n}.db") for n in range(times)
     ]
-    limit, writing = min(limits), applied - first
+    limit, writing = min(limits), applied.seconds - first.seconds
     print(f"{count:,} files of one autopilot with two triggers each, best of {times}")
-    print(f"  PyYAML CSafeLoader          {peer:6.2f} s")
-    print(f"  first plan                  {first:6.2f} s   {first / peer:.2f} x PyYAML")
-    print(f"  plan again, no change       {again:6.2f} s   {again / peer:.2f} x PyYAML")
-    print(f"  apply                       {applied:6.2f} s   of it {writing:.2f} s beyond the plan")
+    for name, best in (("PyYAML CSafeLoader", peer), ("first plan", first), ("plan again", again)):
+        ratio = best.seconds / peer.seconds
+        print(f"  {name:<26}{best.seconds:7.2f} s  {ratio:5.2f} x PyYAML  {best.peak:6.0f} MiB")
+    print(f"  {'apply':<26}{applied.seconds:7.2f} s  {writing:5.2f} s of it beyond the plan")
     print(
-        f"  sqlite3, the same rows      {limit:6.2f} s   {limit / writing:.2f} of what apply adds"
+        f"  {'sqlite3, the same rows':<26}{limit:7.2f} s  {limit / writing:5.2f} of what apply adds"
     )
-    print(f"                                         {limit / applied:.2f} of the whole process")
+    print(f"  {'':<26}           {limit / applied.seconds:5.2f} of the whole process")
     other = terraform(folder / "terraform", count, times)
     if other is not None:
-        print(f"  terraform, first plan       {other:6.2f} s   ours: {first / other:.2f} x")
+        plans = f"{other / first.seconds:.1f} x our first plan, {other / again.seconds:.1f} x again"
+        print(f"  {'terraform, first plan':<26}{other:7.2f} s  {plans}")
 
 
 def main() -> None:
