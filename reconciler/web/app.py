@@ -1,10 +1,13 @@
 """The HTTP application: every route in one table, every failure as problem details (contract 8)."""
 
 import re
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 
 from reconciler.core.errors import ReconcilerError
 from reconciler.web import (
@@ -24,7 +27,8 @@ from reconciler.web.context import Context
 from reconciler.web.endpoint import AnyOperation, routes
 from reconciler.web.guard import Guarded, OwnNames
 from reconciler.web.pages import page_routes
-from reconciler.web.problems import HttpProblem, answer_problem
+from reconciler.web.pages.serving import error_page
+from reconciler.web.problems import HttpProblem, problem_of
 from reconciler.web.reference import reference_routes
 
 OPERATIONS: tuple[AnyOperation, ...] = (
@@ -61,12 +65,23 @@ def create_app(context: Context) -> Starlette:
         ],
         middleware=middleware,
         exception_handlers=dict.fromkeys(
-            (HTTPException, HttpProblem, ReconcilerError), answer_problem
+            (HTTPException, HttpProblem, ReconcilerError), _answering(context)
         ),
     )
     # A redirect would repeat a token of the path in `Location`.
     app.router.redirect_slashes = False
     return app
+
+
+def _answering(context: Context) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        """People who look for a page get one, everything else a document."""
+        accepts_pages = "text/html" in request.headers.get("accept", "")
+        if accepts_pages and not request.url.path.startswith("/v1/"):
+            return error_page(context, request, problem_of(error))
+        return problem_of(error).response()
+
+    return answer
 
 
 def is_self_protected(path: str) -> bool:

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from reconciler.core.body_error import BodyError
@@ -139,8 +138,3 @@ def _details(error: ReconcilerError) -> dict[str, Any]:
             return {"objections": [asdict(objection) for objection in error.objections]}
         case _:
             return {}
-
-
-async def answer_problem(request: Request, error: Exception) -> Response:
-    """The handler of every expected failure outside of pages."""
-    return problem_of(error).response()

@@ -33,5 +33,6 @@
     const seconds = main() && Number(main().dataset.refresh);
     if (seconds) timer = setInterval(refresh, seconds * 1000);
   }
+  document.addEventListener("visibilitychange", refresh); // somebody came back to look
   schedule();
 })();
