@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -42,13 +44,52 @@ def find_binaries() -> Path | None:
     return Path(on_path).resolve().parent if on_path else None
 
 
+_CUT_OFF = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_SHAPE = """
+SELECT c.relname, c.relkind, a.attname, a.atttypid, a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+UNION ALL
+SELECT conname, 'c', pg_get_constraintdef(c.oid), 0, false, NULL
+FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace AND n.nspname = 'public'
+UNION ALL
+SELECT version_num, 'v', NULL, 0, false, NULL FROM alembic_version
+ORDER BY 1, 2, 3
+"""
+_EMPTY = """
+DO $$
+DECLARE one record;
+BEGIN
+  SET LOCAL session_replication_role = replica;
+  FOR one IN SELECT tablename FROM pg_tables
+             WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+    EXECUTE format('DELETE FROM public.%I', one.tablename);
+  END LOOP;
+  FOR one IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' LOOP
+    EXECUTE format('ALTER SEQUENCE public.%I RESTART', one.sequencename);
+  END LOOP;
+END $$
+"""
+
+
+def _shape(connection: psycopg.Connection[Any]) -> object:
+    """Tables, columns, indexes, sequences, constraints and the migration of a database."""
+    return connection.execute(_SHAPE).fetchall()
+
+
 @dataclass
 class Server:
-    """A running server. `template` is copied by `fresh` for each test."""
+    """A running server. `template` is copied by `fresh`, and the copies are used again."""
 
     port: int
     template: str = "template0"
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _clean: list[str] = field(default_factory=list)
 
     def url(self, database: str) -> str:
         """The URL of one of its databases."""
@@ -61,13 +102,38 @@ class Server:
 
     @contextmanager
     def fresh(self, *, migrated: bool = True) -> Iterator[str]:
-        """The URL of a database for one test; whoever is still connected afterwards is cut off."""
-        name = f"test_{next(self._numbers)}"
-        url = self.create(name, self.template if migrated else "template0")
+        """The URL of a database for one test; whoever is still connected afterwards is cut off.
+
+        A migrated one is emptied afterwards and given to the next test, which takes a tenth of the
+        time of a new one; unless the test changed more than rows.
+        """
+        reusable = migrated and self.template != "template0"
+        if reusable and self._clean:
+            name = self._clean.pop()
+        else:
+            name = f"test_{next(self._numbers)}"
+            self.create(name, self.template if migrated else "template0")
         try:
-            yield url
+            yield self.url(name)
         finally:
-            self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            if reusable and self._emptied(name):
+                self._clean.append(name)
+            else:
+                self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _emptied(self, name: str) -> bool:
+        """Cut off whoever is connected and delete all rows; False where the tables changed."""
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            connection.execute(_CUT_OFF)
+            if _shape(connection) != self._template_shape:
+                return False
+            connection.execute(_EMPTY)
+        return True
+
+    @cached_property
+    def _template_shape(self) -> object:
+        with psycopg.connect(self.url(self.template), autocommit=True) as connection:
+            return _shape(connection)
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
