@@ -75,6 +75,10 @@ def refuse_ambiguous_headers(
     for name, count in counts.items():
         if count > 1 and name in once:
             raise BodyError("header-duplicate", f"header {name} was sent {count} times; send one")
+    if "content-length" in counts and "transfer-encoding" in counts:
+        # RFC 9112, 6.1: two lengths in one request are how requests are smuggled past a proxy.
+        message = "Content-Length and Transfer-Encoding were both sent; send one"
+        raise BodyError("header-duplicate", message)
 
 
 def shown_headers(scheme: str, headers: Headers) -> dict[str, str]:
