@@ -13,12 +13,14 @@ import uvicorn
 
 from reconciler.clock import Clock, Ids, SystemClock
 from reconciler.control.changes import watch_database
+from reconciler.control.counting import counting
 from reconciler.control.evaluator import Evaluator
 from reconciler.control.follow_source import SourceFollower
 from reconciler.control.intake import Intake
 from reconciler.control.launch import Launcher
 from reconciler.control.loops import JumpDetector, Wake, repeat
 from reconciler.control.prune import Retention, prune_once
+from reconciler.control.reconcile import Applied
 from reconciler.control.runner import hand_back, renew_once, run_once
 from reconciler.control.station import RunnerSettings, Station
 from reconciler.control.tick import Ticker, tick_once
@@ -33,6 +35,7 @@ from reconciler.store.database import Database, Tx
 from reconciler.store.leases import release_all
 from reconciler.store.servers import SILENCE, Server, beat, forget_silent, register, remove
 from reconciler.store.tokens import renew_tokens
+from reconciler.telemetry import Metrics
 from reconciler.web.app import create_app
 from reconciler.web.context import Context, Readiness
 
@@ -74,6 +77,7 @@ class System:
     intake: Intake = field(init=False)
     jumps: JumpDetector = field(init=False)
     authority: Tokens | None = field(init=False)
+    metrics: Metrics = field(default_factory=Metrics)
     ready: bool = False
 
     def __post_init__(self) -> None:
@@ -83,6 +87,7 @@ class System:
         self.titles = Titles(self.evaluator)
         self.vault = Vault(settings.secrets_dir)
         self.jumps = JumpDetector(self.clock)
+        self.database.observe = counting(self.metrics)
         self.station = Station(
             self.database,
             Runtimes(
@@ -122,6 +127,7 @@ class System:
             authority=self.authority,
             readiness=self._readiness,
             followed=self._followed,
+            metrics=self.metrics,
         )
 
     def _readiness(self) -> Readiness:
@@ -139,8 +145,12 @@ class System:
         """One round of the clock; answers the seconds until the next one is due."""
         if (jump := self.jumps.jumped()) is not None:
             log.warning("the clock jumped", seconds=jump.total_seconds())
+            self.metrics.clock_jumps.inc()
         ticker = Ticker(self.database, self.titles, self.ids, self.settings.breaker_cooldown)
-        ticked = await asyncio.to_thread(tick_once, ticker)
+        with self.metrics.tick.time():
+            ticked = await asyncio.to_thread(tick_once, ticker)
+        for lag in ticked.lags:
+            self.metrics.schedule_lag.observe(lag)
         if ticked.runs or ticked.promoted:
             self.run_wake.look()
         if ticked.next_due is None:
@@ -164,7 +174,9 @@ class System:
         """Look at the source that this server follows."""
         if self.follower is None:
             return LONGEST_SLEEP
-        applied = await asyncio.to_thread(self.follower.reconcile_once)
+        with self.metrics.reconcile.time():
+            applied = await asyncio.to_thread(self.follower.reconcile_once)
+        self.metrics.reconciles.labels(_result(applied)).inc()
         if applied is not None and applied.attempt is not None:
             self.look()
         return self.settings.poll_interval.total_seconds()
@@ -226,6 +238,13 @@ class System:
         await self.database.awrite(lambda tx: remove(tx, self.station.owner))
         self.evaluator.close()
         log.info("stopped", handed_back=handed_back)
+
+
+def _result(applied: Applied | None) -> str:
+    """The label of a look at a source."""
+    if applied is None:
+        return "failed"
+    return "unchanged" if applied.attempt is None else "applied"
 
 
 def token_hasher(key: bytes) -> Callable[[str, int], str]:

@@ -1,49 +1,187 @@
-"""Logs: structured, for machines as JSON and for people readable; never a token or a secret."""
+"""What a server tells of itself: logs without a token or a secret, and metrics (contract 11)."""
 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-_TOKEN = re.compile(r"\b(whk_|rct_(?:run_)?|whsec_|whsk_)[A-Za-z0-9+/=_-]{8,}")
+_TOKEN = re.compile(r"\b(whk_|rct_(?:run_)?|whsec_|whsk_|lease_)[A-Za-z0-9+/=_-]{8,}")
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
 _CREDENTIALS = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
+_SECRET_NAMES = frozenset(
+    {"authorization", "cookie", "password", "secret", "secrets", "signature", "token"}
+)
+_HIDDEN = "***"
+_DEEPEST = 6
+
+_without_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+_SHARED = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    # As plain text, before anything is hidden: the richer forms print the values of variables.
+    structlog.processors.format_exc_info,
+)
 
 
 def configure_logging(log_format: str, level: str) -> None:
-    """Write logs to stderr: `json`, `text`, or `auto` (text where stderr is a terminal)."""
-    readable = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if readable
-        else structlog.processors.JSONRenderer()
-    )
+    """Write logs to stderr: `json`, `text`, or `auto` (text where stderr is a terminal).
+
+    What libraries log goes the same way, from `warning` on.
+    """
+    renderer = _renderer(log_format)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if readable else [structlog.processors.format_exc_info]),
-            redact,
-            renderer,
-        ],
+        processors=[*_SHARED, redact, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=_to_stderr,
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(_Stderr())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*_SHARED, structlog.stdlib.add_logger_name],
+            processors=[_without_meta, redact, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _renderer(log_format: str) -> Any:
+    if log_format == "text" or (log_format == "auto" and sys.stderr.isatty()):
+        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return structlog.processors.JSONRenderer()
+
+
+class _Stderr:
+    """Whatever stderr is at the moment of a line: it may be another one than at the start."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def _to_stderr(*_arguments: Any) -> structlog.WriteLogger:
-    """A logger on whatever stderr is now: it may be another one than at the start."""
     return structlog.WriteLogger(sys.stderr)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take tokens and passwords out of every text of a log line."""
+    """Take tokens, passwords and what is named as a secret out of a log line, however deep."""
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = _CREDENTIALS.sub(r"\1:***@", _TOKEN.sub(r"\1***", value))
+        event[name] = _HIDDEN if name.lower() in _SECRET_NAMES else _redacted(value)
     return event
+
+
+def _redacted(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        return _HIDDEN
+    match value:
+        case str():
+            return redact_text(value)
+        case bytes():
+            return redact_text(value.decode("utf-8", "replace"))
+        case Mapping():
+            return {
+                str(k): _HIDDEN if str(k).lower() in _SECRET_NAMES else _redacted(v, depth + 1)
+                for k, v in value.items()
+            }
+        case Sequence():
+            return [_redacted(one, depth + 1) for one in value]
+        case BaseException():
+            return redact_text(str(value))
+        case _:
+            return value
+
+
+def redact_text(text: str) -> str:
+    """The text without tokens, bearer credentials, JWTs and the passwords of URLs."""
+    text = _TOKEN.sub(rf"\1{_HIDDEN}", text)
+    text = _JWT.sub(_HIDDEN, text)
+    text = _BEARER.sub(rf"\1 {_HIDDEN}", text)
+    return _CREDENTIALS.sub(rf"\1:{_HIDDEN}@", text)
+
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+_QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SLOW = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600)
+
+
+@dataclass(slots=True)
+class Metrics:
+    """The metrics of one server; the names are the contract's. Each server has a registry."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    runs: Counter = field(init=False)
+    schedule_lag: Histogram = field(init=False)
+    due_triggers: Gauge = field(init=False)
+    tick: Histogram = field(init=False)
+    webhook_requests: Counter = field(init=False)
+    webhook: Histogram = field(init=False)
+    queue_depth: Gauge = field(init=False)
+    dispatch: Histogram = field(init=False)
+    reconciles: Counter = field(init=False)
+    reconcile: Histogram = field(init=False)
+    applied_revision: Gauge = field(init=False)
+    breaker_open: Gauge = field(init=False)
+    clock_jumps: Counter = field(init=False)
+
+    def __post_init__(self) -> None:
+        ProcessCollector(registry=self.registry)
+        self.runs = self._counter("runs_total", "Runs that ended.", "status", "source", "reason")
+        self.schedule_lag = self._histogram(
+            "schedule_lag_seconds", "From the moment an occurrence was due to its run.", _SLOW
+        )
+        self.due_triggers = self._gauge("due_triggers", "Triggers that are due now.")
+        self.tick = self._histogram("tick_seconds", "One round of the clock.", _QUICK)
+        self.webhook_requests = self._counter(
+            "webhook_requests_total", "Webhook requests by the answer's status.", "status"
+        )
+        self.webhook = self._histogram(
+            "webhook_seconds", "From a webhook request to its answer.", _QUICK
+        )
+        self.queue_depth = self._gauge("queue_depth", "Runs that wait for admission.")
+        self.dispatch = self._histogram(
+            "dispatch_seconds", "From admission to the start of the work.", _SLOW
+        )
+        self.reconciles = self._counter("reconcile_total", "Looks at a source.", "result")
+        self.reconcile = self._histogram("reconcile_seconds", "One look at a source.", _SLOW)
+        self.applied_revision = self._gauge(
+            "applied_revision_info", "Always 1: which revision is in force.", "source", "revision"
+        )
+        self.breaker_open = self._gauge("breaker_open", "Autopilots whose breaker is open.")
+        self.clock_jumps = self._counter(
+            "clock_jumps_total", "Jumps of the wall clock against the monotonic one."
+        )
+
+    def text(self) -> bytes:
+        """What Prometheus reads."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"reconciler_{name}", about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"reconciler_{name}", about, labels, registry=self.registry)
+
+    def _histogram(self, name: str, about: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"reconciler_{name}", about, buckets=buckets, registry=self.registry)
+
+
+METRICS_TYPE = CONTENT_TYPE_LATEST
+"""The media type of `Metrics.text`."""

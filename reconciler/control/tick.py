@@ -54,12 +54,14 @@ class Ticker:
 
 @dataclass(slots=True)
 class Ticked:
-    """What a round did. `next_due` is when the next trigger is due, if any is."""
+    """What a round did. `next_due` is when the next trigger is due, if any is; `lags` are the
+    seconds from the moment at which each run was due."""
 
     runs: list[Run] = field(default_factory=list)
     stalled: list[str] = field(default_factory=list)
     promoted: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
     next_due: datetime | None = None
 
 
@@ -71,6 +73,7 @@ class _Decided:
     decision: Decision
     force: Force
     firings: tuple[Firing, ...]
+    agenda: Agenda
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,18 @@ def _carry_out(ticker: Ticker, due: Sequence[DueTrigger], now: datetime, ticked:
     stalled = [one for one in results if isinstance(one, _Stalled)]
     runs, moved = ticker.database.write(lambda tx: _write(tx, ticker, decided, stalled, now))
     ticked.runs += runs
+    ticked.lags += _lags(decided, runs)
     ticked.stalled += [one.due.id for one in stalled]
     for one in stalled:
         log.error("trigger stalled", trigger=one.due.id, reason=one.why)
     return moved > 0
+
+
+def _lags(decided: Sequence[_Decided], runs: Iterable[Run]) -> Iterable[float]:
+    agendas = {firing.id: one.agenda for one in decided for firing in one.firings}
+    for run in runs:
+        due = agendas[run.id].due_at(run.scheduled_for or run.triggered_at)
+        yield max(0.0, (run.created_at - due).total_seconds())
 
 
 def _decide(
@@ -118,8 +129,9 @@ def _decide(
     try:
         trigger = ScheduleTrigger.model_validate(due.document)
         force = force_of(live.switches, ticker.cooldown, now)
+        agenda = Agenda.of(due.id, trigger)
         decision = decide(
-            Agenda.of(due.id, trigger),
+            agenda,
             due.cursor,
             now,
             force=force,
@@ -129,7 +141,7 @@ def _decide(
         firings = tuple(_firings(ticker, due, live, trigger, decision, now))
     except Exception as error:  # noqa: BLE001 - any failure of one trigger stalls that one only
         return _Stalled(due, f"{type(error).__name__}: {error}")
-    return _Decided(due, live, trigger, decision, force, firings)
+    return _Decided(due, live, trigger, decision, force, firings, agenda)
 
 
 def _firings(

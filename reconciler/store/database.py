@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 
 from reconciler.core.errors import UsageError
 from reconciler.store.backend import Backend, Tx, Watcher
+from reconciler.store.facts import Fact, begin_notes
 from reconciler.store.schema import Schema, migrate, require_current, schema_of
 from reconciler.store.sqlite import Sqlite
 
@@ -37,6 +38,7 @@ class Database:
     def __init__(self, backend: Backend, clock: Clock | None = None) -> None:
         self._backend = backend
         self._clock = clock
+        self.observe: Callable[[Fact], None] = _ignore
         self._readers = ThreadPoolExecutor(_READER_THREADS, "database-read")
         self._writers = ThreadPoolExecutor(backend.writers, "database-write")
 
@@ -71,7 +73,17 @@ class Database:
         `quiet` announces nothing to watchers on PostgreSQL (heartbeats). Raises `Locked` after
         10 s of waiting, `Conflict` when a named constraint says no, `Unavailable`.
         """
-        return self._backend.write(fn, quiet=quiet)
+        noted: list[Fact] = []
+
+        def attempt(tx: Tx) -> T:
+            nonlocal noted
+            noted = begin_notes(tx)
+            return fn(tx)
+
+        result = self._backend.write(attempt, quiet=quiet)
+        for fact in noted:
+            self.observe(fact)
+        return result
 
     async def aread(self, fn: Callable[[Tx], T]) -> T:
         """`read` from a coroutine."""
@@ -129,6 +141,10 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({self.shown!r})"
+
+
+def _ignore(_fact: Fact) -> None:
+    """Nobody counts."""
 
 
 async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, upd
 
 from reconciler.core.run import Reason, Run, Source, Status, WaitingFor
 from reconciler.store.bulk import insert_rows
+from reconciler.store.facts import RunEnded, RunStarted, note
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
 
 _RENAMED = {
@@ -65,6 +66,9 @@ def run_of(row: Row[Any]) -> Run:
 def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
     """Insert new runs. Raises IntegrityError of `uq_run_occurrence` for an occurrence used up."""
     insert_rows(tx, autopilot_run, [_values(run) for run in runs])
+    for run in runs:
+        if run.ended:
+            note(tx, RunEnded(run.status, run.source, run.reason))
 
 
 def _values(run: Run) -> dict[str, Any]:
@@ -154,8 +158,18 @@ def change_run(
     that somebody else was first.
     """
     row = {_STORED[name]: value for name, value in values.items()}
+    admitted = _admitted_and_not_started(tx, run_id) if values.get("started_at") else None
     statement = update(autopilot_run).where(autopilot_run.c.id == run_id, NOT_ENDED, *where)
-    return tx.execute(statement.values(row)).rowcount == 1
+    changed = tx.execute(statement.values(row)).rowcount == 1
+    if changed and admitted is not None:
+        note(tx, RunStarted((values["started_at"] - admitted).total_seconds()))
+    return changed
+
+
+def _admitted_and_not_started(tx: Connection, run_id: str) -> datetime | None:
+    r = autopilot_run.c
+    query = select(r.admitted_at).where(r.id == run_id, r.started_at.is_(None))
+    return tx.execute(query).scalar_one_or_none()
 
 
 def owned_by(owner: str) -> ColumnElement[bool]:
@@ -172,7 +186,12 @@ def end_run(tx: Connection, run_id: str, values: Mapping[str, Any], owner: str |
         "lease_token": None,
         "waiting_for": None,
     }
-    return change_run(tx, run_id, {**values, **cleared}, *held)
+    if not change_run(tx, run_id, {**values, **cleared}, *held):
+        return False
+    source = select(autopilot_run.c.source).where(autopilot_run.c.id == run_id)
+    began, reason = Source(tx.execute(source).scalar_one()), values.get("reason")
+    note(tx, RunEnded(Status(values["status"]), began, Reason(reason) if reason else None))
+    return True
 
 
 def request_cancel(

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from reconciler.core.run import Reason, Status
+from reconciler.core.run import Reason, Source, Status
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
+from reconciler.store.facts import RunEnded, note
 from reconciler.store.runs import WAITING
 from reconciler.store.tables import autopilot_run
 
@@ -19,10 +20,13 @@ def cancel_waiting(
     r = autopilot_run.c
     cancelled: list[str] = []
     for some in batches(sorted(autopilot_ids)):
-        waiting = select(r.id).where(r.autopilot_id.in_(some), WAITING).order_by(r.id)
-        ids = list(tx.execute(waiting.with_for_update()).scalars())
+        waiting = select(r.id, r.source).where(r.autopilot_id.in_(some), WAITING).order_by(r.id)
+        rows = tx.execute(waiting.with_for_update()).all()
+        ids = [row.id for row in rows]
         for those in batches(ids):
             tx.execute(update(autopilot_run).where(r.id.in_(those)).values(_ending(now, why)))
+        for row in rows:
+            note(tx, RunEnded(Status.FAILED, Source(row.source), Reason.CANCELLED))
         cancelled += ids
     return tuple(cancelled)
 

@@ -10,6 +10,7 @@ from reconciler.control.launch import Launcher
 from reconciler.core.roles import LOCAL, Caller
 from reconciler.settings import Settings
 from reconciler.store.database import Database
+from reconciler.telemetry import Metrics
 from reconciler.web.hub import Hub
 
 
@@ -63,6 +64,7 @@ class Context:
     authority: Authority | None = None
     readiness: Callable[[], Readiness] = field(default=Readiness)
     followed: Callable[[], frozenset[str]] = field(default=frozenset)
+    metrics: Metrics = field(default_factory=Metrics)
     hub: Hub = field(init=False)
 
     def __post_init__(self) -> None:

@@ -18,6 +18,8 @@ from reconciler.web.context import Context
 from reconciler.web.problems import MEDIA_TYPE, phrase
 
 PREFIX = "/v1/webhooks/"
+CLIENT_GONE = 499
+"""Counted for a sender that went away before the answer; never sent."""
 
 
 def route(context: Context) -> Route:
@@ -30,10 +32,16 @@ class _Door:
         self.context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            response = await answer(Request(scope, receive), self.context)
-        except ClientDisconnect:
-            return  # nobody is left to answer
+        metrics, status = self.context.metrics, 500
+        with metrics.webhook.time():
+            try:
+                response = await answer(Request(scope, receive), self.context)
+                status = response.status_code
+            except ClientDisconnect:
+                status = CLIENT_GONE
+                return  # nobody is left to answer
+            finally:
+                metrics.webhook_requests.labels(str(status)).inc()
         await response(scope, receive, send)
 
 

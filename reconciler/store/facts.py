@@ -1,0 +1,42 @@
+"""What happened in a transaction, told to whoever counts once it is committed, and only then."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from reconciler.core.run import Reason, Source, Status
+
+_NOTED = "reconciler.facts"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A run came to its end, a skipped one at its beginning."""
+
+    status: Status
+    source: Source
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The work of a run began, so many seconds after its admission."""
+
+    seconds: float
+
+
+Fact = RunEnded | RunStarted
+
+
+def begin_notes(tx: Connection) -> list[Fact]:
+    """An empty list for this attempt of a transaction; what is noted goes there."""
+    noted: list[Fact] = []
+    tx.info[_NOTED] = noted
+    return noted
+
+
+def note(tx: Connection, fact: Fact) -> None:
+    """Note what happened. It is forgotten with the transaction if that is undone."""
+    noted = tx.info.get(_NOTED)
+    if noted is not None:
+        noted.append(fact)

@@ -1,0 +1,37 @@
+"""What is measured when somebody asks: queues, what is due, open breakers, revisions in force."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from reconciler.store.revisions import last_applied, list_sources
+from reconciler.store.runs import WAITING
+from reconciler.store.tables import autopilot, autopilot_run
+from reconciler.store.triggers import count_due
+
+_A = autopilot.c
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """The whole database at one moment. `applied` is the revision in force of each source."""
+
+    due_triggers: int
+    queue_depth: int
+    breakers_open: int
+    applied: dict[str, str]
+
+
+def read_gauges(tx: Connection, now: datetime) -> Gauges:
+    """Count; each by an index, but for breakers, of which there are as many as autopilots."""
+    waiting = select(func.count()).select_from(autopilot_run).where(WAITING)
+    living = _A.archived_at.is_(None)
+    broken = select(func.count()).where(_A.breaker_opened_at.is_not(None), living)
+    attempts = ((source, last_applied(tx, source)) for source in list_sources(tx))
+    return Gauges(
+        due_triggers=count_due(tx, now),
+        queue_depth=tx.execute(waiting).scalar_one(),
+        breakers_open=tx.execute(broken).scalar_one(),
+        applied={source: one.revision.id for source, one in attempts if one is not None},
+    )
