@@ -45,7 +45,8 @@ def test_a_server_that_is_killed_at_any_moment_loses_and_doubles_nothing(
 
     assert [line for name in SCHEDULED for line in ledger.wrong(name, since)] == []
     here.write("all.yaml", *manifests(here, enabled=False))
-    patience = TIMEOUT.total_seconds() + 40
+    # A deadline, the half minute that a proof may take, and a second for each run in the queues.
+    patience = TIMEOUT.total_seconds() + 40 + len(still_open(ledger))
     eventually(lambda: not still_open(ledger), within=patience)
     eventually(lambda: not here.agents())
     assert_every_delivery_is_there_once(ledger, sender)
