@@ -22,6 +22,7 @@ from reconciler.control.loops import JumpDetector, Wake, repeat
 from reconciler.control.prune import Retention, prune_once
 from reconciler.control.reconcile import Applied
 from reconciler.control.runner import hand_back, renew_once, run_once
+from reconciler.control.source_files import SourceFiles
 from reconciler.control.station import RunnerSettings, Station
 from reconciler.control.tick import Ticker, tick_once
 from reconciler.control.titles import Titles
@@ -127,6 +128,7 @@ class System:
             authority=self.authority,
             readiness=self._readiness,
             followed=self._followed,
+            files=self._files,
             metrics=self.metrics,
         )
 
@@ -135,6 +137,10 @@ class System:
 
     def _followed(self) -> frozenset[str]:
         return frozenset({self.follower.source_id} if self.follower else ())
+
+    def _files(self, source_id: str) -> SourceFiles | None:
+        follower = self.follower
+        return follower.files if follower and follower.source_id == source_id else None
 
     def look(self) -> None:
         """Somebody wrote, or something happened: every loop looks."""

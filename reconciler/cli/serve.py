@@ -18,6 +18,7 @@ from reconciler.cli.console import out, say
 from reconciler.cli.session import mask_password, policy_of
 from reconciler.control.follow_source import SourceFollower
 from reconciler.control.keys import server_key
+from reconciler.control.source_files import SourceFiles
 from reconciler.control.sources import load_against
 from reconciler.core.errors import UsageError
 from reconciler.core.reach import is_loopback
@@ -138,6 +139,7 @@ def _follower(settings: Settings, state: Database, path: str, key: bytes) -> Sou
         token_hasher(key),
         self_heal=settings.self_heal,
         allow_rewrites=settings.allow_rewrites,
+        files=SourceFiles.below(Path(path)),
     )
 
 

@@ -14,6 +14,7 @@ from reconciler.control.reconcile import (
     apply_once,
     record_failure,
 )
+from reconciler.control.source_files import SourceFiles
 from reconciler.core.errors import InvalidManifests, ReconcilerError, Refused, StalePlan
 from reconciler.core.guards import Confirmations
 from reconciler.core.state import Desired, Revision
@@ -42,6 +43,7 @@ class SourceFollower:
     token_hash: TokenHash
     self_heal: bool = True
     allow_rewrites: bool = False
+    files: SourceFiles | None = None
     attempted: Attempted = field(default_factory=lambda: Attempted(None))
 
     def reconcile_once(self) -> Applied | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from reconciler.clock import Clock
 from reconciler.control.inbound import Answer, InboundRequest
 from reconciler.control.launch import Launcher
+from reconciler.control.source_files import SourceFiles
 from reconciler.core.roles import LOCAL, Caller
 from reconciler.settings import Settings
 from reconciler.store.database import Database
@@ -38,6 +39,11 @@ class Authority(Protocol):
         ...
 
 
+def _no_files(_source_id: str) -> SourceFiles | None:
+    """This server follows nothing."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether the server should get traffic, and what it still waits for."""
@@ -51,7 +57,7 @@ class Context:
     """Everything that a request may need.
 
     `base_url` is what webhook URLs begin with; `server_key` derives them and signs sessions.
-    `followed` names the sources that this server itself follows.
+    `followed` names the sources that this server itself follows, `files` gives theirs.
     """
 
     database: Database
@@ -64,6 +70,7 @@ class Context:
     authority: Authority | None = None
     readiness: Callable[[], Readiness] = field(default=Readiness)
     followed: Callable[[], frozenset[str]] = field(default=frozenset)
+    files: Callable[[str], SourceFiles | None] = field(default=_no_files)
     metrics: Metrics = field(default_factory=Metrics)
     hub: Hub = field(init=False)
 

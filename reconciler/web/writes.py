@@ -4,6 +4,7 @@ Under `reject` nothing is written here: what would change an object is answered 
 where the change belongs, and what changes nothing is answered 200.
 """
 
+import asyncio
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, JsonValue
@@ -22,6 +23,7 @@ from reconciler.web.autopilot_models import AutopilotView, OriginView, autopilot
 from reconciler.web.autopilots import read_one
 from reconciler.web.edits import Edit, declared, with_trigger, without_trigger
 from reconciler.web.operation import Call, Content, NoBody, NoQuery, Operation, Wire, json_content
+from reconciler.web.patch import suggested_patch
 from reconciler.web.problems import MEDIA_TYPE, HttpProblem
 
 
@@ -59,25 +61,25 @@ async def create(call: Call[NoQuery, AutopilotBody]) -> Reply:
         return get_overview(tx, found.id) if found else None
 
     before = await call.context.database.aread(read)
-    return _decide(call, Edit(before, after))
+    return await _decide(call, Edit(before, after))
 
 
 async def replace(call: Call[NoQuery, AutopilotBody]) -> Reply:
     """An autopilot's manifest as a whole."""
     before = await read_one(call)
-    return _decide(call, Edit(before, _declared(call, before, call.body.document())))
+    return await _decide(call, Edit(before, _declared(call, before, call.body.document())))
 
 
 async def remove(call: Call[NoQuery, NoBody]) -> Reply:
     """An autopilot leaves its source."""
-    return _decide(call, Edit(await read_one(call), None))
+    return await _decide(call, Edit(await read_one(call), None))
 
 
 async def add_trigger(call: Call[NoQuery, TriggerBody]) -> Reply:
     """One trigger more, or one that is there already and just so."""
     before = await read_one(call)
     document = with_trigger(before, call.body.document())
-    return _decide(call, Edit(before, _declared(call, before, document)))
+    return await _decide(call, Edit(before, _declared(call, before, document)))
 
 
 async def replace_trigger(call: Call[NoQuery, TriggerBody]) -> Reply:
@@ -85,14 +87,14 @@ async def replace_trigger(call: Call[NoQuery, TriggerBody]) -> Reply:
     before = await read_one(call)
     trigger_id = call.path["triggerId"].lower()
     document = with_trigger(before, call.body.document(), trigger_id)
-    return _decide(call, Edit(before, _declared(call, before, document)))
+    return await _decide(call, Edit(before, _declared(call, before, document)))
 
 
 async def remove_trigger(call: Call[NoQuery, NoBody]) -> Reply:
     """One trigger less."""
     before = await read_one(call)
     document = without_trigger(before, call.path["triggerId"].lower())
-    return _decide(call, Edit(before, _declared(call, before, document)))
+    return await _decide(call, Edit(before, _declared(call, before, document)))
 
 
 def _declared(call: Call[Any, Any], before: Overview, document: Document) -> Declared:
@@ -111,21 +113,23 @@ def _source(call: Call[Any, Any], before: Overview | None) -> str:
     return own or call.context.settings.source
 
 
-def _decide(call: Call[Any, Any], edit: Edit) -> Reply:
+async def _decide(call: Call[Any, Any], edit: Edit) -> Reply:
     """200 where nothing would change; else the refusal that says where the change belongs."""
     if edit.changes_nothing and edit.before is not None:
         now = call.context.clock.now()
         return Reply(content=autopilot_document(edit.before, call.context, now))
     stored = edit.before.stored if edit.before else None
     origin = stored.origin if stored and not stored.archived else None
-    plan = edit.plan(_source(call, edit.before))
+    source = _source(call, edit.before)
+    plan = edit.plan(source)
+    patch = await asyncio.to_thread(suggested_patch, edit, call.context.files(source))
     raise HttpProblem(
         409,
         "yaml-is-the-source",
         _where(edit, origin.path if origin else None),
         origin=OriginView.of(origin).model_dump(by_alias=True) if origin else None,
         plan=report_of(plan).to_json(),
-        suggestedPatch=None,
+        suggestedPatch=patch,
     )
 
 
@@ -157,7 +161,7 @@ class Refusal(Wire):
     plan: PlanReport
     """What the edit would do."""
     suggested_patch: str | None
-    """A unified diff that `git apply` takes."""
+    """A unified diff that `git apply` takes; null where this server cannot read the file."""
 
 
 _ANSWERS = {

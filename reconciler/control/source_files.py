@@ -1,0 +1,36 @@
+"""The files of a source that this server follows, for whoever wants to show an edit of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.core.errors import UsageError
+from reconciler.manifest.files import Source, is_hidden, is_manifest
+from reconciler.manifest.folder import Folder
+from reconciler.manifest.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFiles:
+    """`prefix` is where the source lies in its repository, with a slash at its end, or empty."""
+
+    source: Source
+    prefix: str = ""
+
+    @classmethod
+    def below(cls, folder: Path) -> "SourceFiles":
+        """The files of a folder; it may lie in a repository or not."""
+        try:
+            _, inside = Repository.around(folder)
+        except UsageError:
+            inside = ""
+        return cls(Folder(folder), f"{inside}/" if inside else "")
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a manifest file as it is now; None for any other path, or where it is gone.
+
+        The path was recorded when the object was applied, and may be anything by now.
+        """
+        parts = path.split("/")
+        if any(part in ("", "..") or is_hidden(part) for part in parts) or "\0" in path:
+            return None
+        return self.source.again(path) if is_manifest(parts[-1]) else None

@@ -1,0 +1,71 @@
+"""The edit of a manifest as a unified diff that `git apply` takes (contract 8.2)."""
+
+import difflib
+import re
+from collections.abc import Iterator
+
+from reconciler.control.source_files import SourceFiles
+from reconciler.core.state import Declared
+from reconciler.manifest.edit import CannotEdit, apply_edit, remove
+from reconciler.manifest.export import to_yaml
+from reconciler.web.edits import Edit
+
+_PLAIN = re.compile(r"[\w./ @+,=~-]+")
+_NOWHERE = "/dev/null"
+
+
+def suggested_patch(edit: Edit, files: SourceFiles | None) -> str | None:
+    """The diff of an edit; None where the file cannot be read from here, or says something else.
+
+    A creation is a new file `<workspace>/<name>.yaml`, and needs no other.
+    """
+    prefix = files.prefix if files else ""
+    stored = edit.before.stored if edit.before else None
+    if stored is None or stored.archived:
+        return _creation(edit.after, prefix) if edit.after else None
+    data = files.read(stored.origin.path) if files and stored.origin else None
+    if data is None or stored.origin is None:
+        return None
+    try:
+        if edit.after is None:
+            after = remove(data, stored.key)
+        else:
+            after = apply_edit(data, stored.applied or stored.document, edit.after.document)
+    except CannotEdit:
+        return None
+    return unified_diff(f"{prefix}{stored.origin.path}", data, after)
+
+
+def _creation(after: Declared, prefix: str) -> str | None:
+    path = f"{prefix}{after.key.workspace}/{after.key.name}.yaml"
+    return unified_diff(path, None, to_yaml(after.document).encode())
+
+
+def unified_diff(path: str, before: bytes | None, after: bytes | None) -> str | None:
+    """A diff of one file, None standing for "not there"; None for what git would have to quote."""
+    if not _PLAIN.fullmatch(path):
+        return None
+    head = [f"diff --git a/{path} b/{path}\n"]
+    if before is None:
+        head.append("new file mode 100644\n")
+    elif after is None:
+        head.append("deleted file mode 100644\n")
+    # Names with a blank end with a tab, so that what follows them is no part of them.
+    end = "\t" if " " in path else ""
+    old = _NOWHERE if before is None else f"a/{path}{end}"
+    new = _NOWHERE if after is None else f"b/{path}{end}"
+    hunks = difflib.unified_diff(_lines(before), _lines(after), old, new, lineterm="\n")
+    return "".join([*head, *_marked(hunks)])
+
+
+def _lines(data: bytes | None) -> list[str]:
+    """Lines as git counts them: only a line feed ends one."""
+    text = (data or b"").decode("utf-8", "replace")
+    parts = text.split("\n")
+    last = [parts[-1]] if parts[-1] else []
+    return [f"{part}\n" for part in parts[:-1]] + last
+
+
+def _marked(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
