@@ -8,8 +8,6 @@ from tests.support.receiver import SECRET, VARIABLE, Receiver
 from tests.support.rig import Rig, agent, autopilot, webhook
 from tests.support.signing import sign
 
-NAMED = {"issueTitleTemplate": "{{ trigger.payload.n }}"}
-
 
 def hook(**more: Any) -> dict[str, Any]:
     """A trigger signed as GitHub does."""
@@ -54,7 +52,7 @@ def test_a_title_is_made_from_the_new_manifest(rig: Rig, warm: Receiver) -> None
     ("before", "after"),
     [
         pytest.param(hook(), hook(enabled=False), id="disabled"),
-        pytest.param(hook(), hook(when="trigger.payload.n > 5"), id="filtered"),
+        pytest.param(hook(), hook(when="payload.n > 5"), id="filtered"),
     ],
 )
 def test_an_edited_trigger_counts_both_ways(
