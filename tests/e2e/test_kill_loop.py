@@ -4,6 +4,7 @@ import random
 import socket
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from reconciler.core.run import Run, Status
 from tests.e2e.ledger import Ledger, scheduled_twice
 from tests.support.eventually import eventually
-from tests.support.process import Site
+from tests.support.process import Serving, Site
 from tests.support.rig import Document, autopilot, schedule, webhook
 from tests.support.sender import Sender, sending
 
@@ -26,21 +27,24 @@ ROUNDS = [
 
 
 @pytest.mark.parametrize(("rounds", "seed"), ROUNDS)
-def test_a_server_that_is_killed_at_any_moment_loses_and_doubles_nothing(
+def test_servers_that_are_killed_at_any_moment_lose_and_double_nothing(
     here: Site, rounds: int, seed: int
 ) -> None:
-    here.port, here.settings["RECONCILER_BREAKER_COOLDOWN"] = free_port(), "1s"
+    """One server on SQLite; two on PostgreSQL, of which one or both are killed."""
+    here.settings["RECONCILER_BREAKER_COOLDOWN"] = "1s"
     here.write("all.yaml", *manifests(here))
-    server, since = here.serve(), datetime.now(UTC)
-    moments, ledger = random.Random(seed), Ledger(here)
-    with sending(server.webhook_url) as sender:
+    ports = [free_port() for _ in range(2 if here.database.startswith("postgres") else 1)]
+    running = {port: here.serve(port) for port in ports}
+    since, ledger, chance = datetime.now(UTC), Ledger(here), random.Random(seed)
+    with sending([server.webhook_url for server in running.values()]) as sender:
         for _ in range(rounds):
-            passes(moments.uniform(0, 1.5))
-            server.kill()
-            server = here.start()
-            if moments.random() < 0.7:
-                server.await_ready()
-        server.await_ready()
+            passes(chance.uniform(0, 1.5))
+            for port in chance.sample(ports, chance.randint(1, len(ports))):
+                running[port].kill()
+                running[port] = here.start(port)
+            if chance.random() < 0.7:
+                all_ready(running.values())
+        all_ready(running.values())
         eventually(lambda: len(ledger.completed("skipping")) >= 2)
 
     assert [line for name in SCHEDULED for line in ledger.wrong(name, since)] == []
@@ -109,6 +113,12 @@ def assert_nothing_ran_twice(site: Site, ledger: Ledger) -> None:
     completed = {run.id for run in runs if run.status is Status.COMPLETED}
     assert completed <= noted.keys() <= by_id.keys()
     assert {by_id[run_id].status for run_id in noted} <= {Status.COMPLETED, Status.FAILED}
+
+
+def all_ready(servers: Iterable[Serving]) -> None:
+    """Wait for all of them."""
+    for server in servers:
+        server.await_ready()
 
 
 def passes(seconds: float) -> None:

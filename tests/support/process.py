@@ -107,15 +107,11 @@ class Serving:
 
 @dataclass
 class Site:
-    """A folder in which servers run one after the other, or several at once.
-
-    `port` 0 is a free one for each server.
-    """
+    """A folder in which servers run one after the other, or several at once."""
 
     folder: Path
     database: str
     settings: dict[str, str] = field(default_factory=dict)
-    port: int = 0
     servers: list[Serving] = field(default_factory=list)
 
     @property
@@ -141,14 +137,14 @@ class Site:
         runtime = {"type": "command", "program": "note", "args": [f"{works:g}"], "env": env}
         return agent(name, runtime=runtime, **spec)
 
-    def start(self, **settings: str) -> Serving:
-        """Start a server and do not wait for it."""
+    def start(self, port: int = 0, **settings: str) -> Serving:
+        """Start a server and do not wait for it; on a free port unless one is given."""
         log = self.folder / f"serve-{len(self.servers)}.log"
         program = self.folder / "note"
         if not program.exists():
             program.write_text(_AGENT)
             program.chmod(0o755)
-        arguments = ["serve", str(self.manifests), "--port", str(self.port)]
+        arguments = ["serve", str(self.manifests), "--port", str(port)]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*_COMMAND, *arguments, "--allow-command", f"note={program}"],
@@ -162,9 +158,9 @@ class Site:
         self.servers.append(Serving(process, log))
         return self.servers[-1]
 
-    def serve(self, **settings: str) -> Serving:
+    def serve(self, port: int = 0, **settings: str) -> Serving:
         """Start a server and wait until it is ready."""
-        return self.start(**settings).await_ready()
+        return self.start(port, **settings).await_ready()
 
     def cli(self, *arguments: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run another command on the same database."""

@@ -6,9 +6,10 @@ it is told which run it made: what a careful sender does.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import httpx
 
@@ -18,26 +19,25 @@ _PAUSE = 0.02
 
 @dataclass
 class Sender:
-    """`url` is where it posts; several threads do. `answered` holds the run of each key."""
+    """`answered` holds the run of each key, `accepted` those keys that were answered with 202."""
 
-    url: str
     answered: dict[str, str] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
     _ending: threading.Event = field(default_factory=threading.Event)
     _patient: bool = True
 
-    def work(self, name: str) -> None:
+    def work(self, name: str, url: str) -> None:
         """Send until the end is asked for; what was begun is brought to an answer first."""
         with httpx.Client(timeout=5) as client:
             number = 0
             while not self._ending.wait(_PAUSE):
                 number += 1
-                self._deliver(client, f"{name}-{number}")
+                self._deliver(client, url, f"{name}-{number}")
 
-    def _deliver(self, client: httpx.Client, key: str) -> None:
+    def _deliver(self, client: httpx.Client, url: str, key: str) -> None:
         while self._patient:
-            answer = self._post(client, key)
+            answer = _post(client, url, key)
             if answer is None or answer.status_code == 503:
                 _rest()
                 continue
@@ -49,12 +49,6 @@ class Sender:
                 self.accepted.add(key)
             return
 
-    def _post(self, client: httpx.Client, key: str) -> httpx.Response | None:
-        try:
-            return client.post(self.url, json={"key": key}, headers={"Idempotency-Key": key})
-        except httpx.TransportError:
-            return None
-
     def end(self) -> None:
         """Begin nothing more."""
         self._ending.set()
@@ -65,18 +59,25 @@ class Sender:
         self._ending.set()
 
 
+def _post(client: httpx.Client, url: str, key: str) -> httpx.Response | None:
+    try:
+        return client.post(url, json={"key": key}, headers={"Idempotency-Key": key})
+    except httpx.TransportError:
+        return None
+
+
 def _rest() -> None:
     """A server that is down is asked again in a moment."""
     time.sleep(_PAUSE)
 
 
 @contextmanager
-def sending(url: str, threads: int = 3) -> Iterator[Sender]:
-    """Post from several threads for the block; `end` brings what was begun to an answer."""
-    sender = Sender(url)
+def sending(urls: Sequence[str], threads: int = 3) -> Iterator[Sender]:
+    """Post to these in several threads for the block; what was begun then gets its answer."""
+    sender = Sender()
     workers = [
-        threading.Thread(target=sender.work, args=(f"sender-{n}",), daemon=True)
-        for n in range(threads)
+        threading.Thread(target=sender.work, args=(f"sender-{n}", url), daemon=True)
+        for n, url in zip(range(threads), cycle(urls), strict=False)
     ]
     for worker in workers:
         worker.start()
