@@ -37,7 +37,13 @@ def _has_option(name: str, option: str) -> Callable[[], bool]:
 
 
 def _answers(path: str) -> Callable[[], bool]:
-    return lambda: any(operation.path == path for operation in OPERATIONS)
+    """An operation of the API, or a route of its own beside it."""
+    route = f'Route("{path}"'
+    modules = [*WEB.parent.glob("*.py")]
+    return lambda: (
+        any(operation.path == path for operation in OPERATIONS)
+        or any(route in module.read_text("utf-8") for module in modules)
+    )
 
 
 THERE: dict[str, Callable[[], bool]] = {
