@@ -7,17 +7,16 @@ import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out, out_json
+from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
-from reconciler.cli.session import key_of, not_found, opened
+from reconciler.cli.session import opened
 from reconciler.core.agenda import Agenda
 from reconciler.core.errors import UsageError
 from reconciler.core.fields import format_instant, parse_instant
-from reconciler.core.model import Kind
 from reconciler.core.schedule import Occurrence, local_time, occurrences
 from reconciler.core.timetable import CronSchedule
 from reconciler.core.trigger import ScheduleTrigger, TriggerKind
 from reconciler.settings import Settings
-from reconciler.store.current import find
 from reconciler.store.triggers import NamedTrigger, list_triggers
 
 
@@ -68,12 +67,9 @@ def _moment(text: str | None) -> datetime:
 def _of_autopilot(
     settings: Settings, name: str, start: datetime, count: int
 ) -> dict[str, list[dict[str, Any]]]:
-    key = key_of(Kind.AUTOPILOT, name)
     with opened(settings) as state:
         state.require_current_schema()
-        stored = state.read(lambda tx: find(tx, key))
-        if stored is None:
-            raise not_found(key)
+        stored = find_autopilot(state, name)
         triggers = state.read(lambda tx: list_triggers(tx, stored.id))
     return {
         trigger.name: [_entry(one) for one in _occurrences(trigger, start, count)]

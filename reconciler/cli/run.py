@@ -9,19 +9,18 @@ import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out, out_json, say
+from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_text
-from reconciler.cli.session import actor, key_of, not_found, opened
+from reconciler.cli.session import actor, opened
 from reconciler.clock import Ids
 from reconciler.control.evaluator import Evaluator
 from reconciler.control.launch import Launcher, Order
 from reconciler.control.titles import Titles
 from reconciler.core.errors import Unavailable, UsageError
-from reconciler.core.model import Kind
 from reconciler.core.run import Run, Status
 from reconciler.core.runview import run_document
 from reconciler.settings import Settings
-from reconciler.store.current import find
 from reconciler.store.database import Database
 from reconciler.store.runs import get_run
 from reconciler.store.servers import SILENCE, live
@@ -52,10 +51,7 @@ def run(
     settings = Settings.load(config, database=database)
     with opened(settings) as state, Evaluator() as evaluator:
         state.require_current_schema()
-        key = key_of(Kind.AUTOPILOT, name)
-        stored = state.read(lambda tx: find(tx, key))
-        if stored is None:
-            raise not_found(key)
+        stored = find_autopilot(state, name)
         order = Order(
             autopilot_id=stored.id,
             trigger=trigger,

@@ -6,16 +6,15 @@ import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out, out_json
+from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_table, run_text
-from reconciler.cli.session import actor, key_of, not_found, opened
+from reconciler.cli.session import actor, opened
 from reconciler.control.cancel import cancel
 from reconciler.core.errors import NotFound, UsageError
-from reconciler.core.model import Kind
 from reconciler.core.run import Reason, Run, Source, Status
 from reconciler.core.runview import run_document
 from reconciler.settings import Settings
-from reconciler.store.current import find
 from reconciler.store.database import Database
 from reconciler.store.runs import RunFilter, get_run, list_runs
 
@@ -58,10 +57,7 @@ def runs(
 
 
 def _autopilot(state: Database, name: str) -> str:
-    key = key_of(Kind.AUTOPILOT, name)
-    stored = state.read(lambda tx: find(tx, key))
-    if stored is None:
-        raise not_found(key)
+    stored = find_autopilot(state, name)
     return stored.id
 
 

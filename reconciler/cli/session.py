@@ -9,7 +9,7 @@ from reconciler.cli.policy import policy_of as policy_of
 from reconciler.cli.problems import from_here
 from reconciler.cli.progress import progress
 from reconciler.control.sources import Looked, look
-from reconciler.core.errors import InvalidManifests, NotFound
+from reconciler.core.errors import InvalidManifests
 from reconciler.core.identity import Key
 from reconciler.settings import Settings
 from reconciler.store.database import Database
@@ -64,11 +64,3 @@ def key_of(kind: str, name: str) -> Key:
 def mask_password(value: str) -> str:
     """A URL without the password that it may hold."""
     return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", value)
-
-
-def not_found(key: Key) -> NotFound:
-    """The error for a name that the database does not have."""
-    return NotFound(
-        f"there is no {key.kind.lower()} {key.workspace}/{key.name}; is it applied? "
-        "`reconciler plan` shows what is not"
-    )

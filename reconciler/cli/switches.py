@@ -7,9 +7,10 @@ import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out, out_json
+from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
-from reconciler.cli.session import actor, key_of, not_found, opened
+from reconciler.cli.session import actor, opened
 from reconciler.control.switches import pause as pause_one
 from reconciler.control.switches import resume as resume_one
 from reconciler.core.errors import UsageError
@@ -17,7 +18,7 @@ from reconciler.core.fields import format_instant
 from reconciler.core.live import LiveAutopilot
 from reconciler.core.model import AutopilotStatus, Kind
 from reconciler.settings import Settings
-from reconciler.store.current import find, list_objects
+from reconciler.store.current import list_objects
 from reconciler.store.database import Database, Tx
 from reconciler.store.occupancy import read_live
 
@@ -89,10 +90,7 @@ def _chosen(state: Database, name: str | None, *, everything: bool) -> list[str]
         raise UsageError("say which: an autopilot's NAME, or --all")
     if name is None:
         return [row.id for row in state.read(lambda tx: list_objects(tx, Kind.AUTOPILOT))]
-    key = key_of(Kind.AUTOPILOT, name)
-    stored = state.read(lambda tx: find(tx, key))
-    if stored is None:
-        raise not_found(key)
+    stored = find_autopilot(state, name)
     return [stored.id]
 
 

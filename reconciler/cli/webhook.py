@@ -6,14 +6,13 @@ import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out
-from reconciler.cli.session import key_of, not_found, opened
+from reconciler.cli.lookup import find_autopilot
+from reconciler.cli.session import opened
 from reconciler.control.keys import server_key
 from reconciler.core.errors import NotFound, UsageError
-from reconciler.core.model import Kind
 from reconciler.core.trigger import TriggerKind, WebhookTrigger
 from reconciler.core.webhook_token import webhook_token
 from reconciler.settings import Settings
-from reconciler.store.current import find
 from reconciler.store.servers import SILENCE, live
 from reconciler.store.triggers import NamedTrigger, list_triggers
 
@@ -38,12 +37,9 @@ def url(
     owner, slash, trigger_name = name.rpartition("/")
     if not slash:
         raise UsageError(f"{name!r} names no trigger; write NAME/TRIGGER")
-    key = key_of(Kind.AUTOPILOT, owner)
     with opened(settings) as state:
         state.require_current_schema()
-        stored = state.read(lambda tx: find(tx, key))
-        if stored is None:
-            raise not_found(key)
+        stored = find_autopilot(state, owner)
         triggers = state.read(lambda tx: list_triggers(tx, stored.id))
         servers = state.read(lambda tx: live(tx, state.now(tx), SILENCE))
     trigger = _webhook(triggers, owner, trigger_name)

@@ -8,15 +8,14 @@ import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out, out_json
+from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
-from reconciler.cli.session import key_of, not_found, opened
+from reconciler.cli.session import opened
 from reconciler.control.explain import Step, explain
 from reconciler.core.errors import UsageError
 from reconciler.core.fields import format_instant, parse_instant
-from reconciler.core.model import Kind
 from reconciler.settings import Settings
-from reconciler.store.current import find
 
 
 def why(
@@ -34,12 +33,9 @@ def why(
     recorded interval that it became.
     """
     settings = Settings.load(config, database=database)
-    key = key_of(Kind.AUTOPILOT, name)
     with opened(settings) as state:
         state.require_current_schema()
-        stored = state.read(lambda tx: find(tx, key))
-        if stored is None:
-            raise not_found(key)
+        stored = find_autopilot(state, name)
         now = state.read(state.now)
         moment = _moment(at) or now
         cooldown = settings.breaker_cooldown

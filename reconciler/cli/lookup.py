@@ -1,0 +1,20 @@
+"""Finding what a command line names."""
+
+from reconciler.cli.session import key_of
+from reconciler.core.errors import NotFound
+from reconciler.core.model import Kind
+from reconciler.core.state import Stored
+from reconciler.store.current import find
+from reconciler.store.database import Database
+
+
+def find_autopilot(state: Database, name: str) -> Stored:
+    """The autopilot that `name` or `workspace/name` names. Raises NotFound."""
+    key = key_of(Kind.AUTOPILOT, name)
+    stored = state.read(lambda tx: find(tx, key))
+    if stored is None:
+        raise NotFound(
+            f"there is no {key.kind.lower()} {key.workspace}/{key.name}; is it applied? "
+            "`reconciler plan` shows what is not"
+        )
+    return stored
