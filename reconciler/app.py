@@ -29,7 +29,8 @@ from reconciler.control.titles import Titles
 from reconciler.control.tokens import Tokens
 from reconciler.control.vault import Vault
 from reconciler.core.errors import UsageError
-from reconciler.core.webhook_token import token_hash, webhook_token
+from reconciler.core.token_hash import token_hash
+from reconciler.core.webhook_token import webhook_token
 from reconciler.dispatch.registry import Runtimes
 from reconciler.settings import Settings
 from reconciler.store.database import Database, Tx

@@ -36,7 +36,8 @@ from reconciler.core.guards import Confirmations, objections
 from reconciler.core.plan import Plan
 from reconciler.core.report import report_of
 from reconciler.core.state import Revision
-from reconciler.core.webhook_token import token_hash, webhook_token
+from reconciler.core.token_hash import token_hash
+from reconciler.core.webhook_token import webhook_token
 from reconciler.manifest.checkout import order_around
 from reconciler.settings import Settings
 from reconciler.store.apply_triggers import TokenHash

@@ -11,11 +11,12 @@ import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out, say
-from reconciler.control.tokens import hash_of, new_token
+from reconciler.control.tokens import new_token
 from reconciler.control.tokens_file import Credentials, Token, read_tokens_file
 from reconciler.core.errors import Unavailable, UsageError
 from reconciler.core.fields import format_instant
 from reconciler.core.roles import Role
+from reconciler.core.token_hash import token_hash
 from reconciler.core.units import parse_duration
 from reconciler.settings import Settings
 
@@ -54,9 +55,9 @@ def new(
     settings = Settings.load(config, tokens_file=tokens_file)
     made = new_token()
     entry = {
-        "name": name or f"{role.value}-{hash_of(made)[:6]}",
+        "name": name or f"{role.value}-{token_hash(made)[:6]}",
         "role": role,
-        "sha256": hash_of(made),
+        "sha256": token_hash(made),
         "workspaces": tuple(workspace) if workspace else None,
         "expires": _expiry(expires_in),
     }

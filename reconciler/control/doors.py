@@ -8,8 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from reconciler.core.live import LiveAutopilot
+from reconciler.core.token_hash import token_hash
 from reconciler.core.trigger import WebhookTrigger
-from reconciler.core.webhook_token import token_hash
 from reconciler.store.database import Database, Tx
 from reconciler.store.occupancy import read_live
 from reconciler.store.webhooks import WebhookTarget, find_webhook

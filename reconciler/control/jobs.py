@@ -1,7 +1,6 @@
 """From a run to a job: the agent, the prompt, the secrets, all that a runtime needs."""
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,11 +74,6 @@ def run_token(key: bytes, run: Run) -> str:
     of a repeated request keeps the token of the first one."""
     mac = hmac.digest(key, f"run-token\n{run.id}\n{run.nonce}".encode(), "sha256")
     return f"rct_run_{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
-
-
-def hash_of_token(token: str) -> str:
-    """What is kept of a token: its SHA-256, in hex."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _resolved(

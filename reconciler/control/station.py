@@ -13,12 +13,12 @@ from reconciler.control.jobs import (
     Brief,
     build_job,
     handle_of,
-    hash_of_token,
     read_brief,
     run_token,
 )
 from reconciler.control.vault import Vault
 from reconciler.core.run import Completed, Failed, Outcome, Run, Status
+from reconciler.core.token_hash import token_hash
 from reconciler.dispatch.base import Handle, Job, Stopped, cut_result
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.database import Database, Tx
@@ -78,7 +78,7 @@ class Station:
         self.jobs.pop(run.id, None)
         job = await self.job(run)
         if job is not None and job.run_token is not None:
-            digest = hash_of_token(job.run_token)
+            digest = token_hash(job.run_token)
             await self.database.awrite(lambda tx: change_run(tx, run.id, {"run_token": digest}))
         return job
 

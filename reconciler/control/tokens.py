@@ -1,6 +1,5 @@
 """Who a credential belongs to: API tokens by their hash, JWTs by rules (contract 8.4)."""
 
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from reconciler.control.oidc import Issuers, NotValid
 from reconciler.control.tokens_file import Credentials, Token, read_tokens_file
 from reconciler.core.claims import caller_of_claims
 from reconciler.core.roles import Caller
+from reconciler.core.token_hash import token_hash
 
 log = structlog.get_logger(__name__)
 
@@ -22,11 +22,6 @@ PREFIX = "rct_"
 def new_token() -> str:
     """A token with 256 bits of chance. Its hash goes into the tokens file, it goes to its owner."""
     return f"{PREFIX}{secrets.token_urlsafe(32)}"
-
-
-def hash_of(credential: str) -> str:
-    """What is kept of a token: its SHA-256 in hex."""
-    return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(slots=True)
@@ -52,7 +47,7 @@ class Tokens:
         Raises Unavailable where an issuer's keys are needed and cannot be had.
         """
         if credential.startswith(PREFIX):
-            found = self._find(hash_of(credential))
+            found = self._find(token_hash(credential))
             return _caller(found) if found else None
         rules = self.credentials.rules
         if not rules or credential.count(".") != 2:
@@ -69,7 +64,7 @@ class Tokens:
 
         The hash opens nothing by itself.
         """
-        digest = hash_of(credential)
+        digest = token_hash(credential)
         return digest if credential.startswith(PREFIX) and self._find(digest) else None
 
     def resume(self, session_key: str) -> Caller | None:

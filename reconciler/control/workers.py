@@ -4,7 +4,6 @@ A lease token proves that a worker still holds a run; a run's own token lets an 
 its end. Only hashes of either are kept.
 """
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from reconciler.core.lease import lease_of
 from reconciler.core.model import ExecutionMode
 from reconciler.core.prompt import prompt
 from reconciler.core.run import Completed, Failed, Outcome, Reason, Run, Status
+from reconciler.core.token_hash import token_hash
 from reconciler.dispatch.base import cut_result
 from reconciler.store.database import Tx
 from reconciler.store.leases import (
@@ -96,7 +96,7 @@ def _lease(
     values: dict[str, Any] = {
         "waiting_for": None,
         "lease_owner": f"worker:{worker}"[:64],
-        "lease_token": _digest(token),
+        "lease_token": token_hash(token),
         "lease_until": until,
         "handle": {"worker": worker, "leaseSeconds": lease.total_seconds()},
     }
@@ -112,7 +112,7 @@ def heartbeat(tx: Tx, run_id: str, lease_token: str, now: datetime) -> Beat:
     """
     run = _held(tx, run_id, lease_token)
     until = now + timedelta(seconds=float((run.handle or {}).get("leaseSeconds", 60)))
-    if not prolong(tx, run_id, _digest(lease_token), until):
+    if not prolong(tx, run_id, token_hash(lease_token), until):
         raise _lost()
     if run.status is Status.SESSION_CREATED:
         change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now})
@@ -164,7 +164,7 @@ def _held(tx: Tx, run_id: str, token: str) -> Run:
     run = get_run(tx, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
-    given = _digest(token)
+    given = token_hash(token)
     lease, own = (hmac.compare_digest(given, kept or "") for kept in token_hashes(tx, run_id))
     if run.ended or not (lease or own):
         raise _lost()
@@ -175,10 +175,6 @@ def _lost() -> Conflict:
     return Conflict(
         "the lease is lost: the run has ended or somebody else holds it", reason="lease-lost"
     )
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _cut(outcome: Outcome) -> Outcome:

@@ -30,11 +30,6 @@ def webhook_token(server_key: bytes, trigger_id: str, generation: int) -> str:
     return "whk_" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
-def token_hash(token: str) -> str:
-    """What the database holds instead of the token: its SHA-256 in hex."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def is_token_shaped(text: str) -> bool:
     """Whether `text` could be a token at all; asked before any look-up."""
     return len(text) == 47 and _SHAPE.fullmatch(text) is not None

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import run_cli
-from reconciler.control.tokens import hash_of
 from reconciler.control.tokens_file import read_tokens_file
 from reconciler.core.roles import Role
+from reconciler.core.token_hash import token_hash
 
 
 def test_the_hash_goes_into_the_file_and_the_token_to_stdout(
@@ -22,7 +22,7 @@ def test_the_hash_goes_into_the_file_and_the_token_to_stdout(
     assert made not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     (entry,) = read_tokens_file(path).tokens
-    assert (entry.name, entry.role, entry.sha256) == ("ci", Role.PLANNER, hash_of(made))
+    assert (entry.name, entry.role, entry.sha256) == ("ci", Role.PLANNER, token_hash(made))
     assert entry.workspaces == frozenset({"platform"})
     assert entry.expires is not None
 
@@ -43,7 +43,7 @@ def test_without_a_file_the_entry_is_shown(
     entry = shown.err.partition("\n\n")[2]
     (tmp_path / "tokens.toml").write_text(entry)
     (token,) = read_tokens_file(tmp_path / "tokens.toml").tokens
-    assert (token.name, token.sha256) == ('a "b"', hash_of(shown.out.strip()))
+    assert (token.name, token.sha256) == ('a "b"', token_hash(shown.out.strip()))
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.control.tokens import Tokens, hash_of, new_token
+from reconciler.control.tokens import Tokens, new_token
 from reconciler.control.tokens_file import read_tokens_file
 from reconciler.core.errors import UsageError
 from reconciler.core.roles import Role
+from reconciler.core.token_hash import token_hash
 from tests.support.clock import FakeClock
 
 TOKEN = "rct_" + "x" * 43
-ENTRY = f'[[token]]\nname = "ci"\nrole = "planner"\nsha256 = "{hash_of(TOKEN)}"\n'
+ENTRY = f'[[token]]\nname = "ci"\nrole = "planner"\nsha256 = "{token_hash(TOKEN)}"\n'
 RULE = '[[oidc]]\nissuer = "https://i.example"\naudience = "r"\nrole = "planner"\n'
 
 
@@ -44,7 +45,7 @@ def test_an_empty_file_lets_nobody_in(tmp_path: Path) -> None:
         pytest.param("[[token]", "not TOML", id="no TOML"),
         pytest.param(f"{ENTRY}rolle = 1", "did you mean 'role'", id="a typo"),
         pytest.param(ENTRY.replace("planner", "root"), "role", id="an unknown role"),
-        pytest.param(ENTRY.replace(hash_of(TOKEN), TOKEN), "sha256", id="the token itself"),
+        pytest.param(ENTRY.replace(token_hash(TOKEN), TOKEN), "sha256", id="the token itself"),
         pytest.param(ENTRY.replace('name = "ci"\n', ""), "name", id="no name"),
         pytest.param(f"{ENTRY}workspaces = []", "workspaces", id="no workspace at all"),
         pytest.param(f'{ENTRY}workspaces = ["A B"]', "workspaces", id="no workspace's name"),
@@ -84,4 +85,4 @@ def test_a_reload_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     path.write_text("[[token]")
     with pytest.raises(UsageError):
         tokens.reload()
-    assert tokens.session_key_of(TOKEN) == hash_of(TOKEN)
+    assert tokens.session_key_of(TOKEN) == token_hash(TOKEN)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.webhook_token import is_token_shaped, token_hash, webhook_token
+from reconciler.core.token_hash import token_hash
+from reconciler.core.webhook_token import is_token_shaped, webhook_token
 
 KEY = bytes(range(32))
 TRIGGER = "0d4c3fb2-6c5e-5b1c-9a63-3c0b5ff7b1d6"

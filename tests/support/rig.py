@@ -28,7 +28,8 @@ from reconciler.core.live import LiveAutopilot
 from reconciler.core.model import MODELS, Agent, Autopilot, Squad
 from reconciler.core.run import MissedInterval, Outcome, Run
 from reconciler.core.state import Declared, Desired, Origin, Revision
-from reconciler.core.webhook_token import token_hash, webhook_token
+from reconciler.core.token_hash import token_hash
+from reconciler.core.webhook_token import webhook_token
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.database import Database
 from reconciler.store.missed import missed_between

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.control.tokens import Tokens, hash_of
+from reconciler.control.tokens import Tokens
 from reconciler.core.identity import trigger_id as trigger_id_of
 from reconciler.core.roles import GRANTS, Role
 from reconciler.core.run import Run
+from reconciler.core.token_hash import token_hash
 from reconciler.store.runs import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.endpoint import AnyOperation
@@ -26,16 +27,16 @@ OLD = f"rct_old{'x' * 40}"
 
 def _file() -> str:
     entries = [
-        f'[[token]]\nname = "{role.value}"\nrole = "{role.value}"\nsha256 = "{hash_of(token)}"\n'
+        f'[[token]]\nname = "{role.value}"\nrole = "{role.value}"\nsha256 = "{token_hash(token)}"\n'
         for role, token in TOKENS.items()
     ]
     entries.append(
         f'[[token]]\nname = "limited"\nrole = "admin"\nworkspaces = ["red"]\n'
-        f'sha256 = "{hash_of(LIMITED)}"\n'
+        f'sha256 = "{token_hash(LIMITED)}"\n'
     )
     entries.append(
         f'[[token]]\nname = "old"\nrole = "admin"\nexpires = 2026-11-02T08:00:00Z\n'
-        f'sha256 = "{hash_of(OLD)}"\n'
+        f'sha256 = "{token_hash(OLD)}"\n'
     )
     return "\n".join(entries)
 
@@ -101,7 +102,7 @@ def test_each_role_opens_what_it_is_for_and_nothing_else(web: Web, operation: An
         pytest.param(_as("a.b.c"), id="like a JWT, without rules"),
         pytest.param(_as("x" * 20_000), id="endless"),
         pytest.param(_as(f"{TOKENS[Role.ADMIN]}x"), id="one letter more"),
-        pytest.param(_as(hash_of(TOKENS[Role.ADMIN])), id="the hash itself"),
+        pytest.param(_as(token_hash(TOKENS[Role.ADMIN])), id="the hash itself"),
     ],
 )
 def test_bad_credentials(ask: Ask, headers: dict[str, str]) -> None:
@@ -274,7 +275,7 @@ def test_a_session_only_reads_the_api(web: Web) -> None:
     _visit(web, visit)
 
 
-@pytest.mark.parametrize("token", ["rct_wrong", OLD, "", hash_of(TOKENS[Role.ADMIN])])
+@pytest.mark.parametrize("token", ["rct_wrong", OLD, "", token_hash(TOKENS[Role.ADMIN])])
 def test_a_wrong_token_does_not_sign_in(web: Web, token: str) -> None:
     async def visit(client: httpx.AsyncClient) -> None:
         answer = await _sign_in(client, token)
@@ -307,8 +308,8 @@ def test_a_session_ends_with_its_token_and_with_time(rig: Rig, web: Web, path: P
 @pytest.mark.parametrize(
     "cookie",
     [
-        pytest.param(f"9999999999.{hash_of(TOKENS[Role.ADMIN])}.x", id="no signature"),
-        pytest.param(f"9999999999.{hash_of(TOKENS[Role.ADMIN])}", id="cut"),
+        pytest.param(f"9999999999.{token_hash(TOKENS[Role.ADMIN])}.x", id="no signature"),
+        pytest.param(f"9999999999.{token_hash(TOKENS[Role.ADMIN])}", id="cut"),
         pytest.param("..", id="empty parts"),
         pytest.param("\u00fc", id="not ASCII"),
     ],

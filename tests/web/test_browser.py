@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.control.tokens import Tokens, hash_of
+from reconciler.control.tokens import Tokens
 from reconciler.core.run import Failed, Reason
+from reconciler.core.token_hash import token_hash
 from tests.support.browser import chromium
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import Web
@@ -204,7 +205,7 @@ def test_landmarks_and_headings(full: str, page: Any, url: str) -> None:
 
 def test_signing_in_with_a_token(rig: Rig, browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "tokens.toml"
-    path.write_text(f'[[token]]\nname = "ada"\nrole = "viewer"\nsha256 = "{hash_of(TOKEN)}"\n')
+    path.write_text(f'[[token]]\nname = "ada"\nrole = "viewer"\nsha256 = "{token_hash(TOKEN)}"\n')
     context = browser.new_context()
     page = context.new_page()
     with Web(rig, authority=Tokens(path, rig.clock)).served() as url:

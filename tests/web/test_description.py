@@ -14,7 +14,8 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.routing import Route
 
-from reconciler.control.tokens import Tokens, hash_of
+from reconciler.control.tokens import Tokens
+from reconciler.core.token_hash import token_hash
 from reconciler.store.database import Database
 from reconciler.web.app import OPERATIONS, create_app
 from reconciler.web.openapi import description, operation_id
@@ -32,7 +33,9 @@ def described(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder, clock = tmp_path_factory.mktemp("described"), FakeClock()
     path = shutil.copy(sqlite_template, folder / "state.db")
     tokens = folder / "tokens.toml"
-    tokens.write_text(f'[[token]]\nname = "admin"\nrole = "admin"\nsha256 = "{hash_of(ADMIN)}"\n')
+    tokens.write_text(
+        f'[[token]]\nname = "admin"\nrole = "admin"\nsha256 = "{token_hash(ADMIN)}"\n'
+    )
     with Database.open(f"sqlite:///{path}", clock=clock.now) as database:
         rig = Rig(database, clock)
         triggers = (schedule("*/7 * * * *"), webhook(), {"name": "call", "kind": "api"})

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.control.tokens import Tokens, hash_of
+from reconciler.control.tokens import Tokens
+from reconciler.core.token_hash import token_hash
 from tests.support.rig import Rig, agent, autopilot
 from tests.support.web import Web
 
@@ -115,7 +116,7 @@ def test_a_limited_token_is_told_of_its_workspaces_only(rig: Rig, tmp_path: Path
     path = tmp_path / "tokens.toml"
     path.write_text(
         f'[[token]]\nname = "v"\nrole = "viewer"\nworkspaces = ["red"]\n'
-        f'sha256 = "{hash_of("rct_v")}"\n'
+        f'sha256 = "{token_hash("rct_v")}"\n'
     )
     with Web(rig, authority=Tokens(path, rig.clock)).served() as url:
         assert httpx.get(f"{url}/v1/events").status_code == 401

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.control.jobs import hash_of_token, run_token
-from reconciler.control.tokens import Tokens, hash_of
+from reconciler.control.jobs import run_token
+from reconciler.control.tokens import Tokens
+from reconciler.core.token_hash import token_hash
 from reconciler.store.runs import change_run
 from tests.support.rig import KEY, Rig, agent, autopilot
 from tests.support.web import Web
@@ -98,9 +99,9 @@ def guarded(rig: Rig, tmp_path: Path, web: Web) -> Web:
     """The same server with one worker's token, limited to another workspace."""
     path = tmp_path / "tokens.toml"
     path.write_text(
-        f'[[token]]\nname = "w"\nrole = "worker"\nsha256 = "{hash_of("rct_w")}"\n'
+        f'[[token]]\nname = "w"\nrole = "worker"\nsha256 = "{token_hash("rct_w")}"\n'
         f'[[token]]\nname = "o"\nrole = "worker"\nworkspaces = ["other"]\n'
-        f'sha256 = "{hash_of("rct_o")}"\n'
+        f'sha256 = "{token_hash("rct_o")}"\n'
     )
     web.authority = Tokens(path, rig.clock)
     return web
@@ -121,7 +122,7 @@ def test_a_runs_own_token_ends_that_run_only(
     rig: Rig, guarded: Web, waiting: str, ask: Ask
 ) -> None:
     token = run_token(KEY, rig.run_of(waiting))
-    kept = {"run_token": hash_of_token(token)}
+    kept = {"run_token": token_hash(token)}
     rig.database.write(lambda tx: change_run(tx, waiting, kept))
     other = rig.launch(force=True)
     own = {"Authorization": f"Bearer {token}"}
