@@ -19,10 +19,10 @@ from pydantic_settings import (
 )
 
 from reconciler.core.errors import UsageError
+from reconciler.core.reach import LOOPBACK
 from reconciler.core.units import parse_duration
 
 DEFAULT_DATABASE = "sqlite:///.reconciler/state.db"
-LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
 def _duration(value: Any) -> Any:

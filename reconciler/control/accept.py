@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from reconciler.control.admit import Firing, admit_all
+from reconciler.core.delivery_key import KEPT
 from reconciler.core.force import NotInForce, force_of
 from reconciler.core.live import LiveAutopilot
 from reconciler.core.run import Run, Status
@@ -18,9 +19,6 @@ from reconciler.store.webhooks import (
     unchanged_targets,
     use_keys,
 )
-
-KEPT = timedelta(hours=72)
-"""How long an idempotency key is known (contract 8.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

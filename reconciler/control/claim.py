@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -11,7 +11,14 @@ from reconciler.control.assign import Assigned, Loads, assign
 from reconciler.control.station import Station
 from reconciler.control.vault import SecretMissing
 from reconciler.core.model import ExecutionMode, Retry
-from reconciler.core.retry import GiveUp, RetryAt, TargetDown, Transient, after_failure
+from reconciler.core.retry import (
+    TARGET_PAUSE,
+    GiveUp,
+    RetryAt,
+    TargetDown,
+    Transient,
+    after_failure,
+)
 from reconciler.core.run import Failed, Reason, Run, Status, WaitingFor
 from reconciler.core.squad import NobodyAvailable
 from reconciler.dispatch.base import AwaitClaim, Ended, Handle, Start, Started
@@ -33,8 +40,6 @@ log = structlog.get_logger(__name__)
 
 MOST_LOOKED_AT = 500
 """Runs that one round looks at: those that wait for an agent stand in nobody's way."""
-UNAVAILABLE_FOR = timedelta(seconds=15)
-"""How long an agent that could not be reached is left alone."""
 LOCK = "claim"
 
 
@@ -237,7 +242,7 @@ def _wait_until(
         return
     wait_on(tx, run.id, station.owner, WaitingFor.AGENT, at, run.attempts - 1)
     if run.agent is not None:
-        until = station.database.now(tx) + UNAVAILABLE_FOR
+        until = station.database.now(tx) + TARGET_PAUSE
         mark_unavailable(tx, run.workspace, run.agent, until, failure.message)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from reconciler.clock import Ids
 from reconciler.control.admit import Firing, admit_all
 from reconciler.control.titles import Facts, Titles
-from reconciler.core.delivery_key import body_fingerprint
+from reconciler.core.delivery_key import KEPT, body_fingerprint
 from reconciler.core.errors import Conflict, NotFound
 from reconciler.core.force import NotInForce, force_of
 from reconciler.core.live import LiveAutopilot
@@ -17,9 +17,6 @@ from reconciler.store.occupancy import lock_autopilots, read_live
 from reconciler.store.runs import get_run
 from reconciler.store.triggers import NamedTrigger, list_triggers
 from reconciler.store.webhooks import SeenKey, seen_keys, use_keys
-
-KEPT = timedelta(hours=72)
-"""How long an idempotency key is known, as for webhooks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,15 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from reconciler.core.body_error import BodyError
 from reconciler.core.payload import JSONValue
 from reconciler.core.schemes import SCHEMES, Field, Header, IdPlace, Row, SignedId, look_up
 from reconciler.core.signature import BodyMac, Envelope, Headers, StaticToken
 
+KEPT = timedelta(hours=72)
+"""How long a key is known, that of a webhook and that of a run by hand."""
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 

@@ -160,8 +160,3 @@ class Problems:
     def add(self, at: Position, where: str, message: str, code: str) -> None:
         """Note one Problem at `at`; `where` is the dotted field, `spec.triggers[0].cron`."""
         self.found.append(Problem(at.path, at.line, at.column, where, message, code))
-
-    def raise_if_any(self) -> None:
-        """Raise `InvalidManifests` with all that was found, or return."""
-        if self.found:
-            raise InvalidManifests(self.found)

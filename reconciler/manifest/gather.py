@@ -82,11 +82,6 @@ def gather(source: Source, policy: Policy, reuse: Reuse) -> Gathered:
     return gathered
 
 
-def file_digest(data: bytes, policy: Policy) -> str:
-    """The digest by which a file counts as unchanged: its bytes, this model, this policy."""
-    return hashlib.sha256(_salt(policy) + hashlib.sha256(data).digest()).hexdigest()
-
-
 def _salt(policy: Policy) -> bytes:
     return f"{MODEL_VERSION}:{policy.fingerprint}:".encode()
 

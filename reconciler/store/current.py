@@ -94,14 +94,6 @@ def _mark(row: Stored) -> tuple[object, ...]:
     return (row.key, row.digest, row.source_id, row.applied_digest, row.archived)
 
 
-def get_object(tx: Tx, object_id: str) -> Stored | None:
-    """The object of this id, live or archived, whatever its kind."""
-    for kind, table in TABLES.items():
-        if found := _read(tx, kind, table.c.id == object_id):
-            return found[0]
-    return None
-
-
 def find(tx: Tx, key: Key) -> Stored | None:
     """The live object of this name."""
     table = TABLES[Kind(key.kind)]

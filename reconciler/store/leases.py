@@ -181,12 +181,6 @@ def token_hashes(tx: Connection, run_id: str) -> tuple[str | None, str | None]:
     return (row.lease_token, row.run_token) if row else (None, None)
 
 
-def run_of_token(tx: Connection, token_hash: str) -> str | None:
-    """The id of the run that a run's own token belongs to, while it has not ended."""
-    query = select(_R.id).where(_R.run_token == token_hash, _R.completed_at.is_(None))
-    return tx.execute(query).scalar_one_or_none()
-
-
 def prolong(tx: Connection, run_id: str, lease_token: str, until: datetime) -> bool:
     """Prolong the lease of a worker that still holds it."""
     return change_run(tx, run_id, {"lease_until": until}, _R.lease_token == lease_token)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from reconciler.core.decide import Span
 from reconciler.core.run import MissedInterval, MissedReason
-from reconciler.store.occupancy import chunks
+from reconciler.store.batches import batches
 from reconciler.store.tables import missed_interval
 
 _M = missed_interval.c
@@ -90,7 +90,7 @@ def _latest(tx: Connection, trigger_ids: Sequence[str]) -> dict[str, MissedInter
         .where(other.c.trigger_id == _M.trigger_id)
         .scalar_subquery()
     )
-    for some in chunks(sorted(set(trigger_ids))):
+    for some in batches(sorted(set(trigger_ids))):
         rows = tx.execute(select(missed_interval).where(_M.trigger_id.in_(some), newest))
         found.update((row.trigger_id, _interval(row)) for row in rows)
     return found

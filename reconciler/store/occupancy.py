@@ -1,6 +1,6 @@
 """What admission reads under the lock: autopilots, and their runs that have not ended."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from reconciler.core.force import Switches
 from reconciler.core.live import LiveAutopilot, SpecTimes, policy_of
 from reconciler.core.model import AutopilotStatus
 from reconciler.core.run import Source
+from reconciler.store.batches import batches
 from reconciler.store.tables import autopilot, autopilot_run
 
 _A = autopilot.c
@@ -21,15 +22,6 @@ _LIVE: Select[Any] = select(
     _A.failures, _A.breaker_opened_at, _A.breaker_probe,
 )  # fmt: skip
 """Not the description: it is long, and only the prompt needs it."""
-
-CHUNK = 500
-"""Ids in one IN list: far below the bound of variables of both databases."""
-
-
-def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The ids in pieces that fit one statement."""
-    for start in range(0, len(ids), CHUNK):
-        yield ids[start : start + CHUNK]
 
 
 def lock_autopilots(tx: Connection, ids: Sequence[str]) -> dict[str, LiveAutopilot]:
@@ -45,7 +37,7 @@ def read_live(
 ) -> dict[str, LiveAutopilot]:
     """Autopilots by id, as the run side sees them."""
     found: dict[str, LiveAutopilot] = {}
-    for some in chunks(ids):
+    for some in batches(ids):
         query = _LIVE.where(autopilot.c.id.in_(some)).order_by(autopilot.c.id)
         rows = tx.execute(query.with_for_update() if lock else query)
         found.update((row.id, _live(row)) for row in rows)
@@ -92,11 +84,11 @@ def read_occupancy(
 ) -> dict[str, Occupancy]:
     """The open runs of these autopilots, oldest first, and recent admissions where limited."""
     found = {one.id: Occupancy() for one in autopilots}
-    for some in chunks(list(found)):
+    for some in batches(list(found)):
         for row in tx.execute(_open_runs(some)):
             found[row.autopilot_id].open.append(_open(row))
     limited = [one.id for one in autopilots if one.policy.windows]
-    for some in chunks(limited):
+    for some in batches(limited):
         for row in tx.execute(_admissions(some, now)):
             found[row.autopilot_id].admitted.append(row.admitted_at)
     return found

@@ -12,10 +12,11 @@ from reconciler.core.force import Switches
 from reconciler.core.model import AutopilotStatus, Kind
 from reconciler.core.run import MissedInterval, Run
 from reconciler.core.state import Stored
+from reconciler.store.batches import batches
 from reconciler.store.current import list_objects
 from reconciler.store.documents import trigger_document
 from reconciler.store.newest import newest_missed, newest_runs
-from reconciler.store.occupancy import chunks, read_live
+from reconciler.store.occupancy import read_live
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
 
 _A = autopilot.c
@@ -133,7 +134,7 @@ def get_overview(tx: Connection, autopilot_id: str) -> Overview | None:
 def read_overviews(tx: Connection, ids: Sequence[str]) -> list[Overview]:
     """Autopilots by id, in the order of `ids`, as far as there are any."""
     found: dict[str, Overview] = {}
-    for some in chunks(ids):
+    for some in batches(ids):
         found.update((one.stored.id, one) for one in _some(tx, some))
     return [found[one] for one in ids if one in found]
 

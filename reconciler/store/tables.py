@@ -369,7 +369,6 @@ autopilot_run = Table(
     _partial("ix_run_deadline", "deadline_at", where=_ACTIVE),
     _partial("ix_run_lease", "lease_until", where=_ACTIVE),
     _partial("ix_run_agent", "workspace_id", "agent", where=_ACTIVE),
-    _partial("ix_run_token", "run_token", where="run_token IS NOT NULL AND completed_at IS NULL"),
     _partial("ix_run_expires", "expires_at", where=_WAITING),
     _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
 )

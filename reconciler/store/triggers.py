@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, u
 
 from reconciler.core.decide import Next
 from reconciler.core.trigger import TriggerKind
+from reconciler.store.batches import batches
 from reconciler.store.documents import trigger_document
-from reconciler.store.occupancy import chunks
 from reconciler.store.tables import autopilot, autopilot_trigger
 
 _T = autopilot_trigger.c
@@ -140,7 +140,7 @@ def hold_unmoved(tx: Connection, expected: Sequence[DueTrigger]) -> set[str]:
     """
     wanted = {one.id: one for one in expected}
     unmoved = set()
-    for some in chunks(sorted(wanted)):
+    for some in batches(sorted(wanted)):
         for row in tx.execute(_still_due(some)):
             if row.next_run_at == wanted[row.id].next_run_at:
                 unmoved.add(row.id)

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from reconciler.core.run import Completed, Source
+from reconciler.store.batches import SIZE, batches
 from reconciler.store.database import Database, Tx
 from reconciler.store.occupancy import (
-    CHUNK,
-    chunks,
     lock_autopilots,
     read_live,
     read_occupancy,
@@ -50,12 +49,12 @@ def test_what_is_not_there_is_left_out(rig: Rig) -> None:
     assert rig.database.write(lambda tx: lock_autopilots(tx, [])) == {}
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK])
+@pytest.mark.parametrize("size", [0, 1, SIZE, SIZE + 1, 3 * SIZE])
 def test_ids_come_in_pieces(size: int) -> None:
     ids = [str(number) for number in range(size)]
-    pieces = [*chunks(ids)]
+    pieces = [*batches(ids)]
     assert [id_ for piece in pieces for id_ in piece] == ids
-    assert all(len(piece) <= CHUNK for piece in pieces)
+    assert all(len(piece) <= SIZE for piece in pieces)
 
 
 def test_open_runs_oldest_first_active_and_waiting(rig: Rig) -> None:

@@ -502,14 +502,6 @@ def _autopilot_run() -> None:
     )
     op.create_index("ix_run_source", "autopilot_run", ["source", "id"], unique=False)
     op.create_index("ix_run_status", "autopilot_run", ["status", "id"], unique=False)
-    op.create_index(
-        "ix_run_token",
-        "autopilot_run",
-        ["run_token"],
-        unique=False,
-        sqlite_where=sa.text("run_token IS NOT NULL AND completed_at IS NULL"),
-        postgresql_where=sa.text("run_token IS NOT NULL AND completed_at IS NULL"),
-    )
     op.create_index("ix_run_workspace", "autopilot_run", ["workspace_id", "id"], unique=False)
 
 
