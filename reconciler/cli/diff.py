@@ -30,9 +30,7 @@ def diff(
     head: Annotated[
         str, typer.Option("--head", metavar="REV", help="The revision after.")
     ] = "HEAD",
-    path: Annotated[
-        str, typer.Argument(metavar="[PATH]", help="The folder of the manifests.")
-    ] = ".",
+    path: Annotated[str, typer.Argument(metavar="PATH", help="The folder of the manifests.")] = ".",
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
     ] = False,

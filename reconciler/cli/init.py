@@ -23,7 +23,7 @@ _IGNORED = ".reconciler/\n"
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", file_okay=False, help="Where; here by default.")
+        Path, typer.Argument(metavar="DIR", file_okay=False, help="Where; here by default.")
     ] = Path(),
 ) -> None:
     """Start a repository: manifests to edit, a schema for editors, and a workflow for GitHub.

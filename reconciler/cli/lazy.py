@@ -28,11 +28,24 @@ class Lazy:
             single.command(name)(found)
             command = typer.main.get_command(single)
         command.name = name
+        _unwrap(command)
         return command
 
     def listed(self, name: str) -> TyperCommand:
         """What a list of commands needs of it, without importing anything."""
         return TyperCommand(name, help=self.summary, rich_help_panel=self.panel)
+
+
+def _unwrap(command: Any) -> None:
+    """Let the terminal wrap the help: line breaks of a docstring are the source's, not its."""
+    command.help = paragraphs(command.help or "")
+    for nested in getattr(command, "commands", {}).values():
+        _unwrap(nested)
+
+
+def paragraphs(text: str) -> str:
+    """The text with each paragraph on one line; blank lines stay between them."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 class LazyGroup(TyperGroup):
@@ -54,6 +67,7 @@ class LazyGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help without importing the commands."""
         ctx.meta[_LISTING] = True
+        self.help = paragraphs(self.help or "")
         super().format_help(ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:

@@ -22,7 +22,7 @@ from reconciler.store.triggers import NamedTrigger, list_triggers
 
 def next_(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="name or workspace/name")
+        str | None, typer.Argument(metavar="NAME", help="name or workspace/name")
     ] = None,
     cron: Annotated[
         str | None,

@@ -22,7 +22,7 @@ from reconciler.store.runs import RunFilter, get_run, list_runs
 def runs(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME | show ID | cancel ID]", show_default=False),
+        typer.Argument(metavar="NAME | show ID | cancel ID", show_default=False),
     ] = None,
     status: Annotated[Status | None, typer.Option(help="Only runs of this status.")] = None,
     source: Annotated[Source | None, typer.Option(help="Only runs started by this.")] = None,

@@ -13,7 +13,7 @@ from reconciler.manifest import schema as schemas
 def schema(
     kind: Annotated[
         str,
-        typer.Argument(metavar="[KIND]", help="autopilot, agent, squad; any manifest by default."),
+        typer.Argument(metavar="KIND", help="autopilot, agent, squad; any manifest by default."),
     ] = "manifest",
 ) -> None:
     """Print the JSON Schema (draft 2020-12) of a kind, or of any manifest.

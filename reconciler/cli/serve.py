@@ -34,7 +34,7 @@ def serve(
     path: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PATH]", help="The folder of manifests to follow.", show_default=False
+            metavar="PATH", help="The folder of manifests to follow.", show_default=False
         ),
     ] = None,
     host: Annotated[

@@ -24,7 +24,7 @@ from reconciler.store.occupancy import read_live
 
 Name = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="name or workspace/name", show_default=False),
+    typer.Argument(metavar="NAME", help="name or workspace/name", show_default=False),
 ]
 All = Annotated[bool, typer.Option("--all", help="Every autopilot instead of NAME.")]
 

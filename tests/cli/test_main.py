@@ -1,5 +1,6 @@
 """The command as a whole: help, usage errors, exit codes, outputs, completion."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -175,3 +176,15 @@ class TestCompletion:
         done = reconciler("--install-completion", "bash", folder=tmp_path, env=settings)
         assert done.returncode == 0, done.stderr
         assert "bash_completions" in (tmp_path / ".bashrc").read_text()
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_is_wrapped_by_the_terminal_and_not_by_the_source(
+    cli: Cli, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = cli(*name.split(), "--help").out.partition("╭")[0]
+    lines = [line.strip() for line in text.splitlines()]
+    for line, following in itertools.pairwise(lines):
+        if line and following:
+            assert len(line) + 1 + len(following.split()[0]) > 70, (line, following)
