@@ -19,7 +19,7 @@ from reconciler.core.retry import (
     Transient,
     after_failure,
 )
-from reconciler.core.run import Failed, Reason, Run, Status, WaitingFor
+from reconciler.core.run import Failed, Reason, Run, Status, WaitingFor, may_become
 from reconciler.core.squad import NobodyAvailable
 from reconciler.dispatch.base import AwaitClaim, Ended, Handle, Start, Started
 from reconciler.store.agents import mark_unavailable, save_turn
@@ -159,17 +159,25 @@ def _recorder(
             values: dict[str, Any] = {
                 "handle": dict(handle.detail),
                 "session_id": handle.session_id,
-                "status": reached,
                 "waiting_for": None,
             }
-            if reached is Status.RUNNING:
-                values["started_at"] = station.database.now(tx)
-            return change_run(tx, run.id, values, owned_by(station.owner))
+            return change_run(
+                tx, run.id, {**values, **_reach(tx, station, run, reached)}, owned_by(station.owner)
+            )
 
         if not await station.database.awrite(write):
             raise LeaseLost(run.id)
 
     return record
+
+
+def _reach(tx: Tx, station: Station, run: Run, reached: Status) -> dict[str, Any]:
+    """The move that a handle brings: none where an earlier record or attempt has made it."""
+    current = get_run(tx, run.id)
+    if current is None or not may_become(current.status, reached):
+        return {}
+    started = {"started_at": station.database.now(tx)} if reached is Status.RUNNING else {}
+    return {"status": reached, **started}
 
 
 async def _record_start(station: Station, run: Run, result: Start) -> None:

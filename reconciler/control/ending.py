@@ -14,7 +14,7 @@ from reconciler.core.run import Completed, Failed, Outcome, Reason, Run, Status
 from reconciler.store.database import Tx
 from reconciler.store.manifests import get_document
 from reconciler.store.occupancy import lock_autopilots, read_occupancy, save_breaker
-from reconciler.store.runs import change_run, end_run, get_run
+from reconciler.store.runs import change_run, end_run, get_run, owned_by
 
 
 def finish(
@@ -29,16 +29,24 @@ def finish(
     """End a run and let the next one in; False where it had ended before or the lease is lost.
 
     1. Hold the autopilot's row.
-    2. End the run, once.
+    2. End the run, once; what completes has been running, if only for this moment.
     3. Count it in the breaker.
     4. Admit what may be admitted now.
     """
     live = lock_autopilots(tx, [run.autopilot_id])[run.autopilot_id]
+    if isinstance(outcome, Completed):
+        _pass_through_running(tx, run.id, now, owner)
     if not end_run(tx, run.id, _ending(run, outcome, now), owner):
         return False
     _count(tx, live, run.id, outcome, now)
     promote(tx, run.autopilot_id, now, cooldown)
     return True
+
+
+def _pass_through_running(tx: Tx, run_id: str, now: datetime, owner: str | None) -> None:
+    """The table of transitions knows no way to completed but through running."""
+    held = [] if owner is None else [owned_by(owner)]
+    change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now}, *held)
 
 
 def _ending(run: Run, outcome: Outcome, now: datetime) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from reconciler.control.jobs import (
     run_token,
 )
 from reconciler.control.vault import Vault
-from reconciler.core.run import Completed, Failed, Outcome, Run, Status
+from reconciler.core.run import Completed, Failed, Outcome, Run
 from reconciler.core.token_hash import token_hash
 from reconciler.dispatch.base import Handle, Job, Stopped, cut_result
 from reconciler.dispatch.registry import Runtimes
@@ -108,8 +108,6 @@ class Station:
 
         def write(tx: Tx) -> bool:
             now = self.database.now(tx)
-            if isinstance(kept, Completed):
-                _pass_through_running(tx, run, now)
             return finish(tx, run, kept, now, cooldown=self.settings.cooldown, owner=self.owner)
 
         ended = await self.database.awrite(write)
@@ -143,10 +141,3 @@ def _kept(outcome: Outcome) -> Outcome:
 
 def _word(outcome: Outcome) -> str:
     return outcome.reason.value if isinstance(outcome, Failed) else "completed"
-
-
-def _pass_through_running(tx: Tx, run: Run, now: datetime) -> None:
-    """The table of transitions knows no way from pending to completed but through running."""
-    current = get_run(tx, run.id)
-    if current is not None and current.status in (Status.PENDING, Status.SESSION_CREATED):
-        change_run(tx, run.id, {"status": Status.RUNNING, "started_at": now})

@@ -17,7 +17,7 @@ from reconciler.core.errors import Conflict, NotFound
 from reconciler.core.lease import lease_of
 from reconciler.core.model import ExecutionMode
 from reconciler.core.prompt import prompt
-from reconciler.core.run import Completed, Failed, Outcome, Reason, Run, Status
+from reconciler.core.run import Failed, Outcome, Reason, Run, Status
 from reconciler.core.token_hash import token_hash
 from reconciler.dispatch.base import cut_result
 from reconciler.store.database import Tx
@@ -129,15 +129,9 @@ def complete(
     """
     run = _held(tx, run_id, token)
     ended = why_stopped(run) if run.cancel_requested_at is not None else _cut(outcome)
-    if isinstance(ended, Completed) and run.status is not Status.RUNNING:
-        _pass_through(tx, run, now)
     if not finish(tx, run, ended, now, cooldown=cooldown):
         raise _lost()
     return get_run(tx, run_id) or run
-
-
-def _pass_through(tx: Tx, run: Run, now: datetime) -> None:
-    change_run(tx, run.id, {"status": Status.RUNNING, "started_at": run.started_at or now})
 
 
 def end_silent(tx: Tx, now: datetime, cooldown: timedelta) -> list[str]:

@@ -48,6 +48,11 @@ def may_become(before: Status | None, after: Status) -> bool:
     return after in TRANSITIONS[before]
 
 
+def sources_of(after: Status) -> frozenset[Status]:
+    """The states of a stored run from which the table allows the move to `after`."""
+    return frozenset(before for before in Status if may_become(before, after))
+
+
 class Reason(StrEnum):
     """Why a run was skipped or failed; every such run has one, and a sentence beside it."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
 
-from reconciler.core.run import Reason, Run, Source, Status, WaitingFor
+from reconciler.core.run import Reason, Run, Source, Status, WaitingFor, sources_of
 from reconciler.store.bulk import insert_rows
 from reconciler.store.facts import RunEnded, RunStarted, note
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
@@ -154,16 +154,23 @@ def change_run(
 ) -> bool:
     """Change a run that has not ended, and only where the conditions still hold.
 
-    `values` are named as the fields of `Run`. Answers whether the row was changed: False means
-    that somebody else was first.
+    `values` are named as the fields of `Run`; a `status` among them is a move, made only where the
+    table of transitions has it (contract 6). Answers whether the row was changed: False means that
+    somebody else was first, or that there is no such move.
     """
     row = {_STORED[name]: value for name, value in values.items()}
     admitted = _admitted_and_not_started(tx, run_id) if values.get("started_at") else None
-    statement = update(autopilot_run).where(autopilot_run.c.id == run_id, NOT_ENDED, *where)
-    changed = tx.execute(statement.values(row)).rowcount == 1
+    conditions = [autopilot_run.c.id == run_id, NOT_ENDED, *_move(values), *where]
+    changed = tx.execute(update(autopilot_run).where(*conditions).values(row)).rowcount == 1
     if changed and admitted is not None:
         note(tx, RunStarted((values["started_at"] - admitted).total_seconds()))
     return changed
+
+
+def _move(values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    if "status" not in values:
+        return []
+    return [autopilot_run.c.status.in_(sorted(sources_of(Status(values["status"]))))]
 
 
 def _admitted_and_not_started(tx: Connection, run_id: str) -> datetime | None:

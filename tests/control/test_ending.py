@@ -31,6 +31,27 @@ def test_a_good_end(rig: Rig) -> None:
     assert (ended.completed_at, ended.lease_owner) == (rig.clock.now(), None)
 
 
+@pytest.mark.parametrize("before", [Status.PENDING, Status.SESSION_CREATED])
+def test_what_completes_at_once_has_been_running(rig: Rig, before: Status) -> None:
+    (run,) = queueing(rig, runs=1)
+    if before is not Status.PENDING:
+        rig.database.write(lambda tx: change_run(tx, run.id, {"status": before}))
+    rig.clock.advance(minutes=2)
+    assert rig.end(run, Completed())
+    ended = rig.run_of(run.id)
+    assert (ended.status, ended.started_at) == (Status.COMPLETED, rig.clock.now())
+
+
+def test_who_lost_the_lease_does_not_even_pass_through_running(rig: Rig) -> None:
+    (run,) = queueing(rig, runs=1)
+    rig.database.write(lambda tx: change_run(tx, run.id, {"lease_owner": "somebody else"}))
+    now, done = rig.clock.now(), Completed()
+    assert not rig.database.write(
+        lambda tx: finish(tx, run, done, now, cooldown=COOLDOWN, owner="here")
+    )
+    assert rig.run_of(run.id).status is Status.PENDING
+
+
 def test_a_bad_end_keeps_its_sentence_and_what_there_was_of_a_result(rig: Rig) -> None:
     (run,) = queueing(rig, runs=1)
     rig.end(run, OOPS)

@@ -17,6 +17,7 @@ from reconciler.core.run import (
     Source,
     Status,
     may_become,
+    sources_of,
 )
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -36,6 +37,11 @@ ALLOWED = {
 def test_the_moves_are_those_of_the_contract() -> None:
     every = product((None, *Status), Status)
     assert {(before, after) for before, after in every if may_become(before, after)} == ALLOWED
+
+
+def test_where_a_move_may_come_from_is_the_same_table_read_backwards() -> None:
+    moves = {(before, after) for after in Status for before in sources_of(after)}
+    assert moves == {(before, after) for before, after in ALLOWED if before is not None}
 
 
 def test_nothing_leaves_an_end() -> None:

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from reconciler.core.errors import Conflict
-from reconciler.core.run import Completed, Failed, Reason, Run, Source, Status, WaitingFor
+from reconciler.core.run import (
+    Completed,
+    Failed,
+    Reason,
+    Run,
+    Source,
+    Status,
+    WaitingFor,
+    may_become,
+)
 from reconciler.store.runs import (
     RunFilter,
     autopilots_with_waiters,
@@ -200,7 +209,8 @@ class TestCompareAndSwap:
 
     def test_an_end_clears_the_lease_and_is_final(self, triage: Rig) -> None:
         leased: dict[str, Any] = {"lease_owner": "me", "lease_until": triage.clock.now() + HOUR}
-        (run,) = stored(triage, a_run(triage, waiting_for=WaitingFor.CLAIM, **leased))
+        working: dict[str, Any] = {"status": Status.RUNNING, "waiting_for": WaitingFor.CLAIM}
+        (run,) = stored(triage, a_run(triage, **working, **leased))
         ending = {"status": Status.COMPLETED, "completed_at": triage.clock.now()}
         write = triage.database.write
         assert not write(lambda tx: end_run(tx, run.id, ending, "you"))
@@ -216,6 +226,39 @@ class TestCompareAndSwap:
         assert not write(lambda tx: request_cancel(tx, run.id, now, Reason.TIMED_OUT, "late"))
         found = triage.run_of(run.id)
         assert (found.cancel_reason, found.cancel_note) == (Reason.CANCELLED, "by ada")
+
+
+ENDS: dict[Status, dict[str, Any]] = {
+    Status.COMPLETED: {},
+    Status.SKIPPED: {"reason": Reason.OVERLAP},
+    Status.FAILED: {"reason": Reason.LOST},
+}
+
+
+def with_end(rig: Rig, status: Status) -> dict[str, Any]:
+    """The status, and what the tables ask for beside it."""
+    if status not in ENDS:
+        return {"status": status}
+    return {"status": status, "completed_at": rig.clock.now(), **ENDS[status]}
+
+
+@pytest.mark.parametrize("before", Status)
+def test_only_moves_of_the_table_are_made(triage: Rig, before: Status) -> None:
+    write = triage.database.write
+    for after in Status:
+        (run,) = stored(triage, a_run(triage, **with_end(triage, before)))
+        values = with_end(triage, after) | {"note": "moved"}
+        moved = write(lambda tx, r=run, v=values: change_run(tx, r.id, v))  # type: ignore[misc]
+        assert moved is may_become(before, after)
+        assert triage.run_of(run.id) == (replace(run, **values) if moved else run)
+
+
+@pytest.mark.parametrize("before", [Status.PENDING, Status.SESSION_CREATED])
+def test_an_end_is_a_move_too(triage: Rig, before: Status) -> None:
+    (run,) = stored(triage, a_run(triage, status=before))
+    ending = with_end(triage, Status.COMPLETED)
+    assert not triage.database.write(lambda tx: end_run(tx, run.id, ending, None))
+    assert triage.run_of(run.id) == run
 
 
 @pytest.mark.parametrize(
