@@ -16,7 +16,8 @@ from reconciler.core.run import Reason, Run, Source, Status
 from reconciler.core.runview import run_document
 from reconciler.settings import Settings
 from reconciler.store.database import Database
-from reconciler.store.runs import RunFilter, get_run, list_runs
+from reconciler.store.run_lists import RunFilter, list_runs
+from reconciler.store.runs import get_run
 
 
 def runs(

@@ -19,7 +19,8 @@ from reconciler.core.trigger import ScheduleTrigger, TriggerKind
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between
 from reconciler.store.occupancy import read_live
-from reconciler.store.runs import RunFilter, list_runs, run_of_occurrence
+from reconciler.store.run_lists import RunFilter, list_runs
+from reconciler.store.runs import run_of_occurrence
 from reconciler.store.triggers import NamedTrigger, list_triggers
 
 NEAR = timedelta(minutes=1)

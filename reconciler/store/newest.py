@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, select
 
 from reconciler.core.run import MissedInterval, MissedReason, Run
-from reconciler.store.runs import LIGHT, RunFilter, run_of
+from reconciler.store.runs import LIGHT, run_of
 from reconciler.store.tables import autopilot_run, missed_interval
 
 # One statement for all would number the runs of an autopilot from its first one on.
@@ -21,16 +21,6 @@ _MISSED = (
     .order_by(_M.first_at.desc(), _M.id.desc())
     .limit(bindparam("most"))
 )
-
-
-def find_runs(
-    tx: Connection, where: RunFilter, *, limit: int, before: str | None = None
-) -> list[Run]:
-    """As `list_runs`, without payload and result: for tables, which show neither."""
-    query = LIGHT.where(*where.conditions()).order_by(autopilot_run.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(autopilot_run.c.id < before)
-    return [run_of(row) for row in tx.execute(query)]
 
 
 def newest_runs(tx: Connection, autopilot_ids: Sequence[str], most: int) -> dict[str, list[Run]]:

@@ -1,7 +1,7 @@
 """Runs: inserting, reading and moving them along. Every write is a compare-and-swap."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -85,46 +85,6 @@ def get_runs(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """Several runs, whole, by id."""
     rows = tx.execute(WHOLE.where(autopilot_run.c.id.in_(run_ids)))
     return {run.id: run for run in map(run_of, rows)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
-    """Which runs a list shows; None does not filter. Times bound `triggeredAt`."""
-
-    autopilot_id: str | None = None
-    workspaces: frozenset[str] | None = None
-    status: str | None = None
-    source: str | None = None
-    reason: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The filter as SQL."""
-        equal = {
-            "autopilot_id": self.autopilot_id,
-            "status": self.status,
-            "source": self.source,
-            "reason": self.reason,
-        }
-        found = [autopilot_run.c[n] == value for n, value in equal.items() if value is not None]
-        if self.workspaces is not None:
-            found.append(autopilot_run.c.workspace_id.in_(self.workspaces))
-        if self.since is not None:
-            found.append(autopilot_run.c.triggered_at >= self.since)
-        if self.until is not None:
-            found.append(autopilot_run.c.triggered_at <= self.until)
-        return found
-
-
-def list_runs(
-    tx: Connection, where: RunFilter, *, limit: int = 50, before: str | None = None
-) -> list[Run]:
-    """Runs, newest first; `before` is the last id seen."""
-    query = WHOLE.where(*where.conditions()).order_by(autopilot_run.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(autopilot_run.c.id < before)
-    return [run_of(row) for row in tx.execute(query)]
 
 
 def run_of_occurrence(tx: Connection, trigger_id: str, scheduled_for: datetime) -> Run | None:

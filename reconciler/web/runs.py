@@ -14,7 +14,8 @@ from reconciler.core.roles import Caller, Role
 from reconciler.core.run import Reason, Run, Source, Status
 from reconciler.store.database import Tx
 from reconciler.store.occupancy import read_live
-from reconciler.store.runs import RunFilter, get_run, list_runs
+from reconciler.store.run_lists import RunFilter, list_runs
+from reconciler.store.runs import get_run
 from reconciler.web.answers import Reply
 from reconciler.web.cursor import decode_cursor, encode_cursor
 from reconciler.web.operation import Call, NoBody, NoQuery, Operation, Wire, json_content

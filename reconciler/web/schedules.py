@@ -13,8 +13,7 @@ from reconciler.core.schedule import Occurrence, occurrences
 from reconciler.core.schedule_error import ScheduleError
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between
-from reconciler.store.newest import find_runs
-from reconciler.store.runs import RunFilter
+from reconciler.store.run_lists import RunFilter, find_runs
 from reconciler.web.answers import Reply
 from reconciler.web.autopilots import read_one, require_overview
 from reconciler.web.forecast import forecast

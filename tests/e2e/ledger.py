@@ -7,7 +7,7 @@ from reconciler.core.run import Run, Source, Status
 from reconciler.core.trigger import TriggerKind
 from reconciler.store.database import Database, Tx
 from reconciler.store.deliveries import Delivery, list_deliveries
-from reconciler.store.runs import RunFilter, list_runs
+from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.store.triggers import list_triggers
 from tests.support.accounts import books, occurrences, wrong_entries
 from tests.support.process import Site

@@ -9,9 +9,8 @@ from reconciler.core.run import Failed, Reason
 from reconciler.store.crew import list_members
 from reconciler.store.feed import look
 from reconciler.store.gauges import read_gauges
-from reconciler.store.newest import find_runs
 from reconciler.store.overview import AutopilotFilter, Overview, get_overview, list_overviews
-from reconciler.store.runs import RunFilter
+from reconciler.store.run_lists import RunFilter, find_runs
 from tests.support.rig import Rig, agent, autopilot, id_of, manifest, schedule
 
 

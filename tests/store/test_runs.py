@@ -17,8 +17,8 @@ from reconciler.core.run import (
     WaitingFor,
     may_become,
 )
+from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.store.runs import (
-    RunFilter,
     autopilots_with_waiters,
     change_run,
     end_run,
@@ -27,7 +27,6 @@ from reconciler.store.runs import (
     get_runs,
     insert_runs,
     last_runs,
-    list_runs,
     owned_by,
     request_cancel,
 )

@@ -9,7 +9,7 @@ from reconciler.core.run import MissedInterval, Run
 from reconciler.core.trigger import ScheduleTrigger
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between
-from reconciler.store.runs import RunFilter, list_runs
+from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.store.triggers import NamedTrigger, list_triggers
 
 FIRST = datetime.fromisoformat("1000-01-01T00:00:00+00:00")

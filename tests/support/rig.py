@@ -35,7 +35,8 @@ from reconciler.store.database import Database
 from reconciler.store.missed import missed_between
 from reconciler.store.occupancy import read_live
 from reconciler.store.revisions import Via
-from reconciler.store.runs import RunFilter, get_run, list_runs
+from reconciler.store.run_lists import RunFilter, list_runs
+from reconciler.store.runs import get_run
 from reconciler.store.triggers import NamedTrigger, list_triggers
 from tests.support.clock import FakeClock
 

@@ -13,7 +13,7 @@ from reconciler.core.identity import trigger_id as trigger_id_of
 from reconciler.core.roles import GRANTS, Role
 from reconciler.core.run import Run
 from reconciler.core.token_hash import token_hash
-from reconciler.store.runs import RunFilter, list_runs
+from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.endpoint import AnyOperation
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule

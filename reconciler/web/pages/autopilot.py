@@ -18,7 +18,7 @@ from reconciler.manifest.export import to_yaml
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between
 from reconciler.store.overview import Overview, ShownTrigger
-from reconciler.store.runs import RunFilter
+from reconciler.store.run_lists import RunFilter
 from reconciler.web.autopilot_models import condition_at
 from reconciler.web.autopilots import require_overview
 from reconciler.web.forecast import forecast

@@ -7,8 +7,7 @@ from starlette.responses import Response
 
 from reconciler.core.run import Run, Source, Status
 from reconciler.store.database import Tx
-from reconciler.store.newest import find_runs
-from reconciler.store.runs import RunFilter
+from reconciler.store.run_lists import RunFilter, find_runs
 from reconciler.web.cursor import decode_cursor, encode_cursor
 from reconciler.web.pages.serving import Visit
 from reconciler.web.parameters import read_query
