@@ -198,7 +198,8 @@ class MissedInterval:
     """Occurrences of one trigger that did not become runs.
 
     Covers every occurrence with `first <= scheduledFor <= last`; an interval that is still open
-    has no `last`. `count` is None while open; `exact` says whether it was counted to the end.
+    has no `last`. `count` is None where nobody counted: while it is open, and of what a stalled
+    trigger missed; `exact` says whether it was counted to the end.
     """
 
     trigger_id: str

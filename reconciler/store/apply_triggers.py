@@ -21,8 +21,8 @@ from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
 from reconciler.store.bulk import insert_rows
 from reconciler.store.documents import Values, trigger_values
-from reconciler.store.missed import Missed, record_missed
-from reconciler.store.tables import autopilot_trigger, missed_interval
+from reconciler.store.missed import Missed, close_stalled, record_missed
+from reconciler.store.tables import autopilot_trigger
 
 TokenHash = Callable[[str, int], str]
 """(trigger id, tokenGeneration) to the SHA-256 of the webhook's token, in hex."""
@@ -125,11 +125,12 @@ def update_triggers(
         lapses += _lapses(one.before, left, terms)
         removed += [row["id"] for row in left]
     record_missed(tx, lapses, terms.now)
+    anew = [row["row_id"] for row in known if row["new_stalled_at"] is None]
+    close_stalled(tx, [*removed, *anew], terms.now)
     _hide(tx, removed, terms.now)
     insert_rows(tx, autopilot_trigger, fresh)
     if known:
         tx.execute(_UPDATE, known)
-        _end_stalls(tx, [row["row_id"] for row in known if row["new_stalled_at"] is None], terms)
 
 
 def _match(one: Rescheduled, name: str, rows: Mapping[str, Row]) -> Row | None:
@@ -245,13 +246,18 @@ def record_lapsed(
     held: Mapping[str, Mapping[str, Row]],
     terms: Terms,
 ) -> None:
-    """Record what nobody decided of autopilots that leave: their triggers by id and name."""
+    """Record what nobody decided of autopilots that leave: their triggers by id and name.
+
+    What a stalled one missed ends here: nothing of it will be due again.
+    """
     lapses = [
         missed
         for autopilot_id, triggers in before.items()
         for missed in _lapses(triggers, held[autopilot_id].values(), terms)
     ]
     record_missed(tx, lapses, terms.now)
+    gone = [row["id"] for autopilot_id in before for row in held[autopilot_id].values()]
+    close_stalled(tx, gone, terms.now)
 
 
 def _lapses(before: Mapping[str, Document], rows: Iterable[Row], terms: Terms) -> Iterator[Missed]:
@@ -272,14 +278,6 @@ def _hide(tx: Tx, ids: Sequence[str], now: datetime) -> None:
     values = {**_PARKED, **_NO_TOKEN, "removed_at": now, "updated_at": now}
     for some in batches(sorted(ids)):
         tx.execute(update(autopilot_trigger).where(_T.id.in_(some)).values(values))
-
-
-def _end_stalls(tx: Tx, trigger_ids: Sequence[str], terms: Terms) -> None:
-    """An edit brings a stalled trigger back; what it missed meanwhile was never counted."""
-    m = missed_interval.c
-    for some in batches(sorted(trigger_ids)):
-        open_ones = update(missed_interval).where(m.trigger_id.in_(some), m.last_at.is_(None))
-        tx.execute(open_ones.values(last_at=terms.now, exact=False))
 
 
 def _update_statement() -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 
 from reconciler.core.decide import Span
 from reconciler.core.run import MissedInterval, MissedReason
@@ -109,6 +109,18 @@ def open_stalled(
         "created_at": now,
     }
     tx.execute(insert(missed_interval).values(values))
+
+
+def close_stalled(tx: Connection, trigger_ids: Sequence[str], now: datetime) -> None:
+    """End what these triggers missed while they were stalled: they begin anew, or leave.
+
+    How many occurrences that were was never counted. A clock that went back meanwhile does not
+    end an interval before its first occurrence.
+    """
+    until = case((_M.first_at > now, _M.first_at), else_=bindparam("until", now, _M.last_at.type))
+    for some in batches(sorted(trigger_ids)):
+        still_open = update(missed_interval).where(_M.trigger_id.in_(some), _M.last_at.is_(None))
+        tx.execute(still_open.values(last_at=until, exact=False))
 
 
 def missed_between(

@@ -109,7 +109,7 @@ class MissedView(Wire):
     last: Instant | None
     """The last of them; null while it goes on."""
     count: int | None
-    """How many; null while it goes on."""
+    """How many; null where nobody counted: while it goes on, and of a stalled trigger."""
     exact: bool
     """False where there are more than `count`."""
     detail: str

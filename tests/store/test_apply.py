@@ -13,10 +13,12 @@ from reconciler.core.identity import trigger_id
 from reconciler.core.plan import make_plan
 from reconciler.core.state import Current, Declared, Desired, FileDigest, Revision, Stored
 from reconciler.store.apply import apply_changes
-from reconciler.store.database import Database
+from reconciler.store.database import Database, Tx
+from reconciler.store.missed import open_stalled
 from reconciler.store.tables import autopilot as autopilot_table
 from reconciler.store.tables import autopilot_trigger, missed_interval
 from reconciler.store.tokens import renew_tokens
+from reconciler.store.triggers import stall
 from tests.support.applying import MINUTE, NOON, apply, current_of, rows_of, terms, token_hash
 from tests.support.strategies import desired_sets
 from tests.support.worlds import agent, apply_to, autopilot, desired, schedule, squad
@@ -43,6 +45,17 @@ def triggers(database: Database) -> dict[str, dict[str, Any]]:
 def set_trigger(database: Database, which: str, /, **values: Any) -> None:
     statement = update(autopilot_trigger).where(autopilot_trigger.c.name == which).values(values)
     database.write(lambda tx: tx.execute(statement))
+
+
+def stalled_at(database: Database, moment: datetime) -> None:
+    """`hourly` could not be decided at that moment, as a tick leaves it."""
+    row = triggers(database)["hourly"]
+
+    def write(tx: Tx) -> None:
+        stall(tx, row["id"], moment, "?")
+        open_stalled(tx, row["id"], row["autopilot_id"], moment, moment, "?")
+
+    database.write(write)
 
 
 def set_autopilot(database: Database, **values: Any) -> None:
@@ -244,21 +257,49 @@ class TestFireTimes:
         self, database: Database
     ) -> None:
         apply(database, one(triggers=[HOURLY]))
-        set_trigger(database, "hourly", stalled_at=NOON, stalled_reason="?", next_run_at=None)
-        stalled = {
-            "trigger_id": triggers(database)["hourly"]["id"],
-            "autopilot_id": the_autopilot(database)["id"],
-            "reason": "stalled",
-            "first_at": NOON,
-            "created_at": NOON,
-        }
-        database.write(lambda tx: tx.execute(missed_interval.insert(), stalled))
+        stalled_at(database, NOON)
         apply(database, one(title="Mended", triggers=[HOURLY]), LATER)
         row = triggers(database)["hourly"]
         assert (row["stalled_at"], row["stalled_reason"]) == (None, None)
         assert row["next_run_at"] == next_hour(LATER)
         (interval,) = rows_of(database, missed_interval)
         assert (interval["last_at"], interval["exact"]) == (LATER, False)
+
+    @pytest.mark.parametrize(
+        "after",
+        [
+            pytest.param(one(), id="the trigger left its manifest"),
+            pytest.param(one(triggers=[HOOK]), id="another took its place"),
+            pytest.param(desired(agent()), id="the autopilot left its source"),
+            pytest.param(one(status="archived", triggers=[HOURLY]), id="the manifest archives it"),
+            pytest.param(one(triggers=[{**HOURLY, "enabled": False}]), id="it was disabled"),
+        ],
+    )
+    def test_what_a_stalled_trigger_missed_ends_with_it(
+        self, database: Database, after: Desired
+    ) -> None:
+        apply(database, one(triggers=[HOURLY]))
+        stalled_at(database, NOON)
+        apply(database, after, LATER)
+        (ended,) = rows_of(database, missed_interval)
+        assert (ended["first_at"], ended["last_at"], ended["exact"]) == (NOON, LATER, False)
+        apply(database, one(triggers=[HOURLY]), LATER + MINUTE)
+        assert rows_of(database, missed_interval) == [ended]
+
+    def test_an_interval_never_ends_before_it_began(self, database: Database) -> None:
+        apply(database, one(triggers=[HOURLY]))
+        stalled_at(database, LATER)
+        apply(database, one(), NOON)
+        (interval,) = rows_of(database, missed_interval)
+        assert interval["last_at"] == LATER
+
+    def test_what_another_autopilot_misses_stays_open(self, database: Database) -> None:
+        stays = autopilot("x", triggers=[HOURLY])
+        apply(database, desired(agent(), stays, autopilot("y", triggers=[schedule("other")])))
+        stalled_at(database, NOON)
+        apply(database, desired(agent(), stays), LATER)
+        (interval,) = rows_of(database, missed_interval)
+        assert interval["last_at"] is None
 
 
 class TestTriggers:
