@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from reconciler.core.admission import (
     Admission,
@@ -101,7 +102,9 @@ class _Probing:
         self._half_open = {
             one.id
             for one in autopilots.values()
-            if isinstance(force := force_of(one.switches, cooldown, now), InForce) and force.probe
+            if one.switches.breaker_opened_at
+            and isinstance(force := force_of(one.switches, cooldown, now), InForce)
+            and force.probe
         }
         self._probes: dict[str, tuple[LiveAutopilot, str]] = {}
 
@@ -119,13 +122,12 @@ class _Probing:
 
 
 def _run(firing: Firing, live: LiveAutopilot, admission: Admission, now: datetime) -> Run:
-    run = Run(
+    return Run(
         id=firing.id,
         autopilot_id=live.id,
         workspace=live.workspace,
         autopilot=live.name,
         source=firing.source,
-        status=Status.PENDING,
         triggered_at=firing.at,
         created_at=now,
         spec_digest=live.digest,
@@ -141,21 +143,30 @@ def _run(firing: Firing, live: LiveAutopilot, admission: Admission, now: datetim
         forced=firing.forced,
         delivery_id=firing.delivery_id,
         nonce=f"n{secrets.token_hex(16)}",
+        **_state(live, admission, now),
     )
+
+
+def _state(live: LiveAutopilot, admission: Admission, now: datetime) -> dict[str, Any]:
+    """What the admission says of the run, by the fields of `Run`."""
     match admission:
         case Admit():
-            return replace(run, admitted_at=now, deadline_at=now + live.timeout)
-        case Wait():
-            return replace(run, waiting_for=admission.waiting_for, blocked_by=admission.blocked_by)
-        case Skip():
-            return replace(
-                run,
-                status=Status.SKIPPED,
-                reason=admission.reason,
-                failure_reason=admission.why,
-                blocked_by=admission.blocked_by,
-                completed_at=now,
-            )
+            deadline = now + live.timeout
+            return {"status": Status.PENDING, "admitted_at": now, "deadline_at": deadline}
+        case Wait(waiting_for, blocked_by):
+            return {
+                "status": Status.PENDING,
+                "waiting_for": waiting_for,
+                "blocked_by": blocked_by,
+            }
+        case Skip(reason, why, blocked_by):
+            return {
+                "status": Status.SKIPPED,
+                "reason": reason,
+                "failure_reason": why,
+                "blocked_by": blocked_by,
+                "completed_at": now,
+            }
 
 
 def _commit(revision: str | None) -> str | None:

@@ -50,6 +50,8 @@ class Policy:
     @property
     def windows(self) -> tuple[tuple[int, timedelta, str], ...]:
         """The sliding windows that are limited: most runs, length, words."""
+        if self.per_hour is None and self.per_day is None:
+            return ()
         rows = (
             (self.per_hour, timedelta(hours=1), "perHour"),
             (self.per_day, timedelta(days=1), "perDay"),
@@ -145,8 +147,10 @@ def promotable(policy: Policy, occupancy: Occupancy) -> str | None:
 
 def _over_limit(policy: Policy, occupancy: Occupancy, newcomer: Newcomer) -> Skip | None:
     """Runs that wait count as well: they are admitted without asking the limits again."""
+    if not (windows := policy.windows):
+        return None
     waiting = len(occupancy.waiting()) - len(_overtaken(policy, occupancy, newcomer))
-    for most, length, name in policy.windows:
+    for most, length, name in windows:
         count = sum(1 for at in occupancy.admitted if newcomer.at - length < at <= newcomer.at)
         if count + waiting >= most:
             wait = f" and {waiting} wait" if waiting else ""

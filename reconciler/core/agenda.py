@@ -4,8 +4,8 @@ This is what `decide` asks; all arithmetic of calendars and clocks is in `schedu
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from reconciler.core.jitter import jitter_of
 from reconciler.core.occurrences import count_between, occurrences_before, schedule_next
@@ -15,25 +15,35 @@ from reconciler.core.trigger import ScheduleTrigger
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """A trigger's `Timetable` (see decide.py)."""
+    """A trigger's `Timetable` (see decide.py).
 
-    trigger_id: str
-    trigger: ScheduleTrigger
+    `seed` spreads the jitter: the trigger's id, or nothing where there is no jitter, so that
+    triggers with the same occurrences have equal agendas.
+    """
+
     schedule: Schedule
+    start_at: datetime | None
+    end_at: datetime | None
+    jitter: timedelta
+    seed: str
 
     @classmethod
     def of(cls, trigger_id: str, trigger: ScheduleTrigger) -> "Agenda":
         """Raises ScheduleError for a schedule that cannot be read."""
-        return cls(trigger_id, trigger, schedule_of(trigger))
+        seed = trigger_id if trigger.jitter else ""
+        return cls(schedule_of(trigger), trigger.start_at, trigger.end_at, trigger.jitter, seed)
+
+    def of_trigger(self, trigger_id: str) -> "Agenda":
+        """The agenda of another trigger that says the same."""
+        return replace(self, seed=trigger_id) if self.jitter else self
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first occurrence after `after`, exclusive."""
-        trigger = self.trigger
-        return schedule_next(self.schedule, after, start_at=trigger.start_at, end_at=trigger.end_at)
+        return schedule_next(self.schedule, after, start_at=self.start_at, end_at=self.end_at)
 
     def newest_before(self, before: datetime, not_before: datetime) -> Iterator[datetime]:
         """Occurrences with `not_before < o < before`, newest first."""
-        start, end = self.trigger.start_at, self.trigger.end_at
+        start, end = self.start_at, self.end_at
         found = occurrences_before(
             self.schedule, before, not_before=not_before, start_at=start, end_at=end
         )
@@ -45,8 +55,8 @@ class Agenda:
 
     def due_at(self, occurrence: datetime) -> datetime:
         """The nominal moment plus the jitter of this occurrence."""
-        if not self.trigger.jitter:
+        if not self.jitter:
             return occurrence
         following = self.next_after(occurrence)
         gap = following - occurrence if following else None
-        return occurrence + jitter_of(self.trigger_id, occurrence, self.trigger.jitter, gap)
+        return occurrence + jitter_of(self.seed, occurrence, self.jitter, gap)

@@ -1,11 +1,14 @@
-"""Long lists in pieces that fit one statement."""
+"""Long lists in pieces that fit one statement, and rows that one statement can change."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V", bound=Hashable)
 
-SIZE = 500
+SIZE = 1000
 """Far below the bound of variables of both databases."""
 
 
@@ -13,3 +16,13 @@ def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """The items in order, at most `SIZE` at a time."""
     for start in range(0, len(items), SIZE):
         yield items[start : start + SIZE]
+
+
+def alike(values: Mapping[K, V]) -> Iterator[tuple[V, Sequence[K]]]:
+    """The keys of equal values together, in batches: rows that get the same take one statement."""
+    groups: dict[V, list[K]] = defaultdict(list)
+    for key, value in values.items():
+        groups[value].append(key)
+    for value, keys in groups.items():
+        for some in batches(keys):
+            yield value, some

@@ -1,6 +1,9 @@
 """Many new rows of one table at once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from enum import Enum
+from itertools import repeat
+from operator import is_
 from typing import Any
 
 from sqlalchemy import Dialect, Table
@@ -8,9 +11,26 @@ from sqlalchemy import Dialect, Table
 from reconciler.store.backend import Tx
 from reconciler.store.documents import Values
 
+Column = Sequence[Any]
+
 
 def insert_rows(tx: Tx, table: Table, rows: Sequence[Values], *, keep_known: bool = False) -> None:
-    """Insert rows that all give the same columns; with `keep_known` those that are there stay.
+    """Insert rows that all give the same columns; with `keep_known` those that are there stay."""
+    if rows:
+        names = tuple(rows[0])
+        tuples = [tuple([row[name] for name in names]) for row in rows]
+        insert_tuples(tx, table, names, tuples, keep_known=keep_known)
+
+
+def insert_tuples(
+    tx: Tx,
+    table: Table,
+    names: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    keep_known: bool = False,
+) -> None:
+    """Insert rows whose values stand in the order of the columns' names.
 
     On SQLite values are converted column by column and handed to the driver: SQLAlchemy would work
     through every value of every row by itself, which takes several times as long as writing them.
@@ -18,12 +38,25 @@ def insert_rows(tx: Tx, table: Table, rows: Sequence[Values], *, keep_known: boo
     if not rows:
         return
     if tx.dialect.name != "sqlite":
-        tx.execute(_insert(table, keep_known=keep_known), rows)
+        values = [dict(zip(names, row, strict=True)) for row in rows]
+        tx.execute(_insert(table, keep_known=keep_known), values)
         return
-    names = list(rows[0])
-    columns = [_converted(table, name, [row[name] for row in rows], tx.dialect) for name in names]
-    statement = _statement(table, names, keep_known=keep_known)
-    tx.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+    columns = {
+        name: _converted(table, name, column, tx.dialect)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
+    given = {name: column for name, column in columns.items() if not _left_out(table, name, column)}
+    statement = _statement(table, list(given), keep_known=keep_known)
+    tx.exec_driver_sql(statement, list(zip(*given.values(), strict=True)))
+
+
+def _left_out(table: Table, name: str, column: Column) -> bool:
+    """Whether the column may as well not be named: NULL is what it gets then."""
+    return table.c[name].server_default is None and _all_are(column, None)
+
+
+def _all_are(column: Column, value: Any) -> bool:
+    return all(map(is_, column, repeat(value)))
 
 
 def _insert(table: Table, *, keep_known: bool) -> Any:
@@ -34,11 +67,17 @@ def _insert(table: Table, *, keep_known: bool) -> Any:
     return statement.on_conflict_do_nothing() if keep_known else statement
 
 
-def _converted(table: Table, name: str, values: Iterable[Any], dialect: Dialect) -> Iterable[Any]:
-    convert: Callable[[Any], Any] | None = (
-        table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
-    )
-    return values if convert is None else map(convert, values)
+def _converted(table: Table, name: str, values: Column, dialect: Dialect) -> Column:
+    """What the driver gets; where one value fills the whole column it is converted once."""
+    convert = table.c[name].type.dialect_impl(dialect).bind_processor(dialect) or _plain
+    if _all_are(values, values[0]):
+        return [convert(values[0])] * len(values)
+    return list(map(convert, values))
+
+
+def _plain(value: Any) -> Any:
+    """A member of an enum as its word: the driver asks around for long how to adapt one."""
+    return value.value if isinstance(value, Enum) else value
 
 
 def _statement(table: Table, names: Sequence[str], *, keep_known: bool) -> str:

@@ -1,27 +1,57 @@
 """What admission reads under the lock: autopilots, and their runs that have not ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, Text, and_, cast, select, update
 
-from reconciler.core.admission import Occupancy, Open
+from reconciler.core.admission import Occupancy, Open, Policy
 from reconciler.core.force import Switches
 from reconciler.core.live import LiveAutopilot, SpecTimes, policy_of
 from reconciler.core.model import AutopilotStatus
 from reconciler.core.run import Source
-from reconciler.store.batches import batches
+from reconciler.store.batches import alike, batches
+from reconciler.store.json_text import read_json
 from reconciler.store.tables import autopilot, autopilot_run
 
 _A = autopilot.c
+
+
+class _LiveRow(NamedTuple):
+    """The columns of an autopilot that the run side reads; its JSON is text, so that rows compare.
+
+    Not the description: it is long, and only the prompt needs it.
+    """
+
+    id: str
+    workspace_id: str
+    name: str
+    title: str
+    labels: str
+    applied_digest: str
+    origin_revision: str | None
+    assignee_type: str
+    assignee_id: str
+    issue_title_template: str | None
+    spec: str
+    concurrency_policy: str
+    status: str
+    archived_at: datetime | None
+    paused_at: datetime | None
+    paused_by: str | None
+    pause_reason: str | None
+    in_force_since: datetime | None
+    failures: int
+    breaker_opened_at: datetime | None
+    breaker_probe: str | None
+
+
+_JSON = ("labels", "spec")
 _LIVE: Select[Any] = select(
-    _A.id, _A.workspace_id, _A.name, _A.title, _A.labels, _A.applied_digest, _A.origin_revision,
-    _A.assignee_type, _A.assignee_id, _A.issue_title_template, _A.spec, _A.concurrency_policy,
-    _A.status, _A.archived_at, _A.paused_at, _A.paused_by, _A.pause_reason, _A.in_force_since,
-    _A.failures, _A.breaker_opened_at, _A.breaker_probe,
-)  # fmt: skip
-"""Not the description: it is long, and only the prompt needs it."""
+    *(cast(_A[name], Text) if name in _JSON else _A[name] for name in _LiveRow._fields)
+)
 
 
 def lock_autopilots(tx: Connection, ids: Sequence[str]) -> dict[str, LiveAutopilot]:
@@ -38,34 +68,55 @@ def read_live(
     """Autopilots by id, as the run side sees them."""
     found: dict[str, LiveAutopilot] = {}
     for some in batches(ids):
-        query = _LIVE.where(autopilot.c.id.in_(some)).order_by(autopilot.c.id)
-        rows = tx.execute(query.with_for_update() if lock else query)
-        found.update((row.id, _live(row)) for row in rows)
+        query = _LIVE.where(_A.id.in_(some)).order_by(_A.id)
+        rows = tx.execute(query.with_for_update() if lock else query).all()
+        found.update((row[0], _live(_LiveRow._make(row))) for row in rows)
     return found
 
 
-def _live(row: Row[Any]) -> LiveAutopilot:
-    times = SpecTimes.of(row.spec)
+class _Spec(NamedTuple):
+    policy: Policy
+    times: SpecTimes
+    key_expression: str | None
+    pause_after_failures: int
+
+
+@lru_cache(maxsize=1024)
+def _spec(text: str, policy: str) -> _Spec:
+    """Most autopilots leave most of a spec to its defaults: many have the same text."""
+    spec = read_json(text)
+    return _Spec(
+        policy_of(policy, spec),
+        SpecTimes.of(spec),
+        spec.get("concurrencyKey"),
+        spec["pauseAfterFailures"],
+    )
+
+
+@lru_cache(maxsize=4096)
+def _live(row: _LiveRow) -> LiveAutopilot:
+    """Kept by value: a batch reads a row twice, and most rows are as they were in the last one."""
+    spec = _spec(row.spec, row.concurrency_policy)
     return LiveAutopilot(
         id=row.id,
         workspace=row.workspace_id,
         name=row.name,
         title=row.title,
-        labels=row.labels,
+        labels=read_json(row.labels),
         digest=row.applied_digest,
         revision=row.origin_revision,
         assignee=(row.assignee_type, row.assignee_id),
         template=row.issue_title_template,
-        key_expression=row.spec.get("concurrencyKey"),
-        policy=policy_of(row.concurrency_policy, row.spec),
-        timeout=times.timeout,
-        queue_ttl=times.queue_ttl,
-        pause_after_failures=row.spec["pauseAfterFailures"],
+        key_expression=spec.key_expression,
+        policy=spec.policy,
+        timeout=spec.times.timeout,
+        queue_ttl=spec.times.queue_ttl,
+        pause_after_failures=spec.pause_after_failures,
         switches=_switches(row),
     )
 
 
-def _switches(row: Row[Any]) -> Switches:
+def _switches(row: _LiveRow) -> Switches:
     return Switches(
         status=AutopilotStatus(row.status),
         archived=row.archived_at is not None,
@@ -127,15 +178,11 @@ def _admissions(ids: Sequence[str], now: datetime) -> Any:
     return select(r.autopilot_id, r.admitted_at).where(r.autopilot_id.in_(ids), recent)
 
 
-def save_last_run(tx: Connection, moments: dict[str, datetime]) -> None:
+def save_last_run(tx: Connection, moments: Mapping[str, datetime]) -> None:
     """Note when each autopilot was last triggered."""
-    if moments:
-        statement = (
-            update(autopilot)
-            .where(autopilot.c.id == bindparam("autopilot"))
-            .values(last_run_at=bindparam("moment"))
-        )
-        tx.execute(statement, [{"autopilot": i, "moment": at} for i, at in moments.items()])
+    for moment, some in alike(moments):
+        statement = update(autopilot).where(_A.id.in_(some))
+        tx.execute(statement.values(last_run_at=moment))
 
 
 def save_breaker(

@@ -1,14 +1,15 @@
 """Runs: inserting, reading and moving them along. Every write is a compare-and-swap."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
 
 from reconciler.core.run import Reason, Run, Source, Status, WaitingFor, sources_of
-from reconciler.store.bulk import insert_rows
+from reconciler.store.bulk import insert_tuples
 from reconciler.store.facts import RunEnded, RunStarted, note
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
 
@@ -30,6 +31,9 @@ _ENUMS = {
     "waiting_for": WaitingFor,
     "cancel_reason": Reason,
 }
+_OWN = tuple(name for name in _FIELDS if name not in _JOINED)
+_INSERTED = tuple(_STORED[name] for name in _OWN)
+_values_of: Callable[[Run], tuple[Any, ...]] = attrgetter(*_OWN)
 _HEAVY = frozenset({"payload", "result"})
 
 NOT_ENDED = autopilot_run.c.completed_at.is_(None)
@@ -65,14 +69,10 @@ def run_of(row: Row[Any]) -> Run:
 
 def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
     """Insert new runs. Raises IntegrityError of `uq_run_occurrence` for an occurrence used up."""
-    insert_rows(tx, autopilot_run, [_values(run) for run in runs])
+    insert_tuples(tx, autopilot_run, _INSERTED, [_values_of(run) for run in runs])
     for run in runs:
         if run.ended:
             note(tx, RunEnded(run.status, run.source, run.reason))
-
-
-def _values(run: Run) -> dict[str, Any]:
-    return {_STORED[name]: getattr(run, name) for name in _FIELDS if name not in _JOINED}
 
 
 def get_run(tx: Connection, run_id: str) -> Run | None:

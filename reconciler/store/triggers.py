@@ -1,19 +1,24 @@
 """Schedule triggers: which are due, and how far each one's occurrences are decided."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, select, update
 
 from reconciler.core.decide import Next
 from reconciler.core.trigger import TriggerKind
-from reconciler.store.batches import batches
+from reconciler.store.batches import alike, batches
 from reconciler.store.documents import trigger_document
+from reconciler.store.json_text import read_json
 from reconciler.store.tables import autopilot, autopilot_trigger
 
 _T = autopilot_trigger.c
+_DUE: Select[Any] = select(
+    _T.id, _T.autopilot_id, _T.cursor, _T.created_at, _T.next_run_at,
+    _T.name, _T.kind, _T.enabled, _T.label, _T.cron_expression, _T.timezone, cast(_T.spec, Text),
+)  # fmt: skip
 _WITH_OWNER = select(
     autopilot_trigger,
     autopilot.c.name.label("owner_name"),
@@ -21,14 +26,34 @@ _WITH_OWNER = select(
 ).join(autopilot, autopilot.c.id == _T.autopilot_id)
 
 
+class Definition(NamedTuple):
+    """What the row of a schedule trigger says of it, as it is stored.
+
+    A value: thousands of triggers share a few definitions, and what is worked out of one holds for
+    every trigger that has it.
+    """
+
+    name: str
+    kind: str
+    enabled: bool
+    label: str | None
+    cron_expression: str | None
+    timezone: str | None
+    spec: str
+
+    def document(self) -> dict[str, Any]:
+        """The trigger as canonical JSON."""
+        spec = read_json(self.spec)
+        return trigger_document({**self._asdict(), "spec": spec, "webhook_secret": None})
+
+
 @dataclass(frozen=True, slots=True)
 class DueTrigger:
-    """A trigger whose `next_run_at` has come. `document` is the trigger as canonical JSON."""
+    """A trigger whose `next_run_at` has come; its occurrences up to `cursor` are decided."""
 
     id: str
     autopilot_id: str
-    name: str
-    document: dict[str, Any]
+    definition: Definition
     cursor: datetime
     next_run_at: datetime
 
@@ -54,9 +79,11 @@ class NamedTrigger:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """How far a trigger's occurrences are decided, and what is next."""
+    """How far a trigger's occurrences are decided, what is next, and when it fired.
 
-    trigger_id: str
+    None for `cursor` and `fired_at` leaves what the row has.
+    """
+
     cursor: datetime | None
     next: Next | None
     fired_at: datetime | None = None
@@ -64,13 +91,12 @@ class Advance:
 
 def due_triggers(tx: Connection, now: datetime, limit: int) -> list[DueTrigger]:
     """The triggers that are due, the longest overdue first; reads by index and never all rows."""
-    query = (
-        select(autopilot_trigger)
-        .where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
-        .order_by(_T.next_run_at, _T.id)
-        .limit(limit)
-    )
-    return [_due(row) for row in tx.execute(query)]
+    query = _DUE.where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
+    rows = tx.execute(query.order_by(_T.next_run_at).limit(limit)).all()
+    return [
+        DueTrigger(id_, owner, Definition._make(rest), cursor or created_at, next_run_at)
+        for id_, owner, cursor, created_at, next_run_at, *rest in rows
+    ]
 
 
 def list_triggers(tx: Connection, autopilot_id: str) -> list[NamedTrigger]:
@@ -99,7 +125,7 @@ def _named(row: Row[Any]) -> NamedTrigger:
 
 def soonest_triggers(tx: Connection, limit: int) -> list[tuple[str, NamedTrigger]]:
     """The triggers that are due next, each with `workspace/name` of its autopilot."""
-    query = _WITH_OWNER.where(_T.next_run_at.is_not(None)).order_by(_T.next_run_at, _T.id)
+    query = _WITH_OWNER.where(_T.next_run_at.is_not(None)).order_by(_T.next_run_at)
     return [(_owner(row), _named(row)) for row in tx.execute(query.limit(limit))]
 
 
@@ -127,58 +153,32 @@ def count_due(tx: Connection, now: datetime) -> int:
     return tx.execute(query).scalar_one()
 
 
-def _due(row: Row[Any]) -> DueTrigger:
-    document = trigger_document(dict(row._mapping))  # noqa: SLF001 - the documented accessor
-    cursor = row.cursor or row.created_at
-    return DueTrigger(row.id, row.autopilot_id, row.name, document, cursor, row.next_run_at)
-
-
 def hold_unmoved(tx: Connection, expected: Sequence[DueTrigger]) -> set[str]:
     """Hold the rows of these triggers; answers the ids of those that nobody has moved meanwhile.
 
     On PostgreSQL a row that another process holds is passed over: that process decides it.
     """
     wanted = {one.id: one for one in expected}
-    unmoved = set()
+    unmoved: set[str] = set()
     for some in batches(sorted(wanted)):
-        for row in tx.execute(_still_due(some)):
-            if row.next_run_at == wanted[row.id].next_run_at:
-                unmoved.add(row.id)
+        query = select(_T.id, _T.next_run_at).where(_T.id.in_(some)).order_by(_T.id)
+        rows = tx.execute(query.with_for_update(skip_locked=True)).all()
+        unmoved.update(id_ for id_, moment in rows if moment == wanted[id_].next_run_at)
     return unmoved
 
 
-def _still_due(ids: Sequence[str]) -> Select[Any]:
-    query = select(_T.id, _T.next_run_at).where(_T.id.in_(ids)).order_by(_T.id)
-    return query.with_for_update(skip_locked=True)
-
-
-def advance(tx: Connection, advances: Iterable[Advance]) -> None:
-    """Move the cursors of triggers whose rows are held."""
-    rows = [
-        {
-            "trigger": one.trigger_id,
-            "cursor_": one.cursor,
-            "run_at": one.next.run_at if one.next else None,
-            "scheduled": one.next.scheduled_for if one.next else None,
-            "fired": one.fired_at,
+def advance(tx: Connection, advances: Mapping[str, Advance]) -> None:
+    """Move the cursors of triggers, by id, whose rows are held."""
+    for one, some in alike(advances):
+        values: dict[str, Any] = {
+            "next_run_at": one.next.run_at if one.next else None,
+            "next_scheduled_for": one.next.scheduled_for if one.next else None,
         }
-        for one in advances
-    ]
-    if not rows:
-        return
-    tx.execute(
-        update(autopilot_trigger)
-        .where(_T.id == bindparam("trigger"))
-        .values(
-            cursor=func.coalesce(bindparam("cursor_", type_=_T.cursor.type), _T.cursor),
-            next_run_at=bindparam("run_at"),
-            next_scheduled_for=bindparam("scheduled"),
-            last_fired_at=func.coalesce(
-                bindparam("fired", type_=_T.last_fired_at.type), _T.last_fired_at
-            ),
-        ),
-        rows,
-    )
+        if one.cursor is not None:
+            values["cursor"] = one.cursor
+        if one.fired_at is not None:
+            values["last_fired_at"] = one.fired_at
+        tx.execute(update(autopilot_trigger).where(_T.id.in_(some)).values(values))
 
 
 def stall(tx: Connection, trigger_id: str, now: datetime, reason: str) -> None:

@@ -82,7 +82,8 @@ def test_nothing_is_due_where_there_is_nothing(rig: Rig) -> None:
 
 def test_the_document_is_the_manifests(three: Rig) -> None:
     (one, *_) = due(three, at(9))
-    assert (one.name, one.document["cron"], one.document["timezone"]) == (
+    document = one.definition.document()
+    assert (document["name"], document["cron"], document["timezone"]) == (
         "clock", "0 9 * * *", "UTC",
     )  # fmt: skip
     assert (one.cursor, one.next_run_at) == (three.clock.now(), at(9))
@@ -108,8 +109,8 @@ def test_webhooks_in_use(three: Rig) -> None:
 def test_an_advance_moves_cursor_and_next(three: Rig) -> None:
     (one,) = due(three, at(9))
     following = Next(at(9) + timedelta(days=1), at(9) + timedelta(days=1, seconds=5))
-    step = Advance(one.id, at(9), following, at(9, 1))
-    three.database.write(lambda tx: advance(tx, [step]))
+    step = Advance(at(9), following, at(9, 1))
+    three.database.write(lambda tx: advance(tx, {one.id: step}))
     (found,) = three.database.read(lambda tx: list_triggers(tx, id_of("nine")))[:1]
     assert (found.next_run_at, found.last_fired_at) == (following.run_at, at(9, 1))
     assert due(three, at(9)) == []
@@ -118,8 +119,8 @@ def test_an_advance_moves_cursor_and_next(three: Rig) -> None:
 def test_an_advance_without_news_keeps_what_was(three: Rig) -> None:
     (one,) = due(three, at(9))
     write = three.database.write
-    write(lambda tx: advance(tx, [Advance(one.id, at(9), Next(at(9), at(9)), at(9, 1))]))
-    write(lambda tx: advance(tx, [Advance(one.id, None, Next(at(9), at(9)), None)]))
+    write(lambda tx: advance(tx, {one.id: Advance(at(9), Next(at(9), at(9)), at(9, 1))}))
+    write(lambda tx: advance(tx, {one.id: Advance(None, Next(at(9), at(9)), None)}))
     (same,) = due(three, at(9))
     assert same.cursor == at(9)
     assert three.triggers("nine")["clock"].last_fired_at == at(9, 1)
@@ -127,9 +128,9 @@ def test_an_advance_without_news_keeps_what_was(three: Rig) -> None:
 
 def test_the_end_of_a_schedule_is_never_due(three: Rig) -> None:
     (one,) = due(three, at(9))
-    three.database.write(lambda tx: advance(tx, [Advance(one.id, at(9), None)]))
+    three.database.write(lambda tx: advance(tx, {one.id: Advance(at(9), None)}))
     assert owners(three, due(three, at(23))) == ["ten", "eleven"]
-    three.database.write(lambda tx: advance(tx, []))
+    three.database.write(lambda tx: advance(tx, {}))
 
 
 class TestHolding:
@@ -140,8 +141,8 @@ class TestHolding:
 
     def test_what_somebody_moved_is_not(self, three: Rig) -> None:
         found = due(three, at(23))
-        moved = Advance(found[0].id, at(9), Next(at(12), at(12)))
-        three.database.write(lambda tx: advance(tx, [moved]))
+        moved = Advance(at(9), Next(at(12), at(12)))
+        three.database.write(lambda tx: advance(tx, {found[0].id: moved}))
         held = three.database.write(lambda tx: hold_unmoved(tx, found))
         assert held == {one.id for one in found[1:]}
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from reconciler.store.tables import Instant, json_type
+from reconciler.store.tables import Instant, json_type, one_of
 
 revision = "0001"
 down_revision = None
@@ -75,9 +75,9 @@ def _revision() -> None:
         sa.Column("workspaces", json_type(), nullable=False, comment="whose objects it touched"),
         sa.Column("created_at", Instant(), nullable=False),
         sa.CheckConstraint(
-            "result IN ('applied', 'failed', 'refused')", name=op.f("ck_revision_result")
+            one_of("result", "applied", "failed", "refused"), name=op.f("ck_revision_result")
         ),
-        sa.CheckConstraint("via IN ('cli', 'server', 'api')", name=op.f("ck_revision_via")),
+        sa.CheckConstraint(one_of("via", "cli", "server", "api"), name=op.f("ck_revision_via")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_revision")),
     )
     op.create_index("ix_revision_source", "revision", ["source_id", "id"], unique=False)
@@ -195,18 +195,18 @@ def _autopilot() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
         sa.CheckConstraint(
-            "assignee_type IN ('agent', 'squad')", name=op.f("ck_autopilot_assignee_type")
+            one_of("assignee_type", "agent", "squad"), name=op.f("ck_autopilot_assignee_type")
         ),
         sa.CheckConstraint(
-            "concurrency_policy IN ('skip', 'queue', 'replace')",
+            one_of("concurrency_policy", "skip", "queue", "replace"),
             name=op.f("ck_autopilot_concurrency_policy"),
         ),
         sa.CheckConstraint(
-            "execution_mode IN ('create_session', 'run_only')",
+            one_of("execution_mode", "create_session", "run_only"),
             name=op.f("ck_autopilot_execution_mode"),
         ),
         sa.CheckConstraint(
-            "status IN ('active', 'paused', 'archived')", name=op.f("ck_autopilot_status")
+            one_of("status", "active", "paused", "archived"), name=op.f("ck_autopilot_status")
         ),
         sa.ForeignKeyConstraint(
             ["applied_digest"], ["manifest.digest"], name=op.f("fk_autopilot_applied_digest")
@@ -309,7 +309,7 @@ def _autopilot_trigger() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('schedule', 'webhook', 'api')", name=op.f("ck_autopilot_trigger_kind")
+            one_of("kind", "schedule", "webhook", "api"), name=op.f("ck_autopilot_trigger_kind")
         ),
         sa.ForeignKeyConstraint(
             ["autopilot_id"],
@@ -324,7 +324,7 @@ def _autopilot_trigger() -> None:
     op.create_index(
         "ix_trigger_due",
         "autopilot_trigger",
-        ["next_run_at", "id"],
+        ["next_run_at"],
         unique=False,
         sqlite_where=sa.text("next_run_at IS NOT NULL"),
         postgresql_where=sa.text("next_run_at IS NOT NULL"),
@@ -396,33 +396,49 @@ def _autopilot_run() -> None:
         sa.Column("cancel_note", sa.Text(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.CheckConstraint(
-            "(status IN ('skipped', 'completed', 'failed')) = (completed_at IS NOT NULL)",
+            f"{one_of('status', 'skipped', 'completed', 'failed')} = (completed_at IS NOT NULL)",
             name=op.f("ck_autopilot_run_ended"),
         ),
         sa.CheckConstraint(
-            "(status IN ('skipped', 'failed')) = (reason IS NOT NULL)",
+            f"{one_of('status', 'skipped', 'failed')} = (reason IS NOT NULL)",
             name=op.f("ck_autopilot_run_reason_given"),
         ),
         sa.CheckConstraint(
-            "reason IN ('overlap', 'queue_full', 'coalesced', 'rate_limited', "
-            "'expired', 'cancelled', 'replaced', 'timed_out', 'dispatch_failed', "
-            "'session_failed', 'agent_failed', 'target_unavailable', 'lost')",
+            one_of(
+                "reason",
+                "overlap",
+                "queue_full",
+                "coalesced",
+                "rate_limited",
+                "expired",
+                "cancelled",
+                "replaced",
+                "timed_out",
+                "dispatch_failed",
+                "session_failed",
+                "agent_failed",
+                "target_unavailable",
+                "lost",
+            ),
             name=op.f("ck_autopilot_run_reason"),
         ),
         sa.CheckConstraint(
-            "source IN ('schedule', 'manual', 'webhook', 'api')",
+            one_of("source", "schedule", "manual", "webhook", "api"),
             name=op.f("ck_autopilot_run_source"),
         ),
         sa.CheckConstraint(
-            "status IN ('pending', 'session_created', 'running', 'skipped', 'completed', 'failed')",
+            one_of(
+                "status", "pending", "session_created", "running", "skipped", "completed", "failed"
+            ),
             name=op.f("ck_autopilot_run_status"),
         ),
         sa.CheckConstraint(
-            "status NOT IN ('session_created', 'running', 'completed') OR admitted_at IS NOT NULL",
+            f"NOT {one_of('status', 'session_created', 'running', 'completed')} "
+            "OR admitted_at IS NOT NULL",
             name=op.f("ck_autopilot_run_admitted_first"),
         ),
         sa.CheckConstraint(
-            "waiting_for IN ('queue', 'replace', 'agent', 'claim', 'retry')",
+            one_of("waiting_for", "queue", "replace", "agent", "claim", "retry"),
             name=op.f("ck_autopilot_run_waiting_for"),
         ),
         sa.ForeignKeyConstraint(
@@ -529,7 +545,7 @@ def _delivery() -> None:
         sa.Column("attempts", sa.Integer(), server_default="1", nullable=False),
         sa.Column("replay_of", sa.String(length=36), nullable=True),
         sa.CheckConstraint(
-            "verdict IN ('accepted', 'skipped', 'duplicate', 'ignored', 'pong', 'refused')",
+            one_of("verdict", "accepted", "skipped", "duplicate", "ignored", "pong", "refused"),
             name=op.f("ck_delivery_verdict"),
         ),
         sa.ForeignKeyConstraint(
@@ -565,7 +581,7 @@ def _missed_interval() -> None:
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.CheckConstraint(
-            "reason IN ('missed', 'paused', 'stalled')", name=op.f("ck_missed_interval_reason")
+            one_of("reason", "missed", "paused", "stalled"), name=op.f("ck_missed_interval_reason")
         ),
         sa.ForeignKeyConstraint(
             ["autopilot_id"],
