@@ -106,7 +106,7 @@ def tick_once(ticker: Ticker) -> Ticked:
 def _carry_out(ticker: Ticker, due: Sequence[DueTrigger], now: datetime, ticked: Ticked) -> bool:
     """Decide and write one batch; False where nothing could be moved."""
     lives = ticker.database.read(lambda tx: read_live(tx, [one.autopilot_id for one in due]))
-    results = [_decide(ticker, one, lives[one.autopilot_id], now) for one in due]
+    results = [_decide(ticker, one, lives.get(one.autopilot_id), now) for one in due]
     decided = [one for one in results if isinstance(one, _Decided)]
     stalled = [one for one in results if isinstance(one, _Stalled)]
     runs, moved = ticker.database.write(lambda tx: _write(tx, ticker, decided, stalled, now))
@@ -145,9 +145,11 @@ _decision = lru_cache(maxsize=4096)(decide)
 
 
 def _decide(
-    ticker: Ticker, due: DueTrigger, live: LiveAutopilot, now: datetime
+    ticker: Ticker, due: DueTrigger, live: LiveAutopilot | None, now: datetime
 ) -> _Decided | _Stalled:
     """Decide one trigger. Whatever goes wrong with it stays with it: its neighbours go on."""
+    if live is None:
+        return _Stalled(due, "the row of its autopilot cannot be read: apply its manifest again")
     try:
         read = _read(due.definition)
         agenda = read.agenda.of_trigger(due.id)
@@ -200,7 +202,7 @@ def _write(
     holding = [
         one
         for one in decided
-        if one.due.id in held and _as_decided(one, lives[one.live.id], ticker.cooldown, now)
+        if one.due.id in held and _as_decided(one, lives.get(one.live.id), ticker.cooldown, now)
     ]
     firings = [firing for one in holding for firing in one.firings]
     runs = admit_all(tx, firings, now, ticker.cooldown, lives) if firings else []
@@ -212,9 +214,13 @@ def _write(
     return runs, len(holding) + len(stalled)
 
 
-def _as_decided(one: _Decided, live: LiveAutopilot, cooldown: timedelta, now: datetime) -> bool:
+def _as_decided(
+    one: _Decided, live: LiveAutopilot | None, cooldown: timedelta, now: datetime
+) -> bool:
     """Whether nobody paused or resumed the autopilot since."""
-    return live is one.live or force_of(live.switches, cooldown, now) == one.force
+    if live is None or live is one.live:
+        return live is not None
+    return force_of(live.switches, cooldown, now) == one.force
 
 
 def _missed(one: _Decided) -> Iterable[Missed]:

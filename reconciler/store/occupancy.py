@@ -1,6 +1,7 @@
 """What admission reads under the lock: autopilots, and their runs that have not ended."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -65,12 +66,17 @@ def lock_autopilots(tx: Connection, ids: Sequence[str]) -> dict[str, LiveAutopil
 def read_live(
     tx: Connection, ids: Sequence[str], *, lock: bool = False
 ) -> dict[str, LiveAutopilot]:
-    """Autopilots by id, as the run side sees them."""
+    """Autopilots by id, as the run side sees them.
+
+    A row that somebody made unreadable by hand is left out, as if it were not there: it drifts,
+    and the next apply mends it.
+    """
     found: dict[str, LiveAutopilot] = {}
     for some in batches(ids):
         query = _LIVE.where(_A.id.in_(some)).order_by(_A.id)
-        rows = tx.execute(query.with_for_update() if lock else query).all()
-        found.update((row[0], _live(_LiveRow._make(row))) for row in rows)
+        for row in tx.execute(query.with_for_update() if lock else query).all():
+            with suppress(LookupError, TypeError, ValueError, AttributeError):
+                found[row[0]] = _live(_LiveRow._make(row))
     return found
 
 

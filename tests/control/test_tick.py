@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 
 from reconciler.core.run import Completed, MissedReason, Source, Status
-from tests.support.rig import Rig, agent, autopilot, schedule
+from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 
 
 def at(hour: int, minute: int = 0, day: int = 2) -> datetime:
@@ -151,10 +152,34 @@ def test_mending_a_stalled_trigger_brings_it_back(rig: Rig) -> None:
     assert all(one.last is not None for one in rig.missed("broken"))
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param("[]", id="not an object"),
+        pytest.param("{}", id="an object without its fields"),
+        pytest.param('{"timeout": 5}', id="a field of the wrong type"),
+        pytest.param('"text"', id="text"),
+    ],
+)
+def test_an_autopilot_that_was_broken_by_hand_stalls_alone_until_it_is_applied(
+    rig: Rig, spec: str
+) -> None:
+    documents = (agent(), autopilot("broken", schedule()), autopilot("triage", schedule()))
+    rig.apply(*documents)
+    statement = text("UPDATE autopilot SET spec = :spec WHERE id = :id")
+    broken = {"spec": spec, "id": id_of("broken")}
+    rig.database.write(lambda tx: tx.execute(statement, broken) and None)
+    assert len(rig.tick(minutes=1).runs) == 1
+    assert rig.runs("broken") == []
+    assert "apply its manifest again" in (rig.triggers("broken")["clock"].stalled_reason or "")
+    rig.apply(*documents)
+    rig.tick(minutes=1)
+    assert (len(rig.runs("broken")), len(rig.runs("triage"))) == (1, 2)
+    assert all(one.last is not None for one in rig.missed("broken"))
+
+
 def break_cron(rig: Rig, name: str) -> None:
     """Somebody edits the database by hand."""
-    from sqlalchemy import text
-
     statement = text("UPDATE autopilot_trigger SET cron_expression = 'nonsense' WHERE id = :id")
     trigger = rig.triggers(name)["clock"].id
     rig.database.write(lambda tx: tx.execute(statement, {"id": trigger}) and None)
