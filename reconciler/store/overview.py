@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, tuple_
+from sqlalchemy import Connection, Row, func, select, tuple_
 
 from reconciler.core.force import Switches
-from reconciler.core.model import AutopilotStatus, Kind
+from reconciler.core.model import Kind
 from reconciler.core.run import MissedInterval, Run
 from reconciler.core.state import Stored
+from reconciler.store.autopilot_filter import RECENT, AutopilotFilter
 from reconciler.store.batches import batches
 from reconciler.store.current import list_objects
 from reconciler.store.documents import trigger_document
@@ -21,8 +22,6 @@ from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
 
 _A = autopilot.c
 _T = autopilot_trigger.c
-RECENT = 5
-"""Runs and missed intervals of each autopilot that are read along."""
 
 
 class Place(NamedTuple):
@@ -81,38 +80,6 @@ class Overview:
     def next_run_at(self) -> datetime | None:
         """The earliest moment at which one of its triggers is due."""
         return min((t.next_run_at for t in self.triggers if t.next_run_at), default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AutopilotFilter:
-    """Which autopilots a list shows; None does not filter. Archived ones only when asked for."""
-
-    workspaces: frozenset[str] | None = None
-    name: str | None = None
-    status: AutopilotStatus | None = None
-    assignee: tuple[str, str] | None = None
-    text: str | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The filter as SQL."""
-        found = [self._living()]
-        if self.workspaces is not None:
-            found.append(_A.workspace_id.in_(self.workspaces))
-        if self.name is not None:
-            found.append(_A.name == self.name)
-        if self.assignee is not None:
-            kind, name = self.assignee
-            found += [_A.assignee_type == kind, _A.assignee_id == name]
-        if self.text is not None:
-            columns = (_A.name, _A.title, _A.description)
-            found.append(or_(*(c.icontains(self.text, autoescape=True) for c in columns)))
-        return found
-
-    def _living(self) -> ColumnElement[bool]:
-        archived = or_(_A.archived_at.is_not(None), _A.status == AutopilotStatus.ARCHIVED)
-        if self.status is AutopilotStatus.ARCHIVED:
-            return archived
-        return ~archived if self.status is None else (~archived & (_A.status == self.status))
 
 
 def list_overviews(

@@ -11,14 +11,9 @@ from reconciler.core.condition import Health
 from reconciler.core.errors import NotFound
 from reconciler.core.model import AutopilotStatus
 from reconciler.core.roles import Caller, Role
+from reconciler.store.autopilot_filter import AutopilotFilter
 from reconciler.store.database import Tx
-from reconciler.store.overview import (
-    AutopilotFilter,
-    Overview,
-    Place,
-    get_overview,
-    list_overviews,
-)
+from reconciler.store.overview import Overview, Place, get_overview, list_overviews
 from reconciler.web.answers import Reply
 from reconciler.web.autopilot_models import (
     AutopilotPage,
@@ -34,7 +29,8 @@ from reconciler.web.runs import PageQuery
 
 _ASSIGNEE = r"^(agent|squad):[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _BATCH = 200
-"""Rows that are looked at at once for what SQL cannot tell: health and labels."""
+_MOST_JUDGED = 2000
+"""Autopilots whose health is judged for one page."""
 
 
 class AutopilotQuery(PageQuery):
@@ -47,7 +43,7 @@ class AutopilotQuery(PageQuery):
     status: AutopilotStatus | None = None
     """`spec.status`."""
     health: Health | None = None
-    """Only this health."""
+    """Only this health. A page may be short, even empty, while `nextCursor` goes on."""
     label: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
     """`key=value`, or `key` for any value; each one given must fit."""
     assignee: Annotated[str, Field(pattern=_ASSIGNEE)] | None = None
@@ -76,21 +72,25 @@ async def list_all(call: Call[AutopilotQuery, NoBody]) -> Reply:
 def find_page(
     tx: Tx, query: AutopilotQuery, caller: Caller, now: datetime
 ) -> tuple[list[Overview], str | None]:
-    """A page of autopilots and the cursor of the next one. Health and labels are judged row by
-    row, since they are no columns."""
-    where, after = _filter(query, caller), _after(query.cursor)
+    """A page of autopilots and the cursor of the next one.
+
+    Health is judged one by one. A page of a health that is rare is short, so that nobody waits
+    until all autopilots are judged; the cursor says where to go on.
+    """
+    where, after = _filter(query, caller, now), _after(query.cursor)
     found: list[Overview] = []
-    judged = query.health is not None or bool(query.label)
-    size = _BATCH if judged else query.limit + 1
-    while len(found) <= query.limit:
+    judged, size = 0, query.limit + 1
+    while len(found) <= query.limit and judged < _MOST_JUDGED:
         batch = list_overviews(tx, where, limit=size, after=after)
         found += [one for one in batch if _fits(one, query, now)]
         if len(batch) < size:
+            after = None
             break
-        after = batch[-1].place
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    return page, encode_cursor("autopilots", *page[-1].place) if more else None
+        judged, after, size = judged + size, batch[-1].place, _BATCH
+    if len(found) > query.limit:
+        found = found[: query.limit]
+        after = found[-1].place
+    return found, encode_cursor("autopilots", *after) if after else None
 
 
 def _after(cursor: str | None) -> Place | None:
@@ -101,23 +101,24 @@ def _after(cursor: str | None) -> Place | None:
 
 
 def _fits(one: Overview, query: AutopilotQuery, now: datetime) -> bool:
-    if query.health is not None and condition_at(one, now).health is not query.health:
-        return False
-    labels = one.stored.document["metadata"].get("labels", {})
-    wanted = (label.partition("=") for label in query.label)
-    return all(
-        key in labels and (not equals or labels[key] == value) for key, equals, value in wanted
-    )
+    return query.health is None or condition_at(one, now).health is query.health
 
 
-def _filter(query: AutopilotQuery, caller: Caller) -> AutopilotFilter:
+def _filter(query: AutopilotQuery, caller: Caller, now: datetime) -> AutopilotFilter:
     return AutopilotFilter(
         workspaces=caller.narrowed(query.workspace),
         name=query.name,
         status=query.status,
         assignee=_assignee(query.assignee) if query.assignee else None,
         text=query.q,
+        labels=tuple(_label(one) for one in query.label),
+        may_be=(query.health, now) if query.health else None,
     )
+
+
+def _label(text: str) -> tuple[str, str | None]:
+    key, equals, value = text.partition("=")
+    return key, value if equals else None
 
 
 def _assignee(text: str) -> tuple[str, str]:

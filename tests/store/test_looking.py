@@ -6,10 +6,11 @@ import pytest
 
 from reconciler.core.model import AutopilotStatus, Kind
 from reconciler.core.run import Failed, Reason
+from reconciler.store.autopilot_filter import AutopilotFilter
 from reconciler.store.crew import list_members
 from reconciler.store.feed import look
 from reconciler.store.gauges import read_gauges
-from reconciler.store.overview import AutopilotFilter, Overview, get_overview, list_overviews
+from reconciler.store.overview import Overview, get_overview, list_overviews
 from reconciler.store.run_lists import RunFilter, find_runs
 from tests.support.rig import Rig, agent, autopilot, id_of, manifest, schedule
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from reconciler.core.run import Failed, Reason
+from reconciler.core.run import Completed, Failed, Reason
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 from tests.web.conftest import Ask
 
@@ -100,3 +100,27 @@ def test_yaml_by_accept_says_the_same_as_json(rig: Rig, ask: Ask) -> None:
     assert shown.headers["content-type"].startswith("application/yaml")
     assert yaml.safe_load(shown.text) == ask("GET", path).json()
     assert "description: |" in shown.text
+
+
+def test_a_page_of_a_rare_health_is_short_and_the_cursor_goes_on(
+    rig: Rig, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.web.autopilots._MOST_JUDGED", 4)
+    monkeypatch.setattr("reconciler.web.autopilots._BATCH", 2)
+    names = [f"a{number:02}" for number in range(12)]
+    rig.apply(agent(), *(autopilot(name) for name in names))
+    for name in names:  # the newest run of each failed, or one before it did
+        rig.end(rig.launch(name), Failed(Reason.AGENT_FAILED, "no"))
+        if name not in ("a00", "a11"):
+            rig.end(rig.launch(name), Completed("yes"))
+    params = {"health": "degraded", "limit": "2"}
+    seen, pages = [], 0
+    while True:
+        page = ask("GET", "/v1/autopilots", params=params).json()
+        seen += [item["metadata"]["name"] for item in page["items"]]
+        pages += 1
+        if page["nextCursor"] is None:
+            break
+        params["cursor"] = page["nextCursor"]
+    assert seen == ["a00", "a11"]
+    assert pages > 2

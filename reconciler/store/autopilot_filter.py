@@ -1,0 +1,130 @@
+"""Which autopilots a list shows, as SQL (contract 8.1)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+from reconciler.core.condition import LATE, Health
+from reconciler.core.model import AutopilotStatus
+from reconciler.core.run import Status
+from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger, missed_interval
+
+_A = autopilot.c
+RECENT = 5
+"""Runs and missed intervals of each autopilot that its health is judged by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutopilotFilter:
+    """None does not filter. Archived autopilots are shown only when asked for.
+
+    `labels` are keys with a value, or with None for any. `may_be` leaves out what surely has
+    another health at the moment `now`; `core.condition` judges the rest.
+    """
+
+    workspaces: frozenset[str] | None = None
+    name: str | None = None
+    status: AutopilotStatus | None = None
+    assignee: tuple[str, str] | None = None
+    text: str | None = None
+    labels: tuple[tuple[str, str | None], ...] = ()
+    may_be: tuple[Health, datetime] | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """All of them must hold."""
+        yield from self._living()
+        if self.workspaces is not None:
+            yield _A.workspace_id.in_(sorted(self.workspaces))
+        if self.name is not None:
+            yield _A.name == self.name
+        if self.assignee is not None:
+            kind, name = self.assignee
+            yield from (_A.assignee_type == kind, _A.assignee_id == name)
+        if self.text is not None:
+            columns = (_A.name, _A.title, _A.description)
+            yield or_(*(c.icontains(self.text, autoescape=True) for c in columns))
+        for key, value in self.labels:
+            yield _has_label(key, value)
+        if self.may_be is not None:
+            yield from _may_be(*self.may_be)
+
+    def _living(self) -> Iterator[ColumnElement[bool]]:
+        if self.status is AutopilotStatus.ARCHIVED:
+            yield _IS_ARCHIVED
+        else:  # written as in the index of names, which is of living ones
+            yield _A.archived_at.is_(None)
+            yield _A.status != AutopilotStatus.ARCHIVED
+            if self.status is not None:
+                yield _A.status == self.status
+
+
+_IS_ARCHIVED = or_(_A.archived_at.is_not(None), _A.status == AutopilotStatus.ARCHIVED)
+_IS_PAUSED = or_(_IS_ARCHIVED, _A.status == AutopilotStatus.PAUSED, _A.paused_at.is_not(None))
+
+
+class _EachLabel(GenericFunction[Any]):
+    """The keys and values of an object, as rows."""
+
+    name = "json_each"
+    inherit_cache = True
+
+
+@compiles(_EachLabel, "postgresql")
+def _as_text(element: _EachLabel, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each_text({compiler.process(element.clauses, **options)})"
+
+
+def _has_label(key: str, value: str | None) -> ColumnElement[bool]:
+    label = _EachLabel(_A.labels).table_valued("key", "value")
+    wanted = [label.c.key == key]
+    if value is not None:
+        wanted.append(label.c.value == value)
+    return exists(select(1).select_from(label).where(*wanted).correlate(autopilot))
+
+
+def _may_be(health: Health, now: datetime) -> Iterator[ColumnElement[bool]]:
+    """In the order of `condition_of`: each health rules out those after it."""
+    if health is Health.PAUSED:
+        yield _IS_PAUSED
+        return
+    yield ~_IS_PAUSED
+    if health is Health.FAILING:
+        yield _A.breaker_opened_at.is_not(None)
+        return
+    yield _A.breaker_opened_at.is_(None)
+    late = _A.id.in_(_overdue(now))
+    if health is Health.LATE:
+        yield late
+        return
+    yield ~late
+    if health is Health.DEGRADED:
+        yield or_(_has_trouble(), exists(_missed()))
+
+
+def _overdue(now: datetime) -> Any:
+    t = autopilot_trigger.c
+    return select(t.autopilot_id).where(t.next_run_at < now - LATE, t.removed_at.is_(None))
+
+
+def _has_trouble() -> ColumnElement[bool]:
+    r = autopilot_run.c
+    recent = (
+        select(r.status)
+        .where(r.autopilot_id == _A.id)
+        .order_by(r.id.desc())
+        .limit(RECENT)
+        .correlate(autopilot)
+        .subquery()
+    )
+    bad = recent.c.status.in_((Status.FAILED, Status.SKIPPED))
+    return exists(select(1).select_from(recent).where(bad))
+
+
+def _missed() -> Any:
+    return select(1).where(missed_interval.c.autopilot_id == _A.id).correlate(autopilot)
