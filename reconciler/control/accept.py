@@ -97,6 +97,7 @@ def accept_all(
     seen = seen_keys(tx, [pair for one in deliveries for pair in one.key_pairs()], now)
     results: dict[int, Result] = {}
     fresh: dict[int, Verified] = {}
+    keys: list[SeenKey] = []
     for index, one in enumerate(deliveries):
         live = lives.get(one.target.autopilot_id)
         same = live is not None and live.digest == one.digest
@@ -106,14 +107,17 @@ def accept_all(
             results[index] = found
             continue
         fresh[index] = one
-        seen |= {(key.scope, key.key): key for key in _keys(one, now)}
+        new = _keys(one, now)
+        seen.update(((key.scope, key.key), key) for key in new)
+        keys += new
     firings = [one.firing for one in fresh.values()]
     runs = admit_all(tx, firings, now, cooldown, lives) if firings else []
     taken = {
         index: Taken(run, one.delivery.id)
         for (index, one), run in zip(fresh.items(), runs, strict=True)
     }
-    _record(tx, deliveries, fresh, taken, results, now)
+    _record(tx, deliveries, taken, results)
+    use_keys(tx, keys)
     return [(results | taken)[index] for index in range(len(deliveries))]
 
 
@@ -152,12 +156,10 @@ def _keys(one: Verified, now: datetime) -> list[SeenKey]:
 def _record(
     tx: Tx,
     deliveries: Sequence[Verified],
-    fresh: dict[int, Verified],
     taken: dict[int, Taken],
     results: dict[int, Result],
-    now: datetime,
 ) -> None:
-    rows = [_made(fresh[index].delivery, one.run) for index, one in taken.items()]
+    rows = [_made(deliveries[index].delivery, one.run) for index, one in taken.items()]
     for index, result in results.items():
         if isinstance(result, NotTaken):
             ignored = replace(
@@ -165,7 +167,6 @@ def _record(
             )
             rows.append(ignored)
     insert_deliveries(tx, rows)
-    use_keys(tx, [key for one in fresh.values() for key in _keys(one, now)])
     again = [r.delivery_id for r in results.values() if isinstance(r, Duplicate) and r.delivery_id]
     count_again(tx, again)
 

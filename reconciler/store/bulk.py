@@ -14,12 +14,25 @@ from reconciler.store.documents import Values
 Column = Sequence[Any]
 
 
-def insert_rows(tx: Tx, table: Table, rows: Sequence[Values], *, keep_known: bool = False) -> None:
-    """Insert rows that all give the same columns; with `keep_known` those that are there stay."""
+class Known(Enum):
+    """What becomes of a row whose primary key is there already."""
+
+    REFUSED = 0
+    """The statement fails."""
+    KEPT = 1
+    """It stays as it is."""
+    REPLACED = 2
+    """It gets the new values."""
+
+
+def insert_rows(
+    tx: Tx, table: Table, rows: Sequence[Values], *, known: Known = Known.REFUSED
+) -> None:
+    """Insert rows that all give the same columns."""
     if rows:
         names = tuple(rows[0])
         tuples = [tuple([row[name] for name in names]) for row in rows]
-        insert_tuples(tx, table, names, tuples, keep_known=keep_known)
+        insert_tuples(tx, table, names, tuples, known=known)
 
 
 def insert_tuples(
@@ -28,7 +41,7 @@ def insert_tuples(
     names: Sequence[str],
     rows: Sequence[tuple[Any, ...]],
     *,
-    keep_known: bool = False,
+    known: Known = Known.REFUSED,
 ) -> None:
     """Insert rows whose values stand in the order of the columns' names.
 
@@ -39,14 +52,14 @@ def insert_tuples(
         return
     if tx.dialect.name != "sqlite":
         values = [dict(zip(names, row, strict=True)) for row in rows]
-        tx.execute(_insert(table, keep_known=keep_known), values)
+        tx.execute(_insert(table, names, known), values)
         return
     columns = {
         name: _converted(table, name, column, tx.dialect)
         for name, column in zip(names, zip(*rows, strict=True), strict=True)
     }
     given = {name: column for name, column in columns.items() if not _left_out(table, name, column)}
-    statement = _statement(table, list(given), keep_known=keep_known)
+    statement = _statement(table, list(given)) + _on_conflict(table, names, known)
     tx.exec_driver_sql(statement, list(zip(*given.values(), strict=True)))
 
 
@@ -59,12 +72,19 @@ def _all_are(column: Column, value: Any) -> bool:
     return all(map(is_, column, repeat(value)))
 
 
-def _insert(table: Table, *, keep_known: bool) -> Any:
+def _insert(table: Table, names: Sequence[str], known: Known) -> Any:
     # The dialect takes a while to import, which SQLite's users need not wait for.
     from sqlalchemy.dialects.postgresql import insert
 
     statement = insert(table)
-    return statement.on_conflict_do_nothing() if keep_known else statement
+    match known:
+        case Known.REFUSED:
+            return statement
+        case Known.KEPT:
+            return statement.on_conflict_do_nothing()
+        case Known.REPLACED:
+            new = {name: statement.excluded[name] for name in names}
+            return statement.on_conflict_do_update(index_elements=table.primary_key, set_=new)
 
 
 def _converted(table: Table, name: str, values: Column, dialect: Dialect) -> Column:
@@ -80,8 +100,19 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _statement(table: Table, names: Sequence[str], *, keep_known: bool) -> str:
-    columns = ", ".join(f'"{table.c[name].name}"' for name in names)
+def _statement(table: Table, names: Sequence[str]) -> str:
     places = ", ".join("?" * len(names))
-    known = " ON CONFLICT DO NOTHING" if keep_known else ""
-    return f'INSERT INTO "{table.name}" ({columns}) VALUES ({places}){known}'  # noqa: S608 - ours
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f'INSERT INTO "{table.name}" ({columns}) VALUES ({places})'  # noqa: S608 - ours
+
+
+def _on_conflict(table: Table, names: Sequence[str], known: Known) -> str:
+    match known:
+        case Known.REFUSED:
+            return ""
+        case Known.KEPT:
+            return " ON CONFLICT DO NOTHING"
+        case Known.REPLACED:
+            keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
+            new = ", ".join(f'"{name}" = excluded."{name}"' for name in names)
+            return f" ON CONFLICT ({keys}) DO UPDATE SET {new}"

@@ -1,12 +1,14 @@
 """Deliveries: every webhook request that was received, and what became of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from reconciler.store.bulk import insert_rows
+from reconciler.store.bulk import insert_tuples
 from reconciler.store.tables import delivery
 
 _D = delivery.c
@@ -39,13 +41,13 @@ class Delivery:
 
 
 _FIELDS = tuple(f.name for f in fields(Delivery))
+_values_of: Callable[[Delivery], tuple[Any, ...]] = attrgetter(*_FIELDS)
 _LIGHT = tuple(_D[name] for name in _FIELDS if name != "body")
 
 
 def insert_deliveries(tx: Connection, deliveries: Sequence[Delivery]) -> None:
     """Record deliveries."""
-    rows = [{name: getattr(one, name) for name in _FIELDS} for one in deliveries]
-    insert_rows(tx, delivery, rows)
+    insert_tuples(tx, delivery, _FIELDS, [_values_of(one) for one in deliveries])
 
 
 def get_delivery(tx: Connection, delivery_id: str) -> Delivery | None:

@@ -8,7 +8,7 @@ from reconciler.core.errors import NotFound
 from reconciler.core.state import Document
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
-from reconciler.store.bulk import insert_rows
+from reconciler.store.bulk import Known, insert_rows
 from reconciler.store.tables import manifest
 
 
@@ -33,4 +33,4 @@ def get_documents(tx: Tx, digests: Iterable[str]) -> dict[str, Document]:
 def save_documents(tx: Tx, documents: Mapping[str, Document]) -> None:
     """Keep manifests by their digest; one that is there already stays as it is."""
     rows = [{"digest": digest, "document": documents[digest]} for digest in sorted(documents)]
-    insert_rows(tx, manifest, rows, keep_known=True)
+    insert_rows(tx, manifest, rows, known=Known.KEPT)

@@ -1,13 +1,14 @@
 """Webhook triggers by the hash of their token, and the keys by which a delivery is known again."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
+from reconciler.store.bulk import Known, insert_tuples
 from reconciler.store.documents import trigger_document
 from reconciler.store.tables import autopilot_trigger, idempotency_key
 
@@ -61,6 +62,10 @@ class SeenKey:
     expires_at: datetime
 
 
+_SEEN = tuple(f.name for f in fields(SeenKey))
+_values_of: Callable[[SeenKey], tuple[Any, ...]] = attrgetter(*_SEEN)
+
+
 def seen_keys(
     tx: Connection, wanted: Iterable[tuple[str, str]], now: datetime
 ) -> dict[tuple[str, str], SeenKey]:
@@ -74,29 +79,6 @@ def seen_keys(
 
 def use_keys(tx: Connection, keys: Sequence[SeenKey]) -> None:
     """Remember keys; one that has run out is used anew."""
-    if not keys:
-        return
-    rows = [
-        {
-            "scope": one.scope,
-            "key": one.key,
-            "body_sha256": one.body_sha256,
-            "run_id": one.run_id,
-            "delivery_id": one.delivery_id,
-            "expires_at": one.expires_at,
-        }
-        for one in keys
-    ]
-    tx.execute(_UPSERT[tx.dialect.name], rows)
-
-
-def _upsert(dialect: Any) -> Any:
-    statement = dialect.insert(idempotency_key)
-    new = statement.excluded
-    names = ("body_sha256", "run_id", "delivery_id", "expires_at")
-    return statement.on_conflict_do_update(
-        index_elements=["scope", "key"], set_={name: getattr(new, name) for name in names}
+    insert_tuples(
+        tx, idempotency_key, _SEEN, [_values_of(one) for one in keys], known=Known.REPLACED
     )
-
-
-_UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}

@@ -59,9 +59,9 @@ def create_app(context: Context) -> Starlette:
         middleware.append(Middleware(OwnNames, context.settings.public_url, is_self_protected))
     app = Starlette(
         routes=[
+            hooks.route(context),  # first: the busiest, and routes are tried one by one
             *routes(OPERATIONS, context),
             *reference_routes(OPERATIONS, context),
-            hooks.route(context),
             metrics.route(context),
             *page_routes(context),
         ],
