@@ -1,0 +1,146 @@
+"""First and far pages of long lists: p50 and p99 of `GET /v1/runs` and `GET /v1/autopilots`.
+
+The application that `reconciler serve` runs answers in this process, without a socket, whose cost
+would be the same for each page and hide what differs. The pages are asked for in turn, so that what
+else the machine does touches all of them alike. Then the first page of what dashboards ask for.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+
+from bench.fleet import NOW, WORKSPACES, Fleet, make_fleet
+from reconciler.store.database import Database
+from tests.support.clock import FakeClock
+from tests.support.rig import Rig
+from tests.support.web import Web
+
+FAR = 1000
+"""The number of the far page."""
+LIMIT = 50
+LARGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds of each answer."""
+
+    seconds: Sequence[float]
+
+    def at(self, part: float) -> float:
+        """A quantile, in milliseconds."""
+        return sorted(self.seconds)[int(len(self.seconds) * part)] * 1e3
+
+    def __str__(self) -> str:
+        return f"p50 {self.at(0.5):6.1f} ms  p99 {self.at(0.99):6.1f} ms"
+
+
+async def cursor_of(client: httpx.AsyncClient, path: str, page: int) -> str:
+    """The cursor of a page of `LIMIT`, found by walking there, with larger steps."""
+    left, cursor = (page - 1) * LIMIT, ""
+    while left:
+        step = min(left, LARGEST)
+        given = {"limit": str(step)} | ({"cursor": cursor} if cursor else {})
+        answer = (await client.get(path, params=given)).raise_for_status().json()
+        assert len(answer["items"]) == step, "the list is too short"
+        left, cursor = left - step, str(answer["nextCursor"])
+    return cursor
+
+
+async def timed(
+    client: httpx.AsyncClient, path: str, several: Sequence[Mapping[str, str]], times: int
+) -> list[Took]:
+    """Ask for each of several pages in turn, so many times."""
+    seconds: list[list[float]] = [[] for _ in several]
+    for _ in range(times):
+        for params, found in zip(several, seconds, strict=True):
+            began = time.perf_counter()
+            answer = await client.get(path, params=params)
+            found.append(time.perf_counter() - began)
+            assert answer.status_code == 200, answer.text
+    return [Took(found) for found in seconds]
+
+
+async def compare(client: httpx.AsyncClient, path: str, times: int) -> None:
+    """Print the first and the far page, and their ratio."""
+    far = {"cursor": await cursor_of(client, path, FAR)}
+    await timed(client, path, [{}, far], 10)
+    first, last = await timed(client, path, [{}, far], times)
+    ratio = last.at(0.99) / first.at(0.99)
+    print(f"GET {path:<15} page 1     {first}")
+    print(f"{'':<19} page {FAR:,} {last}  {ratio:.2f} x p99 of the first", flush=True)
+
+
+def filters(fleet: Fleet) -> list[tuple[str, str, Mapping[str, str]]]:
+    """What dashboards ask for: what it is, its path and its parameters."""
+    some = {"a busy autopilot": fleet.members[0], "an autopilot": fleet.members[-1]}
+    long_ago, lately = (f"{NOW - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (80, 1))
+    runs = [
+        *({"status": one} for one in ("failed", "running")),
+        *({"source": one} for one in ("webhook", "manual")),
+        *({"reason": one} for one in ("timed_out", "lost")),
+        *({"workspace": one} for one in (WORKSPACES[3], "nobody")),
+        {"since": lately},
+        {"until": long_ago},
+        {"workspace": WORKSPACES[3], "status": "failed", "until": long_ago},
+    ]
+    autopilots = [
+        *({"workspace": one} for one in (WORKSPACES[3], "nobody")),
+        *({"status": one} for one in ("active", "paused")),
+        *({"label": one} for one in ("team=t3", "team=none")),
+        *({"health": one} for one in ("degraded", "failing")),
+        *({"q": one} for one in ("number 77", "nothing like it")),
+    ]
+    return [
+        *(("runs", "/v1/runs", one) for one in runs),
+        *(
+            (f"runs of {what}", f"/v1/autopilots/{one.id}/runs", {"status": "failed"})
+            for what, one in some.items()
+        ),
+        *(("autopilots", "/v1/autopilots", one) for one in autopilots),
+    ]
+
+
+async def narrow(client: httpx.AsyncClient, fleet: Fleet, times: int) -> None:
+    """Print the first page of filtered lists."""
+    for what, path, params in filters(fleet):
+        (took,) = await timed(client, path, [params], times)
+        print(f"{what:<26} {urlencode(params):<46} {took}", flush=True)
+
+
+async def measure(fleet: Fleet, times: int) -> None:
+    """Print everything."""
+    clock = FakeClock(NOW)
+    with Database.open(fleet.url, clock=clock.now) as database:
+        rig = Rig(database, clock)
+        web = Web(rig)
+        async with web.client(timeout=60) as client:
+            for path in ("/v1/runs", "/v1/autopilots"):
+                await compare(client, path, times)
+            await narrow(client, fleet, times // 10)
+        await web.close()
+        rig.close()
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--autopilots", type=int, default=100_000)
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=200)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        fleet = make_fleet(Path(name), given.autopilots, given.runs)
+        asyncio.run(measure(fleet, given.times))
+
+
+if __name__ == "__main__":
+    main()
