@@ -35,6 +35,7 @@ _OWN = tuple(name for name in _FIELDS if name not in _JOINED)
 _INSERTED = tuple(_STORED[name] for name in _OWN)
 _values_of: Callable[[Run], tuple[Any, ...]] = attrgetter(*_OWN)
 _HEAVY = frozenset({"payload", "result"})
+_LIGHT_FIELDS = tuple(name for name in _FIELDS if name not in _HEAVY)
 
 NOT_ENDED = autopilot_run.c.completed_at.is_(None)
 ACTIVE = and_(autopilot_run.c.admitted_at.is_not(None), NOT_ENDED)
@@ -54,13 +55,13 @@ def _selection(names: Iterable[str]) -> Select[Any]:
 
 
 WHOLE = _selection(_FIELDS)
-LIGHT = _selection(n for n in _FIELDS if n not in _HEAVY)
+LIGHT = _selection(_LIGHT_FIELDS)
 
 
 def run_of(row: Row[Any]) -> Run:
     """The run that a row of `WHOLE` or `LIGHT` holds."""
-    values: dict[str, Any] = dict.fromkeys(_HEAVY)
-    values |= {name.removeprefix("f_"): value for name, value in row._mapping.items()}  # noqa: SLF001 - the documented accessor
+    names = _FIELDS if len(row) == len(_FIELDS) else _LIGHT_FIELDS
+    values: dict[str, Any] = dict(zip(names, row, strict=True))
     for name, enum in _ENUMS.items():
         if values[name] is not None:
             values[name] = enum(values[name])
