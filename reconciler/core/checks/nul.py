@@ -7,10 +7,17 @@ from reconciler.core.checks.finding import At, Finding, Loc
 from reconciler.core.codes import Code
 
 _MESSAGE = "the text holds the character NUL; take it out"
+_WRITTEN = r"\x00"
+"""A NUL as `repr` writes it, or a text that looks like one."""
 
 
-def nul_findings(value: Any, loc: Loc = ()) -> Iterator[Finding]:
+def nul_findings(value: Any) -> Iterator[Finding]:
     """Every text below a value that holds a NUL, keys included."""
+    if _WRITTEN in repr(value):  # hardly ever: then it is worth looking where
+        yield from _below(value, ())
+
+
+def _below(value: Any, loc: Loc) -> Iterator[Finding]:
     match value:
         case str():
             if "\0" in value:
@@ -19,7 +26,7 @@ def nul_findings(value: Any, loc: Loc = ()) -> Iterator[Finding]:
             for key, item in value.items():
                 if isinstance(key, str) and "\0" in key:
                     yield Finding((*loc, key), _MESSAGE, Code.TEXT_NUL, At.KEY)
-                yield from nul_findings(item, (*loc, key))
+                yield from _below(item, (*loc, key))
         case list():
             for index, item in enumerate(value):
-                yield from nul_findings(item, (*loc, index))
+                yield from _below(item, (*loc, index))
