@@ -5,6 +5,7 @@ runs are when 10,000 schedules are due within one minute.
 """
 
 import argparse
+import gc
 import sqlite3
 import statistics
 import tempfile
@@ -17,6 +18,7 @@ from apscheduler.executors.debug import DebugExecutor
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from reconciler.cli.main import COLLECTED_AFTER
 from reconciler.store.database import Database
 from reconciler.store.tables import autopilot_run
 from tests.support.clock import FakeClock
@@ -151,6 +153,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--many", type=int, default=100_000)
     given = parser.parse_args()
+    gc.set_threshold(*COLLECTED_AFTER)  # as in the server, and for the peer too
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         took, database = ours(folder, given.count)

@@ -126,11 +126,14 @@ def _report(error: ReconcilerError) -> None:
     sys.stderr.write("".join(f"{one_line(line)}\n" for line in lines))
 
 
+COLLECTED_AFTER = (100_000, 20, 50)
+"""When Python looks for cycles. A plan of ten thousand files makes millions of objects and hardly a
+cycle among them: looking as often as by default takes a third of the time."""
+
+
 def main() -> NoReturn:
     """The entry point: the exit code is decided once all output is complete."""
-    # A plan of ten thousand files makes millions of objects and hardly a cycle among them: looking
-    # for cycles as often as Python does by default takes a third of the time.
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(*COLLECTED_AFTER)
     sys.stdout = _whole(sys.stdout)
     try:
         code = run_cli()
