@@ -14,6 +14,13 @@ _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - the `token` of RFC 9110
 _MEDIA_TYPE = re.compile(rf"({_TOKEN}/{_TOKEN})((?:[ \t]*;[^;]*)*)")
 _PARAMETER = re.compile(rf'[ \t]*({_TOKEN})=(?:"([^"\\]*)"|({_TOKEN}))[ \t]*')
 _TEXT_TYPES = frozenset({"application/xml", "application/yaml", "application/x-ndjson"})
+_PAGES = frozenset(
+    {
+        "text/html", "application/xhtml+xml", "image/svg+xml", "text/css", "text/javascript",
+        "text/event-stream",
+    }
+)  # fmt: skip
+"""What browsers show, run or follow: no sender's event, but the page of a proxy on the way."""
 
 
 def refuse_encoding(content_encoding: str | None) -> None:
@@ -33,8 +40,8 @@ def refuse_encoding(content_encoding: str | None) -> None:
 def media_type(content_type: str | None) -> str | None:
     """JSON, FORM, BYTES or TEXT for a `Content-Type` that is read; None where there is none.
 
-    Any `+json` is JSON; `text/*`, `+xml` and a few others are TEXT. Raises `BodyError` 415 for
-    every other type, a malformed header and a charset that is not UTF-8.
+    Any `+json` is JSON; `text/*`, `+xml` and a few others are TEXT, but pages are not. Raises
+    `BodyError` 415 for every other type, a malformed header and a charset that is not UTF-8.
     """
     if content_type is None:
         return None
@@ -50,12 +57,13 @@ def _class_of(name: str) -> str:
         return JSON
     if name in (FORM, BYTES):
         return name
-    if name.startswith("text/") or name in _TEXT_TYPES or name.endswith("+xml"):
+    is_text = name.startswith("text/") or name in _TEXT_TYPES or name.endswith("+xml")
+    if is_text and name not in _PAGES:
         return TEXT
     raise BodyError(
         "body-type-unsupported",
         f"Content-Type {name} is not read; send {JSON} (or any +json), {FORM}, "
-        f"text/*, application/xml or {BYTES}",
+        f"{TEXT}, application/xml or {BYTES}",
         415,
     )
 
