@@ -135,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--autopilots", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=1_000_000)
-    parser.add_argument("--times", type=int, default=200)
+    parser.add_argument("--times", type=int, default=300)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         fleet = make_fleet(Path(name), given.autopilots, given.runs)
