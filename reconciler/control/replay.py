@@ -1,7 +1,7 @@
 """A stored delivery once more: the same body, today's manifest, the same admission as everybody.
 
-Its signature was verified when it came and is not asked again; idempotency keys are not either,
-since somebody wants this run.
+Its signature was verified when it came and is not asked again; the keys that it came with are not
+either, since somebody wants this run. A key of the replay itself makes it once.
 """
 
 from collections.abc import Mapping
@@ -13,20 +13,27 @@ from reconciler.control.admit import Firing, admit_all
 from reconciler.control.evaluator import Failed
 from reconciler.control.launch import Launcher
 from reconciler.control.titles import Facts
+from reconciler.core.delivery_key import KEPT
 from reconciler.core.errors import Conflict, NotFound
 from reconciler.core.expression import event_scope
 from reconciler.core.force import NotInForce, force_of
 from reconciler.core.live import LiveAutopilot
 from reconciler.core.payload import parse_body
 from reconciler.core.run import Run, Source, Status
+from reconciler.core.trigger import Scheme
 from reconciler.store.database import Tx
 from reconciler.store.deliveries import Delivery, get_delivery, insert_deliveries
 from reconciler.store.occupancy import lock_autopilots, read_live
 from reconciler.store.runs import get_run
 from reconciler.store.triggers import NamedTrigger, list_triggers
+from reconciler.store.webhooks import SeenKey, seen_keys, use_keys
 
 REPLAYABLE = frozenset({"accepted", "skipped", "duplicate", "ignored"})
 """The verdicts of deliveries that were understood."""
+
+
+Pair = tuple[str, str]
+"""The scope and the name of an idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +44,33 @@ class _Read:
     now: datetime
 
 
-def replay(launcher: Launcher, delivery_id: str, actor: str) -> Run:
+def replay(
+    launcher: Launcher, delivery_id: str, actor: str, idempotency_key: str | None = None
+) -> Run:
     """Start a run from a stored delivery. Blocks; call it from a thread.
 
-    1. Read it, its trigger and autopilot as they are now.
-    2. Parse the body, ask `when` of one that had been ignored, evaluate title and key.
-    3. In one transaction: in force? then admit it, and record the delivery anew.
+    1. The same idempotency key of the same delivery: the run that it made.
+    2. Read it, its trigger and autopilot as they are now.
+    3. Parse the body, ask `when` of one that had been ignored, evaluate title and key.
+    4. In one transaction: in force? then admit it, and record the delivery anew.
 
-    Raises NotFound, and Conflict where the body is gone, the trigger was removed, the condition
-    says no, or the autopilot is not in force.
+    Raises NotFound, and Conflict where it was never verified, the body is gone, the trigger was
+    removed, the condition says no, or the autopilot is not in force.
     """
+    pair = None if idempotency_key is None else (delivery_id, f"replay:{idempotency_key}")
+    before = launcher.database.read(lambda tx: _before(tx, launcher, pair))
+    return before or _replay(launcher, delivery_id, actor, pair)
+
+
+def _before(tx: Tx, launcher: Launcher, pair: Pair | None) -> Run | None:
+    """The run that the same key made."""
+    if pair is None:
+        return None
+    seen = seen_keys(tx, [pair], launcher.database.now(tx)).get(pair)
+    return get_run(tx, seen.run_id) if seen else None
+
+
+def _replay(launcher: Launcher, delivery_id: str, actor: str, pair: Pair | None) -> Run:
     read = launcher.database.read(lambda tx: _read(tx, launcher, delivery_id))
     delivery = read.delivery
     payload = parse_body(delivery.content_type, delivery.body or b"").payload
@@ -62,7 +86,7 @@ def replay(launcher: Launcher, delivery_id: str, actor: str) -> Run:
         run_id=firing.id,
         replay_of=delivery.id,
     )
-    return launcher.database.write(lambda tx: _write(tx, launcher, firing, again))
+    return launcher.database.write(lambda tx: _write(tx, launcher, firing, again, pair))
 
 
 def _read(tx: Tx, launcher: Launcher, delivery_id: str) -> _Read:
@@ -71,6 +95,8 @@ def _read(tx: Tx, launcher: Launcher, delivery_id: str) -> _Read:
         raise NotFound(f"there is no delivery {delivery_id}")
     if delivery.verdict not in REPLAYABLE:
         raise Conflict(f"this delivery was {delivery.verdict}", reason="not-replayable")
+    if not delivery.verified and delivery.scheme != Scheme.NONE:
+        raise Conflict("nothing proves who sent this delivery", reason="not-replayable")
     if delivery.body is None:
         raise Conflict("the body of this delivery is no longer kept", reason="body-gone")
     live = read_live(tx, [delivery.autopilot_id])[delivery.autopilot_id]
@@ -129,9 +155,11 @@ def _firing(launcher: Launcher, read: _Read, payload: Any, actor: str) -> Firing
     )
 
 
-def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery) -> Run:
+def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery, pair: Pair | None) -> Run:
     now = launcher.database.now(tx)
     live = lock_autopilots(tx, [firing.autopilot_id])[firing.autopilot_id]
+    if (before := _before(tx, launcher, pair)) is not None:
+        return before
     force = force_of(live.switches, launcher.cooldown, now)
     if isinstance(force, NotInForce):
         raise Conflict(
@@ -141,4 +169,7 @@ def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery) -> Run:
     skipped = made.status is Status.SKIPPED
     verdict = "skipped" if skipped else "accepted"
     insert_deliveries(tx, [replace(again, verdict=verdict, reason=made.failure_reason)])
+    if pair is not None:
+        digest = again.body_sha256 or ""
+        use_keys(tx, [SeenKey(*pair, digest, firing.id, again.id, now + KEPT)])
     return get_run(tx, firing.id) or made

@@ -15,7 +15,7 @@ from reconciler.web.answers import Reply
 from reconciler.web.autopilots import read_one
 from reconciler.web.cursor import decode_cursor, encode_cursor
 from reconciler.web.operation import Call, Content, NoBody, NoQuery, Operation, Wire, json_content
-from reconciler.web.parameters import Text
+from reconciler.web.parameters import IDEMPOTENCY_KEY, Text, read_idempotency_key
 from reconciler.web.problems import HttpProblem
 from reconciler.web.run_models import Id, RunView
 from reconciler.web.runs import PageQuery
@@ -141,7 +141,8 @@ async def body(call: Call[NoQuery, NoBody]) -> Reply:
 async def repeat(call: Call[NoQuery, NoBody]) -> Reply:
     """Start a run from a delivery that came before: its body, today's manifest."""
     delivery = await _one(call)
-    run = await asyncio.to_thread(replay, call.context.launcher, delivery.id, call.caller.name)
+    key = read_idempotency_key(call.request)
+    run = await asyncio.to_thread(replay, call.context.launcher, delivery.id, call.caller.name, key)
     return Reply(content=RunView.of(run), status=202, headers={"Location": f"/v1/runs/{run.id}"})
 
 
@@ -188,6 +189,7 @@ OPERATIONS = (
     Operation(
         method="POST", path="/v1/deliveries/{id}/replay", handler=repeat, role=Role.OPERATOR,
         tag="webhooks", summary="Replay a delivery", problems=(404, 409),
+        headers=IDEMPOTENCY_KEY,
         answers={202: json_content(RunView, "The run, as it was admitted.", "Location")},
     ),
     Operation(

@@ -19,6 +19,12 @@ BODY_DEADLINE = 15.0
 """Seconds that a body may take to arrive."""
 
 
+IDEMPOTENCY_KEY = {
+    "Idempotency-Key": "1 to 255 visible ASCII characters: the same key gives the same run, for 72h"
+}
+"""The header as the description of an operation says it."""
+_KEY_LENGTH = 255
+
 Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 """A word of a query: at most 256 characters, none of them a control character."""
 
@@ -40,6 +46,22 @@ def read_query(request: Request, model: type[M], *, from_form: bool = False) -> 
         else:
             values[name] = value
     return _validated(model, values, 400)
+
+
+def read_idempotency_key(request: Request) -> str | None:
+    """The header's value, if there is one. Raises a problem 400 for one that is malformed."""
+    values = request.headers.getlist("idempotency-key")
+    if not values:
+        return None
+    key = values[0]
+    visible = key.isascii() and key.isprintable() and " " not in key
+    if len(values) > 1 or not 1 <= len(key) <= _KEY_LENGTH or not visible:
+        raise HttpProblem(
+            400,
+            "idempotency-key-invalid",
+            f"Idempotency-Key is sent once, with 1 to {_KEY_LENGTH} visible ASCII characters",
+        )
+    return key
 
 
 def _takes_many(annotation: Any) -> bool:

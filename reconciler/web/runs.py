@@ -19,12 +19,10 @@ from reconciler.store.runs import get_run
 from reconciler.web.answers import Reply
 from reconciler.web.cursor import decode_cursor, encode_cursor
 from reconciler.web.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
-from reconciler.web.parameters import Text
-from reconciler.web.problems import HttpProblem
+from reconciler.web.parameters import IDEMPOTENCY_KEY, Text, read_idempotency_key
 from reconciler.web.run_models import RunOrder, RunPage, RunView
 
 Limit = Annotated[int, Field(ge=1, le=200)]
-_KEY_LENGTH = 255
 _BATCH = 10
 _LARGEST_PAGE = 8 * 1024 * 1024
 """Bytes of payloads and results from which on a page is full, whatever its `limit`."""
@@ -138,7 +136,7 @@ async def start(call: Call[NoQuery, RunOrder]) -> Reply:
             payload=order.payload,
             force=order.force,
             actor=call.caller.name,
-            idempotency_key=_idempotency_key(call.request.headers.getlist("idempotency-key")),
+            idempotency_key=read_idempotency_key(call.request),
         ),
     )
     return Reply(content=RunView.of(run), status=202, headers={"Location": f"/v1/runs/{run.id}"})
@@ -172,25 +170,7 @@ def require_autopilot(tx: Tx, autopilot_id: str, caller: Caller) -> None:
         raise NotFound(f"there is no autopilot {autopilot_id}")
 
 
-def _idempotency_key(values: list[str]) -> str | None:
-    """The header's value. Raises a problem 400 for one that is malformed."""
-    if not values:
-        return None
-    key = values[0]
-    visible = key.isascii() and key.isprintable() and " " not in key
-    if len(values) > 1 or not 1 <= len(key) <= _KEY_LENGTH or not visible:
-        raise HttpProblem(
-            400,
-            "idempotency-key-invalid",
-            f"Idempotency-Key is sent once, with 1 to {_KEY_LENGTH} visible ASCII characters",
-        )
-    return key
-
-
 _PAGE = {200: json_content(RunPage, "One page of runs, newest first.", "ETag")}
-_KEY_HEADER = {
-    "Idempotency-Key": "1 to 255 visible ASCII characters: the same key gives the same run, for 72h"
-}
 
 OPERATIONS = (
     Operation(
@@ -209,7 +189,7 @@ OPERATIONS = (
     ),
     Operation(
         method="POST", path="/v1/autopilots/{id}/run", handler=start, role=Role.OPERATOR,
-        tag="runs", summary="Start a run", body=RunOrder, headers=_KEY_HEADER,
+        tag="runs", summary="Start a run", body=RunOrder, headers=IDEMPOTENCY_KEY,
         answers={202: json_content(RunView, "The run, as it was admitted.", "Location")},
         problems=(404, 409, 422),
     ),

@@ -99,6 +99,35 @@ def test_a_replay_is_a_run_of_its_own(rig: Rig, url_path: str, ask: Ask) -> None
     assert rig.runs()[-1].actor == "local"
 
 
+def test_a_replay_under_a_key_is_made_once(rig: Rig, url_path: str, ask: Ask) -> None:
+    first = _deliver(ask, url_path, b'{"ref": "main"}').json()
+    other = _deliver(ask, url_path, b'{"ref": "main", "n": 2}').json()
+    path, key = f"/v1/deliveries/{first['deliveryId']}/replay", {"Idempotency-Key": "once"}
+    made = ask("POST", path, headers=key)
+    rig.apply(agent(), autopilot("triage", _hook(enabled=False)))
+    again = ask("POST", path, headers=key)
+    assert (made.status_code, again.status_code) == (202, 202)
+    assert again.json()["id"] == made.json()["id"]
+    rig.apply(agent(), autopilot("triage", _hook(), maxConcurrency=9))
+    news = ask("POST", path, headers={"Idempotency-Key": "twice"}).json()["id"]
+    of_other = ask("POST", f"/v1/deliveries/{other['deliveryId']}/replay", headers=key)
+    assert len({made.json()["id"], news, of_other.json()["id"]}) == 3
+    assert len(rig.runs()) == 5
+    rig.clock.advance(hours=73)
+    assert ask("POST", path, headers=key).json()["id"] != made.json()["id"]
+
+
+@pytest.mark.parametrize("key", ["", "two words", "x" * 256, "ü"])
+def test_a_replay_under_a_malformed_key_is_refused(
+    rig: Rig, url_path: str, ask: Ask, key: str
+) -> None:
+    made = _deliver(ask, url_path, b'{"ref": "main"}').json()
+    path = f"/v1/deliveries/{made['deliveryId']}/replay"
+    answer = ask("POST", path, headers={"Idempotency-Key": key.encode()})
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency-key-invalid")
+    assert len(rig.runs()) == 1
+
+
 def test_what_was_ignored_is_asked_again_by_todays_manifest(
     rig: Rig, url_path: str, ask: Ask
 ) -> None:
@@ -116,6 +145,8 @@ def test_what_was_ignored_is_asked_again_by_todays_manifest(
     [
         pytest.param("UPDATE delivery SET body = NULL", "body-gone", id="the body is gone"),
         pytest.param("UPDATE delivery SET verdict = 'pong'", "not-replayable", id="a ping"),
+        pytest.param("UPDATE delivery SET verdict = 'refused'", "not-replayable", id="refused"),
+        pytest.param("UPDATE delivery SET verified = 0", "not-replayable", id="never verified"),
         pytest.param(
             "UPDATE autopilot_trigger SET removed_at = '2026-01-01T00:00:00.000000Z'",
             "trigger-removed", id="the trigger is gone",
