@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 
 from reconciler.app import System, listen, token_hasher
 from reconciler.app import serve as serve_system
@@ -102,7 +103,8 @@ def _run(settings: Settings, path: str | None) -> None:
             announce = partial(_announce, state, key, url)
             await serve_system(system, listener, watch=watch, announce=announce)
 
-        asyncio.run(main())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
 
 
 def _require_guarded(settings: Settings) -> None:
