@@ -291,6 +291,7 @@ async def serve(
         lifespan="off",
         timeout_graceful_shutdown=int(SHUTDOWN),
         timeout_keep_alive=30,
+        http="h11",  # httptools would take headers of any size
         h11_max_incomplete_event_size=64 * 1024,
     )
     server = _Server(config)
