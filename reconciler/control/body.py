@@ -20,6 +20,11 @@ class Body:
     _until: float | None = None
     _whole: bool = False
 
+    @property
+    def size(self) -> int:
+        """Bytes that came so far."""
+        return len(self._read)
+
     async def read(self, limit: int) -> bytes:
         """All of it. Raises `Refused` with 413 beyond `limit` bytes, with 408 when it is slow."""
         if self._until is None:

@@ -5,10 +5,10 @@ one body for all unknown tokens, one for all bad signatures.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -30,6 +30,7 @@ from reconciler.control.evaluator import Evaluator, Failed, Kind
 from reconciler.control.group import Full, GroupWriter
 from reconciler.control.inbound import Answer, InboundRequest, Refused, problem
 from reconciler.control.limiter import BadCredentials
+from reconciler.control.refusals import Refusals
 from reconciler.control.titles import Facts, Titles, needs_evaluation
 from reconciler.control.vault import Vault
 from reconciler.core.body_error import BodyError
@@ -53,6 +54,9 @@ from reconciler.store.deliveries import Delivery, insert_deliveries
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+Recorded = Taken | Duplicate | NotTaken | Moved
+
 LARGE = 64 * 1024
 """Bytes from which a body is parsed beside the event loop."""
 READ_DEADLINE = 10.0
@@ -68,6 +72,9 @@ _MISSING_SECRET = problem(
 _BUSY = problem(503, "intake-full", "too much is waiting to be written", Retry_After=RETRY_AFTER)
 _CHANGED = problem(
     503, "trigger-changed", "the trigger has just changed; send it again", Retry_After="1"
+)
+_OTHER_BODY = problem(
+    422, "idempotency-key-reused", "this Idempotency-Key was used with another body"
 )
 _CLOSING = problem(503, "shutting-down", "the server is shutting down", Retry_After=RETRY_AFTER)
 
@@ -108,21 +115,22 @@ class Intake:
     limiter: BadCredentials = field(default_factory=BadCredentials)
     read_deadline: float = READ_DEADLINE
     closing: bool = False
+    refusals: Refusals = field(init=False)
     writer: GroupWriter[Verified, Result] = field(init=False)
 
     def __post_init__(self) -> None:
         self.doors = Doors(self.database)
+        self.refusals = Refusals(self.database, self.ids, self.clock)
         self.writer = GroupWriter(self._write)
 
     async def receive(self, request: InboundRequest) -> Answer:
         """Answer one request; never raises for what a sender can do."""
         try:
             return await self._receive(request)
-        except Refused as refused:
-            self._note(request, refused)
-            return refused.answer
-        except BodyError as error:
-            return problem(error.status, error.reason, str(error))
+        except (Refused, BodyError) as end:
+            if isinstance(end, Refused):
+                self._note(request, end)
+            return _answer_to(end)
         except _Ignored as ignored:
             return await self._ignore(ignored.read, ignored.why)
 
@@ -136,15 +144,28 @@ class Intake:
         self._require_open(request)
         body, moment = Body(request.body, self.read_deadline), self.clock.monotonic()
         known = self.doors.remembered(request.token, moment)
-        if known is not None and (answer := await self._quickly(request, known, body)) is not None:
-            return answer
+        if known is not None:
+            quick = self._quickly(request, known, body)
+            if (answer := await self._noting(quick, request, known, body)) is not None:
+                return answer
         opened = await self.doors.look_up(request.token, moment)
         if opened is None:
             raise Refused(_UNKNOWN, counts=True)
-        result = await self._attempt(request, opened, body)
+        attempt = self._attempt(request, opened, body)
+        result = await self._noting(attempt, request, opened, body)
         if isinstance(result, Moved):
             raise Refused(_CHANGED)
         return answer_of(result)
+
+    async def _noting(
+        self, attempt: Awaitable[T], request: InboundRequest, opened: Opened, body: Body
+    ) -> T:
+        """The result of an attempt; what ends it otherwise is noted (contract 8.3)."""
+        try:
+            return await attempt
+        except (Refused, BodyError) as end:
+            await self.refusals.note(request, opened, _answer_to(end), body.size)
+            raise
 
     async def _quickly(self, request: InboundRequest, known: Opened, body: Body) -> Answer | None:
         """The answer of a delivery that is taken; None where a fresh look must decide."""
@@ -158,7 +179,7 @@ class Intake:
             return None
         return None if isinstance(result, Moved) else answer_of(result)
 
-    async def _attempt(self, request: InboundRequest, opened: Opened, body: Body) -> Result:
+    async def _attempt(self, request: InboundRequest, opened: Opened, body: Body) -> Recorded:
         headers = _require_readable(request, opened.trigger)
         whole = await body.read(opened.trigger.max_body)
         read = await self._verify(opened, headers, whole)
@@ -318,11 +339,14 @@ class Intake:
             body_sha256=body_fingerprint(read.body),
         )
 
-    async def _take(self, verified: Verified) -> Result:
+    async def _take(self, verified: Verified) -> Recorded:
         try:
-            return await self.writer.submit(verified)
+            result = await self.writer.submit(verified)
         except Full:
             raise Refused(_BUSY, final=True) from None
+        if isinstance(result, OtherBody):
+            raise Refused(_OTHER_BODY, final=True)
+        return result
 
     async def _write(self, group: Sequence[Verified]) -> Sequence[Result]:
         return await self.database.awrite(
@@ -359,7 +383,13 @@ def _greet(greeting: Pong | Challenge) -> Answer:
     return Answer(200, {"status": "pong"})
 
 
-def answer_of(result: Taken | Duplicate | OtherBody | NotTaken) -> Answer:
+def _answer_to(end: Refused | BodyError) -> Answer:
+    if isinstance(end, Refused):
+        return end.answer
+    return problem(end.status, end.reason, str(end))
+
+
+def answer_of(result: Taken | Duplicate | NotTaken) -> Answer:
     """The answer of contract 8.3's table."""
     match result:
         case Taken(run, delivery_id):
@@ -376,6 +406,3 @@ def answer_of(result: Taken | Duplicate | OtherBody | NotTaken) -> Answer:
             return Answer(200, {"status": "duplicate", "runId": run_id, "deliveryId": delivery_id})
         case NotTaken(reason, _):
             return Answer(200, {"status": "ignored", "reason": reason})
-        case OtherBody():
-            detail = "this Idempotency-Key was used with another body"
-            return problem(422, "idempotency-key-reused", detail)

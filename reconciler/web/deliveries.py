@@ -76,7 +76,7 @@ class DeliveryView(Wire):
     run_id: Id | None
     """The run that it became."""
     attempts: int
-    """How often it came."""
+    """How often it came; of a refused one for how many like it this one stands."""
     replay_of: Id | None
     """The delivery that this one repeats."""
 
