@@ -105,6 +105,7 @@ class System:
             settings=RunnerSettings(
                 settings.lease, settings.breaker_cooldown, settings.max_active_runs, self.url
             ),
+            wake=self.run_wake.look,
         )
         self.intake = Intake(
             self.database,
@@ -130,6 +131,7 @@ class System:
             readiness=self._readiness,
             followed=self._followed,
             files=self._files,
+            look=self.run_wake.look,
             metrics=self.metrics,
         )
 

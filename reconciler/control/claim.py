@@ -128,14 +128,15 @@ def _wait_for_agent(tx: Tx, run: Run) -> None:
         change_run(tx, run.id, {"waiting_for": WaitingFor.AGENT})
 
 
-async def start(station: Station, run: Run) -> None:
-    """Give one leased run to its agent, and record what came of it."""
+async def start(station: Station, run: Run) -> bool:
+    """Give one leased run to its agent, and record what came of it; False if the lease is lost."""
     try:
         result = await _start(station, run)
     except LeaseLost:
         log.warning("lease lost while starting", run=run.id)
-        return
+        return False
     await _record_start(station, run, result)
+    return True
 
 
 async def _start(station: Station, run: Run) -> Start:

@@ -17,12 +17,12 @@ from reconciler.store.runs import get_runs
 
 
 async def run_once(station: Station) -> None:
-    """One round."""
+    """One round: first whatever may end, then what takes the places that became free."""
     await recover_once(station)
-    await claim_once(station)
     await follow_once(station)
     await stop_once(station)
     await end_silent_once(station)
+    await claim_once(station)
     await tidy_once(station)
 
 

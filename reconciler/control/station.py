@@ -19,7 +19,7 @@ from reconciler.control.jobs import (
 from reconciler.control.vault import Vault
 from reconciler.core.run import Completed, Failed, Outcome, Run
 from reconciler.core.token_hash import token_hash
-from reconciler.dispatch.base import Handle, Job, Stopped, cut_result
+from reconciler.dispatch.base import Handle, Job, Stopped, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.database import Database, Tx
 from reconciler.store.runs import change_run, get_run
@@ -43,7 +43,8 @@ class Station:
 
     `jobs` holds what is known of runs in hand, `tasks` the starts and stops that are under way,
     `leftovers` what ended runs left behind; by run id. All may be lost at any time: the rows say
-    what is needed to go on. `key` is the server's, for the tokens of runs.
+    what is needed to go on. `key` is the server's, for the tokens of runs. `wake` is called, in the
+    event loop, when a start or a stop has changed something: a look would pay.
     """
 
     database: Database
@@ -52,8 +53,9 @@ class Station:
     owner: str
     key: bytes = field(repr=False)
     settings: RunnerSettings = field(default_factory=RunnerSettings)
+    wake: Callable[[], None] = no_hint
     jobs: dict[str, Job] = field(default_factory=dict)
-    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    tasks: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
     leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
 
     async def now(self) -> datetime:
@@ -88,8 +90,12 @@ class Station:
             return None
         return await self.database.aread(lambda tx: read_brief(tx, run.id, agent))
 
-    def spawn(self, run: Run, work: Callable[["Station", Run], Coroutine[Any, Any, None]]) -> None:
-        """Let a start or a stop go on beside the rounds; one at a time for a run."""
+    def spawn(self, run: Run, work: Callable[["Station", Run], Coroutine[Any, Any, bool]]) -> None:
+        """Let a start or a stop go on beside the rounds; one at a time for a run.
+
+        `work` answers whether it changed something. One that did not must not wake: each round
+        asks again whatever has not stopped yet, and would never sleep.
+        """
         run_id = run.id
         if run_id in self.tasks:
             return
@@ -97,10 +103,14 @@ class Station:
         self.tasks[run_id] = task
         task.add_done_callback(lambda done: self._done(run_id, done))
 
-    def _done(self, run_id: str, task: asyncio.Task[None]) -> None:
+    def _done(self, run_id: str, task: asyncio.Task[bool]) -> None:
         self.tasks.pop(run_id, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             log.error("work on a run failed", run=run_id, exc_info=error)
+        elif task.result():
+            self.wake()  # rounds passed the run over meanwhile, whatever had become of it
 
     async def end(self, run: Run, outcome: Outcome) -> bool:
         """Record the end of a run that this process holds, then let go of what is left of it."""

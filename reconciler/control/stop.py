@@ -84,22 +84,22 @@ def why_stopped(run: Run) -> Failed:
     return Failed(run.cancel_reason or Reason.CANCELLED, run.cancel_note or "cancelled")
 
 
-async def _stop(station: Station, run: Run) -> None:
+async def _stop(station: Station, run: Run) -> bool:
     """Ask once more and record the end on proof; without proof, only when time is up.
 
-    The row is read again: a start may have recorded its handle after `run` was read, and without
-    the handle nothing would be found to stop.
+    Answers whether the run has ended. The row is read again: a start may have recorded its handle
+    after `run` was read, and without the handle nothing would be found to stop.
     """
     current = await station.database.aread(lambda tx: get_run(tx, run.id))
     if current is None or current.lease_owner != station.owner:
-        return
+        return False
     stop = await _ask(station, current)
     if isinstance(stop, Stopped):
-        await station.end(current, why_stopped(current))
-        return
-    if _out_of_time(current, await station.now()):
-        why = await station.database.awrite(lambda tx: without_proof(tx, current, stop.message))
-        await station.end(current, why)
+        return await station.end(current, why_stopped(current))
+    if not _out_of_time(current, await station.now()):
+        return False
+    why = await station.database.awrite(lambda tx: without_proof(tx, current, stop.message))
+    return await station.end(current, why)
 
 
 def without_proof(tx: Tx, run: Run, missing: str) -> Failed:

@@ -133,7 +133,9 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
         now, cooldown = context.database.now(tx), context.settings.breaker_cooldown
         return RunView.of(complete(tx, run_id, token, outcome, now, cooldown))
 
-    return Reply(content=await context.database.awrite(write))
+    ended = await context.database.awrite(write)
+    context.look()
+    return Reply(content=ended)
 
 
 def _own_token(call: Call[NoQuery, EndOrder]) -> str | None:

@@ -21,8 +21,10 @@ from reconciler.control.station import RunnerSettings, Station
 from reconciler.control.stop import stop_once
 from reconciler.control.vault import Vault
 from reconciler.core.run import Run, Status
+from reconciler.dispatch.base import no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.dispatch.termination import Graces
+from reconciler.store.runs import change_run
 from tests.dispatch.builders import script
 from tests.support.eventually import eventually_async
 from tests.support.rig import COOLDOWN, KEY, Document, Rig, agent, autopilot, id_of, manifest
@@ -46,10 +48,15 @@ def work(rig: Rig, tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def stationed(
-    rig: Rig, owner: str = "here", secrets: dict[str, str] | None = None, **settings: Any
+    rig: Rig,
+    owner: str = "here",
+    secrets: dict[str, str] | None = None,
+    wake: Callable[[], None] = no_hint,
+    **settings: Any,
 ) -> AsyncIterator[Station]:
     """One process's place of work; what it started ends with the block."""
-    async with Runtimes(rig.clock, commands=rig.commands, graces=GRACES) as runtimes:
+    bound = rig.commands
+    async with Runtimes(rig.clock, commands=bound, graces=GRACES, wake=wake) as runtimes:
         vault = Vault(Path("/nonexistent"), secrets or {})
         yield Station(rig.database, runtimes, vault, owner, KEY, RunnerSettings(**settings))
 
@@ -146,6 +153,89 @@ class TestTheWholeLife:
 
         during(rig, body)
         assert rig.run_of(second.id).admitted_at is not None
+
+
+@pytest.mark.usefixtures("work")
+class TestSoon:
+    """What comes next waits for no clock: a look follows whatever a round or a start changed."""
+
+    def test_one_round_ends_what_is_over_and_starts_what_waited_for_it(self, rig: Rig) -> None:
+        rig.apply(program("bot", "true"), autopilot(concurrencyPolicy="queue"))
+        first, second = rig.launch(), rig.launch()
+        looks: list[str] = []
+
+        async def body(station: Station) -> None:
+            await began(station, rig, first)
+            await eventually_async(lambda: heard(looks, "program"))
+            await run_once(station)
+            assert rig.run_of(first.id).ended
+            assert second.id in station.tasks
+            await settle(station)
+            assert rig.run_of(second.id).status is Status.RUNNING
+
+        during(rig, body, wake=lambda: looks.append("program"))
+
+    @pytest.mark.parametrize(
+        ("changed", "looked"),
+        [
+            pytest.param(True, ["idle"], id="a start that was recorded"),
+            pytest.param(False, [], id="a stop without proof: the next round asks again"),
+            pytest.param(None, [], id="a mistake"),
+        ],
+    )
+    def test_what_goes_on_beside_the_rounds_wakes_if_it_changed_something(
+        self, rig: Rig, changed: bool | None, looked: list[str]
+    ) -> None:
+        rig.apply(program("bot", "true"), autopilot())
+        run = rig.launch()
+        looks: list[str] = []
+
+        async def work(_station: Station, _run: Run) -> bool:
+            if changed is None:
+                raise ValueError("a mistake")
+            return changed
+
+        async def body(station: Station) -> None:
+            station.wake = lambda: looks.append("busy" if station.tasks else "idle")
+            station.spawn(run, work)
+            await eventually_async(lambda: idle(station))
+
+        during(rig, body)
+        assert looks == looked
+
+    def test_a_run_that_goes_on_in_spite_of_a_cancel_does_not_keep_the_runner_awake(
+        self, rig: Rig
+    ) -> None:
+        rig.apply(agent(runtime={"type": "http", "url": "http://127.0.0.1:1"}), autopilot())
+        run = rig.launch()
+        looks: list[str] = []
+
+        async def body(station: Station) -> None:
+            now = rig.clock.now()
+            held = {
+                "status": Status.RUNNING, "agent": "bot", "attempts": 1,
+                "handle": {}, "session_id": "s1",
+                "lease_owner": station.owner, "lease_until": now + station.settings.lease,
+            }  # fmt: skip
+            rig.database.write(lambda tx: change_run(tx, run.id, held))
+            rig.database.write(lambda tx: cancel(tx, run.id, "ada", now, COOLDOWN))
+            station.wake = lambda: looks.append("look")
+            await stop_once(station)
+            await settle(station)
+            await eventually_async(lambda: idle(station))
+
+        during(rig, body)
+        assert (rig.run_of(run.id).active, looks) == (True, [])
+
+
+async def idle(station: Station) -> bool:
+    """Whether nothing goes on beside the rounds."""
+    return not station.tasks
+
+
+async def heard(looks: list[str], what: str) -> bool:
+    """Whether somebody said that a look would pay."""
+    return what in looks
 
 
 @pytest.mark.usefixtures("work")
@@ -288,7 +378,8 @@ class TestSeveralServers:
         run = rig.launch()
 
         async def body(station: Station) -> None:
-            station.tasks[run.id] = asyncio.create_task(asyncio.sleep(0))  # dies before it starts
+            dies_before_it_starts = asyncio.create_task(asyncio.sleep(0, False))
+            station.tasks[run.id] = dies_before_it_starts
             await claim_once(station)
             assert rig.run_of(run.id).lease_owner == "here"
             rig.clock.advance(seconds=31)

@@ -162,6 +162,7 @@ class Rig:
             await run_once(station)
             await settle(station)
             await run_once(station)
+            await settle(station)
 
     def claim(self, *agents: str, seconds: float = 60, most: int = 10) -> list[Claimed]:
         """A worker asks for work."""

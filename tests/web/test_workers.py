@@ -46,6 +46,19 @@ def test_claim_heartbeat_complete(rig: Rig, waiting: str, ask: Ask) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "lease-lost")
 
 
+def test_an_end_wakes_the_runner_and_a_refusal_does_not(
+    rig: Rig, waiting: str, web: Web, ask: Ask
+) -> None:
+    looks: list[str] = []
+    web.more["look"] = lambda: looks.append(rig.run_of(waiting).status)
+    lease = {"leaseToken": _claim(ask)["leaseToken"]}
+    wrong = {"leaseToken": "lease_x", "status": "completed"}
+    assert ask("POST", f"/v1/runs/{waiting}/complete", json=wrong).status_code == 409
+    assert looks == []
+    ask("POST", f"/v1/runs/{waiting}/complete", json={**lease, "status": "completed"})
+    assert looks == ["completed"]
+
+
 def test_a_run_is_claimed_once(waiting: str, ask: Ask) -> None:
     _claim(ask)
     assert ask("POST", "/v1/runs/claim", json=EVERY).json() == {"items": []}
