@@ -6,12 +6,15 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, literal_column, select, update
 
 from reconciler.store.bulk import insert_tuples
+from reconciler.store.paging import newest_page
 from reconciler.store.tables import delivery
 
 _D = delivery.c
+_UNUSUAL = [_D.verdict != literal_column(f"'{word}'") for word in ("accepted", "skipped")]
+"""Just what the index of these says: SQLite does not see that any other verdict implies it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +70,16 @@ def list_deliveries(
     before: str | None = None,
 ) -> list[Delivery]:
     """Deliveries without bodies, newest first; `before` is the last id seen."""
-    query = select(*_LIGHT).order_by(_D.id.desc()).limit(limit)
-    if workspaces is not None:
-        query = query.where(_D.workspace_id.in_(workspaces))
-    if trigger_id is not None:
-        query = query.where(_D.trigger_id == trigger_id)
-    if verdict is not None:
-        query = query.where(_D.verdict == verdict)
-    if before is not None:
-        query = query.where(_D.id < before)
+    equal = {"trigger_id": trigger_id, "verdict": verdict}
+    given = {name: value for name, value in equal.items() if value is not None}
+    rest: list[ColumnElement[bool]] = [] if before is None else [_D.id < before]
+    unusual = verdict not in (None, "accepted", "skipped")
+    if unusual:
+        rest += _UNUSUAL
+    order = ("trigger_id", *(["verdict"] if unusual else []), "workspace_id")
+    query = newest_page(
+        select(*_LIGHT), delivery, given, workspaces, *rest, order=order, limit=limit
+    )
     return [Delivery(**row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - documented
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select, update
 
+from reconciler.core.uuid7 import uuid7
 from reconciler.store.tables import (
     autopilot_run,
     delivery,
@@ -22,7 +23,8 @@ Prune = Callable[[Connection, datetime], int]
 
 def prune_runs(tx: Connection, before: datetime) -> int:
     """Runs that ended before; what has not ended is kept however old it is."""
-    return _delete(tx, autopilot_run, autopilot_run.c.completed_at < before)
+    r = autopilot_run.c
+    return _delete(tx, autopilot_run, and_(_of_before(r.id, before), r.completed_at < before))
 
 
 def prune_intervals(tx: Connection, before: datetime) -> int:
@@ -32,14 +34,29 @@ def prune_intervals(tx: Connection, before: datetime) -> int:
 
 def prune_deliveries(tx: Connection, before: datetime) -> int:
     """Deliveries that were received before."""
-    return _delete(tx, delivery, delivery.c.received_at < before)
+    return _delete(tx, delivery, _of_before(delivery.c.id, before))
 
 
 def prune_bodies(tx: Connection, before: datetime) -> int:
-    """Bodies of deliveries that were received before; the rest of the delivery stays."""
+    """Bodies of deliveries that were received before; the rest of the delivery stays.
+
+    The oldest go first, so that those of before the newest one without a body, of which there may
+    be weeks, need not be looked at again.
+    """
     d = delivery.c
-    some = select(d.id).where(d.received_at < before, d.body.is_not(None)).limit(BATCH)
+    old, unusual = _of_before(d.id, before), d.verdict.in_(("refused", "pong"))
+    newest = select(d.id).where(old, d.body.is_(None), ~unusual).order_by(d.id.desc()).limit(1)
+    later = d.id > func.coalesce(newest.scalar_subquery(), "")
+    some = select(d.id).where(old, later, d.body.is_not(None)).order_by(d.id).limit(BATCH)
     return tx.execute(update(delivery).where(d.id.in_(some)).values(body=None)).rowcount
+
+
+def _of_before(id_: ColumnElement[str], before: datetime) -> ColumnElement[bool]:
+    """An id is of the moment at which its run was triggered, or its delivery received.
+
+    Without this bound each round would read the whole table, and let nobody write meanwhile.
+    """
+    return id_ < uuid7(before, 0)
 
 
 def prune_revisions(tx: Connection, before: datetime) -> int:

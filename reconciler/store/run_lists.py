@@ -3,26 +3,25 @@
 Each page is read along one index, however many runs there are and however far the page is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, select, union_all
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy import ColumnElement, Connection, Select
 
 from reconciler.core.run import ENDED, Run, Status
 from reconciler.core.uuid7 import uuid7
+from reconciler.store.paging import newest_page
 from reconciler.store.runs import LIGHT, WHOLE, run_of
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN = frozenset(Status) - ENDED
-_MERGED = 50
-"""Workspaces whose runs are merged; beyond, runs of others are read and left out."""
+_ORDER = ("autopilot_id", "reason", "workspace_id", "source", "status")
+_FEW_OPEN = ("autopilot_id", "status")
+"""Few runs have not ended, of whatever workspace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,40 +61,11 @@ def run_page(
     selection: Select[Any], where: RunFilter, limit: int, before: str | None = None
 ) -> Select[Any]:
     """The statement of one page."""
-    newest_first, lead, spaces = _R.id.desc(), _lead(where), sorted(where.workspaces or ())
-    rest = [*_equalities(where, lead), *_bounds(where, before)]
-    if lead == "workspace_id" and 1 < len(spaces) <= _MERGED:
-        rest = [_R.id.in_(_merged(spaces, rest, limit))]
-    elif where.workspaces is not None:
-        space = _R.workspace_id
-        led = lead == "workspace_id" and len(spaces) == 1
-        rest.append((space if led else _Aside(space)).in_(spaces))
-    return selection.where(*rest).order_by(newest_first).limit(limit)
-
-
-def _merged(
-    workspaces: Sequence[str], where: Sequence[ColumnElement[bool]], limit: int
-) -> Select[Any]:
-    """The newest of the newest of each workspace, which stand in the index; all of all of them
-    would have to be sorted."""
-    newest = select(_R.id).where(*where).order_by(_R.id.desc()).limit(limit)
-    each = (newest.where(_R.workspace_id == one).subquery() for one in workspaces)
-    together = union_all(*map(select, each)).subquery()
-    return select(together.c.id).order_by(together.c.id.desc()).limit(limit)
-
-
-def _lead(where: RunFilter) -> str | None:
-    """The column whose index is read: the one of which the fewest runs may be expected."""
-    if where.status in _OPEN and where.autopilot_id is None:
-        return "status"
-    order = ("autopilot_id", "reason", "workspace_id", "source", "status")
-    given = {*where.equal, *(["workspace_id"] if where.workspaces is not None else [])}
-    return next((name for name in order if name in given), None)
-
-
-def _equalities(where: RunFilter, lead: str | None) -> Iterator[ColumnElement[bool]]:
-    for name, value in where.equal.items():
-        yield (_R[name] if name == lead else _Aside(_R[name])) == value
+    equal, bounds = where.equal, _bounds(where, before)
+    order = _FEW_OPEN if where.status in _OPEN else _ORDER
+    return newest_page(
+        selection, autopilot_run, equal, where.workspaces, *bounds, order=order, limit=limit
+    )
 
 
 def _bounds(where: RunFilter, before: str | None) -> Iterator[ColumnElement[bool]]:
@@ -116,24 +86,3 @@ def _after(moment: datetime) -> str:
         return uuid7(moment + timedelta(microseconds=1), 0)
     except OverflowError:
         return "g"
-
-
-class _Aside(FunctionElement[Any]):
-    """A column whose index SQLite is not to read. Without statistics it takes every index for as
-    good, and may read a million failed runs for those of one autopilot. PostgreSQL knows better."""
-
-    inherit_cache = True
-
-    def __init__(self, column: Column[Any]) -> None:
-        super().__init__(column)
-        self.type = column.type
-
-
-@compiles(_Aside)
-def _plain(element: _Aside, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses, **options)
-
-
-@compiles(_Aside, "sqlite")
-def _by_no_index(element: _Aside, compiler: SQLCompiler, **options: Any) -> str:
-    return f"+{compiler.process(element.clauses, **options)}"

@@ -407,6 +407,8 @@ missed_interval = Table(
     _partial("uq_missed_interval_open", "trigger_id", where="last_at IS NULL", unique=True),
 )
 
+_MADE_NO_RUN = "verdict <> 'accepted' AND verdict <> 'skipped'"
+
 delivery = Table(
     "delivery",
     metadata,
@@ -437,7 +439,7 @@ delivery = Table(
     ),
     Index("ix_delivery_trigger", "trigger_id", "id"),
     Index("ix_delivery_workspace", "workspace_id", "id"),
-    Index("ix_delivery_received_at", "received_at"),
+    _partial("ix_delivery_unusual", "verdict", "id", where=_MADE_NO_RUN),
 )
 
 idempotency_key = Table(

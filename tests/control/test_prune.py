@@ -4,6 +4,13 @@ from datetime import timedelta
 
 from reconciler.control.prune import Retention, prune_once
 from reconciler.core.run import Completed
+from reconciler.store.database import Tx
+from reconciler.store.deliveries import (
+    Delivery,
+    get_delivery,
+    insert_deliveries,
+    list_deliveries,
+)
 from tests.support.rig import Rig, agent, autopilot, schedule
 
 KEPT = Retention(
@@ -50,3 +57,71 @@ def test_a_key_that_ran_out_goes(rig: Rig) -> None:
     rig.clock.advance(hours=73)
     assert prune_once(rig.database, KEPT) == {"keys": 1}
     assert rig.launch(idempotency_key="k").id != first.id
+
+
+def received(rig: Rig, verdict: str = "accepted", body: bytes | None = b"{}") -> str:
+    """A delivery of this moment."""
+    one = Delivery(
+        id=rig.ids.new(rig.clock.now()),
+        received_at=rig.clock.now(),
+        verdict=verdict,
+        status_code=202,
+        verified=True,
+        body=body,
+    )
+    rig.database.write(lambda tx: insert_deliveries(tx, [one]))
+    return one.id
+
+
+def kept(rig: Rig) -> dict[str, bytes | None]:
+    """The deliveries that are there, with their bodies, oldest first."""
+
+    def read(tx: Tx) -> dict[str, bytes | None]:
+        ids = [one.id for one in list_deliveries(tx, limit=2000)]
+        found = [get_delivery(tx, id_) for id_ in reversed(ids)]
+        return {one.id: one.body for one in found if one is not None}
+
+    return rig.database.read(read)
+
+
+def test_bodies_go_before_their_deliveries(rig: Rig) -> None:
+    old = received(rig)
+    sample = received(rig, "refused", None)
+    rig.clock.advance(days=1)
+    young = received(rig)
+    rig.clock.advance(days=6, seconds=-1)
+    assert prune_once(rig.database, KEPT) == {}
+    rig.clock.advance(seconds=2)
+    assert prune_once(rig.database, KEPT) == {"bodies": 1}
+    assert kept(rig) == {old: None, sample: None, young: b"{}"}
+    rig.clock.advance(days=1)
+    assert prune_once(rig.database, KEPT) == {"bodies": 1}
+    rig.clock.advance(days=22)
+    assert prune_once(rig.database, KEPT) == {"deliveries": 2}
+    assert kept(rig) == {young: None}
+
+
+def test_more_bodies_than_fit_one_round_go_oldest_first(rig: Rig) -> None:
+    ids = []
+    for number in range(1203):
+        if number % 100 == 0:
+            rig.clock.advance(seconds=1)
+            received(rig, "refused", None)
+        ids.append(received(rig))
+    rig.clock.advance(days=8)
+    assert prune_once(rig.database, KEPT, most=1) == {"bodies": 500}
+    bodies = kept(rig)
+    assert [bodies[id_] is None for id_ in ids] == [True] * 500 + [False] * 703
+    assert prune_once(rig.database, KEPT) == {"bodies": 703}
+    assert prune_once(rig.database, KEPT) == {}
+
+
+def test_a_run_that_ends_late_stays_for_its_time(rig: Rig) -> None:
+    rig.apply(agent(), autopilot())
+    run = rig.launch()
+    rig.clock.advance(days=60)
+    rig.end(run, Completed("at last"))
+    rig.clock.advance(days=89)
+    assert prune_once(rig.database, KEPT) == {}
+    rig.clock.advance(days=2)
+    assert prune_once(rig.database, KEPT) == {"runs": 1}

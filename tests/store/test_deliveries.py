@@ -1,10 +1,12 @@
 """Deliveries: kept with their body, listed without, counted when they come again."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.store.database import Database
 from reconciler.store.deliveries import (
     Delivery,
     count_again,
@@ -12,6 +14,7 @@ from reconciler.store.deliveries import (
     insert_deliveries,
     list_deliveries,
 )
+from tests.support.plans import plan_of
 from tests.support.rig import Rig, agent, autopilot, id_of, webhook
 
 
@@ -111,3 +114,43 @@ def test_moments_keep_their_microseconds(hook: Rig) -> None:
     found = hook.database.read(lambda tx: get_delivery(tx, one.id))
     assert found is not None
     assert found.received_at == at
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        pytest.param({}, "sqlite_autoindex_delivery_1", id="nothing"),
+        pytest.param(
+            {"trigger_id": "t", "verdict": "refused"}, "ix_delivery_trigger", id="trigger"
+        ),
+        pytest.param({"verdict": "refused"}, "ix_delivery_unusual", id="refused"),
+        pytest.param({"verdict": "accepted"}, "sqlite_autoindex_delivery_1", id="accepted"),
+        pytest.param({"workspaces": frozenset({"red"})}, "ix_delivery_workspace", id="workspace"),
+        pytest.param(
+            {"workspaces": frozenset({"red", "blue"})}, "ix_delivery_workspace", id="workspaces"
+        ),
+        pytest.param(
+            {"workspaces": frozenset({"red", "blue"}), "verdict": "ignored"},
+            "ix_delivery_unusual",
+            id="what was ignored, of two workspaces",
+        ),
+    ],
+)
+def test_a_page_is_read_along_one_index(
+    sqlite_template: Path, where: dict[str, Any], index: str
+) -> None:
+    with Database.open(f"sqlite:///{sqlite_template}") as database:
+        plan = plan_of(database, lambda tx: list_deliveries(tx, **where))
+    assert any(index in line for line in plan), plan
+    if len(where.get("workspaces", ())) < 2 or "verdict" in where:
+        assert not any("B-TREE" in line for line in plan), plan
+
+
+def test_pages_of_two_workspaces_neither_repeat_nor_leave_out(hook: Rig) -> None:
+    spaces = ["red", "blue", "green"] * 4
+    made = [a_delivery(hook, workspace_id=one) for one in spaces]
+    stored(hook, *made)
+    both, seen = frozenset({"red", "blue"}), list[str]()
+    while page := listed(hook, workspaces=both, limit=3, before=seen[-1] if seen else None):
+        seen += page
+    assert seen == [one.id for one in reversed(made) if one.workspace_id in both]

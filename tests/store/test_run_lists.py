@@ -5,13 +5,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.dialects import sqlite
 
 from reconciler.core.run import Run, Source, Status
 from reconciler.store.database import Database, Tx
-from reconciler.store.run_lists import RunFilter, list_runs, run_page
-from reconciler.store.runs import LIGHT, insert_runs
+from reconciler.store.run_lists import RunFilter, list_runs
+from reconciler.store.runs import insert_runs
+from tests.support.plans import plan_of
 from tests.support.rig import Document, Rig, agent, autopilot
 
 MICROSECOND = timedelta(microseconds=1)
@@ -158,13 +157,9 @@ def test_a_page_is_read_along_one_index_and_never_sorted(
     sqlite_file: Database, where: RunFilter, index: str
 ) -> None:
     for before in (None, "0197"):
-        query = run_page(LIGHT, where, 50, before).compile(
-            dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
-        )
-        plan = sqlite_file.read(
-            lambda tx, sql=str(query): [  # type: ignore[misc]
-                row.detail for row in tx.execute(text(f"EXPLAIN QUERY PLAN {sql}"))
-            ]
+        plan = plan_of(
+            sqlite_file,
+            lambda tx, last=before: list_runs(tx, where, before=last),  # type: ignore[misc]
         )
         assert any(index in line for line in plan), plan
         scans = [line for line in plan if line.startswith("SCAN autopilot_run")]

@@ -562,8 +562,15 @@ def _delivery() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
     )
-    op.create_index("ix_delivery_received_at", "delivery", ["received_at"], unique=False)
     op.create_index("ix_delivery_trigger", "delivery", ["trigger_id", "id"], unique=False)
+    op.create_index(
+        "ix_delivery_unusual",
+        "delivery",
+        ["verdict", "id"],
+        unique=False,
+        sqlite_where=sa.text("verdict <> 'accepted' AND verdict <> 'skipped'"),
+        postgresql_where=sa.text("verdict <> 'accepted' AND verdict <> 'skipped'"),
+    )
     op.create_index("ix_delivery_workspace", "delivery", ["workspace_id", "id"], unique=False)
 
 
