@@ -22,8 +22,12 @@ Said = tuple[int, str]
 
 def literals(call: ast.Call) -> tuple[list[object], dict[str | None, object]]:
     """The constants among the arguments; None stands for what is not one."""
-    given = [one.value if isinstance(one, ast.Constant) else None for one in call.args]
-    named = {k.arg: k.value.value for k in call.keywords if isinstance(k.value, ast.Constant)}
+    given: list[object] = [
+        one.value if isinstance(one, ast.Constant) else None for one in call.args
+    ]
+    named: dict[str | None, object] = {
+        one.arg: one.value.value for one in call.keywords if isinstance(one.value, ast.Constant)
+    }
     return given, named
 
 
@@ -48,8 +52,8 @@ def answered() -> dict[str, set[int]]:
                     found[word].add(status)
     for call in calls("BodyError"):
         given, named = literals(call)
-        status = given[2] if len(given) > 2 else named.get("status", 400)
-        found[str(given[0])].add(int(str(status)))
+        of_this = given[2] if len(given) > 2 else named.get("status", 400)
+        found[str(given[0])].add(int(str(of_this)))
     for name in ("Conflict", "__init__"):
         for call in calls(name):
             if reason := literals(call)[1].get("reason"):
