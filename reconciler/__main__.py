@@ -1,5 +1,19 @@
-"""`python -m reconciler` is the `reconciler` command."""
+"""`reconciler`, and `python -m reconciler`: the entry point, which imports little itself."""
 
-from reconciler.cli.main import main
+import sys
+from typing import NoReturn
 
-main()
+
+def main() -> NoReturn:
+    """Run the command. A server hears signals before the second that its imports take."""
+    if sys.argv[1:2] == ["serve"]:
+        from reconciler.cli.leaving import end_at_once
+
+        end_at_once()
+    from reconciler.cli.main import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

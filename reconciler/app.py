@@ -280,11 +280,39 @@ async def serve(
     *,
     watch: Callable[[Callable[[], None]], Coroutine[None, None, None]] | None = None,
     announce: Callable[[], None] = lambda: None,
+    asked: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. `announce` is called once everything is up."""
-    await system.start()
+    """Serve until SIGTERM or SIGINT; one that comes during the start ends the server after it.
+
+    `announce` is called once everything is up. `asked` says whether such a signal had come before.
+    """
     context = system.context()
-    config = uvicorn.Config(
+    server = _Server(_config(context))
+
+    def leave() -> None:
+        context.hub.close()
+        server.leave()
+
+    _hear(leave, system.reload)
+    if asked():
+        leave()
+    else:
+        await system.start()
+    loops: list[asyncio.Task[None]] = []
+    try:
+        if not server.should_exit:
+            loops = _loops(system, watch)
+            announce()
+            await server.serve(sockets=[listener])
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await system.stop()
+
+
+def _config(context: Context) -> uvicorn.Config:
+    return uvicorn.Config(
         create_app(context),
         access_log=False,
         server_header=False,
@@ -296,15 +324,18 @@ async def serve(
         http="h11",  # httptools would take headers of any size
         h11_max_incomplete_event_size=64 * 1024,
     )
-    server = _Server(config)
 
-    def leave() -> None:
-        context.hub.close()
-        server.leave()
 
+def _hear(leave: Callable[[], None], reload: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, leave)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, system.reload)
+        loop.add_signal_handler(number, leave)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+def _loops(
+    system: System, watch: Callable[[Callable[[], None]], Coroutine[None, None, None]] | None
+) -> list[asyncio.Task[None]]:
     loops = [
         asyncio.create_task(repeat("tick", system.tick, system.tick_wake)),
         asyncio.create_task(repeat("run", system.run, system.run_wake)),
@@ -315,14 +346,7 @@ async def serve(
     ]
     if watch is not None:
         loops.append(asyncio.create_task(watch(system.source_wake.look)))
-    announce()
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-        await system.stop()
+    return loops
 
 
 def listen(host: str, port: int) -> socket.socket:

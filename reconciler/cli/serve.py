@@ -16,6 +16,7 @@ from reconciler.app import serve as serve_system
 from reconciler.cli import options
 from reconciler.cli.banner import banner
 from reconciler.cli.console import out, say
+from reconciler.cli.leaving import Leaving, leaving
 from reconciler.cli.session import mask_password, policy_of
 from reconciler.control.follow_source import SourceFollower
 from reconciler.control.keys import server_key
@@ -79,11 +80,12 @@ def serve(
         _show_settings(settings)
         return 0
     configure_logging(settings.log_format, settings.log_level)
-    _run(settings, path)
+    with leaving() as asked:
+        _run(settings, path, asked)
     return 0
 
 
-def _run(settings: Settings, path: str | None) -> None:
+def _run(settings: Settings, path: str | None, leave: Leaving) -> None:
     """Open in an order in which each failure is said before anything is touched."""
     if path is not None and not Path(path).is_dir():
         raise UsageError(f"{path} is not a folder; serve follows a folder of manifests")
@@ -101,8 +103,11 @@ def _run(settings: Settings, path: str | None) -> None:
         async def main() -> None:
             system = System(settings, state, key, url, follower=follower)
             announce = partial(_announce, state, key, url)
-            await serve_system(system, listener, watch=watch, announce=announce)
+            await serve_system(
+                system, listener, watch=watch, announce=announce, asked=lambda: leave.asked
+            )
 
+        leave.later()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
 
