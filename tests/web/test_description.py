@@ -87,7 +87,7 @@ def test_requests_meet_what_is_described(
 ) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
-        max_examples=40,
+        max_examples=8,
         deadline=None,
         derandomize=True,
         database=None,
