@@ -1,15 +1,20 @@
 """What strangers send to the server: every answer is short, final, and leaves nothing behind."""
 
+import asyncio
 import hashlib
 import hmac
 import json
 import socket
+from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from reconciler.control.doors import Doors, Opened
+from reconciler.control.inbound import InboundRequest
 from reconciler.core.webhook_token import webhook_token
 from reconciler.store.deliveries import list_deliveries
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook
@@ -169,6 +174,48 @@ def test_a_signature_of_another_time(rig: Rig, web: Web, ask: Ask, seconds: int)
     assert (answer.status_code, kept(rig)) == (401, 0)
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        pytest.param("NaN", id="no number"),
+        pytest.param("inf", id="infinity"),
+        pytest.param("+{now}", id="a plus"),
+        pytest.param("-{now}", id="a minus"),
+        pytest.param("{now}.0", id="a fraction"),
+        pytest.param("{now}e0", id="an exponent"),
+        pytest.param("{now},{now}", id="a list"),
+        pytest.param("0x6907", id="another base"),
+        pytest.param("1_793_606_400", id="underscores"),
+        pytest.param("", id="nothing"),
+        pytest.param("9" * 400, id="endless"),
+    ],
+)
+def test_a_time_that_is_no_plain_number(rig: Rig, web: Web, ask: Ask, time: str) -> None:
+    """Signed with the right secret all the same: the time alone makes it wrong."""
+    text = time.replace("{now}", str(int(rig.clock.now().timestamp())))
+    said = hmac.digest(SECRET.encode(), b"v0:" + text.encode() + b":" + PUSH, hashlib.sha256)
+    headers: Headers = [
+        *JSON, ("x-slack-request-timestamp", text), ("x-slack-signature", f"v0={said.hex()}")
+    ]  # fmt: skip
+    answer = ask("POST", address(rig, "slow"), content=PUSH, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "signature-invalid")
+    assert kept(rig) == 0
+
+
+@pytest.mark.parametrize("time", [" {now}", "{now} ", "\t{now}", "{now}\x0b"])
+def test_spaces_around_a_time(rig: Rig, web: Web, time: str) -> None:
+    """HTTP strips them from a header; nobody strips them from what is signed."""
+    now = str(int(rig.clock.now().timestamp()))
+    said = hmac.digest(
+        SECRET.encode(), b"v0:" + time.replace("{now}", now).encode() + b":{}", hashlib.sha256
+    ).hex()
+    line = f"X-Slack-Request-Timestamp:{time.replace('{now}', now)}\r\nX-Slack-Signature: v0={said}"
+    with web.served() as url:
+        answer = spoken(url, request(address(rig, "slow"), f"{line}\r\nContent-Length: 2") + b"{}")
+    assert int(answer[9:12]) in (400, 401), answer[:200]
+    assert kept(rig) == 0
+
+
 def test_the_same_signed_body_under_a_new_id_makes_no_second_run(
     rig: Rig, web: Web, ask: Ask
 ) -> None:
@@ -183,6 +230,36 @@ def test_many_wrong_tokens_are_slowed_down(web: Web, ask: Ask) -> None:
     assert [one.status_code for one in answers] == [404] * 20 + [429] * 5
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert len({one.content for one in answers[:20]}) == 1
+
+
+def test_ten_thousand_wrong_tokens_cost_next_to_nothing(
+    rig: Rig, web: Web, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Counter[str]()
+    look_up = web.intake.doors.look_up
+
+    async def counting(token: str, now: float) -> Opened | None:
+        asked["database"] += 1
+        return await look_up(token, now)
+
+    monkeypatch.setattr(Doors, "look_up", lambda _doors, token, now: counting(token, now))
+
+    async def attack() -> Counter[int]:
+        async def nothing() -> AsyncIterator[bytes]:
+            yield b"{}"
+
+        answers = [
+            await web.intake.receive(
+                InboundRequest("POST", f"whk_{n:043}", (), nothing(), "203.0.113.9")
+            )
+            for n in range(10_000)
+        ]
+        return Counter(one.status for one in answers)
+
+    assert asyncio.run(attack()) == {404: 20, 429: 9_980}
+    assert asked["database"] == 20
+    assert ask("POST", address(rig), content=PUSH, headers=signed(PUSH)).status_code == 202
+    assert len(rig.runs()) == 1
 
 
 @pytest.mark.parametrize(

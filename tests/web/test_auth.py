@@ -13,10 +13,11 @@ from reconciler.core.identity import trigger_id as trigger_id_of
 from reconciler.core.roles import GRANTS, Role
 from reconciler.core.run import Run
 from reconciler.core.token_hash import token_hash
+from reconciler.core.webhook_token import webhook_token
 from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.endpoint import AnyOperation
-from tests.support.rig import Rig, agent, autopilot, id_of, schedule
+from tests.support.rig import KEY, Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import Web
 from tests.web.conftest import Ask
 
@@ -206,6 +207,27 @@ def test_what_a_token_does_not_reach_is_as_if_it_were_not_there(
     answer = ask(operation.method, address, headers=_as(LIMITED))
     assert answer.status_code == 404, answer.text
     assert _runs(rig, two["blue"]) == [run]
+
+
+def test_deliveries_of_others_are_as_if_they_were_not_there(rig: Rig, web: Web, ask: Ask) -> None:
+    hook, spaces = webhook(), ("red", "blue")
+    documents = [one for _ in spaces for one in (agent(), autopilot("triage", hook))]
+    for number, one in enumerate(documents):
+        one["metadata"] = {**one["metadata"], "workspace": spaces[number // 2]}
+    rig.apply(*documents)
+    ids = {}
+    for space in spaces:
+        trigger = trigger_id_of(id_of("triage", space), "hook")
+        path = f"/v1/webhooks/{webhook_token(KEY, trigger, 1)}"
+        ids[space] = ask("POST", path, json={"n": space}).json()["deliveryId"]
+    listed = ask("GET", "/v1/deliveries", headers=_as(LIMITED)).json()["items"]
+    assert [one["id"] for one in listed] == [ids["red"]]
+    for method, tail in (("GET", ""), ("GET", "/body"), ("POST", "/replay")):
+        own = ask(method, f"/v1/deliveries/{ids['red']}{tail}", headers=_as(LIMITED))
+        other = ask(method, f"/v1/deliveries/{ids['blue']}{tail}", headers=_as(LIMITED))
+        assert own.status_code in (200, 202)
+        assert (other.status_code, other.json()["code"]) == (404, "not-found")
+    assert len(_runs(rig, id_of("triage", "blue"))) == 1
 
 
 def _runs(rig: Rig, autopilot_id: str) -> list[Run]:
