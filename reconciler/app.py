@@ -174,10 +174,10 @@ class System:
         return RUNNER_PAUSE if busy else RUNNER_IDLE
 
     async def renew(self) -> float:
-        """Prolong leases and the presence of this server, well before they run out."""
+        """Prolong leases and the presence of this server, well before either runs out."""
         await renew_once(self.station)
         await self.database.awrite(self._beat, quiet=True)
-        return self.settings.lease.total_seconds() / 3
+        return min(self.settings.lease, SILENCE / 2).total_seconds() / 3
 
     async def reconcile(self) -> float:
         """Look at the source that this server follows."""

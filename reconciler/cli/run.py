@@ -16,6 +16,7 @@ from reconciler.cli.session import actor, opened
 from reconciler.clock import Ids
 from reconciler.control.evaluator import Evaluator
 from reconciler.control.launch import Launcher, Order
+from reconciler.control.serving import serving
 from reconciler.control.titles import Titles
 from reconciler.core.errors import Unavailable, UsageError
 from reconciler.core.run import Run, Status
@@ -23,7 +24,6 @@ from reconciler.core.runview import run_document
 from reconciler.settings import Settings
 from reconciler.store.database import Database
 from reconciler.store.runs import get_run
-from reconciler.store.servers import SILENCE, live
 
 
 def run(
@@ -45,8 +45,8 @@ def run(
 ) -> int:
     """Start a run by hand; it obeys the autopilot's policy like any other.
 
-    The run is recorded at once. A running server gives it to its agent: without one it waits.
-    Exit code 1 if the run was refused, or with --wait if it failed.
+    The run is recorded at once. A running server gives it to its agent: without one it waits, and
+    that is said. Exit code 1 if the run was refused, or with --wait if it failed or no server runs.
     """
     settings = Settings.load(config, database=database)
     with opened(settings) as state, Evaluator() as evaluator:
@@ -61,8 +61,8 @@ def run(
         )
         launcher = Launcher(state, Titles(evaluator), Ids(), settings.breaker_cooldown)
         made = launcher.launch(order)
-        if wait and not made.ended:
-            made = _wait(state, made)
+        if not made.ended:
+            made = _wait(state, made) if wait else _recorded(state, made)
     _show(made, output)
     return 0 if made.status not in (Status.SKIPPED, Status.FAILED) else 1
 
@@ -80,19 +80,30 @@ def _payload(text: str | None) -> Any:
         raise UsageError(f"--payload is not JSON: {error}") from None
 
 
+def _recorded(state: Database, made: Run) -> Run:
+    """Leave the run to the servers; says so where there is none."""
+    if not serving(state):
+        say(_undispatched(made))
+    return made
+
+
 def _wait(state: Database, made: Run) -> Run:
-    """Follow the run until it ends; says so where no server is there to start it."""
+    """Follow the run until it ends. Raises Unavailable where no server is there to carry it out."""
     say(f"run {made.id} is recorded; waiting for its end")
     while True:
-        if not state.read(lambda tx: live(tx, state.now(tx), SILENCE)):
-            raise Unavailable(
-                f"run {made.id} is recorded, but no server is running to dispatch it; start one "
-                "with: reconciler serve"
-            )
         current = state.read(lambda tx: get_run(tx, made.id))
         if current is not None and current.ended:
             return current
+        if not serving(state):
+            raise Unavailable(_undispatched(made))
         time.sleep(0.3)
+
+
+def _undispatched(made: Run) -> str:
+    return (
+        f"run {made.id} is recorded and waits: no server is running to carry it out; start one "
+        "with: reconciler serve"
+    )
 
 
 def _show(made: Run, output: ListFormat) -> None:

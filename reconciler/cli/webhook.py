@@ -9,11 +9,11 @@ from reconciler.cli.console import out
 from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.session import opened
 from reconciler.control.keys import server_key
+from reconciler.control.serving import serving
 from reconciler.core.errors import NotFound, UsageError
 from reconciler.core.trigger import TriggerKind, WebhookTrigger
 from reconciler.core.webhook_token import webhook_token
 from reconciler.settings import Settings
-from reconciler.store.servers import SILENCE, live
 from reconciler.store.triggers import NamedTrigger, list_triggers
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False, no_args_is_help=True)
@@ -41,7 +41,7 @@ def url(
         state.require_current_schema()
         stored = find_autopilot(state, owner)
         triggers = state.read(lambda tx: list_triggers(tx, stored.id))
-        servers = state.read(lambda tx: live(tx, state.now(tx), SILENCE))
+        servers = serving(state)
     trigger = _webhook(triggers, owner, trigger_name)
     generation = WebhookTrigger.model_validate(trigger.document).token_generation
     base = settings.public_url or (servers[0].url if servers else settings.base_url())
