@@ -25,6 +25,7 @@ from reconciler.core.force import InForce, force_of
 from reconciler.core.live import LiveAutopilot
 from reconciler.core.run import Json, Reason, Run, Source, Status
 from reconciler.store.database import Tx
+from reconciler.store.fired import save_fired
 from reconciler.store.occupancy import (
     lock_autopilots,
     read_occupancy,
@@ -90,7 +91,13 @@ def admit_all(
             _make_way(tx, run, admission, now)
     probing.save(tx)
     save_last_run(tx, {run.autopilot_id: run.triggered_at for run, _ in decided})
+    save_fired(tx, {id_: run.triggered_at for run, _ in decided if (id_ := _called(run))})
     return [run for run, _ in decided]
+
+
+def _called(run: Run) -> str | None:
+    """The trigger that somebody called; a schedule's moment is noted with its cursor."""
+    return None if run.source is Source.SCHEDULE else run.trigger_id
 
 
 class _Probing:
