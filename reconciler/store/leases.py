@@ -1,4 +1,9 @@
-"""Who works on which run: leases that a living process renews and a dead one loses."""
+"""Who works on which run: leases that a living process renews and a dead one loses.
+
+Every list here is of runs that have not ended, and is read by an index of just these. It is ordered
+by the index or here: asked for the order of the ids, SQLite would rather read all runs there ever
+were, since those come in that order.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from reconciler.core.run import Run, Status, WaitingFor
-from reconciler.store.runs import ACTIVE, LIGHT, change_run, run_of
+from reconciler.store.runs import ACTIVE, LIGHT, NOT_ENDED, change_run, run_of
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
@@ -47,28 +52,30 @@ def abandoned(tx: Connection, now: datetime, limit: int = 100) -> list[Run]:
 
 def held_by(tx: Connection, owner: str) -> list[Run]:
     """The active runs that `owner` works on."""
-    query = LIGHT.where(ACTIVE, _R.lease_owner == owner).order_by(_R.id)
-    return [run_of(row) for row in tx.execute(query)]
+    query = LIGHT.where(ACTIVE, _R.lease_owner == owner)
+    return sorted((run_of(row) for row in tx.execute(query)), key=lambda run: run.id)
 
 
 def overdue(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Active runs whose deadline has passed and which nobody has asked to stop."""
     late = and_(ACTIVE, _R.deadline_at <= now, _R.cancel_requested_at.is_(None))
-    return [run_of(row) for row in tx.execute(LIGHT.where(late).order_by(_R.id).limit(limit))]
+    return [
+        run_of(row) for row in tx.execute(LIGHT.where(late).order_by(_R.deadline_at).limit(limit))
+    ]
 
 
 def untouched_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Runs that were asked to stop before they were ever given to an agent."""
     asked = and_(ACTIVE, _R.attempts == 0, _R.cancel_requested_at.is_not(None))
-    query = LIGHT.where(asked, _free(now)).order_by(_R.id).limit(limit)
+    query = LIGHT.where(asked, _free(now)).order_by(_R.cancel_requested_at).limit(limit)
     return [run_of(row) for row in tx.execute(query)]
 
 
 def unattended_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Pending runs that were asked to stop between two attempts: something may be left of one."""
     asked = and_(ACTIVE, _R.status == Status.PENDING, _R.cancel_requested_at.is_not(None))
-    query = LIGHT.where(asked, _R.attempts > 0, _free(now)).order_by(_R.id).limit(limit)
-    return [run_of(row) for row in tx.execute(query)]
+    query = LIGHT.where(asked, _R.attempts > 0, _free(now)).order_by(_R.cancel_requested_at)
+    return [run_of(row) for row in tx.execute(query.limit(limit))]
 
 
 def take(
@@ -145,15 +152,16 @@ def wait_on(
 
 def load_of(tx: Connection, workspaces: Sequence[str]) -> dict[tuple[str, str], int]:
     """How many runs each agent of these workspaces has in hand, by (workspace, agent)."""
-    in_hand = and_(ACTIVE, _R.agent.is_not(None), _R.workspace_id.in_(workspaces))
+    in_hand = and_(NOT_ENDED, _R.agent.is_not(None))
     query = select(_R.workspace_id, _R.agent, func.count()).where(in_hand)
-    rows = tx.execute(query.group_by(_R.workspace_id, _R.agent))
-    return {(workspace, agent): count for workspace, agent, count in rows}
+    rows = tx.execute(query.group_by(_R.agent, _R.workspace_id))
+    # Narrowed here: by workspace SQLite would read all the runs that one ever had.
+    return {(space, agent): count for space, agent, count in rows if space in workspaces}
 
 
 def count_in_hand(tx: Connection) -> int:
     """How many active runs have been given to an agent, over all."""
-    in_hand = and_(ACTIVE, _R.agent.is_not(None))
+    in_hand = and_(NOT_ENDED, _R.agent.is_not(None))
     return tx.execute(select(func.count()).select_from(autopilot_run).where(in_hand)).scalar_one()
 
 
@@ -196,4 +204,4 @@ def silent_workers(
     asked = _R.cancel_requested_at.is_not(None)
     silent = or_(and_(_R.lease_until <= now, ~asked), and_(asked, _R.deadline_at <= overdue_since))
     held = and_(ACTIVE, _R.lease_token.is_not(None), silent)
-    return [run_of(row) for row in tx.execute(LIGHT.where(held).order_by(_R.id).limit(limit))]
+    return [run_of(row) for row in tx.execute(LIGHT.where(held).limit(limit))]

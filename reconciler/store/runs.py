@@ -39,7 +39,9 @@ _LIGHT_FIELDS = tuple(name for name in _FIELDS if name not in _HEAVY)
 
 NOT_ENDED = autopilot_run.c.completed_at.is_(None)
 ACTIVE = and_(autopilot_run.c.admitted_at.is_not(None), NOT_ENDED)
-WAITING = and_(autopilot_run.c.admitted_at.is_(None), NOT_ENDED)
+# Whoever waits has a time at which it expires: said again, it names the index of those who wait.
+_EXPIRES = autopilot_run.c.expires_at.is_not(None)
+WAITING = and_(autopilot_run.c.admitted_at.is_(None), NOT_ENDED, _EXPIRES)
 
 
 def _selection(names: Iterable[str]) -> Select[Any]:
@@ -184,10 +186,11 @@ def request_cancel(
 def expired_waiters(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Waiting runs whose `queueTtl` has passed."""
     query = LIGHT.where(WAITING, autopilot_run.c.expires_at <= now)
-    return [run_of(row) for row in tx.execute(query.order_by(autopilot_run.c.id).limit(limit))]
+    rows = tx.execute(query.order_by(autopilot_run.c.expires_at).limit(limit))
+    return [run_of(row) for row in rows]
 
 
 def autopilots_with_waiters(tx: Connection) -> list[str]:
     """The autopilots that have waiting runs."""
-    query = select(autopilot_run.c.autopilot_id).where(WAITING).distinct()
-    return list(tx.execute(query).scalars())
+    query = select(autopilot_run.c.autopilot_id).where(WAITING)
+    return sorted(set(tx.execute(query).scalars()))

@@ -298,8 +298,10 @@ autopilot_trigger = Table(
     _partial("ix_trigger_previous_token", "previous_token", where="previous_token IS NOT NULL"),
 )
 
-_ACTIVE = "admitted_at IS NOT NULL AND completed_at IS NULL"
-_WAITING = "admitted_at IS NULL AND completed_at IS NULL"
+_OPEN = "completed_at IS NULL"
+_ACTIVE = f"admitted_at IS NOT NULL AND {_OPEN}"
+_WAITING = f"admitted_at IS NULL AND {_OPEN}"
+_ASKED_TO_STOP = f"cancel_requested_at IS NOT NULL AND {_OPEN}"
 
 autopilot_run = Table(
     "autopilot_run",
@@ -373,11 +375,14 @@ autopilot_run = Table(
     Index("ix_run_status", "status", "id"),
     Index("ix_run_source", "source", "id"),
     _partial("ix_run_reason", "reason", "id", where="reason IS NOT NULL"),
-    _partial("ix_run_open", "autopilot_id", "id", where="completed_at IS NULL"),
+    _partial("ix_run_open", "autopilot_id", "id", where=_OPEN),
     _partial("ix_run_deadline", "deadline_at", where=_ACTIVE),
-    _partial("ix_run_lease", "lease_until", where=_ACTIVE),
-    _partial("ix_run_agent", "workspace_id", "agent", where=_ACTIVE),
-    _partial("ix_run_expires", "expires_at", where=_WAITING),
+    _partial("ix_run_expires", "expires_at", "autopilot_id", where=_WAITING),
+    # A new run is in none of these, so that they cost nothing when it is made.
+    _partial("ix_run_agent", "agent", "workspace_id", where=f"agent IS NOT NULL AND {_OPEN}"),
+    _partial("ix_run_owner", "lease_owner", where="lease_owner IS NOT NULL"),
+    _partial("ix_run_worker", "lease_token", where="lease_token IS NOT NULL"),
+    _partial("ix_run_cancel", "cancel_requested_at", where=_ASKED_TO_STOP),
     _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
 )
 

@@ -293,7 +293,8 @@ class TestWaiters:
         assert {not_yet.id, active.id}.isdisjoint({run.id for run in found})
 
     def test_whose_autopilots_have_some(self, triage: Rig) -> None:
-        waits: dict[str, Any] = {"admitted_at": None, "deadline_at": None}
+        later = triage.clock.now() + timedelta(hours=1)
+        waits: dict[str, Any] = {"admitted_at": None, "deadline_at": None, "expires_at": later}
         run, _, _ = stored(
             triage, a_run(triage, **waits), a_run(triage, **waits), a_run(triage, "other")
         )

@@ -462,10 +462,10 @@ def _autopilot_run() -> None:
     op.create_index(
         "ix_run_agent",
         "autopilot_run",
-        ["workspace_id", "agent"],
+        ["agent", "workspace_id"],
         unique=False,
-        sqlite_where=sa.text("admitted_at IS NOT NULL AND completed_at IS NULL"),
-        postgresql_where=sa.text("admitted_at IS NOT NULL AND completed_at IS NULL"),
+        sqlite_where=sa.text("agent IS NOT NULL AND completed_at IS NULL"),
+        postgresql_where=sa.text("agent IS NOT NULL AND completed_at IS NULL"),
     )
     op.create_index("ix_run_autopilot", "autopilot_run", ["autopilot_id", "id"], unique=False)
     op.create_index(
@@ -477,20 +477,36 @@ def _autopilot_run() -> None:
         postgresql_where=sa.text("admitted_at IS NOT NULL AND completed_at IS NULL"),
     )
     op.create_index(
+        "ix_run_cancel",
+        "autopilot_run",
+        ["cancel_requested_at"],
+        unique=False,
+        sqlite_where=sa.text("cancel_requested_at IS NOT NULL AND completed_at IS NULL"),
+        postgresql_where=sa.text("cancel_requested_at IS NOT NULL AND completed_at IS NULL"),
+    )
+    op.create_index(
         "ix_run_expires",
         "autopilot_run",
-        ["expires_at"],
+        ["expires_at", "autopilot_id"],
         unique=False,
         sqlite_where=sa.text("admitted_at IS NULL AND completed_at IS NULL"),
         postgresql_where=sa.text("admitted_at IS NULL AND completed_at IS NULL"),
     )
     op.create_index(
-        "ix_run_lease",
+        "ix_run_owner",
         "autopilot_run",
-        ["lease_until"],
+        ["lease_owner"],
         unique=False,
-        sqlite_where=sa.text("admitted_at IS NOT NULL AND completed_at IS NULL"),
-        postgresql_where=sa.text("admitted_at IS NOT NULL AND completed_at IS NULL"),
+        sqlite_where=sa.text("lease_owner IS NOT NULL"),
+        postgresql_where=sa.text("lease_owner IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_run_worker",
+        "autopilot_run",
+        ["lease_token"],
+        unique=False,
+        sqlite_where=sa.text("lease_token IS NOT NULL"),
+        postgresql_where=sa.text("lease_token IS NOT NULL"),
     )
     op.create_index(
         "ix_run_limits",
