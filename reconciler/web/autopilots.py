@@ -22,12 +22,12 @@ from reconciler.web.autopilot_models import (
     condition_at,
 )
 from reconciler.web.cursor import decode_cursor, encode_cursor
+from reconciler.web.faults import ASSIGNEE
 from reconciler.web.negotiation import YAML, prefers_yaml, to_yaml
 from reconciler.web.operation import Call, Content, NoBody, NoQuery, Operation, Wire, json_content
 from reconciler.web.parameters import Text
 from reconciler.web.runs import PageQuery
 
-_ASSIGNEE = r"^(agent|squad):[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _BATCH = 200
 _MOST_JUDGED = 2000
 """Autopilots whose health is judged for one page."""
@@ -46,7 +46,7 @@ class AutopilotQuery(PageQuery):
     """Only this health. A page may be short, even empty, while `nextCursor` goes on."""
     label: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
     """`key=value`, or `key` for any value; each one given must fit."""
-    assignee: Annotated[str, Field(pattern=_ASSIGNEE)] | None = None
+    assignee: Annotated[str, Field(pattern=ASSIGNEE)] | None = None
     """`agent:NAME` or `squad:NAME`."""
     q: Text | None = None
     """A part of name, title or description."""

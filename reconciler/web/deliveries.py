@@ -14,6 +14,7 @@ from reconciler.store.deliveries import Delivery, get_delivery, list_deliveries
 from reconciler.web.answers import Reply
 from reconciler.web.autopilots import read_one
 from reconciler.web.cursor import decode_cursor, encode_cursor
+from reconciler.web.faults import ID
 from reconciler.web.operation import Call, Content, NoBody, NoQuery, Operation, Wire, json_content
 from reconciler.web.parameters import IDEMPOTENCY_KEY, Text, read_idempotency_key
 from reconciler.web.problems import HttpProblem
@@ -30,7 +31,7 @@ class DeliveryQuery(PageQuery):
 
     workspace: Text | None = None
     """Only this workspace."""
-    trigger_id: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")] | None = None
+    trigger_id: Annotated[str, Field(pattern=ID)] | None = None
     """Only of this trigger."""
     verdict: Verdict | None = None
     """Only what became this."""

@@ -2,14 +2,14 @@
 
 import asyncio
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_origin
 
 from pydantic import Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from reconciler.core.near import did_you_mean
 from reconciler.core.payload import parse_json
+from reconciler.web.faults import NO_CONTROLS, faults
 from reconciler.web.operation import Wire
 from reconciler.web.problems import HttpProblem
 
@@ -25,7 +25,7 @@ IDEMPOTENCY_KEY = {
 """The header as the description of an operation says it."""
 _KEY_LENGTH = 255
 
-Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+Text = Annotated[str, Field(min_length=1, max_length=256, pattern=NO_CONTROLS)]
 """A word of a query: at most 256 characters, none of them a control character."""
 
 
@@ -118,22 +118,10 @@ def _validated(model: type[M], values: Mapping[str, Any], status: int) -> M:
         return model.model_validate(values)
     except ValidationError as error:
         allowed = [field.alias or name for name, field in model.model_fields.items()]
-        raise _refused(list(explain(error, allowed)), status) from None
+        raise _refused(list(faults(error, allowed)), status) from None
 
 
 def _refused(errors: list[dict[str, str]], status: int) -> HttpProblem:
     code = "parameter-invalid" if status == 400 else "body-invalid"
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors[:5])
     return HttpProblem(status, code, detail, errors=errors[:50])
-
-
-def explain(error: ValidationError, allowed: Iterable[str] = ()) -> Iterable[dict[str, str]]:
-    """Each fault as its field and a sentence; the value itself is never repeated."""
-    known = list(allowed)
-    for fault in error.errors(include_input=False, include_url=False, include_context=False):
-        where = ".".join(str(part) for part in fault["loc"]) or "(all)"
-        if fault["type"] == "extra_forbidden":
-            message = f"is not known{did_you_mean(str(fault['loc'][-1]), known)}"
-        else:
-            message = fault["msg"].removeprefix("Value error, ")
-        yield {"field": where[:200], "message": message}

@@ -48,6 +48,47 @@ def test_a_typo_in_a_parameter_is_answered_with_the_near_miss(ask: Ask) -> None:
     assert error == {"field": "statsu", "message": "is not known, did you mean 'status'?"}
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        pytest.param("/v1/runs?status=complete", "must be 'pending', 'session_created', 'running', "
+                     "'skipped', 'completed' or 'failed', did you mean 'completed'?", id="a word"),
+        pytest.param("/v1/deliveries?verdict=refuse", "must be 'accepted', 'skipped', 'duplicate', "
+                     "'ignored', 'pong' or 'refused', did you mean 'refused'?", id="a verdict"),
+        pytest.param("/v1/runs?limit=1000", "must be at most 200", id="too much"),
+        pytest.param("/v1/runs?limit=0", "must be at least 1", id="too little"),
+        pytest.param("/v1/runs?limit=ten", "must be a whole number", id="no number"),
+        pytest.param("/v1/runs?workspace=", "must not be empty", id="nothing"),
+        pytest.param("/v1/runs?workspace=%00", "must hold no control characters", id="a NUL"),
+        pytest.param("/v1/runs?workspace=" + "x" * 257, "must have at most 256 characters",
+                     id="too long"),
+        pytest.param("/v1/autopilots?assignee=bot", "must be agent:NAME or squad:NAME", id="form"),
+        pytest.param("/v1/deliveries?triggerId=1", "must be an id", id="no id"),
+        pytest.param("/v1/preview", "is missing", id="not given"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_said_in_words(ask: Ask, query: str, message: str) -> None:
+    (error,) = ask("GET", query).json()["errors"]
+    assert error["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param({"leaseToken": 7, "status": "completed"}, "must be a text", id="a number"),
+        pytest.param({"status": "complete"}, "must be 'completed' or 'failed', "
+                     "did you mean 'completed'?", id="a word"),
+        pytest.param({"status": 7}, "must be 'completed' or 'failed'", id="no word"),
+        pytest.param({"status": "rct_secret"}, "must be 'completed' or 'failed'", id="a secret"),
+    ],
+)  # fmt: skip
+def test_a_body_is_never_repeated(ask: Ask, body: dict[str, Any], message: str) -> None:
+    answer = ask("POST", f"/v1/runs/{UNKNOWN}/complete", json=body)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["message"]) == (422, message)
+    assert "rct_" not in answer.text
+
+
 def test_405_lists_every_method_of_the_path(ask: Ask) -> None:
     assert ask("PATCH", f"/v1/autopilots/{UNKNOWN}").headers["allow"] == "DELETE, GET, HEAD, PUT"
 
