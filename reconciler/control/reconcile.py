@@ -10,7 +10,8 @@ from reconciler.control.attempts import (
     record_failure,
     record_refusal,
 )
-from reconciler.control.upcoming import Upcoming, left_undecided
+from reconciler.control.undecided import Undecided
+from reconciler.control.upcoming import Upcoming
 from reconciler.core.changes import Create
 from reconciler.core.errors import Refused, StalePlan
 from reconciler.core.footprint import check_digest, check_still_holds
@@ -169,7 +170,7 @@ class _Work:
             actor=self.asking.actor,
             token_hash=self.token_hash,
             schedule=self.upcoming,
-            lapsed=left_undecided,
+            lapsed=Undecided(),
         )
         ended = apply_changes(tx, fresh, self.desired.files, terms)
         cancelled = cancel_waiting(tx, ended, now, "its autopilot was archived")

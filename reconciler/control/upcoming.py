@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.agenda import Agenda
 from reconciler.core.changes import Change, Create, Move, Restore, Update
-from reconciler.core.decide import Next, Span, lapsed, upcoming
+from reconciler.core.decide import Next, upcoming
 from reconciler.core.identity import trigger_id
 from reconciler.core.model import Kind
 from reconciler.core.state import Document
@@ -55,17 +55,6 @@ def _first_after(trigger: Document, id_: str, after: datetime) -> Next | None:
         return upcoming(agenda, after)
     except Exception:  # noqa: BLE001 - whatever is wrong with it, the tick says so
         return Next(after, after)
-
-
-def left_undecided(trigger: Document, id_: str, cursor: datetime, now: datetime) -> Span | None:
-    """What of a trigger's occurrences nobody decided before it is changed now; None for nothing.
-
-    Nor for a schedule that cannot be worked out: nobody can say which occurrences it had.
-    """
-    try:
-        return lapsed(Agenda.of(id_, ScheduleTrigger.model_validate(trigger)), cursor, now)
-    except Exception:  # noqa: BLE001 - what is broken must not hinder the edit that mends it
-        return None
 
 
 def _schedules(changes: tuple[Change, ...]) -> Iterator[tuple[str, Document]]:

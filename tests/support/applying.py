@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from reconciler.control.upcoming import Upcoming, left_undecided
+from reconciler.control.undecided import Undecided
+from reconciler.control.upcoming import Upcoming
 from reconciler.core.plan import Plan, make_plan
 from reconciler.core.state import Current, Desired
 from reconciler.store.apply import Terms, apply_changes
@@ -31,7 +32,7 @@ def terms(now: datetime = NOON, actor: str = "ada") -> Terms:
         actor=actor,
         token_hash=token_hash,
         schedule=Upcoming(),
-        lapsed=left_undecided,
+        lapsed=Undecided(),
     )
 
 
