@@ -1,7 +1,7 @@
 """What a write through the API asks for: an object afterwards, and the plan of the edit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.errors import InvalidManifests, NotFound, Problem
@@ -32,10 +32,12 @@ class Edit:
         return self.after is not None and self.before.stored.digest == self.after.digest
 
     def plan(self, source_id: str) -> Plan:
-        """What applying just this edit would do."""
-        return semantic_plan(
-            _alone(source_id, _as_declared(self.before)), _alone(source_id, self.after)
-        )
+        """What applying just this edit would do, at the place where it belongs."""
+        before, after = _as_declared(self.before), self.after
+        if after is not None:
+            new = Origin(source_id, f"{after.key.workspace}/{after.key.name}.yaml")
+            after = replace(after, origin=before.origin if before else new)
+        return semantic_plan(_alone(source_id, before), _alone(source_id, after))
 
 
 def declared(body: Mapping[str, Any], source_id: str) -> Declared:

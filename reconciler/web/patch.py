@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 
 from reconciler.control.source_files import SourceFiles
-from reconciler.core.state import Declared
-from reconciler.manifest.edit import CannotEdit, apply_edit, remove
+from reconciler.core.state import Declared, Stored
+from reconciler.manifest.edit import CannotEdit, append, apply_edit, remove
 from reconciler.manifest.export import to_yaml
 from reconciler.web.edits import Edit
 
@@ -17,28 +17,34 @@ _NOWHERE = "/dev/null"
 def suggested_patch(edit: Edit, files: SourceFiles | None) -> str | None:
     """The diff of an edit; None where the file cannot be read from here, or says something else.
 
-    A creation is a new file `<workspace>/<name>.yaml`, and needs no other.
+    A creation is a new file `<workspace>/<name>.yaml`, or stands at the end of the one that is
+    there already.
     """
-    prefix = files.prefix if files else ""
     stored = edit.before.stored if edit.before else None
-    if stored is None or stored.archived:
-        return _creation(edit.after, prefix) if edit.after else None
-    data = files.read(stored.origin.path) if files and stored.origin else None
-    if data is None or stored.origin is None:
-        return None
     try:
-        if edit.after is None:
-            after = remove(data, stored.key)
-        else:
-            after = apply_edit(data, stored.applied or stored.document, edit.after.document)
+        if stored is None or stored.archived:
+            return _creation(edit.after, files) if edit.after else None
+        return _change(stored, edit.after, files) if files else None
     except CannotEdit:
         return None
-    return unified_diff(f"{prefix}{stored.origin.path}", data, after)
 
 
-def _creation(after: Declared, prefix: str) -> str | None:
-    path = f"{prefix}{after.key.workspace}/{after.key.name}.yaml"
-    return unified_diff(path, None, to_yaml(after.document).encode())
+def _creation(after: Declared, files: SourceFiles | None) -> str | None:
+    path = f"{after.key.workspace}/{after.key.name}.yaml"
+    data = files.read(path) if files else None
+    added = append(data, after.document) if data else to_yaml(after.document).encode()
+    return unified_diff(f"{files.prefix if files else ''}{path}", data, added)
+
+
+def _change(stored: Stored, wanted: Declared | None, files: SourceFiles) -> str | None:
+    data = files.read(stored.origin.path) if stored.origin else None
+    if data is None or stored.origin is None:
+        return None
+    if wanted is None:
+        after = remove(data, stored.key)
+    else:
+        after = apply_edit(data, stored.applied or stored.document, wanted.document)
+    return unified_diff(f"{files.prefix}{stored.origin.path}", data, after)
 
 
 def unified_diff(path: str, before: bytes | None, after: bytes | None) -> str | None:

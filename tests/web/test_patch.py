@@ -39,6 +39,14 @@ metadata: {name: other}
 spec: {title: Other, assignee: {type: agent, id: bot}}"""
 
 
+AGENT = b"""\
+apiVersion: autopilots/v1
+kind: Agent
+metadata: {name: shipper}
+spec: {runtime: {type: worker}}
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A repository whose manifests lie in a folder of it."""
@@ -106,6 +114,32 @@ def test_a_creation_is_a_new_file(rig: Rig, folder: Path, ask: Ask) -> None:
     assert "+++ b/auto pilots/default/deploy.yaml" in patch
     _taken(rig, folder, patch)
     assert ask("POST", "/v1/autopilots", json=manifest).status_code == 200
+
+
+def test_a_creation_whose_file_is_there_stands_at_its_end(rig: Rig, folder: Path, ask: Ask) -> None:
+    (folder / "default").mkdir()
+    (folder / "default" / "deploy.yaml").write_bytes(b"# Ours\r\n" + AGENT.replace(b"\n", b"\r\n"))
+    _apply(rig, folder)
+    manifest = {
+        "metadata": {"name": "deploy"},
+        "spec": {"title": "Ship it", "assignee": {"type": "agent", "id": "shipper"}},
+    }
+    patch = _refused(ask, "POST", "/v1/autopilots", manifest)
+    assert not [line for line in patch.splitlines() if line.startswith("-") and line[1] != "-"]
+    _taken(rig, folder, patch)
+    assert ask("POST", "/v1/autopilots", json=manifest).status_code == 200
+    assert (folder / "default" / "deploy.yaml").read_bytes().startswith(b"# Ours\r\napiVersion")
+
+
+def test_a_creation_whose_file_cannot_be_read_gives_no_patch(folder: Path, ask: Ask) -> None:
+    (folder / "default").mkdir()
+    (folder / "default" / "deploy.yaml").write_text("{broken")
+    manifest = {
+        "metadata": {"name": "deploy"},
+        "spec": {"title": "Ship it", "assignee": {"type": "agent", "id": "bot"}},
+    }
+    answer = ask("POST", "/v1/autopilots", json=manifest)
+    assert (answer.status_code, answer.json()["suggestedPatch"]) == (409, None)
 
 
 def test_a_removal_leaves_the_others(rig: Rig, folder: Path, ask: Ask) -> None:

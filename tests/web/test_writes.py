@@ -48,6 +48,7 @@ def test_a_change_is_refused_with_its_place_and_plan(path: str, ask: Ask) -> Non
     assert body["origin"]["path"] == "triage.yaml"
     (change,) = body["plan"]["changes"]
     assert (change["action"], change["name"]) == ("update", "triage")
+    assert change["position"] == {"path": "triage.yaml", "line": 1, "column": 1}
     assert change["fields"] == [
         {"path": "spec.title", "before": "Triage", "after": "Another title"}
     ]
@@ -58,7 +59,8 @@ def test_a_creation_names_the_new_file(path: str, ask: Ask) -> None:
     body = _refused(ask("POST", "/v1/autopilots", json=autopilot("deploy")))
     assert body["origin"] is None
     assert "default/deploy.yaml" in body["detail"]
-    assert [change["action"] for change in body["plan"]["changes"]] == ["create"]
+    (change,) = body["plan"]["changes"]
+    assert (change["action"], change["position"]["path"]) == ("create", "default/deploy.yaml")
 
 
 def test_a_removal_is_planned_as_archive(path: str, ask: Ask) -> None:
