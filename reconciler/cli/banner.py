@@ -10,12 +10,16 @@ from reconciler.store.database import Database, Tx
 from reconciler.store.triggers import NamedTrigger, soonest_triggers, webhook_triggers
 
 
-def banner(database: Database, key: bytes, url: str) -> str:
-    """A few lines for a terminal; the `curl` line is never wrapped, so that it can be pasted."""
+def banner(database: Database, key: bytes | None, url: str) -> str:
+    """A few lines for a terminal; the `curl` line is never wrapped, so that it can be pasted.
+
+    Without the server key no token is shown: where a server is guarded its output is a log, and
+    tokens are in no log.
+    """
     return database.read(lambda tx: "\n".join(_lines(tx, database.now(tx), key, url)))
 
 
-def _lines(tx: Tx, now: datetime, key: bytes, url: str) -> list[str]:
+def _lines(tx: Tx, now: datetime, key: bytes | None, url: str) -> list[str]:
     lines = ["", f"Dashboard:  {url}/"]
     for owner, trigger in soonest_triggers(tx, 1):
         if trigger.next_run_at is not None:
@@ -23,6 +27,9 @@ def _lines(tx: Tx, now: datetime, key: bytes, url: str) -> list[str]:
             moment = format_instant(trigger.next_run_at)
             lines.append(f"Next:       {owner}/{trigger.name} at {moment}, in {seconds} s")
     for owner, trigger in webhook_triggers(tx):
+        if key is None:
+            lines.append(f"Webhook:    reconciler webhook url {owner}/{trigger.name}")
+            break
         if (line := _curl(trigger, key, url)) is not None:
             lines += [f"Webhook:    {owner}/{trigger.name}; try it:", "", line]
             break

@@ -102,7 +102,7 @@ def _run(settings: Settings, path: str | None, leave: Leaving) -> None:
 
         async def main() -> None:
             system = System(settings, state, key, url, follower=follower)
-            announce = partial(_announce, state, key, url)
+            announce = partial(_announce, state, None if settings.tokens_file else key, url)
             await serve_system(
                 system, listener, watch=watch, announce=announce, asked=lambda: leave.asked
             )
@@ -121,7 +121,7 @@ def _require_guarded(settings: Settings) -> None:
         )
 
 
-def _announce(state: Database, key: bytes, url: str) -> None:
+def _announce(state: Database, key: bytes | None, url: str) -> None:
     say(banner(state, key, url))
 
 

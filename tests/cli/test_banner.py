@@ -1,0 +1,47 @@
+"""What `serve` prints once it is up, and what it keeps to itself where it is guarded."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.banner import banner
+from reconciler.core.webhook_token import webhook_token
+from reconciler.store.database import Database
+from tests.support.clock import FakeClock
+from tests.support.rig import KEY, Rig, agent, autopilot, schedule, webhook
+
+URL = "http://127.0.0.1:8484"
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A schedule, a webhook that is signed and one that anybody may call."""
+    clock = FakeClock()
+    with Database.open(f"sqlite:///{tmp_path}/state.db", clock=clock.now) as database:
+        database.migrate()
+        rig = Rig(database, clock)
+        signed = {"scheme": "github", "secrets": [{"env": "AUTOPILOT_SECRET_DEFAULT__CI"}]}
+        rig.apply(
+            agent(),
+            autopilot("a", webhook() | {"signature": signed}),
+            autopilot("triage", schedule("0 9 * * *"), webhook()),
+        )
+        yield rig
+        rig.close()
+
+
+def test_the_next_run_and_a_line_to_paste(rig: Rig) -> None:
+    said = banner(rig.database, KEY, URL)
+    assert f"Dashboard:  {URL}/\n" in said
+    assert "default/triage/clock at 2026-11-02T09:00:00Z, in 3600 s" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("curl ")]
+    token = webhook_token(KEY, rig.triggers()["hook"].id, 1)
+    assert f"{URL}/v1/webhooks/{token}" in shlex.split(line)
+
+
+def test_a_guarded_server_prints_no_token(rig: Rig) -> None:
+    said = banner(rig.database, None, URL)
+    assert "whk_" not in said
+    assert "reconciler webhook url default/a/hook" in said
