@@ -40,6 +40,7 @@ class AutopilotChange(Wire):
 
 async def events(call: Call[NoQuery, NoBody]) -> Response:
     """Follow changes as they happen: `run`, `autopilot` and `revision`, each with the object.
+    Of a run `payload` and `result` are left out: ask for the run.
 
     After a break send `Last-Event-ID`, as browsers do by themselves: what was missed comes first.
     `reset` says that events were missed for good, so look at everything again.
