@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 
@@ -9,6 +10,8 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.store.database import Database
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 INTERVAL = 0.5
 """Seconds between two looks."""
@@ -18,10 +21,10 @@ async def watch_database(database: Database, look: Callable[[], None]) -> None:
     """Call `look` whenever anybody wrote, for ever. A lost connection is taken up again."""
     while True:
         try:
-            watcher = await asyncio.to_thread(database.watcher)
+            watcher = await _uninterrupted(database.watcher, lambda made: made.close())
             try:
                 while True:
-                    if await asyncio.to_thread(watcher.changed):
+                    if await _uninterrupted(watcher.changed):
                         look()
                     await asyncio.sleep(INTERVAL)
             finally:
@@ -30,3 +33,16 @@ async def watch_database(database: Database, look: Callable[[], None]) -> None:
             log.warning("cannot watch the database", why=str(error))
             look()
             await asyncio.sleep(INTERVAL)
+
+
+async def _uninterrupted(work: Callable[[], T], undo: Callable[[T], object] = bool) -> T:
+    """What `work` answers in a thread. A thread goes on when its caller is cancelled: so wait for
+    it all the same, and undo what nobody takes any more, or a connection would stay open."""
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        if working.exception() is None:
+            undo(working.result())
+        raise

@@ -49,6 +49,7 @@ class Child:
         self.done = False
         self.clear = False
         self._abandoned = False
+        self._handover = threading.Lock()
         self._gate = gate
         self._drain = drain
         self._wake = wake
@@ -67,7 +68,8 @@ class Child:
 
     async def abandon(self) -> None:
         """Let go of it: the process stays as it is, without readers of its output."""
-        self._abandoned = True
+        with self._handover:
+            self._abandoned = True
         self._end.cancel()
         await asyncio.wait([self._end])
         self._close_all()
@@ -82,18 +84,27 @@ class Child:
         threading.Thread(target=self._wait, name=f"wait for {self.leader.pid}", daemon=True).start()
 
     def _wait(self) -> None:
-        """In a thread, since waiting for a process blocks."""
+        """In a thread, since waiting for a process blocks.
+
+        Once the process is abandoned the thread reaps it: the loop may stop at any moment, and what
+        it was told last would never be done.
+        """
         status = _exit_status(self._gate.process)
+        with self._handover:
+            told = not self._abandoned and self._tell(status)
+        if not told:
+            self._gate.process.wait()
+
+    def _tell(self, status: int | None) -> bool:
         try:
             self._loop.call_soon_threadsafe(self._leave, status)
-        except RuntimeError:  # the loop is closed: nobody is left to reap the process
-            self._gate.process.wait()
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
 
     def _leave(self, status: int | None) -> None:
         self.status = status
         self._left.set()
-        if self._abandoned:
-            self._gate.process.wait()
 
     async def _follow(self) -> None:
         """1. The program ends; its zombie keeps the pid from being used again. 2. Its output may

@@ -57,7 +57,11 @@ class Listener:
         plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         try:
             connection = psycopg.connect(plain, autocommit=True, connect_timeout=_CONNECT_SECONDS)
-            connection.execute(f"LISTEN {CHANNEL}")
+            try:
+                connection.execute(f"LISTEN {CHANNEL}")
+            except BaseException:
+                connection.close()
+                raise
         except psycopg.Error as error:
             shown = self._url.set(query={}).render_as_string(hide_password=True)
             raise Unavailable(f"the database {shown} cannot be watched") from error

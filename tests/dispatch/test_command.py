@@ -1,12 +1,16 @@
 """A run as a process of this host: started, fed, read, judged (contract 7)."""
 
+import asyncio
 import json
 import os
 import resource
+import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from reconciler.core.model import ExecutionMode
@@ -401,3 +405,25 @@ async def test_the_process_of_another_host_is_not_ours_to_judge(bind: Bind) -> N
     assert "another-host" in stop.message
     start = await commands.start(replace(job, handle=handle), Recorder())
     assert isinstance(start, TargetDown)
+
+
+def test_a_process_that_outlives_its_server_is_reaped_though_the_loop_has_stopped(
+    tmp_path: Path,
+) -> None:
+    """Whoever forgets a child in the moment between makes a zombie of it."""
+    loop = asyncio.new_event_loop()
+    commands, recorder = Commands({"agent": script(tmp_path, "exec sleep 60")}, GRACES), Recorder()
+
+    async def server() -> None:
+        await commands.start(a_job(command()), recorder)
+        await commands.close()
+
+    loop.run_until_complete(server())
+    pid = recorder.last.detail["pid"]
+    os.kill(pid, signal.SIGKILL)
+    waits = [one for one in threading.enumerate() if one.name == f"wait for {pid}"]
+    for thread in waits:
+        thread.join(20)
+    loop.close()
+    assert waits
+    assert not psutil.pid_exists(pid)

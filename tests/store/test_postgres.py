@@ -1,5 +1,6 @@
 """PostgreSQL: failures to connect, retries, and watching through a lost connection."""
 
+import gc
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from sqlalchemy import text
 
 from reconciler.core.errors import Conflict, Locked, Unavailable
 from reconciler.store import postgres as postgres_module
+from reconciler.store import postgres_watcher
 from reconciler.store.database import Database, Tx
 from tests.support.postgres import Server
 
@@ -179,6 +181,14 @@ class TestLostConnections:
         assert _eventually(watcher.changed)
         watcher.close()
         watcher.close()
+
+    def test_a_connection_that_cannot_listen_is_closed(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(postgres_watcher, "CHANNEL", "not a name")
+        with pytest.raises(Unavailable):
+            database.watcher()
+        gc.collect()  # one that was left open would complain, which fails the test
 
 
 def _eventually(question: object) -> bool:
