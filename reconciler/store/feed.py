@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from reconciler.core.run import Run
 from reconciler.core.uuid7 import uuid7
 from reconciler.store.batches import batches
+from reconciler.store.paging import Aside
 from reconciler.store.revisions import Attempt, list_attempts
 from reconciler.store.runs import LIGHT, NOT_ENDED, run_of
 from reconciler.store.tables import autopilot, autopilot_run
@@ -21,6 +22,12 @@ _A = autopilot.c
 _MARKS = (
     _A.id, _A.workspace_id, _A.name, _A.applied_digest, _A.status, _A.archived_at, _A.paused_at,
     _A.breaker_opened_at, _A.breaker_probe, _A.updated_at,
+)  # fmt: skip
+# What the server changes of an autopilot is a moment or the id of a run, and both only grow.
+_SEAL = select(
+    func.count(),
+    *(f(column) for f in (func.count, func.max)
+      for column in (_A.updated_at, _A.paused_at, _A.breaker_opened_at, _A.breaker_probe)),
 )  # fmt: skip
 
 
@@ -36,29 +43,55 @@ class AutopilotMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Marks:
+    """Every autopilot by its id, as of a moment whose `seal` says whether they are still so."""
+
+    seal: tuple[object, ...]
+    by_id: dict[str, AutopilotMark]
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """The world at one moment. `runs` are open ones and those made since a moment, by id."""
 
     runs: dict[str, Run]
-    autopilots: dict[str, AutopilotMark]
+    autopilots: Marks
     revisions: list[Attempt]
 
 
-def look(tx: Connection, since: datetime, known: Sequence[str], after_revision: int) -> Look:
-    """What is now. `known` are runs that were open before: they are read even if they ended."""
+def look(
+    tx: Connection,
+    since: datetime,
+    known: Sequence[str],
+    after_revision: int,
+    before: Marks | None = None,
+) -> Look:
+    """What is now. `known` are runs that were open before: they are read even if they ended.
+
+    `before` are the marks of the last look, which are kept while their seal holds.
+    """
     recent = LIGHT.where(_R.id > uuid7(since, 0)).order_by(_R.id).limit(MOST)
-    open_ = LIGHT.where(NOT_ENDED).order_by(_R.id).limit(MOST)
+    # Asked for the plain order of the ids, SQLite would read every run that there ever was.
+    open_ = LIGHT.where(NOT_ENDED).order_by(Aside(_R.id)).limit(MOST)
     runs = {run.id: run for query in (open_, recent) for run in map(run_of, tx.execute(query))}
     for some in batches([one for one in known if one not in runs]):
         rows = tx.execute(LIGHT.where(_R.id.in_(some)))
         runs.update((run.id, run) for run in map(run_of, rows))
+    newest = list_attempts(tx, limit=50)
+    return Look(
+        runs,
+        _marks(tx, before),
+        [one for one in reversed(newest) if one.id > after_revision],
+    )
+
+
+def _marks(tx: Connection, before: Marks | None) -> Marks:
+    """Rows are only made of a hundred thousand autopilots when something of one has changed."""
+    seal = tuple(tx.execute(_SEAL).one())
+    if before is not None and before.seal == seal:
+        return before
     found = (
         AutopilotMark(id_, workspace, name, state[2] is not None, tuple(state))
         for id_, workspace, name, *state in tx.execute(select(*_MARKS))
     )
-    newest = list_attempts(tx, limit=50)
-    return Look(
-        runs,
-        {one.id: one for one in found},
-        [one for one in reversed(newest) if one.id > after_revision],
-    )
+    return Marks(seal, {one.id: one for one in found})

@@ -24,7 +24,7 @@ class Gauges:
 
 
 def read_gauges(tx: Connection, now: datetime) -> Gauges:
-    """Count; each by an index, but for breakers, of which there are as many as autopilots."""
+    """Count; each by an index of just these."""
     waiting = select(func.count()).select_from(autopilot_run).where(WAITING)
     living = _A.archived_at.is_(None)
     broken = select(func.count()).where(_A.breaker_opened_at.is_not(None), living)

@@ -256,6 +256,7 @@ autopilot = Table(
     _unique_while_living("autopilot"),
     Index("ix_autopilot_source_id", "source_id"),
     Index("ix_autopilot_name", "name", "id"),
+    _partial("ix_autopilot_broken", "name", "id", where="breaker_opened_at IS NOT NULL"),
 )
 
 autopilot_trigger = Table(

@@ -45,6 +45,8 @@ async def events(call: Call[NoQuery, NoBody]) -> Response:
     After a break send `Last-Event-ID`, as browsers do by themselves: what was missed comes first.
     `reset` says that events were missed for good, so look at everything again.
     """
+    if call.request.method == "HEAD":
+        return Response(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
     hub = call.context.hub
     if hub.listeners >= MOST:
         raise HttpProblem(

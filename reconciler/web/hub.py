@@ -19,7 +19,7 @@ from reconciler.control.changes import watch_database
 from reconciler.core.roles import Caller
 from reconciler.core.run import Run
 from reconciler.store.database import Database
-from reconciler.store.feed import AutopilotMark, Look, look
+from reconciler.store.feed import AutopilotMark, Look, Marks, look
 from reconciler.store.revisions import Attempt
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,8 @@ LINGER = 60.0
 """Seconds that looking goes on after the last listener left: most come back."""
 UNTOLD = 5.0
 """Seconds after which the database is looked at although nobody said that it changed."""
+PAUSE = 4
+"""Pauses between two looks, as times of what a look took: with very many autopilots it is long."""
 OVERLAP = timedelta(minutes=1)
 """Ids of runs follow clocks of several servers; a transaction may commit after a later one."""
 
@@ -56,7 +58,7 @@ class _Memory:
 
     at: datetime
     runs: dict[str, tuple[object, ...]]
-    autopilots: dict[str, AutopilotMark]
+    autopilots: Marks
     revision: int
 
 
@@ -74,6 +76,7 @@ class Hub:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _listeners: int = 0
     _task: asyncio.Task[None] | None = None
+    _took: float = 0.0
 
     @property
     def listeners(self) -> int:
@@ -139,6 +142,7 @@ class Hub:
         idle_since: float | None = None
         try:
             while idle_since is None or self.clock.monotonic() - idle_since < LINGER:
+                await asyncio.sleep(min(self._took * PAUSE, UNTOLD))
                 # A change in the moment before the watcher stands is told by nobody.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(UNTOLD):
@@ -171,7 +175,11 @@ class Hub:
         since = (memory.at if memory else self.clock.now()) - OVERLAP
         known = list(memory.runs) if memory else []
         revision = memory.revision if memory else 0
-        return await self.database.aread(lambda tx: look(tx, since, known, revision))
+        marks = memory.autopilots if memory else None
+        began = self.clock.monotonic()
+        found = await self.database.aread(lambda tx: look(tx, since, known, revision, marks))
+        self._took = self.clock.monotonic() - began
+        return found
 
     def _tell(self) -> None:
         self._news.set()
@@ -188,9 +196,9 @@ def _state(run: Run) -> tuple[object, ...]:
 def _differences(memory: _Memory, found: Look) -> list[Subject]:
     """Revisions first, since they explain what follows; runs in the order of their ids."""
     changed: list[Subject] = list(found.revisions)
-    changed += [
-        mark for id_, mark in found.autopilots.items() if memory.autopilots.get(id_) != mark
-    ]
+    if found.autopilots is not memory.autopilots:
+        before = memory.autopilots.by_id
+        changed += [one for id_, one in found.autopilots.by_id.items() if before.get(id_) != one]
     changed += [
         run for id_, run in sorted(found.runs.items()) if memory.runs.get(id_) != _state(run)
     ]

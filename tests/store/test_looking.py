@@ -1,18 +1,26 @@
 """What people and machines look at, on both databases: autopilots, agents, changes, gauges."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from reconciler.control import switches
+from reconciler.core.condition import Health
 from reconciler.core.model import AutopilotStatus, Kind
 from reconciler.core.run import Failed, Reason
 from reconciler.store.autopilot_filter import AutopilotFilter
 from reconciler.store.crew import list_members
-from reconciler.store.feed import look
+from reconciler.store.database import Database, Tx
+from reconciler.store.feed import Marks, look
 from reconciler.store.gauges import read_gauges
 from reconciler.store.overview import Overview, get_overview, list_overviews
 from reconciler.store.run_lists import RunFilter, find_runs
+from tests.support.plans import plan_of
 from tests.support.rig import Rig, agent, autopilot, id_of, manifest, schedule
+
+NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
 
 def names(found: list[Overview]) -> list[str]:
@@ -110,7 +118,57 @@ def test_a_look_finds_open_runs_recent_ones_and_those_that_were_open(rig: Rig) -
     found = rig.database.read(lambda tx: look(tx, since, [old.id], found.revisions[-1].id))
     assert set(found.runs) == {old.id, open_.id, recent.id}
     assert found.revisions == []
-    assert found.autopilots[id_of("triage")].name == "triage"
+    assert found.autopilots.by_id[id_of("triage")].name == "triage"
+
+
+def test_marks_are_made_anew_whenever_something_of_an_autopilot_changes(rig: Rig) -> None:
+    rig.apply(agent(), autopilot("one", pauseAfterFailures=1), autopilot("two"))
+    marks: Marks | None = None
+
+    def changed(what: Callable[[], object]) -> list[str]:
+        nonlocal marks
+        rig.clock.advance(minutes=1)
+        what()
+        before, now = marks, rig.clock.now()
+        marks = rig.database.read(lambda tx: look(tx, now, [], 0, before)).autopilots
+        if before is marks:
+            return []
+        known = before.by_id if before else {}
+        return sorted(m.name for m in marks.by_id.values() if known.get(m.id) != m)
+
+    def switch(write: Callable[..., None], name: str, *more: str | None) -> None:
+        rig.database.write(lambda tx: write(tx, id_of(name), *more, rig.clock.now()))
+
+    assert changed(lambda: None) == ["one", "two"]
+    assert changed(lambda: rig.launch("two")) == []
+    assert changed(lambda: switch(switches.pause, "two", "ada", None)) == ["two"]
+    assert changed(lambda: switch(switches.resume, "two")) == ["two"]
+    assert changed(lambda: rig.end(rig.launch("one"), Failed(Reason.LOST, "no"))) == ["one"]
+    rig.clock.advance(hours=1)
+    assert changed(lambda: rig.launch("one")) == ["one"]
+    assert changed(lambda: rig.apply(agent(), autopilot("one", title="Other"))) == ["one", "two"]
+    assert changed(lambda: rig.apply(agent(), autopilot("one", title="Other"))) == []
+
+
+@pytest.mark.parametrize(
+    ("read", "index"),
+    [
+        pytest.param(lambda tx: look(tx, NOW, [], 0), "ix_run_open", id="open runs"),
+        pytest.param(lambda tx: read_gauges(tx, NOW), "ix_autopilot_broken", id="open breakers"),
+        pytest.param(
+            lambda tx: list_overviews(tx, AutopilotFilter(may_be=(Health.FAILING, NOW))),
+            "ix_autopilot_broken",
+            id="what fails",
+        ),
+    ],
+)
+def test_what_is_asked_all_the_time_is_read_by_an_index(
+    sqlite_template: Path, read: Callable[[Tx], object], index: str
+) -> None:
+    with Database.open(f"sqlite:///{sqlite_template}") as database:
+        plan = plan_of(database, read)
+    assert any(f"INDEX {index}" in line for line in plan), plan
+    assert not any("SCAN autopilot_run USING INDEX sqlite" in line for line in plan), plan
 
 
 def test_gauges(rig: Rig) -> None:

@@ -213,6 +213,14 @@ def _autopilot() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_autopilot")),
     )
+    op.create_index(
+        "ix_autopilot_broken",
+        "autopilot",
+        ["name", "id"],
+        unique=False,
+        sqlite_where=sa.text("breaker_opened_at IS NOT NULL"),
+        postgresql_where=sa.text("breaker_opened_at IS NOT NULL"),
+    )
     op.create_index("ix_autopilot_name", "autopilot", ["name", "id"], unique=False)
     op.create_index("ix_autopilot_source_id", "autopilot", ["source_id"], unique=False)
     op.create_index(
