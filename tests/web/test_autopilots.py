@@ -44,6 +44,17 @@ def test_pages_are_by_name_and_meet_without_gap_or_overlap(rig: Rig, ask: Ask) -
     assert seen == names
 
 
+def test_autopilots_that_come_and_go_meanwhile_move_nothing(rig: Rig, ask: Ask) -> None:
+    names = [f"b{number}" for number in range(6)]
+    rig.apply(agent(), *(autopilot(name) for name in names))
+    first = ask("GET", "/v1/autopilots", params={"limit": 2}).json()
+    rig.apply(agent(), *(autopilot(name) for name in ["a0", *names[2:], "c0"]))
+    params = {"limit": "9", "cursor": first["nextCursor"]}
+    second = ask("GET", "/v1/autopilots", params=params).json()
+    seen = [item["metadata"]["name"] for page in (first, second) for item in page["items"]]
+    assert seen == [*names, "c0"]
+
+
 @pytest.mark.parametrize(
     ("params", "expected"),
     [

@@ -99,6 +99,20 @@ def test_lists_are_newest_first_and_pages_meet(rig: Rig, path: str, ask: Ask) ->
     assert seen == [run.id for run in reversed(rig.runs())]
 
 
+def test_runs_that_arrive_meanwhile_move_nothing(rig: Rig, path: str, ask: Ask) -> None:
+    before = [ask("POST", f"{path}/run", json={"force": True}).json()["id"] for _ in range(6)]
+    seen, cursor = [], None
+    while True:
+        params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = ask("GET", "/v1/runs", params=params).json()
+        seen += [run["id"] for run in page["items"]]
+        ask("POST", f"{path}/run", json={"force": True})
+        if (cursor := page["nextCursor"]) is None:
+            break
+    assert seen == before[::-1]
+    assert len(rig.runs()) == 9
+
+
 @pytest.mark.parametrize(
     ("params", "count"),
     [
