@@ -6,14 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import out, out_json
+from reconciler.cli.console import out, out_json, say
 from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.session import opened
+from reconciler.control.unreadable import unreadable
 from reconciler.core.agenda import Agenda
 from reconciler.core.errors import UsageError
 from reconciler.core.fields import format_instant, parse_instant
 from reconciler.core.schedule import Occurrence, local_time, occurrences
+from reconciler.core.schedule_error import ScheduleError
 from reconciler.core.timetable import CronSchedule
 from reconciler.core.trigger import ScheduleTrigger, TriggerKind
 from reconciler.settings import Settings
@@ -71,11 +73,15 @@ def _of_autopilot(
         state.require_current_schema()
         stored = find_autopilot(state, name)
         triggers = state.read(lambda tx: list_triggers(tx, stored.id))
-    return {
-        trigger.name: [_entry(one) for one in _occurrences(trigger, start, count)]
-        for trigger in triggers
-        if trigger.kind == TriggerKind.SCHEDULE
-    }
+    found: dict[str, list[dict[str, Any]]] = {}
+    for trigger in triggers:
+        if trigger.kind != TriggerKind.SCHEDULE:
+            continue
+        try:
+            found[trigger.name] = [_entry(one) for one in _occurrences(trigger, start, count)]
+        except (ScheduleError, ValueError):
+            say(f"warning: {unreadable(f'trigger {trigger.name} of {name}')}")
+    return found
 
 
 def _occurrences(trigger: NamedTrigger, start: datetime, count: int) -> list[Occurrence]:

@@ -15,12 +15,11 @@ from reconciler.control.switches import pause as pause_one
 from reconciler.control.switches import resume as resume_one
 from reconciler.core.errors import UsageError
 from reconciler.core.fields import format_instant
-from reconciler.core.live import LiveAutopilot
 from reconciler.core.model import AutopilotStatus, Kind
 from reconciler.settings import Settings
 from reconciler.store.current import list_objects
 from reconciler.store.database import Database, Tx
-from reconciler.store.occupancy import read_live
+from reconciler.store.switches import Switched, read_switches
 
 Name = Annotated[
     str | None,
@@ -50,11 +49,11 @@ def pause(
         state.require_current_schema()
         ids = _chosen(state, name, everything=everything)
 
-        def switch(tx: Tx) -> list[LiveAutopilot]:
+        def switch(tx: Tx) -> list[Switched]:
             now = state.now(tx)
             for autopilot_id in ids:
                 pause_one(tx, autopilot_id, actor(), reason, now)
-            return list(read_live(tx, ids).values())
+            return list(read_switches(tx, ids).values())
 
         _show(state.write(switch), output)
 
@@ -76,11 +75,11 @@ def resume(
         state.require_current_schema()
         ids = _chosen(state, name, everything=everything)
 
-        def switch(tx: Tx) -> list[LiveAutopilot]:
+        def switch(tx: Tx) -> list[Switched]:
             now = state.now(tx)
             for autopilot_id in ids:
                 resume_one(tx, autopilot_id, now)
-            return list(read_live(tx, ids).values())
+            return list(read_switches(tx, ids).values())
 
         _show(state.write(switch), output)
 
@@ -94,7 +93,7 @@ def _chosen(state: Database, name: str | None, *, everything: bool) -> list[str]
     return [stored.id]
 
 
-def _show(autopilots: Sequence[LiveAutopilot], output: ListFormat) -> None:
+def _show(autopilots: Sequence[Switched], output: ListFormat) -> None:
     ordered = sorted(autopilots, key=lambda one: (one.workspace, one.name))
     if output is ListFormat.JSON:
         out_json([_document(one) for one in ordered])
@@ -103,7 +102,7 @@ def _show(autopilots: Sequence[LiveAutopilot], output: ListFormat) -> None:
         out(one_line(f"{one.workspace}/{one.name}: {_state(one)}"))
 
 
-def _state(one: LiveAutopilot) -> str:
+def _state(one: Switched) -> str:
     switches = one.switches
     if switches.paused_at is not None:
         since = f"paused since {format_instant(switches.paused_at)} by {switches.paused_by}"
@@ -113,7 +112,7 @@ def _state(one: LiveAutopilot) -> str:
     return "takes work"
 
 
-def _document(one: LiveAutopilot) -> dict[str, Any]:
+def _document(one: Switched) -> dict[str, Any]:
     at = one.switches.paused_at
     return {
         "id": one.id,

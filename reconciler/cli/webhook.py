@@ -10,6 +10,7 @@ from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.session import opened
 from reconciler.control.keys import server_key
 from reconciler.control.serving import serving
+from reconciler.control.unreadable import unreadable
 from reconciler.core.errors import NotFound, UsageError
 from reconciler.core.trigger import TriggerKind, WebhookTrigger
 from reconciler.core.webhook_token import webhook_token
@@ -43,7 +44,10 @@ def url(
         triggers = state.read(lambda tx: list_triggers(tx, stored.id))
         servers = serving(state)
     trigger = _webhook(triggers, owner, trigger_name)
-    generation = WebhookTrigger.model_validate(trigger.document).token_generation
+    try:
+        generation = WebhookTrigger.model_validate(trigger.document).token_generation
+    except ValueError:
+        raise unreadable(f"trigger {name}") from None
     base = settings.public_url or (servers[0].url if servers else settings.base_url())
     token = webhook_token(
         server_key(settings.key_file, settings.secrets_dir), trigger.id, generation

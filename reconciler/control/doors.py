@@ -7,11 +7,11 @@ every refusal is made from a fresh look (control/intake.py).
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from reconciler.control.unreadable import readable, unreadable
 from reconciler.core.live import LiveAutopilot
 from reconciler.core.token_hash import token_hash
 from reconciler.core.trigger import WebhookTrigger
 from reconciler.store.database import Database, Tx
-from reconciler.store.occupancy import read_live
 from reconciler.store.webhooks import WebhookTarget, find_webhook
 
 AGE = 1.0
@@ -50,7 +50,8 @@ class Doors:
         return opened
 
     async def look_up(self, token: str, now: float) -> Opened | None:
-        """What the token opens; None for one that is unknown."""
+        """What the token opens; None for one that is unknown. Raises Conflict where the rows were
+        made unreadable by hand."""
         digest = token_hash(token)
         opened = await self.database.aread(lambda tx: self._find(tx, digest))
         self._known.pop(digest, None)
@@ -64,5 +65,9 @@ class Doors:
         target = find_webhook(tx, digest, self.database.now(tx))
         if target is None:
             return None
-        live = read_live(tx, [target.autopilot_id])[target.autopilot_id]
-        return Opened(target, WebhookTrigger.model_validate(target.document), live)
+        live = readable(tx, target.autopilot_id)
+        try:
+            trigger = WebhookTrigger.model_validate(target.document)
+        except ValueError:
+            raise unreadable(f"trigger {target.name} of {live.workspace}/{live.name}") from None
+        return Opened(target, trigger, live)

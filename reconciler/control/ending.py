@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from reconciler.control.unreadable import find_readable
 from reconciler.core.admission import Occupancy, Open, promotable
 from reconciler.core.force import Breaker, InForce, after_run, force_of
 from reconciler.core.live import LiveAutopilot, SpecTimes
 from reconciler.core.run import Completed, Failed, Outcome, Reason, Run, Status
 from reconciler.store.database import Tx
 from reconciler.store.manifests import get_document
-from reconciler.store.occupancy import lock_autopilots, read_occupancy, save_breaker
+from reconciler.store.occupancy import read_occupancy, save_breaker
 from reconciler.store.runs import change_run, end_run, get_run, owned_by
 
 
@@ -32,14 +33,18 @@ def finish(
     2. End the run, once; what completes has been running, if only for this moment.
     3. Count it in the breaker.
     4. Admit what may be admitted now.
+
+    Where the autopilot's row cannot be read the run ends all the same, and that is all: what waits
+    is looked for again once the row is put back.
     """
-    live = lock_autopilots(tx, [run.autopilot_id])[run.autopilot_id]
+    live = find_readable(tx, run.autopilot_id, lock=True)
     if isinstance(outcome, Completed):
         _pass_through_running(tx, run.id, now, owner)
     if not end_run(tx, run.id, _ending(run, outcome, now), owner):
         return False
-    _count(tx, live, run.id, outcome, now)
-    promote(tx, run.autopilot_id, now, cooldown)
+    if live is not None:
+        _count(tx, live, run.id, outcome, now)
+        promote(tx, run.autopilot_id, now, cooldown)
     return True
 
 
@@ -77,9 +82,12 @@ def _count(tx: Tx, live: LiveAutopilot, run_id: str, outcome: Outcome, now: date
 def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> list[str]:
     """Admit waiting runs, oldest first, while there is room; answers their ids.
 
-    While the autopilot is not in force waiting runs stay, until their `queueTtl` (contract 6).
+    While the autopilot is not in force, or its row cannot be read, waiting runs stay, until their
+    `queueTtl` (contract 6).
     """
-    live = lock_autopilots(tx, [autopilot_id])[autopilot_id]
+    live = find_readable(tx, autopilot_id, lock=True)
+    if live is None:
+        return []
     force = force_of(live.switches, cooldown, now)
     if not isinstance(force, InForce):
         return []

@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from reconciler.control.unreadable import find_readable, unreadable
 from reconciler.core.agenda import Agenda
 from reconciler.core.errors import NotFound
 from reconciler.core.fields import format_instant
 from reconciler.core.force import InForce, force_of
-from reconciler.core.live import LiveAutopilot
 from reconciler.core.run import MissedInterval, Run, Status
 from reconciler.core.schedule_error import ScheduleError
 from reconciler.core.trigger import ScheduleTrigger, TriggerKind
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between
-from reconciler.store.occupancy import read_live
 from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.store.runs import run_of_occurrence
+from reconciler.store.switches import Switched, read_switches
 from reconciler.store.triggers import NamedTrigger, list_triggers
 
 NEAR = timedelta(minutes=1)
@@ -45,17 +45,20 @@ def explain(
     tx: Tx, autopilot_id: str, at: datetime, now: datetime, cooldown: timedelta
 ) -> list[Step]:
     """The chain for the moment `at`, which may lie ahead. Raises NotFound."""
-    live = read_live(tx, [autopilot_id]).get(autopilot_id)
-    if live is None:
+    row = read_switches(tx, [autopilot_id]).get(autopilot_id)
+    if row is None:
         raise NotFound(f"there is no autopilot {autopilot_id}")
-    steps = [_switches(live, now, cooldown)]
+    steps = [_switches(row, now, cooldown)]
+    if find_readable(tx, autopilot_id) is None:
+        why = str(unreadable(f"Autopilot {row.workspace}/{row.name}"))
+        steps.append(Step(steps[0].subject, "unreadable", why))
     for trigger in list_triggers(tx, autopilot_id):
         steps += _trigger(tx, trigger, at, now)
     steps += [_told(run, f"run {run.id}") for run in _others(tx, autopilot_id, at)]
     return steps
 
 
-def _switches(live: LiveAutopilot, now: datetime, cooldown: timedelta) -> Step:
+def _switches(live: Switched, now: datetime, cooldown: timedelta) -> Step:
     force = force_of(live.switches, cooldown, now)
     subject = f"autopilot {live.workspace}/{live.name}"
     if isinstance(force, InForce):

@@ -35,6 +35,7 @@ from reconciler.control.titles import Facts, Titles, needs_evaluation
 from reconciler.control.vault import Vault
 from reconciler.core.body_error import BodyError
 from reconciler.core.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
+from reconciler.core.errors import Conflict
 from reconciler.core.expression import event_scope
 from reconciler.core.force import NotInForce, force_of
 from reconciler.core.handshake import Challenge, Pong, event_name, handshake
@@ -75,6 +76,9 @@ _CHANGED = problem(
 )
 _OTHER_BODY = problem(
     422, "idempotency-key-reused", "this Idempotency-Key was used with another body"
+)
+_UNREADABLE = problem(
+    503, "row-unreadable", "the trigger cannot be read; send it again", Retry_After=RETRY_AFTER
 )
 _CLOSING = problem(503, "shutting-down", "the server is shutting down", Retry_After=RETRY_AFTER)
 
@@ -148,14 +152,22 @@ class Intake:
             quick = self._quickly(request, known, body)
             if (answer := await self._noting(quick, request, known, body)) is not None:
                 return answer
-        opened = await self.doors.look_up(request.token, moment)
-        if opened is None:
-            raise Refused(_UNKNOWN, counts=True)
+        opened = await self._look_up(request.token, moment)
         attempt = self._attempt(request, opened, body)
         result = await self._noting(attempt, request, opened, body)
         if isinstance(result, Moved):
             raise Refused(_CHANGED)
         return answer_of(result)
+
+    async def _look_up(self, token: str, moment: float) -> Opened:
+        try:
+            opened = await self.doors.look_up(token, moment)
+        except Conflict as error:  # no fault of the sender: it should keep trying
+            said = ("error", "webhook cannot be taken", {"why": str(error)})
+            raise Refused(_UNREADABLE, log=said) from None
+        if opened is None:
+            raise Refused(_UNKNOWN, counts=True)
+        return opened
 
     async def _noting(
         self, attempt: Awaitable[T], request: InboundRequest, opened: Opened, body: Body

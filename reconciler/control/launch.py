@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from reconciler.clock import Ids
 from reconciler.control.admit import Firing, admit_all
 from reconciler.control.titles import Facts, Titles
+from reconciler.control.unreadable import readable
 from reconciler.core.delivery_key import KEPT, body_fingerprint
 from reconciler.core.errors import Conflict, NotFound
 from reconciler.core.force import NotInForce, force_of
@@ -13,7 +14,6 @@ from reconciler.core.live import LiveAutopilot
 from reconciler.core.run import Json, Run, Source
 from reconciler.core.state import canonical
 from reconciler.store.database import Database, Tx
-from reconciler.store.occupancy import lock_autopilots, read_live
 from reconciler.store.runs import get_run
 from reconciler.store.triggers import NamedTrigger, list_triggers
 from reconciler.store.webhooks import SeenKey, seen_keys, use_keys
@@ -51,14 +51,14 @@ class Launcher:
     def launch(self, order: Order) -> Run:
         """Record a run; a live server dispatches it. Blocks; call it from a thread.
 
-        Raises NotFound, and Conflict where the autopilot is not in force, the trigger is disabled,
-        or the idempotency key was used for something else.
+        Raises NotFound, and Conflict where the autopilot is not in force or its row cannot be read,
+        the trigger is disabled, or the idempotency key was used for something else.
         """
         firing = self._prepare(order)
 
         def write(tx: Tx) -> Run:
             now = self.database.now(tx)
-            live = lock_autopilots(tx, [order.autopilot_id])[order.autopilot_id]
+            live = readable(tx, order.autopilot_id, lock=True)
             if (before := _before(tx, order, now)) is not None:
                 return before
             force = force_of(live.switches, self.cooldown, now)
@@ -73,13 +73,11 @@ class Launcher:
     def _prepare(self, order: Order) -> Firing:
         """Read, and evaluate title and key, before the transaction."""
 
-        def read(tx: Tx) -> tuple[LiveAutopilot | None, list[NamedTrigger], datetime]:
-            live = read_live(tx, [order.autopilot_id]).get(order.autopilot_id)
+        def read(tx: Tx) -> tuple[LiveAutopilot, list[NamedTrigger], datetime]:
+            live = readable(tx, order.autopilot_id)
             return live, list_triggers(tx, order.autopilot_id), self.database.now(tx)
 
         live, triggers, now = self.database.read(read)
-        if live is None:
-            raise NotFound(f"there is no autopilot {order.autopilot_id}")
         trigger = _trigger(order, live, triggers)
         source = Source.API if trigger and trigger.kind == "api" else Source.MANUAL
         run_id = self.ids.new(now)

@@ -13,6 +13,7 @@ from reconciler.control.admit import Firing, admit_all
 from reconciler.control.evaluator import Failed
 from reconciler.control.launch import Launcher
 from reconciler.control.titles import Facts
+from reconciler.control.unreadable import readable
 from reconciler.core.delivery_key import KEPT
 from reconciler.core.errors import Conflict, NotFound
 from reconciler.core.expression import event_scope
@@ -23,7 +24,6 @@ from reconciler.core.run import Run, Source, Status
 from reconciler.core.trigger import Scheme
 from reconciler.store.database import Tx
 from reconciler.store.deliveries import Delivery, get_delivery, insert_deliveries
-from reconciler.store.occupancy import lock_autopilots, read_live
 from reconciler.store.runs import get_run
 from reconciler.store.triggers import NamedTrigger, list_triggers
 from reconciler.store.webhooks import SeenKey, seen_keys, use_keys
@@ -99,7 +99,7 @@ def _read(tx: Tx, launcher: Launcher, delivery_id: str) -> _Read:
         raise Conflict("nothing proves who sent this delivery", reason="not-replayable")
     if delivery.body is None:
         raise Conflict("the body of this delivery is no longer kept", reason="body-gone")
-    live = read_live(tx, [delivery.autopilot_id])[delivery.autopilot_id]
+    live = readable(tx, delivery.autopilot_id)
     triggers = {one.id: one for one in list_triggers(tx, live.id)}
     trigger = triggers.get(delivery.trigger_id or "")
     if trigger is None:
@@ -157,7 +157,7 @@ def _firing(launcher: Launcher, read: _Read, payload: Any, actor: str) -> Firing
 
 def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery, pair: Pair | None) -> Run:
     now = launcher.database.now(tx)
-    live = lock_autopilots(tx, [firing.autopilot_id])[firing.autopilot_id]
+    live = readable(tx, firing.autopilot_id, lock=True)
     if (before := _before(tx, launcher, pair)) is not None:
         return before
     force = force_of(live.switches, launcher.cooldown, now)

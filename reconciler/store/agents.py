@@ -1,6 +1,7 @@
 """Agents and squads as the runner sees them: how work reaches them and how much they take."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, and_, select, update
 
+from reconciler.core.model import SquadSpec
 from reconciler.core.runtime import Runtime
 from reconciler.store.tables import agent, squad
 
@@ -38,34 +40,40 @@ class LiveSquad:
 
 
 def find_agent(tx: Connection, workspace: str, name: str) -> LiveAgent | None:
-    """The agent of this name that is not archived."""
-    row = tx.execute(_living(agent, workspace, name)).one_or_none()
-    return _agent(row) if row else None
+    """The agent of this name that is not archived; None also for a row that cannot be read."""
+    return find_agents(tx, workspace, [name]).get(name)
 
 
 def find_agents(tx: Connection, workspace: str, names: Sequence[str]) -> dict[str, LiveAgent]:
-    """Several agents of a workspace, by name."""
+    """Several agents of a workspace, by name.
+
+    A row that somebody made unreadable by hand is left out, as if it were not there: it drifts, and
+    the next apply mends it.
+    """
     where = and_(
         agent.c.workspace_id == workspace, agent.c.name.in_(names), agent.c.archived_at.is_(None)
     )
-    return {row.name: _agent(row) for row in tx.execute(select(agent).where(where))}
+    found: dict[str, LiveAgent] = {}
+    for row in tx.execute(select(agent).where(where)).all():
+        with suppress(LookupError, TypeError, ValueError):
+            found[row.name] = _agent(row)
+    return found
 
 
 def find_squad(tx: Connection, workspace: str, name: str) -> LiveSquad | None:
-    """The squad of this name that is not archived."""
-    row = tx.execute(_living(squad, workspace, name)).one_or_none()
-    if row is None:
-        return None
-    members, strategy = tuple(row.spec["members"]), row.spec["strategy"]
-    return LiveSquad(row.workspace_id, row.name, members, strategy, row.turn)
-
-
-def _living(table: Any, workspace: str, name: str) -> Any:
-    columns = table.c
+    """The squad of this name that is not archived; None also for a row that cannot be read."""
+    columns = squad.c
     where = and_(
         columns.workspace_id == workspace, columns.name == name, columns.archived_at.is_(None)
     )
-    return select(table).where(where)
+    row = tx.execute(select(squad).where(where)).one_or_none()
+    try:
+        spec = SquadSpec.model_validate(row.spec) if row else None
+    except ValueError:
+        return None
+    if row is None or spec is None:
+        return None
+    return LiveSquad(row.workspace_id, row.name, spec.members, spec.strategy, row.turn)
 
 
 def _agent(row: Row[Any]) -> LiveAgent:

@@ -75,9 +75,18 @@ class _EachLabel(GenericFunction[Any]):
     inherit_cache = True
 
 
+# A row whose labels somebody edited into something else has none, and hides no other row.
 @compiles(_EachLabel, "postgresql")
 def _as_text(element: _EachLabel, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_each_text({compiler.process(element.clauses, **options)})"
+    labels = compiler.process(element.clauses, **options)
+    an_object = f"json_typeof({labels}) = 'object'"
+    return f"json_each_text(CASE WHEN {an_object} THEN {labels} ELSE '{{}}' END)"
+
+
+@compiles(_EachLabel, "sqlite")
+def _as_rows(element: _EachLabel, compiler: SQLCompiler, **options: Any) -> str:
+    labels = compiler.process(element.clauses, **options)
+    return f"json_each(CASE WHEN json_valid({labels}) THEN {labels} ELSE '{{}}' END)"
 
 
 def _has_label(key: str, value: str | None) -> ColumnElement[bool]:

@@ -17,7 +17,7 @@ from reconciler.store.batches import batches
 from reconciler.store.current import list_objects
 from reconciler.store.documents import trigger_document
 from reconciler.store.newest import newest_missed, newest_runs
-from reconciler.store.occupancy import read_live
+from reconciler.store.switches import read_switches
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
 
 _A = autopilot.c
@@ -108,15 +108,15 @@ def read_overviews(tx: Connection, ids: Sequence[str]) -> list[Overview]:
 
 def _some(tx: Connection, ids: Sequence[str]) -> Iterator[Overview]:
     stored = list_objects(tx, Kind.AUTOPILOT, _A.id.in_(ids), archived=True)
-    lives, triggers, counts = read_live(tx, ids), _triggers(tx, ids), _counts(tx, ids)
+    rows, triggers, counts = read_switches(tx, ids), _triggers(tx, ids), _counts(tx, ids)
     runs, missed = newest_runs(tx, ids, RECENT), newest_missed(tx, ids, RECENT)
     columns = (_A.id, _A.last_run_at, _A.created_at, _A.updated_at, _A.created_by)
-    rows = {row.id: row for row in tx.execute(select(*columns).where(_A.id.in_(ids)))}
+    dates = {row.id: row for row in tx.execute(select(*columns).where(_A.id.in_(ids)))}
     for one in stored:
-        row, (active, waiting) = rows[one.id], counts.get(one.id, (0, 0))
+        row, (active, waiting) = dates[one.id], counts.get(one.id, (0, 0))
         yield Overview(
             stored=one,
-            switches=lives[one.id].switches,
+            switches=rows[one.id].switches,
             triggers=tuple(triggers[one.id]),
             last_run_at=row.last_run_at,
             created_at=row.created_at,

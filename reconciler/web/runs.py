@@ -13,9 +13,9 @@ from reconciler.core.fields import Instant
 from reconciler.core.roles import Caller, Role
 from reconciler.core.run import Reason, Run, Source, Status
 from reconciler.store.database import Tx
-from reconciler.store.occupancy import read_live
 from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.store.runs import get_run
+from reconciler.store.switches import read_switches
 from reconciler.web.answers import Reply
 from reconciler.web.cursor import decode_cursor, encode_cursor
 from reconciler.web.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
@@ -165,8 +165,8 @@ def require_run(tx: Tx, run_id: str, caller: Caller) -> Run:
 
 def require_autopilot(tx: Tx, autopilot_id: str, caller: Caller) -> None:
     """Return if there is this autopilot and the caller may know of it. Raises NotFound."""
-    live = read_live(tx, [autopilot_id]).get(autopilot_id)
-    if live is None or not caller.sees(live.workspace):
+    row = read_switches(tx, [autopilot_id]).get(autopilot_id)
+    if row is None or not caller.sees(row.workspace):
         raise NotFound(f"there is no autopilot {autopilot_id}")
 
 

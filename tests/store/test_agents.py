@@ -1,6 +1,9 @@
 """Agents and squads as the runner sees them."""
 
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from reconciler.core.runtime import CommandRuntime, WorkerRuntime
 from reconciler.store.agents import (
@@ -11,6 +14,7 @@ from reconciler.store.agents import (
     save_turn,
 )
 from tests.support.rig import Rig, agent, autopilot, manifest
+from tests.support.vandal import scribble
 
 SQUAD = manifest("Squad", "crew", {"members": ["bot", "other"], "strategy": "round_robin"})
 
@@ -71,3 +75,14 @@ def test_what_runs_change_is_no_drift(rig: Rig) -> None:
     write(lambda tx: mark_unavailable(tx, "default", "bot", until, "away"))
     write(lambda tx: save_turn(tx, "default", "crew", 1))
     assert rig.apply(agent(), agent("other"), SQUAD).plan.is_empty
+
+
+@pytest.mark.parametrize("spec", [[], "x", None, {}, {"runtime": 5, "members": 5}])
+def test_what_cannot_be_read_is_not_there(rig: Rig, spec: Any) -> None:
+    rig.apply(agent(), agent("other"), SQUAD)
+    scribble(rig, "agent", "spec", spec, "bot")
+    scribble(rig, "squad", "spec", spec, "crew")
+    read = rig.database.read
+    assert read(lambda tx: find_agent(tx, "default", "bot")) is None
+    assert [*read(lambda tx: find_agents(tx, "default", ["bot", "other"]))] == ["other"]
+    assert read(lambda tx: find_squad(tx, "default", "crew")) is None

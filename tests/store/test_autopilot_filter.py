@@ -1,6 +1,7 @@
 """Which autopilots are listed, on both databases: labels, and what may be of a health."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from reconciler.core.run import Completed, Failed, Reason
 from reconciler.store.autopilot_filter import AutopilotFilter
 from reconciler.store.overview import Overview, list_overviews
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule
+from tests.support.vandal import scribble
 
 ODD = {'quo"te': "a", "do.t": "b", "$[0]": "c", "ü": "ß", "": "empty", "team": "core"}
 
@@ -135,3 +137,10 @@ def test_late_is_more_than_a_minute(rig: Rig) -> None:
     minute, microsecond = timedelta(minutes=1), timedelta(microseconds=1)
     assert names(rig, AutopilotFilter(may_be=(Health.LATE, due + minute))) == []
     assert names(rig, AutopilotFilter(may_be=(Health.LATE, due + minute + microsecond))) != []
+
+
+@pytest.mark.parametrize("labels", [[1], "team", 5, None])
+def test_labels_that_are_none_hide_no_other(rig: Rig, labels: Any) -> None:
+    rig.apply(agent(), labelled("odd", ODD), labelled("both", {"team": "core"}))
+    scribble(rig, "autopilot", "labels", labels, "odd")
+    assert names(rig, AutopilotFilter(labels=(("team", "core"),))) == ["both"]

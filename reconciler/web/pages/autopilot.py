@@ -1,19 +1,21 @@
 """The page of one autopilot: state, triggers, runs, missed intervals, manifest."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
 from reconciler.control import switches
 from reconciler.control.launch import Order
+from reconciler.control.unreadable import unreadable
 from reconciler.core.condition import Condition
 from reconciler.core.force import Force, NotInForce, force_of
-from reconciler.core.model import AutopilotStatus
+from reconciler.core.model import Autopilot, AutopilotStatus
 from reconciler.core.roles import Role
 from reconciler.core.run import MissedInterval, Run
 from reconciler.core.schedule import Occurrence
+from reconciler.core.state import Document
 from reconciler.manifest.export import to_yaml
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between
@@ -44,7 +46,10 @@ class TriggerCard:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What the page shows; `missed` is newest first."""
+    """What the page shows; `missed` is newest first.
+
+    `illegible`: nothing can be made of the row any more, and `overview` has what was last applied.
+    """
 
     overview: Overview
     condition: Condition
@@ -53,6 +58,7 @@ class Detail:
     runs: RunTable
     missed: list[MissedInterval]
     manifest: str
+    illegible: bool
 
     @property
     def is_paused_here(self) -> bool:
@@ -85,7 +91,8 @@ async def show(visit: Visit) -> Response:
 
 
 def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
-    overview = require_overview(tx, visit.path["id"].lower(), visit.caller)
+    found = require_overview(tx, visit.path["id"].lower(), visit.caller)
+    overview = legible(found)
     id_ = overview.stored.id
     missed = missed_between(tx, id_, now - MISSED_FOR, now)
     return Detail(
@@ -96,7 +103,36 @@ def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
         runs=run_table(tx, visit, RunFilter(autopilot_id=id_)),
         missed=missed[: -MOST_MISSED - 1 : -1],
         manifest=to_yaml(overview.stored.document),
+        illegible=overview is not found,
     )
+
+
+def legible(overview: Overview) -> Overview:
+    """The autopilot as its row means it, or as it was last applied where that is no manifest.
+
+    Raises Conflict where nothing was ever applied to such a row.
+    """
+    stored = overview.stored
+    if _is_whole(stored.document):
+        return overview
+    if stored.applied is None or not _is_whole(stored.applied):
+        raise unreadable(str(stored.key))
+    said = {trigger["name"]: trigger for trigger in stored.applied["spec"]["triggers"]}
+    triggers = [replace(t, document=said[t.name]) for t in overview.triggers if t.name in said]
+    return replace(
+        overview, stored=replace(stored, document=stored.applied), triggers=tuple(triggers)
+    )
+
+
+def _is_whole(document: Document) -> bool:
+    """Whether it is a manifest with nothing left out, as we write all of them."""
+    try:
+        whole = Autopilot.model_validate(document).document()
+    except ValueError:
+        return False
+    spec, said = whole["spec"], document["spec"]
+    pairs = [(spec, said), *zip(spec["triggers"], said["triggers"], strict=True)]
+    return all(one.keys() <= other.keys() for one, other in pairs)
 
 
 def _card(visit: Visit, trigger: ShownTrigger, now: datetime) -> TriggerCard:
