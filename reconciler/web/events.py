@@ -60,10 +60,12 @@ async def _stream(
     call: Call[NoQuery, NoBody], last_id: str | None
 ) -> AsyncIterator[ServerSentEvent]:
     hub, caller = call.context.hub, call.caller
+    # First: who was greeted relies on being told whatever happens from then on.
+    position = await hub.join(last_id)
     yield ServerSentEvent(comment="events of runs, autopilots and revisions", retry=2000, sep="\n")
     try:
         async with asyncio.timeout(LONGEST):
-            async for event in hub.listen(caller, last_id):
+            async for event in hub.listen(caller, position):
                 yield _message(event, f"{hub.epoch}-{event.number}", caller)
     except TimeoutError:
         return

@@ -93,16 +93,23 @@ class Hub:
             self._task.cancel()
         self._tell()
 
-    async def listen(self, caller: Caller, last_id: str | None) -> AsyncIterator[Happened | Reset]:
-        """What happens from now on, or from the event `last_id` on, as far as the caller sees it.
+    async def join(self, last_id: str | None) -> int | None:
+        """Where a listener begins: now, or after the event `last_id`; None where it missed some.
+
+        Whatever happens after this call is told by `listen`.
+        """
+        await self._started()
+        return self._position(last_id)
+
+    async def listen(self, caller: Caller, position: int | None) -> AsyncIterator[Happened | Reset]:
+        """What happens after a position that `join` gave, as far as the caller sees it.
 
         The first thing that comes is a Reset where events were missed.
         """
         self._listeners += 1
         try:
             await self._started()
-            position = self._position(last_id)
-            if position is None:
+            if position is None or position > self.last:
                 position = self.last
                 yield Reset(position)
             while not self.closed:

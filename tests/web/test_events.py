@@ -1,5 +1,6 @@
 """Server-sent events over a socket: what happens comes, and after a break what was missed."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,10 @@ import httpx
 import pytest
 
 from reconciler.control.tokens import Tokens
+from reconciler.core.roles import LOCAL
 from reconciler.core.token_hash import token_hash
+from reconciler.web.hub import Happened
+from tests.support.eventually import eventually
 from tests.support.rig import Rig, agent, autopilot
 from tests.support.web import Web
 
@@ -143,3 +147,22 @@ def test_who_asks_for_the_head_does_not_listen(web: Web, url: str) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert web.context.hub.listeners == 0
+
+
+def test_nothing_is_missed_between_the_greeting_and_the_first_event(rig: Rig, web: Web) -> None:
+    _started(rig)
+    hub = web.context.hub
+
+    async def first() -> Any:
+        position = await hub.join(None)
+        run = await asyncio.to_thread(rig.launch)
+        # The hub has seen it before anybody asks for events.
+        await asyncio.to_thread(eventually, lambda: hub.last)
+        async with asyncio.timeout(PATIENCE):
+            event = await anext(hub.listen(LOCAL, position))
+        hub.close()
+        return run.id, event
+
+    made, event = asyncio.run(first())
+    assert isinstance(event, Happened)
+    assert event.subject.id == made
