@@ -80,7 +80,7 @@ class System:
     jumps: JumpDetector = field(init=False)
     authority: Tokens | None = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
-    ready: bool = False
+    waits_for: tuple[str, ...] = ("the first reconcile",)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -136,7 +136,7 @@ class System:
         )
 
     def _readiness(self) -> Readiness:
-        return Readiness(self.ready, () if self.ready else ("the first reconcile",))
+        return Readiness(not self.waits_for, self.waits_for)
 
     def _followed(self) -> frozenset[str]:
         return frozenset({self.follower.source_id} if self.follower else ())
@@ -219,7 +219,7 @@ class System:
         """Take over what an earlier process left, apply the source once, say that we are here."""
         await self.database.awrite(self._arrive)
         await self.reconcile()
-        self.ready = True
+        self.waits_for = ()
 
     def _beat(self, tx: Tx) -> None:
         if not beat(tx, self.station.owner, self.database.now(tx)):
@@ -240,7 +240,6 @@ class System:
 
     async def stop(self) -> None:
         """Take nothing more, finish what is short, hand leases back."""
-        self.ready = False
         await self.intake.close()
         handed_back = await hand_back(self.station)
         await self.station.runtimes.close()
@@ -290,6 +289,7 @@ async def serve(
     server = _Server(_config(context))
 
     def leave() -> None:
+        system.waits_for = ("another server: this one shuts down",)
         context.hub.close()
         server.leave()
 
