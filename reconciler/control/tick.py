@@ -238,7 +238,7 @@ def _advance(one: _Decided, now: datetime) -> Advance:
 def _stall(tx: Tx, broken: _Stalled, now: datetime) -> None:
     due = broken.due
     stall(tx, due.id, now, broken.why)
-    open_stalled(tx, due.id, due.autopilot_id, due.next_run_at, now, broken.why)
+    open_stalled(tx, due.id, due.autopilot_id, due.occurrence, now, broken.why)
 
 
 def look_after_waiters(ticker: Ticker, now: datetime, ticked: Ticked) -> None:

@@ -4,8 +4,6 @@ They drift, and the next apply of their source puts them back. Until then nothin
 them, and nobody else's work is held up.
 """
 
-from collections.abc import Mapping
-
 from reconciler.core.errors import Conflict, NotFound
 from reconciler.core.live import LiveAutopilot
 from reconciler.store.database import Tx
@@ -16,20 +14,7 @@ from reconciler.store.switches import read_switches
 def find_readable(tx: Tx, autopilot_id: str, *, lock: bool = False) -> LiveAutopilot | None:
     """The autopilot; None where there is none, or nothing can be made of its row."""
     read = lock_autopilots if lock else read_live
-    live = read(tx, [autopilot_id]).get(autopilot_id)
-    return live if live is not None and _is_sound(live) else None
-
-
-def _is_sound(live: LiveAutopilot) -> bool:
-    """Whether what the row says can be reckoned with: its JSON may hold anything by now."""
-    policy = live.policy
-    limits = [limit for limit in (policy.per_hour, policy.per_day) if limit is not None]
-    numbers = [policy.max_concurrency, policy.max_active, policy.queue_limit, *limits]
-    return (
-        all(type(number) is int for number in (*numbers, live.pause_after_failures))
-        and isinstance(live.key_expression or "", str)
-        and isinstance(live.labels, Mapping)
-    )
+    return read(tx, [autopilot_id]).get(autopilot_id)
 
 
 def readable(tx: Tx, autopilot_id: str, *, lock: bool = False) -> LiveAutopilot:

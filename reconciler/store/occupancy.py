@@ -103,7 +103,7 @@ def _spec(text: str, policy: str) -> _Spec:
 def _live(row: _LiveRow) -> LiveAutopilot:
     """Kept by value: a batch reads a row twice, and most rows are as they were in the last one."""
     spec = _spec(row.spec, row.concurrency_policy)
-    return LiveAutopilot(
+    live = LiveAutopilot(
         id=row.id,
         workspace=row.workspace_id,
         name=row.name,
@@ -119,6 +119,21 @@ def _live(row: _LiveRow) -> LiveAutopilot:
         queue_ttl=spec.times.queue_ttl,
         pause_after_failures=spec.pause_after_failures,
         switches=_switches(row),
+    )
+    if not _is_sound(live):
+        raise TypeError(f"the row of autopilot {row.id} holds values of other types than we write")
+    return live
+
+
+def _is_sound(live: LiveAutopilot) -> bool:
+    """Whether what the row says can be reckoned with: its JSON may hold anything by now."""
+    policy = live.policy
+    limits = [limit for limit in (policy.per_hour, policy.per_day) if limit is not None]
+    numbers = [policy.max_concurrency, policy.max_active, policy.queue_limit, *limits]
+    return (
+        all(type(number) is int for number in (*numbers, live.pause_after_failures))
+        and isinstance(live.key_expression or "", str)
+        and isinstance(live.labels, Mapping)
     )
 
 

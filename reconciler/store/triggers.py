@@ -16,7 +16,7 @@ from reconciler.store.tables import autopilot, autopilot_trigger
 
 _T = autopilot_trigger.c
 _DUE: Select[Any] = select(
-    _T.id, _T.autopilot_id, _T.cursor, _T.created_at, _T.next_run_at,
+    _T.id, _T.autopilot_id, _T.cursor, _T.created_at, _T.next_run_at, _T.next_scheduled_for,
     _T.name, _T.kind, _T.enabled, _T.label, _T.cron_expression, _T.timezone, cast(_T.spec, Text),
 )  # fmt: skip
 _WITH_OWNER = select(
@@ -49,13 +49,17 @@ class Definition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DueTrigger:
-    """A trigger whose `next_run_at` has come; its occurrences up to `cursor` are decided."""
+    """A trigger whose `next_run_at` has come; its occurrences up to `cursor` are decided.
+
+    `occurrence` is the nominal moment that is due, before its jitter.
+    """
 
     id: str
     autopilot_id: str
     definition: Definition
     cursor: datetime
     next_run_at: datetime
+    occurrence: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,8 @@ def due_triggers(tx: Connection, now: datetime, limit: int) -> list[DueTrigger]:
     query = _DUE.where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
     rows = tx.execute(query.order_by(_T.next_run_at).limit(limit)).all()
     return [
-        DueTrigger(id_, owner, Definition._make(rest), cursor or created_at, next_run_at)
-        for id_, owner, cursor, created_at, next_run_at, *rest in rows
+        DueTrigger(id_, owner, Definition._make(rest), cursor or created_at, due, nominal or due)
+        for id_, owner, cursor, created_at, due, nominal, *rest in rows
     ]
 
 

@@ -296,6 +296,7 @@ def run(database: Database, name: str, admitted_at: datetime | None = None) -> s
         "spec_digest": row["applied_digest"],
         "triggered_at": NOON,
         "admitted_at": admitted_at,
+        "expires_at": NOON + timedelta(hours=1),
         "created_at": NOON,
     }
     database.write(lambda tx: tx.execute(insert(autopilot_run).values(values)))

@@ -1,11 +1,13 @@
 """The round of the clock: occurrences become runs, or are recorded as not started."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from reconciler.core.run import Completed, MissedReason, Source, Status
+from reconciler.store import tables
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 
 
@@ -159,15 +161,16 @@ def test_mending_a_stalled_trigger_brings_it_back(rig: Rig) -> None:
         pytest.param("{}", id="an object without its fields"),
         pytest.param('{"timeout": 5}', id="a field of the wrong type"),
         pytest.param('"text"', id="text"),
+        pytest.param(None, id="a number that is none"),
     ],
 )
 def test_an_autopilot_that_was_broken_by_hand_stalls_alone_until_it_is_applied(
-    rig: Rig, spec: str
+    rig: Rig, spec: str | None
 ) -> None:
     documents = (agent(), autopilot("broken", schedule()), autopilot("triage", schedule()))
     rig.apply(*documents)
     statement = text("UPDATE autopilot SET spec = :spec WHERE id = :id")
-    broken = {"spec": spec, "id": id_of("broken")}
+    broken = {"spec": spec or with_a_word_for_a_number(rig), "id": id_of("broken")}
     rig.database.write(lambda tx: tx.execute(statement, broken) and None)
     assert len(rig.tick(minutes=1).runs) == 1
     assert rig.runs("broken") == []
@@ -176,6 +179,21 @@ def test_an_autopilot_that_was_broken_by_hand_stalls_alone_until_it_is_applied(
     rig.tick(minutes=1)
     assert (len(rig.runs("broken")), len(rig.runs("triage"))) == (1, 2)
     assert all(one.last is not None for one in rig.missed("broken"))
+
+
+def with_a_word_for_a_number(rig: Rig) -> str:
+    """The spec of `broken` as JSON, but for one value."""
+    query = select(tables.autopilot.c.spec).where(tables.autopilot.c.id == id_of("broken"))
+    spec = rig.database.read(lambda tx: tx.execute(query).scalar_one())
+    return json.dumps({**spec, "maxConcurrency": "many"})
+
+
+def test_what_a_stalled_trigger_misses_begins_with_its_nominal_moment(rig: Rig) -> None:
+    rig.apply(agent(), autopilot("broken", schedule("5 8 * * *", jitter="30m")))
+    break_cron(rig, "broken")
+    rig.tick(minutes=40)
+    (missed,) = rig.missed("broken")
+    assert (missed.reason, missed.first) == (MissedReason.STALLED, at(8, 5))
 
 
 def break_cron(rig: Rig, name: str) -> None:
