@@ -1,9 +1,10 @@
 """What admission reads under the lock: autopilots, and their runs that have not ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, Text, and_, cast, select, update
@@ -50,6 +51,9 @@ class _LiveRow(NamedTuple):
 
 
 _JSON = ("labels", "spec")
+_of_switches: Callable[[_LiveRow], tuple[Any, ...]] = itemgetter(
+    slice(_LiveRow._fields.index("status"), None)
+)
 _LIVE: Select[Any] = select(
     *(cast(_A[name], Text) if name in _JSON else _A[name] for name in _LiveRow._fields)
 )
@@ -89,26 +93,40 @@ class _Spec(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _spec(text: str, policy: str) -> _Spec:
-    """Most autopilots leave most of a spec to its defaults: many have the same text."""
+    """Most autopilots leave most of a spec to its defaults: many have the same text.
+
+    Raises where the text, edited by hand, holds what nobody can reckon with.
+    """
     spec = read_json(text)
-    return _Spec(
-        policy_of(policy, spec),
-        SpecTimes.of(spec),
-        spec.get("concurrencyKey"),
-        spec["pauseAfterFailures"],
-    )
+    key, after = spec.get("concurrencyKey"), spec["pauseAfterFailures"]
+    read = _Spec(policy_of(policy, spec), SpecTimes.of(spec), key, after)
+    limits = [limit for limit in (read.policy.per_hour, read.policy.per_day) if limit is not None]
+    most = (read.policy.max_concurrency, read.policy.max_active, read.policy.queue_limit)
+    if not all(type(number) is int for number in (*most, *limits, after)):
+        raise TypeError("a number of the spec is none")
+    if not isinstance(key or "", str):
+        raise TypeError("the concurrencyKey is no text")
+    return read
+
+
+@lru_cache(maxsize=1024)
+def _labels(text: str) -> Mapping[str, str]:
+    labels = read_json(text)
+    if not isinstance(labels, dict):
+        raise TypeError("the labels are no mapping")
+    return labels
 
 
 @lru_cache(maxsize=4096)
 def _live(row: _LiveRow) -> LiveAutopilot:
     """Kept by value: a batch reads a row twice, and most rows are as they were in the last one."""
     spec = _spec(row.spec, row.concurrency_policy)
-    live = LiveAutopilot(
+    return LiveAutopilot(
         id=row.id,
         workspace=row.workspace_id,
         name=row.name,
         title=row.title,
-        labels=read_json(row.labels),
+        labels=_labels(row.labels),
         digest=row.applied_digest,
         revision=row.origin_revision,
         assignee=(row.assignee_type, row.assignee_id),
@@ -118,36 +136,33 @@ def _live(row: _LiveRow) -> LiveAutopilot:
         timeout=spec.times.timeout,
         queue_ttl=spec.times.queue_ttl,
         pause_after_failures=spec.pause_after_failures,
-        switches=_switches(row),
-    )
-    if not _is_sound(live):
-        raise TypeError(f"the row of autopilot {row.id} holds values of other types than we write")
-    return live
-
-
-def _is_sound(live: LiveAutopilot) -> bool:
-    """Whether what the row says can be reckoned with: its JSON may hold anything by now."""
-    policy = live.policy
-    limits = [limit for limit in (policy.per_hour, policy.per_day) if limit is not None]
-    numbers = [policy.max_concurrency, policy.max_active, policy.queue_limit, *limits]
-    return (
-        all(type(number) is int for number in (*numbers, live.pause_after_failures))
-        and isinstance(live.key_expression or "", str)
-        and isinstance(live.labels, Mapping)
+        switches=_switches(*_of_switches(row)),
     )
 
 
-def _switches(row: _LiveRow) -> Switches:
+@lru_cache(maxsize=1024)
+def _switches(
+    status: str,
+    archived_at: datetime | None,
+    paused_at: datetime | None,
+    paused_by: str | None,
+    pause_reason: str | None,
+    in_force_since: datetime | None,
+    failures: int,
+    breaker_opened_at: datetime | None,
+    breaker_probe: str | None,
+) -> Switches:
+    """Hardly any autopilot is paused or broken: nearly all have the same."""
     return Switches(
-        status=AutopilotStatus(row.status),
-        archived=row.archived_at is not None,
-        paused_at=row.paused_at,
-        paused_by=row.paused_by,
-        pause_reason=row.pause_reason,
-        in_force_since=row.in_force_since,
-        failures=row.failures,
-        breaker_opened_at=row.breaker_opened_at,
-        breaker_probe=row.breaker_probe,
+        status=AutopilotStatus(status),
+        archived=archived_at is not None,
+        paused_at=paused_at,
+        paused_by=paused_by,
+        pause_reason=pause_reason,
+        in_force_since=in_force_since,
+        failures=failures,
+        breaker_opened_at=breaker_opened_at,
+        breaker_probe=breaker_probe,
     )
 
 
