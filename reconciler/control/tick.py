@@ -19,13 +19,13 @@ from reconciler.control.ending import expire, promote
 from reconciler.control.titles import Facts, Titles
 from reconciler.core.agenda import Agenda
 from reconciler.core.decide import Decision, decide
-from reconciler.core.force import Force, force_of
+from reconciler.core.force import force_of
 from reconciler.core.live import LiveAutopilot
 from reconciler.core.run import Json, Run, Source
 from reconciler.core.trigger import CatchUp, ScheduleTrigger
 from reconciler.store.database import Database, Tx
 from reconciler.store.missed import Missed, open_stalled, record_missed
-from reconciler.store.occupancy import lock_autopilots, read_live
+from reconciler.store.occupancy import hold_unchanged, read_live
 from reconciler.store.runs import autopilots_with_waiters, expired_waiters
 from reconciler.store.triggers import (
     Advance,
@@ -74,7 +74,6 @@ class _Decided:
     due: DueTrigger
     live: LiveAutopilot
     decision: Decision
-    force: Force
     firings: tuple[Firing, ...]
     agenda: Agenda
 
@@ -159,7 +158,7 @@ def _decide(
         firings = tuple(_firings(ticker, due, live, read, decision, now))
     except Exception as error:  # noqa: BLE001 - any failure of one trigger stalls that one only
         return _Stalled(due, f"{type(error).__name__}: {error}")
-    return _Decided(due, live, decision, force, firings, agenda)
+    return _Decided(due, live, decision, firings, agenda)
 
 
 def _firings(
@@ -198,12 +197,8 @@ def _write(
 ) -> tuple[list[Run], int]:
     """Write what still holds: the runs, the missed intervals and the cursors, together."""
     held = hold_unmoved(tx, [*(one.due for one in decided), *(one.due for one in stalled)])
-    lives = lock_autopilots(tx, [one.live.id for one in decided if one.due.id in held])
-    holding = [
-        one
-        for one in decided
-        if one.due.id in held and _as_decided(one, lives.get(one.live.id), ticker.cooldown, now)
-    ]
+    lives = hold_unchanged(tx, {one.live.id: one.live for one in decided if one.due.id in held})
+    holding = [one for one in decided if one.due.id in held and one.live.id in lives]
     firings = [firing for one in holding for firing in one.firings]
     runs = admit_all(tx, firings, now, ticker.cooldown, lives) if firings else []
     record_missed(tx, [missed for one in holding for missed in _missed(one)], now)
@@ -212,15 +207,6 @@ def _write(
         if broken.due.id in held:
             _stall(tx, broken, now)
     return runs, len(holding) + len(stalled)
-
-
-def _as_decided(
-    one: _Decided, live: LiveAutopilot | None, cooldown: timedelta, now: datetime
-) -> bool:
-    """Whether nobody paused or resumed the autopilot since."""
-    if live is None or live is one.live:
-        return live is not None
-    return force_of(live.switches, cooldown, now) == one.force
 
 
 def _missed(one: _Decided) -> Iterable[Missed]:

@@ -2,11 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy import BindParameter, bindparam
 
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V", bound=Hashable)
+
+IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+"""A list that is given when the statement runs: `column.in_(IDS)` and `{"ids": some}`. A list given
+to `in_` itself is looked at one by one."""
 
 SIZE = 1000
 """Far below the bound of variables of both databases."""

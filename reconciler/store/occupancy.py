@@ -7,14 +7,14 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Text, and_, cast, select, update
+from sqlalchemy import Connection, Row, Select, Text, cast, select, update
 
 from reconciler.core.admission import Occupancy, Open, Policy
 from reconciler.core.force import Switches
 from reconciler.core.live import LiveAutopilot, SpecTimes, policy_of
 from reconciler.core.model import AutopilotStatus
 from reconciler.core.run import Source
-from reconciler.store.batches import alike, batches
+from reconciler.store.batches import IDS, alike, batches
 from reconciler.store.json_text import read_json
 from reconciler.store.tables import autopilot, autopilot_run
 
@@ -51,12 +51,15 @@ class _LiveRow(NamedTuple):
 
 
 _JSON = ("labels", "spec")
-_of_switches: Callable[[_LiveRow], tuple[Any, ...]] = itemgetter(
+_of_switches: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(
     slice(_LiveRow._fields.index("status"), None)
 )
-_LIVE: Select[Any] = select(
-    *(cast(_A[name], Text) if name in _JSON else _A[name] for name in _LiveRow._fields)
+_LIVE: Select[Any] = (
+    select(*(cast(_A[name], Text) if name in _JSON else _A[name] for name in _LiveRow._fields))
+    .where(_A.id.in_(IDS))
+    .order_by(_A.id)
 )
+_LOCKED = _LIVE.with_for_update()
 
 
 def lock_autopilots(tx: Connection, ids: Sequence[str]) -> dict[str, LiveAutopilot]:
@@ -65,6 +68,29 @@ def lock_autopilots(tx: Connection, ids: Sequence[str]) -> dict[str, LiveAutopil
     Always in the order of the ids, so that two batches never wait for each other in a circle.
     """
     return read_live(tx, sorted(set(ids)), lock=True)
+
+
+_MARK: Select[Any] = (
+    select(_A.id, _A.applied_digest, *(_A[name] for name in _of_switches(_LiveRow._fields)))
+    .where(_A.id.in_(IDS))
+    .order_by(_A.id)
+    .with_for_update()
+)
+
+
+def hold_unchanged(tx: Connection, known: Mapping[str, LiveAutopilot]) -> dict[str, LiveAutopilot]:
+    """Hold the rows of these autopilots as `lock_autopilots` does.
+
+    Answers those of which nobody has applied another manifest meanwhile, and whose switches stand
+    as they were read.
+    """
+    found: dict[str, LiveAutopilot] = {}
+    for some in batches(sorted(known)):
+        for id_, digest, *switches in tx.execute(_MARK, {"ids": some}).all():
+            live = known[id_]
+            if live.digest == digest and live.switches == _switches(*switches):
+                found[id_] = live
+    return found
 
 
 def read_live(
@@ -77,8 +103,7 @@ def read_live(
     """
     found: dict[str, LiveAutopilot] = {}
     for some in batches(ids):
-        query = _LIVE.where(_A.id.in_(some)).order_by(_A.id)
-        for row in tx.execute(query.with_for_update() if lock else query).all():
+        for row in tx.execute(_LOCKED if lock else _LIVE, {"ids": some}).all():
             with suppress(LookupError, TypeError, ValueError, AttributeError):
                 found[row[0]] = _live(_LiveRow._make(row))
     return found
@@ -166,35 +191,36 @@ def _switches(
     )
 
 
+_R = autopilot_run.c
+_OPEN_RUNS = (
+    select(
+        _R.id,
+        _R.autopilot_id,
+        _R.concurrency_key,
+        _R.admitted_at,
+        _R.triggered_at,
+        _R.trigger_id,
+        _R.source,
+        _R.trigger_payload.is_(None).label("bare"),
+    )
+    .where(_R.autopilot_id.in_(IDS), _R.completed_at.is_(None))
+    .order_by(_R.id)
+)
+
+
 def read_occupancy(
     tx: Connection, autopilots: Sequence[LiveAutopilot], now: datetime
 ) -> dict[str, Occupancy]:
     """The open runs of these autopilots, oldest first, and recent admissions where limited."""
     found = {one.id: Occupancy() for one in autopilots}
     for some in batches(list(found)):
-        for row in tx.execute(_open_runs(some)):
+        for row in tx.execute(_OPEN_RUNS, {"ids": some}):
             found[row.autopilot_id].open.append(_open(row))
     limited = [one.id for one in autopilots if one.policy.windows]
     for some in batches(limited):
         for row in tx.execute(_admissions(some, now)):
             found[row.autopilot_id].admitted.append(row.admitted_at)
     return found
-
-
-def _open_runs(ids: Sequence[str]) -> Any:
-    r = autopilot_run.c
-    columns = (
-        r.id,
-        r.autopilot_id,
-        r.concurrency_key,
-        r.admitted_at,
-        r.triggered_at,
-        r.trigger_id,
-        r.source,
-        r.trigger_payload.is_(None).label("bare"),
-    )
-    where = and_(r.autopilot_id.in_(ids), r.completed_at.is_(None))
-    return select(*columns).where(where).order_by(r.id)
 
 
 def _open(row: Row[Any]) -> Open:
@@ -217,8 +243,8 @@ def _admissions(ids: Sequence[str], now: datetime) -> Any:
 def save_last_run(tx: Connection, moments: Mapping[str, datetime]) -> None:
     """Note when each autopilot was last triggered."""
     for moment, some in alike(moments):
-        statement = update(autopilot).where(_A.id.in_(some))
-        tx.execute(statement.values(last_run_at=moment))
+        statement = update(autopilot).where(_A.id.in_(IDS)).values(last_run_at=moment)
+        tx.execute(statement, {"ids": some})
 
 
 def save_breaker(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, select, 
 
 from reconciler.core.decide import Next
 from reconciler.core.trigger import TriggerKind
-from reconciler.store.batches import alike, batches
+from reconciler.store.batches import IDS, alike, batches
 from reconciler.store.documents import trigger_document
 from reconciler.store.json_text import read_json
 from reconciler.store.tables import autopilot, autopilot_trigger
@@ -157,6 +157,14 @@ def count_due(tx: Connection, now: datetime) -> int:
     return tx.execute(query).scalar_one()
 
 
+_UNMOVED = (
+    select(_T.id, _T.next_run_at)
+    .where(_T.id.in_(IDS))
+    .order_by(_T.id)
+    .with_for_update(skip_locked=True)
+)
+
+
 def hold_unmoved(tx: Connection, expected: Sequence[DueTrigger]) -> set[str]:
     """Hold the rows of these triggers; answers the ids of those that nobody has moved meanwhile.
 
@@ -165,8 +173,7 @@ def hold_unmoved(tx: Connection, expected: Sequence[DueTrigger]) -> set[str]:
     wanted = {one.id: one for one in expected}
     unmoved: set[str] = set()
     for some in batches(sorted(wanted)):
-        query = select(_T.id, _T.next_run_at).where(_T.id.in_(some)).order_by(_T.id)
-        rows = tx.execute(query.with_for_update(skip_locked=True)).all()
+        rows = tx.execute(_UNMOVED, {"ids": some}).all()
         unmoved.update(id_ for id_, moment in rows if moment == wanted[id_].next_run_at)
     return unmoved
 
@@ -182,7 +189,8 @@ def advance(tx: Connection, advances: Mapping[str, Advance]) -> None:
             values["cursor"] = one.cursor
         if one.fired_at is not None:
             values["last_fired_at"] = one.fired_at
-        tx.execute(update(autopilot_trigger).where(_T.id.in_(some)).values(values))
+        statement = update(autopilot_trigger).where(_T.id.in_(IDS)).values(values)
+        tx.execute(statement, {"ids": some})
 
 
 def stall(tx: Connection, trigger_id: str, now: datetime, reason: str) -> None:

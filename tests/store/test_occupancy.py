@@ -1,15 +1,18 @@
 """What admission reads under the lock."""
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, update
 
 from reconciler.core.run import Completed, Source
+from reconciler.store import tables
 from reconciler.store.batches import SIZE, batches
 from reconciler.store.database import Database, Tx
 from reconciler.store.occupancy import (
+    hold_unchanged,
     lock_autopilots,
     read_live,
     read_occupancy,
@@ -17,7 +20,10 @@ from reconciler.store.occupancy import (
     save_pause,
     save_resume,
 )
+from reconciler.store.tables import manifest
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
+
+AT = datetime(2026, 11, 2, 7, tzinfo=UTC)
 
 
 def test_an_autopilot_as_the_run_side_sees_it(rig: Rig) -> None:
@@ -126,3 +132,29 @@ def test_switches_are_written_and_lifted(rig: Rig) -> None:
     assert (switches.paused_at, switches.breaker_opened_at, switches.in_force_since) == (
         None, None, now,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        pytest.param({}, True, id="nobody touched it"),
+        pytest.param({"last_run_at": AT}, True, id="what decides nothing"),
+        pytest.param({"paused_at": AT, "paused_by": "ada"}, False, id="paused"),
+        pytest.param({"failures": 3, "breaker_opened_at": AT}, False, id="broken"),
+        pytest.param({"in_force_since": AT}, False, id="resumed"),
+        pytest.param({"archived_at": AT}, False, id="archived"),
+        pytest.param({"applied_digest": "other"}, False, id="another manifest"),
+    ],
+)
+def test_who_is_held_only_as_he_was_read(rig: Rig, change: dict[str, Any], same: bool) -> None:
+    rig.apply(agent(), autopilot())
+    live = rig.live()
+
+    def edit_and_hold(tx: Tx) -> bool:
+        if "applied_digest" in change:
+            tx.execute(insert(manifest).values(digest="other", document={}))
+        if change:
+            tx.execute(update(tables.autopilot).values(change))
+        return hold_unchanged(tx, {live.id: live}) == {live.id: live}
+
+    assert rig.database.write(edit_and_hold) is same
