@@ -17,7 +17,7 @@ from tests.support.rig import Document, agent, autopilot, schedule
 NAMES = ("skipping", "queueing", "replacing")
 
 ROUNDS = [
-    pytest.param(3, 1, id="3 rounds"),
+    pytest.param(5, 1, id="5 rounds"),
     pytest.param(100, 2, id="100 rounds", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
 ]
 
