@@ -92,7 +92,7 @@ def _latest(tx: Connection, trigger_ids: Sequence[str]) -> dict[str, MissedInter
     )
     for some in batches(sorted(set(trigger_ids))):
         rows = tx.execute(select(missed_interval).where(_M.trigger_id.in_(some), newest))
-        found.update((row.trigger_id, _interval(row)) for row in rows)
+        found.update((row.trigger_id, interval_of(row)) for row in rows)
     return found
 
 
@@ -136,10 +136,11 @@ def missed_between(
         )
         .order_by(_M.first_at, _M.id)
     )
-    return [_interval(row) for row in tx.execute(query)]
+    return [interval_of(row) for row in tx.execute(query)]
 
 
-def _interval(row: Row[Any]) -> MissedInterval:
+def interval_of(row: Row[Any]) -> MissedInterval:
+    """The interval that a row of the table holds."""
     return MissedInterval(
         row.trigger_id,
         row.autopilot_id,

@@ -6,10 +6,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, select
+from sqlalchemy import Connection, Select, Table, select
 
-from reconciler.core.run import MissedInterval, MissedReason, Run
+from reconciler.core.run import MissedInterval, Run
 from reconciler.store.batches import batches
+from reconciler.store.missed import interval_of
 from reconciler.store.runs import LIGHT, run_of
 from reconciler.store.tables import autopilot, autopilot_run, missed_interval
 
@@ -38,7 +39,7 @@ def newest_missed(
     found: dict[str, list[MissedInterval]] = defaultdict(list)
     for ids in _newest(tx, missed_interval, autopilot_ids, most):
         for row in tx.execute(select(missed_interval).where(_M.id.in_(ids))):
-            found[row.autopilot_id].append(_interval(row))
+            found[row.autopilot_id].append(interval_of(row))
     return {id_: sorted(some, key=_by_first, reverse=True) for id_, some in found.items()}
 
 
@@ -49,20 +50,6 @@ def _by_id(run: Run) -> str:
 
 def _by_first(one: MissedInterval) -> tuple[datetime, int]:
     return one.first, one.id or 0
-
-
-def _interval(row: Row[Any]) -> MissedInterval:
-    return MissedInterval(
-        row.trigger_id,
-        row.autopilot_id,
-        MissedReason(row.reason),
-        row.first_at,
-        row.last_at,
-        row._mapping["count"],  # noqa: SLF001 - documented; `row.count` is a method
-        row.exact,
-        row.detail,
-        row.id,
-    )
 
 
 def _newest(

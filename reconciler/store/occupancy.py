@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, Text, cast, select, update
 
 from reconciler.core.admission import Occupancy, Open, Policy
-from reconciler.core.force import Switches
 from reconciler.core.live import LiveAutopilot, SpecTimes, policy_of
-from reconciler.core.model import AutopilotStatus
 from reconciler.core.run import Source
 from reconciler.store.batches import IDS, alike, batches
 from reconciler.store.json_text import read_json
+from reconciler.store.switches import SWITCHES, switches_of
 from reconciler.store.tables import autopilot, autopilot_run
 
 _A = autopilot.c
@@ -51,9 +50,7 @@ class _LiveRow(NamedTuple):
 
 
 _JSON = ("labels", "spec")
-_of_switches: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(
-    slice(_LiveRow._fields.index("status"), None)
-)
+_of_switches: Callable[[_LiveRow], tuple[Any, ...]] = itemgetter(slice(-len(SWITCHES), None))
 _LIVE: Select[Any] = (
     select(*(cast(_A[name], Text) if name in _JSON else _A[name] for name in _LiveRow._fields))
     .where(_A.id.in_(IDS))
@@ -71,7 +68,7 @@ def lock_autopilots(tx: Connection, ids: Sequence[str]) -> dict[str, LiveAutopil
 
 
 _MARK: Select[Any] = (
-    select(_A.id, _A.applied_digest, *(_A[name] for name in _of_switches(_LiveRow._fields)))
+    select(_A.id, _A.applied_digest, *SWITCHES)
     .where(_A.id.in_(IDS))
     .order_by(_A.id)
     .with_for_update()
@@ -88,7 +85,7 @@ def hold_unchanged(tx: Connection, known: Mapping[str, LiveAutopilot]) -> dict[s
     for some in batches(sorted(known)):
         for id_, digest, *switches in tx.execute(_MARK, {"ids": some}).all():
             live = known[id_]
-            if live.digest == digest and live.switches == _switches(*switches):
+            if live.digest == digest and live.switches == switches_of(*switches):
                 found[id_] = live
     return found
 
@@ -161,33 +158,7 @@ def _live(row: _LiveRow) -> LiveAutopilot:
         timeout=spec.times.timeout,
         queue_ttl=spec.times.queue_ttl,
         pause_after_failures=spec.pause_after_failures,
-        switches=_switches(*_of_switches(row)),
-    )
-
-
-@lru_cache(maxsize=1024)
-def _switches(
-    status: str,
-    archived_at: datetime | None,
-    paused_at: datetime | None,
-    paused_by: str | None,
-    pause_reason: str | None,
-    in_force_since: datetime | None,
-    failures: int,
-    breaker_opened_at: datetime | None,
-    breaker_probe: str | None,
-) -> Switches:
-    """Hardly any autopilot is paused or broken: nearly all have the same."""
-    return Switches(
-        status=AutopilotStatus(status),
-        archived=archived_at is not None,
-        paused_at=paused_at,
-        paused_by=paused_by,
-        pause_reason=pause_reason,
-        in_force_since=in_force_since,
-        failures=failures,
-        breaker_opened_at=breaker_opened_at,
-        breaker_probe=breaker_probe,
+        switches=switches_of(*_of_switches(row)),
     )
 
 
