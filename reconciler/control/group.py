@@ -35,7 +35,7 @@ class GroupWriter(Generic[T, R]):
         self._waiting.append((item, done))
         if self._writing is None:
             self._writing = asyncio.create_task(self._drain())
-        return await asyncio.shield(done)
+        return await done
 
     @property
     def depth(self) -> int:

@@ -99,4 +99,6 @@ def expression_headers(headers: Headers, signature_header: str | None = None) ->
 
 
 def _printable(value: str) -> str:
+    if value.isprintable():
+        return value
     return "".join(char if char.isprintable() else "\ufffd" for char in value)

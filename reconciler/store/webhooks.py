@@ -1,13 +1,15 @@
 """Webhook triggers by the hash of their token, and the keys by which a delivery is known again."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 
+from reconciler.store.batches import IDS, batches
 from reconciler.store.bulk import Known, insert_tuples
 from reconciler.store.documents import trigger_document
 from reconciler.store.tables import autopilot_trigger, idempotency_key
@@ -37,11 +39,14 @@ def find_webhook(tx: Connection, token_hash: str, now: datetime) -> WebhookTarge
     return _target(row) if row else None
 
 
+_UPDATED = select(_T.id, _T.updated_at).where(_T.id.in_(IDS), _T.removed_at.is_(None))
+
+
 def unchanged_targets(tx: Connection, targets: Sequence[WebhookTarget]) -> set[str]:
     """The ids of those triggers that are still as they were when they were read."""
     ids = sorted({target.trigger_id for target in targets})
-    query = select(_T.id, _T.updated_at).where(_T.id.in_(ids), _T.removed_at.is_(None))
-    now = {row.id: row.updated_at for row in tx.execute(query)}
+    rows = (row for some in batches(ids) for row in tx.execute(_UPDATED, {"ids": some}))
+    now = {row.id: row.updated_at for row in rows}
     return {t.trigger_id for t in targets if now.get(t.trigger_id) == t.updated_at}
 
 
@@ -66,15 +71,27 @@ _SEEN = tuple(f.name for f in fields(SeenKey))
 _values_of: Callable[[SeenKey], tuple[Any, ...]] = attrgetter(*_SEEN)
 
 
+_USED = select(idempotency_key).where(
+    _K.scope == bindparam("scope"), _K.key.in_(IDS), _K.expires_at > bindparam("now")
+)
+
+
 def seen_keys(
     tx: Connection, wanted: Iterable[tuple[str, str]], now: datetime
 ) -> dict[tuple[str, str], SeenKey]:
-    """The keys (scope, key) of these that were used and have not run out."""
-    pairs = list(dict.fromkeys(wanted))
-    if not pairs:
-        return {}
-    query = select(idempotency_key).where(tuple_(_K.scope, _K.key).in_(pairs), _K.expires_at > now)
-    return {(row.scope, row.key): SeenKey(*row) for row in tx.execute(query)}
+    """The keys (scope, key) of these that were used and have not run out.
+
+    Scope by scope: asked for pairs, SQLite reads every key there is.
+    """
+    keys: dict[str, dict[str, None]] = defaultdict(dict)
+    for scope, key in wanted:
+        keys[scope][key] = None
+    return {
+        (row.scope, row.key): SeenKey(*row)
+        for scope in keys
+        for some in batches(list(keys[scope]))
+        for row in tx.execute(_USED, {"scope": scope, "ids": some, "now": now})
+    }
 
 
 def use_keys(tx: Connection, keys: Sequence[SeenKey]) -> None:

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from reconciler.core.errors import ReconcilerError
 from reconciler.web import (
@@ -52,20 +53,33 @@ _BY_LEASE = re.compile(r"/v1/runs/[0-9A-Fa-f-]{36}/(heartbeat|complete)")
 _EXPECTED = (HTTPException, HttpProblem, ReconcilerError)
 
 
-def create_app(context: Context) -> Starlette:
+def create_app(context: Context) -> ASGIApp:
     """The application. It starts nothing by itself: loops belong to whoever made the context."""
-    middleware = [Middleware(Guarded)]
-    if context.authority is None:
-        middleware.append(Middleware(OwnNames, context.settings.public_url, is_self_protected))
+    return hooks.Fork(_guarded(hooks.Door(context), context), api_and_pages(context))
+
+
+def _guarded(app: ASGIApp, context: Context) -> ASGIApp:
+    for one in reversed(_guards(context)):
+        app = one.cls(app, *one.args, **one.kwargs)
+    return app
+
+
+def _guards(context: Context) -> list[Middleware]:
+    """What stands before every address, from the outside in."""
+    names = Middleware(OwnNames, context.settings.public_url, is_self_protected)
+    return [Middleware(Guarded), *([names] if context.authority is None else [])]
+
+
+def api_and_pages(context: Context) -> Starlette:
+    """Everything but webhooks."""
     app = Starlette(
         routes=[
-            hooks.route(context),  # first: the busiest, and routes are tried one by one
             *routes(OPERATIONS, context),
             *reference_routes(OPERATIONS, context),
             metrics.route(context),
             *page_routes(context),
         ],
-        middleware=middleware,
+        middleware=_guards(context),
         exception_handlers=dict.fromkeys(
             (HTTPException, HttpProblem, ReconcilerError), _answering(context)
         ),

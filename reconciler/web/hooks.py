@@ -4,13 +4,11 @@ Everything below `/v1/webhooks/` comes here, whatever its method and however mal
 that the answer to a guess is always the same.
 """
 
-import contextlib
 from collections.abc import AsyncIterator
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reconciler.control.inbound import InboundRequest
 from reconciler.web.answers import JSON, encode
@@ -22,12 +20,21 @@ CLIENT_GONE = 499
 """Counted for a sender that went away before the answer; never sent."""
 
 
-def route(context: Context) -> Route:
-    """The route; a class and not a function, so that every method comes through."""
-    return Route(f"{PREFIX}{{token:path}}", _Door(context), name="webhooks")
+class Fork:
+    """Webhooks go to `door`, all else to `app`: the busiest address passes by every router."""
+
+    def __init__(self, door: ASGIApp, app: ASGIApp) -> None:
+        self.door = door
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_webhook = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        await (self.door if is_webhook else self.app)(scope, receive, send)
 
 
-class _Door:
+class Door:
+    """Everything below the prefix, whatever its method."""
+
     def __init__(self, context: Context) -> None:
         self.context = context
 
@@ -35,7 +42,7 @@ class _Door:
         metrics, status = self.context.metrics, 500
         with metrics.webhook.time():
             try:
-                response = await answer(Request(scope, receive), self.context)
+                response = await answer(scope, receive, self.context)
                 status = response.status_code
             except ClientDisconnect:
                 status = CLIENT_GONE
@@ -45,14 +52,15 @@ class _Door:
         await response(scope, receive, send)
 
 
-async def answer(request: Request, context: Context) -> Response:
+async def answer(scope: Scope, receive: Receive, context: Context) -> Response:
     """Hand one request over."""
+    client = scope.get("client")
     inbound = InboundRequest(
-        method=request.method,
-        token=request.path_params["token"],
-        headers=tuple(request.headers.raw),
-        body=_body(request),
-        remote=request.client.host if request.client else "",
+        method=scope["method"],
+        token=scope["path"].removeprefix(PREFIX),
+        headers=tuple(scope["headers"]),
+        body=_body(receive),
+        remote=client[0] if client else "",
     )
     found = await context.intake.receive(inbound)
     body = dict(found.body)
@@ -63,8 +71,12 @@ async def answer(request: Request, context: Context) -> Response:
     return Response(encode(body), found.status, headers, media_type)
 
 
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    async with contextlib.aclosing(request.stream()) as stream:
-        async for chunk in stream:
-            if chunk:
-                yield chunk
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        if chunk := message.get("body", b""):
+            yield chunk
+        more = message.get("more_body", False)

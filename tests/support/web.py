@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from reconciler.control.intake import Intake
 from reconciler.control.vault import Vault
@@ -64,7 +64,7 @@ class Web:
         )
 
     @cached_property
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         """The application."""
         return create_app(self.context)
 
