@@ -1,6 +1,6 @@
 """The clock and the source of ids: the two things that the pure code never asks for itself."""
 
-import secrets
+import os
 import time
 from datetime import UTC, datetime
 from threading import Lock
@@ -33,6 +33,11 @@ class SystemClock:
         return time.monotonic()
 
 
+def _random_bits(count: int) -> int:
+    """So many bits of the system's randomness, a multiple of 8."""
+    return int.from_bytes(os.urandom(count // 8))
+
+
 class Ids:
     """Makes ids that sort in the order in which this process made them, also within one moment."""
 
@@ -45,7 +50,7 @@ class Ids:
         """A fresh UUIDv7 for the moment `at`."""
         with self._lock:
             if at == self._at:
-                self._tail += 1 + secrets.randbits(24)
+                self._tail += 1 + _random_bits(24)
             else:
-                self._at, self._tail = at, secrets.randbits(TAIL_BITS - 2)
+                self._at, self._tail = at, _random_bits(TAIL_BITS - 6)
             return uuid7(at, self._tail)

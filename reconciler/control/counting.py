@@ -11,9 +11,9 @@ def counting(metrics: Metrics) -> Callable[[Fact], None]:
 
     def observe(fact: Fact) -> None:
         match fact:
-            case RunEnded(status, source, reason):
+            case RunEnded(status, source, reason, runs):
                 why = reason.value if reason else ""
-                metrics.runs.labels(status.value, source.value, why).inc()
+                metrics.runs.labels(status.value, source.value, why).inc(runs)
             case RunStarted(seconds):
                 metrics.dispatch.observe(max(0.0, seconds))
 

@@ -31,7 +31,7 @@ from reconciler.control.group import Full, GroupWriter
 from reconciler.control.inbound import Answer, InboundRequest, Refused, problem
 from reconciler.control.limiter import BadCredentials
 from reconciler.control.refusals import Refusals
-from reconciler.control.titles import Facts, Titles, needs_evaluation
+from reconciler.control.titles import Facts, Prepared, Titles, needs_evaluation, unevaluated
 from reconciler.control.vault import Vault
 from reconciler.core.body_error import BodyError
 from reconciler.core.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
@@ -258,19 +258,8 @@ class Intake:
         if why := await self._why_ignored(read):
             raise _Ignored(read, why)
         key = delivery_key(opened.trigger.signature.scheme, read.headers, read.payload, read.body)
-        run_id, shown = self.ids.new(read.now), self._expression_headers(read)
-        facts = Facts(
-            run_id=run_id,
-            source=Source.WEBHOOK,
-            at=read.now,
-            trigger=opened.target.document,
-            payload=read.payload,
-            headers=shown,
-        )
-        if needs_evaluation(opened.live):
-            prepared = await asyncio.to_thread(self.titles.prepare, opened.live, facts)
-        else:
-            prepared = self.titles.prepare(opened.live, facts)
+        run_id = self.ids.new(read.now)
+        prepared = await self._title(read, run_id)
         delivery = self._delivery(read, key.value if key else None)
         firing = Firing(
             id=run_id,
@@ -296,6 +285,20 @@ class Intake:
             replay=replay if window else None,
             replay_window=window,
         )
+
+    async def _title(self, read: _Read, run_id: str) -> Prepared:
+        live = read.opened.live
+        if not needs_evaluation(live):
+            return unevaluated(live)
+        facts = Facts(
+            run_id=run_id,
+            source=Source.WEBHOOK,
+            at=read.now,
+            trigger=read.opened.target.document,
+            payload=read.payload,
+            headers=self._expression_headers(read),
+        )
+        return await asyncio.to_thread(self.titles.prepare, live, facts)
 
     def _expression_headers(self, read: _Read) -> dict[str, str]:
         return expression_headers(read.headers, read.opened.trigger.signature.header)

@@ -52,7 +52,7 @@ class Titles:
     def prepare(self, live: LiveAutopilot, facts: Facts) -> Prepared:
         """Blocks for a bounded time; call it from a thread."""
         if not needs_evaluation(live):
-            return Prepared(cut_title(live.title), "")
+            return unevaluated(live)
         event = event_scope(
             live.document(), facts.trigger, payload=facts.payload, headers=facts.headers
         )
@@ -84,6 +84,11 @@ class Titles:
             log.warning("key not evaluated", autopilot=live.id, run=facts.run_id, why=result)
             return ""
         return str(result.value)
+
+
+def unevaluated(live: LiveAutopilot) -> Prepared:
+    """The title and the key of an autopilot without expressions."""
+    return Prepared(cut_title(live.title), "")
 
 
 def needs_evaluation(live: LiveAutopilot) -> bool:

@@ -1,6 +1,7 @@
 """`Content-Type` and `Content-Encoding` of a webhook: which bodies are read at all."""
 
 import re
+from functools import lru_cache
 
 from reconciler.core.body_error import BodyError
 
@@ -37,6 +38,7 @@ def refuse_encoding(content_encoding: str | None) -> None:
     )
 
 
+@lru_cache(maxsize=64)
 def media_type(content_type: str | None) -> str | None:
     """JSON, FORM, BYTES or TEXT for a `Content-Type` that is read; None where there is none.
 

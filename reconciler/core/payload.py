@@ -123,9 +123,7 @@ def _load(text: str) -> JSONValue:
     if len(text) > MAX_ITEMS and sum(text.count(mark) for mark in "[{,") > MAX_ITEMS:
         raise BodyError("json-too-many", f"the JSON has more than {MAX_ITEMS:,} items; send fewer")
     try:
-        value: JSONValue = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
-        )
+        value: JSONValue = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         hint = "" if text else "; leave Content-Type out to send no body"
         where = f"line {error.lineno} column {error.colno}"
@@ -162,6 +160,11 @@ def _integer(text: str) -> int:
     if len(text) > 300:
         _finite(text)
     return int(text)
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
+)
 
 
 def _deeper_than(limit: int, value: JSONValue) -> bool:

@@ -6,7 +6,6 @@ secret gives. Comparisons are on bytes and in constant time; nothing raises on w
 """
 
 import base64
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
@@ -167,9 +166,8 @@ def _entries(value: str, separator: str) -> tuple[str, ...]:
 
 
 def _mac(key: bytes, preamble: bytes, body: bytes, encoding: Encoding) -> bytes:
-    mac = hmac.new(key, preamble, hashlib.sha256)
-    mac.update(body)
-    return base64.b64encode(mac.digest()) if encoding == "base64" else mac.hexdigest().encode()
+    mac = hmac.digest(key, preamble + body if preamble else body, "sha256")
+    return base64.b64encode(mac) if encoding == "base64" else mac.hex().encode()
 
 
 def _same(given: str, expected: bytes) -> bool:

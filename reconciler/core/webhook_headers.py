@@ -71,11 +71,13 @@ def refuse_ambiguous_headers(
     them would verify what another one does not read. `signature_header` is the manifest's own.
     """
     once = _ONCE | {signature_header.lower()} if signature_header else _ONCE
-    counts = Counter(name.decode("latin-1").lower() for name, _ in raw_headers)
-    for name, count in counts.items():
-        if count > 1 and name in once:
-            raise BodyError("header-duplicate", f"header {name} was sent {count} times; send one")
-    if "content-length" in counts and "transfer-encoding" in counts:
+    names = [name.decode("latin-1").lower() for name, _ in raw_headers]
+    if len(set(names)) < len(names):
+        for name, count in Counter(names).items():
+            if count > 1 and name in once:
+                message = f"header {name} was sent {count} times; send one"
+                raise BodyError("header-duplicate", message)
+    if "content-length" in names and "transfer-encoding" in names:
         # RFC 9112, 6.1: two lengths in one request are how requests are smuggled past a proxy.
         message = "Content-Length and Transfer-Encoding were both sent; send one"
         raise BodyError("header-duplicate", message)

@@ -1,7 +1,9 @@
 """Many new rows of one table at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from itertools import repeat
 from operator import is_
 from typing import Any
@@ -54,22 +56,61 @@ def insert_tuples(
         values = [dict(zip(names, row, strict=True)) for row in rows]
         tx.execute(_insert(table, names, known), values)
         return
-    columns = {
-        name: _converted(table, name, column, tx.dialect)
-        for name, column in zip(names, zip(*rows, strict=True), strict=True)
-    }
-    given = {name: column for name, column in columns.items() if not _left_out(table, name, column)}
+    writers = _writers(table, tuple(names), tx.dialect)
+    columns = [
+        write(column) for write, column in zip(writers, zip(*rows, strict=True), strict=True)
+    ]
+    given = {name: one for name, one in zip(names, columns, strict=True) if one is not None}
     statement = _statement(table, list(given)) + _on_conflict(table, names, known)
     tx.exec_driver_sql(statement, list(zip(*given.values(), strict=True)))
 
 
-def _left_out(table: Table, name: str, column: Column) -> bool:
-    """Whether the column may as well not be named: NULL is what it gets then."""
-    return table.c[name].server_default is None and _all_are(column, None)
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    convert: Callable[[Any], Any] | None
+    has_default: bool
+
+    def __call__(self, values: Column) -> Column | None:
+        """The values to bind. None for a column that may as well not be named: it gets NULL then.
+
+        Where one value fills the whole column it is converted once.
+        """
+        first = values[0]
+        if not all(map(is_, values, repeat(first))):
+            return self._converted(values)
+        (value,) = self._converted([first])
+        if value is None and not self.has_default:
+            return None
+        return [value] * len(values)
+
+    def _converted(self, values: Column) -> Column:
+        if self.convert is not None:
+            return list(map(self.convert, values))
+        if _NATIVE.issuperset(map(type, values)):
+            return values
+        return [_plain(value) for value in values]
 
 
-def _all_are(column: Column, value: Any) -> bool:
-    return all(map(is_, column, repeat(value)))
+_NATIVE = frozenset({str, int, float, bytes, type(None)})
+"""What the driver takes as it is."""
+
+
+def _plain(value: Any) -> Any:
+    """A member of an enum as its word: the driver asks around for long how to adapt one."""
+    return value.value if isinstance(value, Enum) else value
+
+
+@lru_cache(maxsize=64)
+def _writers(table: Table, names: tuple[str, ...], dialect: Dialect) -> list[_Writer]:
+    """What makes of each column what the driver gets, in the order of the names."""
+    columns = [table.c[name] for name in names]
+    return [
+        _Writer(
+            column.type.dialect_impl(dialect).bind_processor(dialect),
+            has_default=column.server_default is not None,
+        )
+        for column in columns
+    ]
 
 
 def _insert(table: Table, names: Sequence[str], known: Known) -> Any:
@@ -85,19 +126,6 @@ def _insert(table: Table, names: Sequence[str], known: Known) -> Any:
         case Known.REPLACED:
             new = {name: statement.excluded[name] for name in names}
             return statement.on_conflict_do_update(index_elements=table.primary_key, set_=new)
-
-
-def _converted(table: Table, name: str, values: Column, dialect: Dialect) -> Column:
-    """What the driver gets; where one value fills the whole column it is converted once."""
-    convert = table.c[name].type.dialect_impl(dialect).bind_processor(dialect) or _plain
-    if _all_are(values, values[0]):
-        return [convert(values[0])] * len(values)
-    return list(map(convert, values))
-
-
-def _plain(value: Any) -> Any:
-    """A member of an enum as its word: the driver asks around for long how to adapt one."""
-    return value.value if isinstance(value, Enum) else value
 
 
 def _statement(table: Table, names: Sequence[str]) -> str:

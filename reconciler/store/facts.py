@@ -11,11 +11,12 @@ _NOTED = "reconciler.facts"
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A run came to its end, a skipped one at its beginning."""
+    """Runs came to their end, skipped ones at their beginning."""
 
     status: Status
     source: Source
     reason: Reason | None
+    runs: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
-from reconciler.store.batches import alike
+from reconciler.store.batches import IDS, alike
 from reconciler.store.tables import autopilot_trigger
 
 _T = autopilot_trigger.c
+_FREE = select(_T.id).where(_T.id.in_(IDS)).with_for_update(skip_locked=True)
+_FIRED = update(autopilot_trigger).where(_T.id.in_(_FREE)).values(last_fired_at=bindparam("at"))
 
 
 def save_fired(tx: Connection, moments: Mapping[str, datetime]) -> None:
@@ -18,6 +20,4 @@ def save_fired(tx: Connection, moments: Mapping[str, datetime]) -> None:
     whoever admits runs holds the autopilots already, so each would wait for the other.
     """
     for moment, some in alike(moments):
-        free = select(_T.id).where(_T.id.in_(some)).with_for_update(skip_locked=True)
-        statement = update(autopilot_trigger).where(_T.id.in_(free))
-        tx.execute(statement.values(last_fired_at=moment))
+        tx.execute(_FIRED, {"ids": some, "at": moment})

@@ -7,7 +7,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Text, cast, select, update
+from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, select, update
 
 from reconciler.core.admission import Occupancy, Open, Policy
 from reconciler.core.live import LiveAutopilot, SpecTimes, policy_of
@@ -211,11 +211,13 @@ def _admissions(ids: Sequence[str], now: datetime) -> Any:
     return select(r.autopilot_id, r.admitted_at).where(r.autopilot_id.in_(ids), recent)
 
 
+_TRIGGERED = update(autopilot).where(_A.id.in_(IDS)).values(last_run_at=bindparam("at"))
+
+
 def save_last_run(tx: Connection, moments: Mapping[str, datetime]) -> None:
     """Note when each autopilot was last triggered."""
     for moment, some in alike(moments):
-        statement = update(autopilot).where(_A.id.in_(IDS)).values(last_run_at=moment)
-        tx.execute(statement, {"ids": some})
+        tx.execute(_TRIGGERED, {"ids": some, "at": moment})
 
 
 def save_breaker(

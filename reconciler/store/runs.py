@@ -1,5 +1,6 @@
 """Runs: inserting, reading and moving them along. Every write is a compare-and-swap."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -73,9 +74,9 @@ def run_of(row: Row[Any]) -> Run:
 def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
     """Insert new runs. Raises IntegrityError of `uq_run_occurrence` for an occurrence used up."""
     insert_tuples(tx, autopilot_run, _INSERTED, [_values_of(run) for run in runs])
-    for run in runs:
-        if run.ended:
-            note(tx, RunEnded(run.status, run.source, run.reason))
+    ended = Counter((run.status, run.source, run.reason) for run in runs if run.ended)
+    for (status, source, reason), count in ended.items():
+        note(tx, RunEnded(status, source, reason, count))
 
 
 def get_run(tx: Connection, run_id: str) -> Run | None:

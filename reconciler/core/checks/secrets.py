@@ -6,6 +6,7 @@ team's secrets (contract 2).
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from reconciler.core.checks.finding import Finding, Loc
@@ -35,6 +36,7 @@ def env_prefix(workspace: str) -> str:
     return f"AUTOPILOT_SECRET_{workspace.upper().replace('-', '_')}__"
 
 
+@lru_cache(maxsize=1024)
 def owns_env(workspace: str, variable: str) -> bool:
     """Whether the workspace may read this variable; no variable belongs to two workspaces."""
     prefix = env_prefix(workspace)
