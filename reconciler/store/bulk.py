@@ -1,10 +1,10 @@
 """Many new rows of one table at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from itertools import repeat
+from itertools import chain, repeat
 from operator import is_
 from typing import Any
 
@@ -14,6 +14,9 @@ from reconciler.store.backend import Tx
 from reconciler.store.documents import Values
 
 Column = Sequence[Any]
+
+MOST = 64
+"""Rows that one statement inserts."""
 
 
 class Known(Enum):
@@ -61,8 +64,20 @@ def insert_tuples(
         write(column) for write, column in zip(writers, zip(*rows, strict=True), strict=True)
     ]
     given = {name: one for name, one in zip(names, columns, strict=True) if one is not None}
-    statement = _statement(table, list(given)) + _on_conflict(table, names, known)
-    tx.exec_driver_sql(statement, list(zip(*given.values(), strict=True)))
+    values, start = list(zip(*given.values(), strict=True)), 0
+    for size in _pieces(len(values)):
+        statement = _statement(table, tuple(given), size) + _on_conflict(table, names, known)
+        some = tuple(chain.from_iterable(values[start : start + size]))
+        tx.exec_driver_sql(statement, some)
+        start += size
+
+
+def _pieces(rows: int) -> Iterator[int]:
+    """Rows of each statement: powers of two, so that there are few statements to prepare."""
+    while rows:
+        size = min(MOST, 1 << rows.bit_length() - 1)
+        yield size
+        rows -= size
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +143,11 @@ def _insert(table: Table, names: Sequence[str], known: Known) -> Any:
             return statement.on_conflict_do_update(index_elements=table.primary_key, set_=new)
 
 
-def _statement(table: Table, names: Sequence[str]) -> str:
-    places = ", ".join("?" * len(names))
+@lru_cache(maxsize=256)
+def _statement(table: Table, names: Sequence[str], rows: int) -> str:
+    row = f"({', '.join('?' * len(names))})"
     columns = ", ".join(f'"{name}"' for name in names)
-    return f'INSERT INTO "{table.name}" ({columns}) VALUES ({places})'  # noqa: S608 - ours
+    return f'INSERT INTO "{table.name}" ({columns}) VALUES {", ".join([row] * rows)}'  # noqa: S608 - ours
 
 
 def _on_conflict(table: Table, names: Sequence[str], known: Known) -> str:
