@@ -28,6 +28,7 @@ from reconciler.control.tick import Ticker, tick_once
 from reconciler.control.titles import Titles
 from reconciler.control.tokens import Tokens
 from reconciler.control.vault import Vault
+from reconciler.control.writer_process import WriterProcess
 from reconciler.core.errors import UsageError
 from reconciler.core.token_hash import token_hash
 from reconciler.core.webhook_token import webhook_token
@@ -115,6 +116,7 @@ class System:
             self.ids,
             self.clock,
             settings.breaker_cooldown,
+            helper=WriterProcess(settings.database, settings.breaker_cooldown),
         )
 
     def context(self) -> Context:

@@ -1,36 +1,38 @@
 """Verified deliveries become runs: keys, deliveries, runs and policy in one durable transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from reconciler.control.admit import Firing, admit_all
 from reconciler.core.delivery_key import KEPT
 from reconciler.core.force import NotInForce, force_of
 from reconciler.core.live import LiveAutopilot
-from reconciler.core.run import Run, Status
+from reconciler.core.run import Reason, Run, Status
 from reconciler.store.database import Tx
 from reconciler.store.deliveries import Delivery, count_again, insert_deliveries
 from reconciler.store.occupancy import lock_autopilots
 from reconciler.store.webhooks import (
     SeenKey,
-    WebhookTarget,
+    last_changes,
     seen_keys,
-    unchanged_targets,
     use_keys,
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(NamedTuple):
     """A delivery that passed every check before the transaction.
 
-    `digest` is of the autopilot's manifest that title and key were made from. `key` is the
-    idempotency key or the provider's id, `explicit` which of the two; `replay` the fingerprint of
-    what was signed, with `replay_window` for as long as it counts.
+    The checks were made with the trigger as it was `changed_at`, title and key of the run with the
+    autopilot's manifest of this `digest`. `key` is the idempotency key or the provider's id,
+    `explicit` which of the two; `replay` the fingerprint of what was signed, with `replay_window`
+    for as long as it counts.
     """
 
-    target: WebhookTarget
+    autopilot_id: str
+    trigger_id: str
+    changed_at: datetime
     digest: str
     delivery: Delivery
     firing: Firing
@@ -41,17 +43,17 @@ class Verified:
 
     def key_pairs(self) -> list[tuple[str, str]]:
         """What this delivery is known by, as (scope, key)."""
-        scope = self.target.trigger_id
-        named = [] if self.key is None else [(scope, f"key:{self.key}")]
-        return named + ([] if self.replay is None else [(scope, f"body:{self.replay}")])
+        named = [] if self.key is None else [(self.trigger_id, f"key:{self.key}")]
+        return named + ([] if self.replay is None else [(self.trigger_id, f"body:{self.replay}")])
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A run was made: admitted, waiting, or skipped by the policy."""
+    """A run was made: admitted or waiting, or skipped by the policy for a reason."""
 
-    run: Run
+    run_id: str
     delivery_id: str
+    skipped: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +94,16 @@ def accept_all(
     2. Sort out what moved, what came before, and what is not in force.
     3. Admit the rest on the path that all runs take; remember their keys; record deliveries.
     """
-    lives = lock_autopilots(tx, [one.target.autopilot_id for one in deliveries])
-    unchanged = unchanged_targets(tx, [one.target for one in deliveries])
+    lives = lock_autopilots(tx, [one.autopilot_id for one in deliveries])
+    changes = last_changes(tx, [one.trigger_id for one in deliveries])
     seen = seen_keys(tx, [pair for one in deliveries for pair in one.key_pairs()], now)
     results: dict[int, Result] = {}
     fresh: dict[int, Verified] = {}
     keys: list[SeenKey] = []
     for index, one in enumerate(deliveries):
-        live = lives.get(one.target.autopilot_id)
+        live = lives.get(one.autopilot_id)
         same = live is not None and live.digest == one.digest
-        known = same and one.target.trigger_id in unchanged
+        known = same and changes.get(one.trigger_id) == one.changed_at
         found = _sorted_out(one, live, seen, now, cooldown) if live and known else Moved()
         if found is not None:
             results[index] = found
@@ -112,13 +114,16 @@ def accept_all(
         keys += new
     firings = [one.firing for one in fresh.values()]
     runs = admit_all(tx, firings, now, cooldown, lives) if firings else []
-    taken = {
-        index: Taken(run, one.delivery.id)
-        for (index, one), run in zip(fresh.items(), runs, strict=True)
-    }
-    _record(tx, deliveries, taken, results)
+    made = dict(zip(fresh, runs, strict=True))
+    _record(tx, deliveries, made, results)
     use_keys(tx, keys)
-    return [(results | taken)[index] for index in range(len(deliveries))]
+    results |= {index: _taken(run, fresh[index].delivery.id) for index, run in made.items()}
+    return [results[index] for index in range(len(deliveries))]
+
+
+def _taken(run: Run, delivery_id: str) -> Taken:
+    skipped = run.reason if run.status is Status.SKIPPED else None
+    return Taken(run.id, delivery_id, skipped)
 
 
 def _sorted_out(
@@ -156,16 +161,14 @@ def _keys(one: Verified, now: datetime) -> list[SeenKey]:
 def _record(
     tx: Tx,
     deliveries: Sequence[Verified],
-    taken: dict[int, Taken],
+    made: dict[int, Run],
     results: dict[int, Result],
 ) -> None:
-    rows = [_made(deliveries[index].delivery, one.run) for index, one in taken.items()]
+    rows = [_made(deliveries[index].delivery, run) for index, run in made.items()]
     for index, result in results.items():
         if isinstance(result, NotTaken):
-            ignored = replace(
-                deliveries[index].delivery, verdict="ignored", status_code=200, reason=result.reason
-            )
-            rows.append(ignored)
+            one = deliveries[index].delivery
+            rows.append(one._replace(verdict="ignored", status_code=200, reason=result.reason))
     insert_deliveries(tx, rows)
     again = [r.delivery_id for r in results.values() if isinstance(r, Duplicate) and r.delivery_id]
     count_again(tx, again)
@@ -173,8 +176,7 @@ def _record(
 
 def _made(delivery: Delivery, run: Run) -> Delivery:
     skipped = run.status is Status.SKIPPED
-    return replace(
-        delivery,
+    return delivery._replace(
         verdict="skipped" if skipped else "accepted",
         status_code=202,
         run_id=run.id,

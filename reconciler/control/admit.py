@@ -5,10 +5,10 @@ runs, asks `core.admission.admit` for each newcomer in turn, and inserts all run
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.core.admission import (
     Admission,
@@ -35,8 +35,7 @@ from reconciler.store.occupancy import (
 from reconciler.store.runs import end_run, insert_runs, request_cancel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
+class Firing(NamedTuple):
     """A run that asks to be. `at` is the moment of the trigger; title and key are evaluated."""
 
     id: str
@@ -79,10 +78,10 @@ def admit_all(
     occupancies = read_occupancy(tx, list(autopilots.values()), now)
     probing = _Probing(autopilots, cooldown, now)
     decided: list[tuple[Run, Admission]] = []
-    for firing in firings:
+    for firing, nonce in zip(firings, _nonces(len(firings)), strict=True):
         live, occupancy = autopilots[firing.autopilot_id], occupancies[firing.autopilot_id]
         admission = admit(probing.policy(live), occupancy, firing.newcomer())
-        decided.append((_run(firing, live, admission, now), admission))
+        decided.append((_run(firing, live, admission, now, nonce), admission))
         _occupy(occupancy, firing, admission)
         probing.note(live, firing, admission)
     insert_runs(tx, [run for run, _ in decided])
@@ -128,7 +127,15 @@ class _Probing:
             save_breaker(tx, live.id, switches.failures, switches.breaker_opened_at, run_id)
 
 
-def _run(firing: Firing, live: LiveAutopilot, admission: Admission, now: datetime) -> Run:
+def _nonces(count: int) -> Iterator[str]:
+    """What nobody who sends a payload can guess: 128 random bits each."""
+    random = secrets.token_hex(16 * count)
+    return (f"n{random[start : start + 32]}" for start in range(0, len(random), 32))
+
+
+def _run(
+    firing: Firing, live: LiveAutopilot, admission: Admission, now: datetime, nonce: str
+) -> Run:
     return Run(
         id=firing.id,
         autopilot_id=live.id,
@@ -149,7 +156,7 @@ def _run(firing: Firing, live: LiveAutopilot, admission: Admission, now: datetim
         actor=firing.actor,
         forced=firing.forced,
         delivery_id=firing.delivery_id,
-        nonce=f"n{secrets.token_hex(16)}",
+        nonce=nonce,
         **_state(live, admission, now),
     )
 

@@ -6,19 +6,15 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
+
+from reconciler.control.interpreter import interpreter
 
 MEMORY = 256 * 1024**2
 """Bytes of address space of the child; it needs about 30 MiB of them for itself."""
 START_SECONDS = 20.0
 """How long a child may take to start, on a machine that is busy."""
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
-    "from reconciler.control.evaluation_worker import main; main()"
-)
 _KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONHOME")
 """What an interpreter may need to start; nothing else of ours is inherited, secrets least."""
 
@@ -112,10 +108,9 @@ class EvaluationProcess:
         return status
 
     def _started(self) -> subprocess.Popen[bytes]:
-        path = json.dumps([str(Path(entry).resolve()) for entry in sys.path])
         kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
         child = subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOT, str(self._seconds), str(MEMORY), path],
+            interpreter("reconciler.control.evaluation_worker", str(self._seconds), str(MEMORY)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

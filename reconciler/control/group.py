@@ -17,6 +17,10 @@ class Full(Exception):
     """More waits than the buffer holds: answer 503, never accept unverified or unwritten."""
 
 
+class OutcomeUnknown(Exception):
+    """A group may be written or not: raised by `write`, it fails all of them, tried no more."""
+
+
 @dataclass(slots=True)
 class GroupWriter(Generic[T, R]):
     """Writes items in groups. `write` commits all of a group or raises and commits none."""
@@ -59,8 +63,9 @@ class GroupWriter(Generic[T, R]):
         try:
             results = await self.write([item for item, _ in group])
         except Exception as error:  # noqa: BLE001 - given to whoever waits for it
-            if len(group) == 1:
-                _fail(group[0][1], error)
+            if len(group) == 1 or isinstance(error, OutcomeUnknown):
+                for _, done in group:
+                    _fail(done, error)
                 return
             for one in group:
                 await self._write_group([one])

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -21,28 +21,44 @@ from reconciler.control.accept import (
     Result,
     Taken,
     Verified,
-    accept_all,
 )
 from reconciler.control.admit import Firing
 from reconciler.control.body import Body, too_large
 from reconciler.control.doors import Doors, Opened
 from reconciler.control.evaluator import Evaluator, Failed, Kind
-from reconciler.control.group import Full, GroupWriter
+from reconciler.control.group import Full, GroupWriter, OutcomeUnknown
+from reconciler.control.hook_answers import (
+    BUSY,
+    CHANGED,
+    CLOSING,
+    MISSING_SECRET,
+    OTHER_BODY,
+    OUTCOME_UNKNOWN,
+    UNAUTHORIZED,
+    UNKNOWN,
+    UNREADABLE,
+    answer_of,
+    answer_to,
+    greet,
+    too_many,
+)
 from reconciler.control.inbound import Answer, InboundRequest, Refused, problem
 from reconciler.control.limiter import BadCredentials
+from reconciler.control.recorder import Recorder
 from reconciler.control.refusals import Refusals
 from reconciler.control.titles import Facts, Prepared, Titles, needs_evaluation, unevaluated
 from reconciler.control.vault import Vault
+from reconciler.control.writer_process import WriterProcess
 from reconciler.core.body_error import BodyError
 from reconciler.core.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
 from reconciler.core.errors import Conflict
 from reconciler.core.expression import event_scope
 from reconciler.core.force import NotInForce, force_of
-from reconciler.core.handshake import Challenge, Pong, event_name, handshake
+from reconciler.core.handshake import event_name, handshake
 from reconciler.core.ingress import verify
 from reconciler.core.media_type import media_type, refuse_encoding
 from reconciler.core.payload import JSONValue, parse_body
-from reconciler.core.run import Source, Status
+from reconciler.core.run import Source
 from reconciler.core.trigger import Scheme, WebhookTrigger
 from reconciler.core.webhook_headers import (
     expression_headers,
@@ -62,25 +78,6 @@ LARGE = 64 * 1024
 """Bytes from which a body is parsed beside the event loop."""
 READ_DEADLINE = 10.0
 """Seconds that a body may take to arrive."""
-RETRY_AFTER = "5"
-
-
-_UNKNOWN = problem(404, "webhook-unknown", "there is no such webhook")
-_UNAUTHORIZED = problem(401, "signature-invalid", "the signature is missing, wrong or too old")
-_MISSING_SECRET = problem(
-    503, "secret-unavailable", "the secret is not available", Retry_After=RETRY_AFTER
-)
-_BUSY = problem(503, "intake-full", "too much is waiting to be written", Retry_After=RETRY_AFTER)
-_CHANGED = problem(
-    503, "trigger-changed", "the trigger has just changed; send it again", Retry_After="1"
-)
-_OTHER_BODY = problem(
-    422, "idempotency-key-reused", "this Idempotency-Key was used with another body"
-)
-_UNREADABLE = problem(
-    503, "row-unreadable", "the trigger cannot be read; send it again", Retry_After=RETRY_AFTER
-)
-_CLOSING = problem(503, "shutting-down", "the server is shutting down", Retry_After=RETRY_AFTER)
 
 
 class _Ignored(Exception):
@@ -120,12 +117,15 @@ class Intake:
     read_deadline: float = READ_DEADLINE
     closing: bool = False
     refusals: Refusals = field(init=False)
+    helper: WriterProcess | None = None
+    recorder: Recorder = field(init=False)
     writer: GroupWriter[Verified, Result] = field(init=False)
 
     def __post_init__(self) -> None:
         self.doors = Doors(self.database)
         self.refusals = Refusals(self.database, self.ids, self.clock)
-        self.writer = GroupWriter(self._write)
+        self.recorder = Recorder(self.database, self.cooldown, self.helper)
+        self.writer = GroupWriter(self.recorder.record)
 
     async def receive(self, request: InboundRequest) -> Answer:
         """Answer one request; never raises for what a sender can do."""
@@ -134,7 +134,7 @@ class Intake:
         except (Refused, BodyError) as end:
             if isinstance(end, Refused):
                 self._note(request, end)
-            return _answer_to(end)
+            return answer_to(end)
         except _Ignored as ignored:
             return await self._ignore(ignored.read, ignored.why)
 
@@ -142,6 +142,7 @@ class Intake:
         """Take nothing more, and write what was taken."""
         self.closing = True
         await self.writer.close()
+        self.recorder.close()
 
     async def _receive(self, request: InboundRequest) -> Answer:
         """The steps of contract 8.3, in order; first with what is remembered of the token."""
@@ -156,7 +157,7 @@ class Intake:
         attempt = self._attempt(request, opened, body)
         result = await self._noting(attempt, request, opened, body)
         if isinstance(result, Moved):
-            raise Refused(_CHANGED)
+            raise Refused(CHANGED)
         return answer_of(result)
 
     async def _look_up(self, token: str, moment: float) -> Opened:
@@ -164,9 +165,9 @@ class Intake:
             opened = await self.doors.look_up(token, moment)
         except Conflict as error:  # no fault of the sender: it should keep trying
             said = ("error", "webhook cannot be taken", {"why": str(error)})
-            raise Refused(_UNREADABLE, log=said) from None
+            raise Refused(UNREADABLE, log=said) from None
         if opened is None:
-            raise Refused(_UNKNOWN, counts=True)
+            raise Refused(UNKNOWN, counts=True)
         return opened
 
     async def _noting(
@@ -176,7 +177,7 @@ class Intake:
         try:
             return await attempt
         except (Refused, BodyError) as end:
-            await self.refusals.note(request, opened, _answer_to(end), body.size)
+            await self.refusals.note(request, opened, answer_to(end), body.size)
             raise
 
     async def _quickly(self, request: InboundRequest, known: Opened, body: Body) -> Answer | None:
@@ -203,13 +204,12 @@ class Intake:
         if request.method != "POST":
             raise Refused(problem(405, "method-not-allowed", "send a POST", Allow="POST"))
         if not is_token_shaped(request.token):
-            raise Refused(_UNKNOWN, counts=True)
+            raise Refused(UNKNOWN, counts=True)
         if self.closing:
-            raise Refused(_CLOSING)
+            raise Refused(CLOSING)
         wait = self.limiter.retry_after(request.remote, self.clock.monotonic())
         if wait is not None:
-            detail = "too many bad credentials from this address"
-            raise Refused(problem(429, "too-many-attempts", detail, Retry_After=str(wait)))
+            raise Refused(too_many(wait))
 
     def _note(self, request: InboundRequest, refused: Refused) -> None:
         if refused.counts:
@@ -242,9 +242,9 @@ class Intake:
             raise _missing_secret(trigger, "; ".join(active.missing))
         if not valid:
             said = ("info", "signature refused", {"trigger": trigger})
-            raise Refused(_UNAUTHORIZED, counts=True, log=said)
+            raise Refused(UNAUTHORIZED, counts=True, log=said)
         if (greeting := handshake(signature.scheme, headers)) is not None:
-            raise Refused(_greet(greeting))
+            raise Refused(greet(greeting))
         content_type = headers.get("content-type")
         if len(body) < LARGE:
             parsed = parse_body(content_type, body)
@@ -276,7 +276,9 @@ class Intake:
         window = opened.trigger.replay_window
         replay = replay_fingerprint(signature.scheme, read.secrets, read.headers, read.body)
         return Verified(
-            target=opened.target,
+            autopilot_id=opened.live.id,
+            trigger_id=opened.target.trigger_id,
+            changed_at=opened.target.updated_at,
             digest=opened.live.digest,
             delivery=delivery,
             firing=firing,
@@ -321,7 +323,7 @@ class Intake:
         (result,) = await self.evaluator.soon([(opened.trigger.when, Kind.CONDITION)], scope)
         if isinstance(result, Failed):
             if result.transient:
-                raise Refused(_BUSY, final=True)
+                raise Refused(BUSY, final=True)
             return f"the condition 'when' could not be evaluated: {result.message}"
         return None if result.value else "the condition 'when' is false"
 
@@ -358,15 +360,12 @@ class Intake:
         try:
             result = await self.writer.submit(verified)
         except Full:
-            raise Refused(_BUSY, final=True) from None
+            raise Refused(BUSY, final=True) from None
+        except OutcomeUnknown:
+            raise Refused(OUTCOME_UNKNOWN, final=True) from None
         if isinstance(result, OtherBody):
-            raise Refused(_OTHER_BODY, final=True)
+            raise Refused(OTHER_BODY, final=True)
         return result
-
-    async def _write(self, group: Sequence[Verified]) -> Sequence[Result]:
-        return await self.database.awrite(
-            lambda tx: accept_all(tx, group, self.database.now(tx), self.cooldown)
-        )
 
 
 def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mapping[str, str]:
@@ -383,41 +382,10 @@ def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mappi
 
 def _missing_secret(trigger_id: str, why: str) -> Refused:
     said = ("error", "secret missing", {"trigger": trigger_id, "why": why})
-    return Refused(_MISSING_SECRET, log=said)
+    return Refused(MISSING_SECRET, log=said)
 
 
 def _greeting(read: _Read) -> Answer | None:
     scheme = read.opened.trigger.signature.scheme
     greeting = handshake(scheme, read.headers, read.payload)
-    return None if greeting is None else _greet(greeting)
-
-
-def _greet(greeting: Pong | Challenge) -> Answer:
-    if isinstance(greeting, Challenge):
-        return Answer(200, greeting.body)
-    return Answer(200, {"status": "pong"})
-
-
-def _answer_to(end: Refused | BodyError) -> Answer:
-    if isinstance(end, Refused):
-        return end.answer
-    return problem(end.status, end.reason, str(end))
-
-
-def answer_of(result: Taken | Duplicate | NotTaken) -> Answer:
-    """The answer of contract 8.3's table."""
-    match result:
-        case Taken(run, delivery_id):
-            skipped = run.status is Status.SKIPPED
-            body: dict[str, Any] = {
-                "status": "skipped" if skipped else "accepted",
-                "runId": run.id,
-                "deliveryId": delivery_id,
-            }
-            if skipped and run.reason:
-                body["reason"] = run.reason.value
-            return Answer(202, body, {"Location": f"/v1/runs/{run.id}"})
-        case Duplicate(run_id, delivery_id):
-            return Answer(200, {"status": "duplicate", "runId": run_id, "deliveryId": delivery_id})
-        case NotTaken(reason, _):
-            return Answer(200, {"status": "ignored", "reason": reason})
+    return None if greeting is None else greet(greeting)

@@ -29,7 +29,7 @@ _UNPROVEN = frozenset(
     }
 )  # fmt: skip
 """The refusals that come before the signature was found to be right."""
-_OURS = frozenset({"intake-full", "shutting-down", "trigger-changed"})
+_OURS = frozenset({"intake-full", "shutting-down", "trigger-changed", "outcome-unknown"})
 """Refusals that say something of this server at this moment and nothing of the request."""
 
 

@@ -5,7 +5,7 @@ either, since somebody wants this run. A key of the replay itself makes it once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -76,8 +76,7 @@ def _replay(launcher: Launcher, delivery_id: str, actor: str, pair: Pair | None)
     payload = parse_body(delivery.content_type, delivery.body or b"").payload
     _require_wanted(launcher, read, payload)
     firing = _firing(launcher, read, payload, actor)
-    again = replace(
-        delivery,
+    again = delivery._replace(
         id=str(firing.delivery_id),
         received_at=read.now,
         reason=None,
@@ -168,7 +167,7 @@ def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery, pair: Pa
     (made,) = admit_all(tx, [firing], now, launcher.cooldown)
     skipped = made.status is Status.SKIPPED
     verdict = "skipped" if skipped else "accepted"
-    insert_deliveries(tx, [replace(again, verdict=verdict, reason=made.failure_reason)])
+    insert_deliveries(tx, [again._replace(verdict=verdict, reason=made.failure_reason)])
     if pair is not None:
         digest = again.body_sha256 or ""
         use_keys(tx, [SeenKey(*pair, digest, firing.id, again.id, now + KEPT)])

@@ -52,6 +52,10 @@ class Backend(Protocol):
         """Run `fn` in one transaction: committed when it returns, undone when it raises."""
         ...
 
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """Run `work`, which writes through another process, as one of our writers."""
+        ...
+
     def now(self, tx: Tx) -> datetime | None:
         """The database's own clock, or None where it has none."""
         ...

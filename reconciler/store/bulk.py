@@ -48,17 +48,25 @@ def insert_tuples(
     *,
     known: Known = Known.REFUSED,
 ) -> None:
-    """Insert rows whose values stand in the order of the columns' names.
-
-    On SQLite values are converted column by column and handed to the driver: SQLAlchemy would work
-    through every value of every row by itself, which takes several times as long as writing them.
-    """
+    """Insert rows whose values stand in the order of the columns' names."""
     if not rows:
         return
-    if tx.dialect.name != "sqlite":
-        values = [dict(zip(names, row, strict=True)) for row in rows]
-        tx.execute(_insert(table, names, known), values)
+    if tx.dialect.name == "sqlite":
+        _insert_by_column(tx, table, names, rows, known)
         return
+    values = [dict(zip(names, row, strict=True)) for row in rows]
+    tx.execute(_insert(table, names, known), values)
+
+
+def _insert_by_column(
+    tx: Tx, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]], known: Known
+) -> None:
+    """Convert values column by column and hand them to the driver, many rows in each statement.
+
+    SQLAlchemy would work through every value of every row by itself, which takes several times as
+    long as writing them. The driver lets other threads in with every statement and has to wait for
+    its next turn, so there are few.
+    """
     writers = _writers(table, tuple(names), tx.dialect)
     columns = [
         write(column) for write, column in zip(writers, zip(*rows, strict=True), strict=True)

@@ -93,6 +93,13 @@ class Database:
         """`write` from a coroutine. Cancelling it does not undo a write that has begun."""
         return await _in(self._writers, lambda: self.write(fn, quiet=quiet))
 
+    async def ain_turn(self, work: Callable[[], T]) -> T:
+        """Run `work`, which writes through another process, in this process' turn to write.
+
+        Those who wait to write here get theirs in order, as if it were written here.
+        """
+        return await _in(self._writers, lambda: self._backend.in_turn(work))
+
     def now(self, tx: Tx) -> datetime:
         """The moment that decides: the database's clock on PostgreSQL, else this host's."""
         if self._clock is not None:

@@ -1,10 +1,8 @@
 """Deliveries: every webhook request that was received, and what became of it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from operator import attrgetter
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, literal_column, select, update
 
@@ -17,8 +15,7 @@ _UNUSUAL = [_D.verdict != literal_column(f"'{word}'") for word in ("accepted", "
 """Just what the index of these says: SQLite does not see that any other verdict implies it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One row of `delivery`. `body` is raw bytes, None where it is not kept (any more)."""
 
     id: str
@@ -26,6 +23,7 @@ class Delivery:
     verdict: str
     status_code: int
     verified: bool
+    headers: Mapping[str, str]
     trigger_id: str | None = None
     autopilot_id: str | None = None
     workspace_id: str | None = None
@@ -33,31 +31,31 @@ class Delivery:
     scheme: str | None = None
     event: str | None = None
     provider_id: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str | None = None
-    body: bytes | None = field(default=None, repr=False)
     body_size: int = 0
     body_sha256: str | None = None
     run_id: str | None = None
     attempts: int = 1
     replay_of: str | None = None
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Delivery({self.id}, {self.verdict})"  # nothing of what was sent
 
 
-_FIELDS = tuple(f.name for f in fields(Delivery))
-_values_of: Callable[[Delivery], tuple[Any, ...]] = attrgetter(*_FIELDS)
-_LIGHT = tuple(_D[name] for name in _FIELDS if name != "body")
+_WHOLE = tuple(_D[name] for name in Delivery._fields)
+_LIGHT = _WHOLE[:-1]
 
 
 def insert_deliveries(tx: Connection, deliveries: Sequence[Delivery]) -> None:
     """Record deliveries."""
-    insert_tuples(tx, delivery, _FIELDS, [_values_of(one) for one in deliveries])
+    insert_tuples(tx, delivery, Delivery._fields, deliveries)
 
 
 def get_delivery(tx: Connection, delivery_id: str) -> Delivery | None:
     """One delivery with its body."""
-    columns = [_D[name] for name in _FIELDS]
-    row = tx.execute(select(*columns).where(_D.id == delivery_id)).one_or_none()
-    return Delivery(**row._mapping) if row else None  # noqa: SLF001 - the documented accessor
+    row = tx.execute(select(*_WHOLE).where(_D.id == delivery_id)).one_or_none()
+    return Delivery(*row) if row else None
 
 
 def list_deliveries(
@@ -80,7 +78,7 @@ def list_deliveries(
     query = newest_page(
         select(*_LIGHT), delivery, given, workspaces, *rest, order=order, limit=limit
     )
-    return [Delivery(**row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - documented
+    return [Delivery(*row) for row in tx.execute(query)]
 
 
 def count_again(tx: Connection, delivery_ids: Sequence[str]) -> None:

@@ -80,6 +80,11 @@ class Sqlite:
             except UnicodeEncodeError as error:
                 raise Conflict(UNSTORABLE, reason="text-unstorable") from error
 
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """Run `work` while nobody else in this process writes."""
+        with self._queue.turn(PATIENCE):
+            return work()
+
     def now(self, tx: Tx) -> datetime | None:
         """SQLite has no clock of its own: it runs on this host."""
         return None

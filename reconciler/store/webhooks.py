@@ -42,12 +42,11 @@ def find_webhook(tx: Connection, token_hash: str, now: datetime) -> WebhookTarge
 _UPDATED = select(_T.id, _T.updated_at).where(_T.id.in_(IDS), _T.removed_at.is_(None))
 
 
-def unchanged_targets(tx: Connection, targets: Sequence[WebhookTarget]) -> set[str]:
-    """The ids of those triggers that are still as they were when they were read."""
-    ids = sorted({target.trigger_id for target in targets})
+def last_changes(tx: Connection, trigger_ids: Iterable[str]) -> dict[str, datetime]:
+    """When each of these triggers was changed last; those that were removed are not there."""
+    ids = sorted(set(trigger_ids))
     rows = (row for some in batches(ids) for row in tx.execute(_UPDATED, {"ids": some}))
-    now = {row.id: row.updated_at for row in rows}
-    return {t.trigger_id for t in targets if now.get(t.trigger_id) == t.updated_at}
+    return {row.id: row.updated_at for row in rows}
 
 
 def _target(row: Row[Any]) -> WebhookTarget:

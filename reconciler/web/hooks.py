@@ -11,9 +11,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reconciler.control.inbound import InboundRequest
+from reconciler.core.errors import ReconcilerError
 from reconciler.web.answers import JSON, encode
 from reconciler.web.context import Context
-from reconciler.web.problems import MEDIA_TYPE, phrase
+from reconciler.web.problems import MEDIA_TYPE, phrase, problem_of
 
 PREFIX = "/v1/webhooks/"
 CLIENT_GONE = 499
@@ -47,6 +48,9 @@ class Door:
             except ClientDisconnect:
                 status = CLIENT_GONE
                 return  # nobody is left to answer
+            except ReconcilerError as error:  # the database: the sender should keep trying
+                response = problem_of(error).response()
+                status = response.status_code
             finally:
                 metrics.webhook_requests.labels(str(status)).inc()
         await response(scope, receive, send)

@@ -31,9 +31,17 @@ _SECRET_HEADERS = frozenset(
 )
 
 
+_VARIABLES = "AUTOPILOT_SECRET_"
+
+
 def env_prefix(workspace: str) -> str:
     """What the variables of a workspace's secrets start with."""
-    return f"AUTOPILOT_SECRET_{workspace.upper().replace('-', '_')}__"
+    return f"{_VARIABLES}{workspace.upper().replace('-', '_')}__"
+
+
+def is_secret_variable(name: str) -> bool:
+    """Whether this variable of the environment may hold the secret of some workspace."""
+    return name.startswith(_VARIABLES)
 
 
 @lru_cache(maxsize=1024)
