@@ -23,7 +23,7 @@ from reconciler.core.checks.secrets import is_secret_variable
 log = structlog.get_logger(__name__)
 
 DEADLINE = 30.0
-"""Seconds that a group may take to be written; waiting for other processes takes 10 at most."""
+"""Seconds; of these 10 may be spent waiting for other processes that write."""
 AGAIN = 60.0
 """Seconds until another child is tried after one was lost."""
 FAREWELL = 5.0
@@ -33,12 +33,13 @@ FAREWELL = 5.0
 class WriterProcess:
     """One child, started when it is first asked for. One call at a time: its owner sees to that.
 
-    `url` is the database's, `cooldown` the breaker's.
+    `url` is the database's, `cooldown` the breaker's. `deadline`: seconds that a group may take.
     """
 
-    def __init__(self, url: str, cooldown: timedelta) -> None:
+    def __init__(self, url: str, cooldown: timedelta, *, deadline: float = DEADLINE) -> None:
         self._url = url
         self._cooldown = cooldown
+        self._deadline = deadline
         self._child: subprocess.Popen[bytes] | None = None
         self._channel: Connection | None = None
         self._ready = False
@@ -64,10 +65,10 @@ class WriterProcess:
             self._lose("it has ended")
             return None
         try:
-            if channel.poll(DEADLINE):
+            if channel.poll(self._deadline):
                 written: Written | None = channel.recv()
                 return written
-            why = f"it did not answer for {DEADLINE:.0f} s"
+            why = f"it did not answer for {self._deadline:g} s"
         except (OSError, EOFError):
             why = "it ended while it wrote"
         self._lose(why)

@@ -1,7 +1,5 @@
 """Verified deliveries in one transaction: keys, runs and records together, in order of arrival."""
 
-import hashlib
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,63 +15,10 @@ from reconciler.control.accept import (
     Verified,
     accept_all,
 )
-from reconciler.control.admit import Firing
 from reconciler.control.switches import pause
-from reconciler.core.run import Source
-from reconciler.store.deliveries import Delivery, list_deliveries
-from reconciler.store.webhooks import find_webhook
-from tests.support.rig import COOLDOWN, Rig, agent, autopilot, hash_of, id_of, webhook
-
-WINDOW = timedelta(minutes=10)
-
-
-def verified(
-    rig: Rig,
-    body: bytes = b"{}",
-    *,
-    key: str | None = None,
-    explicit: bool = True,
-    replay: str | None = None,
-    name: str = "triage",
-) -> Verified:
-    """A delivery that passed every check before the transaction."""
-    now, live = rig.clock.now(), rig.live(name)
-    digest = hash_of(rig.triggers(name)["hook"].id, 1)
-    target = rig.database.read(lambda tx: find_webhook(tx, digest, now))
-    assert target is not None
-    delivery = Delivery(
-        id=rig.ids.new(now),
-        received_at=now,
-        verdict="accepted",
-        status_code=202,
-        verified=True,
-        trigger_id=target.trigger_id,
-        autopilot_id=live.id,
-        workspace_id=live.workspace,
-        provider_id=key,
-        body=body,
-        body_size=len(body),
-        body_sha256=hashlib.sha256(body).hexdigest(),
-    )
-    firing = Firing(
-        id=rig.ids.new(now),
-        autopilot_id=live.id,
-        source=Source.WEBHOOK,
-        at=now,
-        title="T",
-        trigger_id=target.trigger_id,
-        delivery_id=delivery.id,
-    )
-    return Verified(
-        target=target,
-        digest=live.digest,
-        delivery=delivery,
-        firing=firing,
-        key=key,
-        explicit=explicit,
-        replay=replay,
-        replay_window=WINDOW,
-    )
+from reconciler.store.deliveries import list_deliveries
+from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, webhook
+from tests.support.verified import verified
 
 
 def accept(rig: Rig, *deliveries: Verified) -> list[Result]:
@@ -104,7 +49,7 @@ def test_a_group_is_answered_in_order(hook: Rig) -> None:
     group = [verified(hook, key="a"), verified(hook, name="other"), verified(hook, key="b")]
     results = accept(hook, *group)
     assert kinds(results) == [Taken, Taken, Taken]
-    assert [one.run.id for one in results if isinstance(one, Taken)] == [
+    assert [one.run_id for one in results if isinstance(one, Taken)] == [
         one.firing.id for one in group
     ]
     assert [run.reason for run in hook.runs()] == [None, "overlap"]

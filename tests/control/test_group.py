@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from reconciler.control.group import Full, GroupWriter
+from reconciler.control.group import Full, GroupWriter, OutcomeUnknown
 
 
 @dataclass
@@ -91,6 +91,22 @@ def test_a_poisoned_one_fails_alone() -> None:
         assert results[2] == "B"
         assert sorted(disk.written) == ["a", "b"]
         assert await writer.submit("c") == "C"
+
+    asyncio.run(body())
+
+
+def test_what_nobody_knows_is_not_tried_again() -> None:
+    tried: list[list[str]] = []
+
+    async def lose(group: Sequence[str]) -> Sequence[str]:
+        tried.append([*group])
+        raise OutcomeUnknown
+
+    async def body() -> None:
+        writer = GroupWriter(lose)
+        results = await asyncio.gather(*map(writer.submit, "ab"), return_exceptions=True)
+        assert [type(one) for one in results] == [OutcomeUnknown] * 2
+        assert tried == [["a", "b"]]
 
     asyncio.run(body())
 

@@ -515,7 +515,7 @@ class TestTokens:
 
     def test_a_trigger_that_has_just_changed_is_asked_again(self, rig: Rig, hook: Receiver) -> None:
         """Verified under the old signature: not written under the new one."""
-        token, write = hook.token(), hook.intake._write
+        token, write = hook.token(), hook.intake.recorder.record
 
         async def edited_meanwhile(group: Any) -> Any:
             rig.clock.advance(seconds=1)

@@ -62,6 +62,7 @@ def test_a_key_that_ran_out_goes(rig: Rig) -> None:
 def received(rig: Rig, verdict: str = "accepted", body: bytes | None = b"{}") -> str:
     """A delivery of this moment."""
     one = Delivery(
+        headers={},
         id=rig.ids.new(rig.clock.now()),
         received_at=rig.clock.now(),
         verdict=verdict,

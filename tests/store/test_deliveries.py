@@ -33,6 +33,7 @@ def a_delivery(rig: Rig, **changes: Any) -> Delivery:
         "verdict": "accepted",
         "status_code": 202,
         "verified": True,
+        "headers": {},
         "workspace_id": "default",
         "trigger_id": rig.triggers()["hook"].id,
         "autopilot_id": id_of("triage"),

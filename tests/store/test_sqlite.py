@@ -1,5 +1,6 @@
 """SQLite: the file and its modes, one writer at a time, one `serve`, and what can go wrong."""
 
+import asyncio
 import json
 import os
 import signal
@@ -296,6 +297,32 @@ class TestServeLock:
     def test_commands_write_beside_it(self, path: Path) -> None:
         with opened(path) as database, database.serve_lock("http://one"), opened(path) as command:
             command.migrate()
+
+
+class TestTurns:
+    """What another process writes for us is written in our turn."""
+
+    def test_nobody_here_writes_meanwhile(self, path: Path) -> None:
+        begun, free, order = threading.Event(), threading.Event(), []
+
+        def elsewhere() -> None:
+            begun.set()
+            assert free.wait(10)
+            order.append("elsewhere")
+
+        with opened(path) as database:
+            database.migrate()
+            one = threading.Thread(target=lambda: asyncio.run(database.ain_turn(elsewhere)))
+            other = threading.Thread(target=database.write, args=(lambda tx: order.append("here"),))
+            one.start()
+            assert begun.wait(10)
+            other.start()
+            other.join(0.1)
+            assert order == []
+            free.set()
+            for thread in (one, other):
+                thread.join(10)
+        assert order == ["elsewhere", "here"]
 
 
 class TestQueue:

@@ -8,8 +8,8 @@ from reconciler.store.webhooks import (
     SeenKey,
     WebhookTarget,
     find_webhook,
+    last_changes,
     seen_keys,
-    unchanged_targets,
     use_keys,
 )
 from tests.support.rig import Rig, agent, autopilot, hash_of, schedule, webhook
@@ -53,22 +53,22 @@ class TestTokens:
         rig.apply(agent(), autopilot("triage", schedule(name="hook")))
         assert found(rig) is None
 
-    def test_what_is_unchanged(self, rig: Rig) -> None:
+    def test_when_it_was_changed(self, rig: Rig) -> None:
         rig.apply(agent(), autopilot("triage", webhook()))
         target = found(rig)
         assert target is not None
-        read = rig.database.read
-        assert read(lambda tx: unchanged_targets(tx, [target])) == {target.trigger_id}
+        read, id_ = rig.database.read, target.trigger_id
+        assert read(lambda tx: last_changes(tx, [id_])) == {id_: target.updated_at}
         rig.clock.advance(seconds=1)
         rig.apply(agent(), autopilot("triage", webhook(maxBody="2KiB")))
-        assert read(lambda tx: unchanged_targets(tx, [target])) == set()
+        assert read(lambda tx: last_changes(tx, [id_]))[id_] > target.updated_at
 
     def test_what_is_removed_has_changed(self, rig: Rig) -> None:
         rig.apply(agent(), autopilot("triage", webhook(), webhook("other")))
         target = found(rig)
         assert target is not None
         rig.apply(agent(), autopilot("triage", webhook("other")))
-        assert rig.database.read(lambda tx: unchanged_targets(tx, [target])) == set()
+        assert rig.database.read(lambda tx: last_changes(tx, [target.trigger_id])) == {}
 
 
 class TestKeys:

@@ -2,10 +2,12 @@
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from reconciler.control.accept import Result, Verified
+from reconciler.core.errors import Locked
 from reconciler.core.webhook_token import webhook_token
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook
 from tests.support.web import Web
@@ -54,6 +56,32 @@ def test_a_body_in_chunks_is_one_body(url: str, ask: Ask) -> None:
             yield bytes([byte])
 
     assert ask("POST", url, content=chunks(), headers=_signed(body)).status_code == 202
+
+
+def test_a_database_that_does_not_answer_is_no_fault_of_the_sender(
+    rig: Rig, web: Web, url: str, ask: Ask
+) -> None:
+    async def locked(group: Sequence[Verified]) -> Sequence[Result]:
+        raise Locked("another process kept writing")
+
+    web.intake.writer.write = locked
+    answer = ask("POST", url, content=b"{}", headers=_signed(b"{}"))
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "locked"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert rig.runs() == []
+
+
+def test_an_error_that_nobody_foresaw_tells_nothing(web: Web, url: str, ask: Ask) -> None:
+    async def broken(group: Sequence[Verified]) -> Sequence[Result]:
+        raise ZeroDivisionError("s3cret")
+
+    web.intake.writer.write = broken
+    answer = ask("POST", url, content=b"{}", headers=_signed(b"{}"))
+    assert answer.status_code == 500
+    assert "s3cret" not in answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("token", ["x", "whk_short", "whk_" + "a" * 43, "a/b", "%2e%2e", ""])
