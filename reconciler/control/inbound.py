@@ -1,27 +1,33 @@
 """A webhook request as the web layer hands it over, and the answer that it sends back."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class InboundRequest:
-    """`headers` are raw pairs as they came; `body` yields chunks and is read once at most."""
+    """`headers` are raw pairs as they came; `body` yields chunks and is read once at most.
+
+    `named` are the headers by lower-case name; of several with one name the last one.
+    """
 
     method: str
     token: str
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Sequence[tuple[bytes, bytes]]
     body: AsyncIterator[bytes]
     remote: str = ""
+    named: Mapping[str, str] = field(init=False)
 
-    @cached_property
-    def named(self) -> dict[str, str]:
-        """Headers by lower-case name; of several with one name the last one."""
-        return {
+    def __post_init__(self) -> None:
+        self.named = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers
         }
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a header stands there more than once."""
+        return len(self.named) < len(self.headers)
 
 
 @dataclass(frozen=True, slots=True)

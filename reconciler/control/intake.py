@@ -274,7 +274,7 @@ class Intake:
         )
         signature = opened.trigger.signature
         window = opened.trigger.replay_window
-        replay = replay_fingerprint(signature.scheme, read.secrets, read.headers, read.body)
+        signed = (signature.scheme, read.secrets, read.headers, read.body)
         return Verified(
             autopilot_id=opened.live.id,
             trigger_id=opened.target.trigger_id,
@@ -284,7 +284,7 @@ class Intake:
             firing=firing,
             key=key.value if key else None,
             explicit=bool(key and key.explicit),
-            replay=replay if window else None,
+            replay=replay_fingerprint(*signed) if window else None,
             replay_window=window,
         )
 
@@ -370,8 +370,9 @@ class Intake:
 
 def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mapping[str, str]:
     """Headers, encoding, type and declared length, before a byte of the body is read."""
-    refuse_ambiguous_headers(request.headers, trigger.signature.header)
     headers = request.named
+    if request.repeats or "transfer-encoding" in headers:
+        refuse_ambiguous_headers(request.headers, trigger.signature.header)
     refuse_encoding(headers.get("content-encoding"))
     media_type(headers.get("content-type"))
     declared = headers.get("content-length", "")

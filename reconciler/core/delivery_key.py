@@ -62,9 +62,7 @@ def replay_fingerprint(
     by whoever captured a request. Where a time is signed, a sender's own retry has another one.
     """
     for envelope in _envelopes(SCHEMES.get(scheme, Row()), secrets, headers):
-        digest = hashlib.sha256(envelope.preamble)
-        digest.update(body)
-        return digest.hexdigest()
+        return body_fingerprint(envelope.preamble + body if envelope.preamble else body)
     return None
 
 

@@ -62,7 +62,7 @@ async def answer(scope: Scope, receive: Receive, context: Context) -> Response:
     inbound = InboundRequest(
         method=scope["method"],
         token=scope["path"].removeprefix(PREFIX),
-        headers=tuple(scope["headers"]),
+        headers=scope["headers"],
         body=_body(receive),
         remote=client[0] if client else "",
     )
