@@ -1,6 +1,6 @@
 """Which agent gets a run now: the assignee or a member of the squad, with room and within reach."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.core.run import Run
@@ -10,17 +10,28 @@ from reconciler.store.database import Tx
 
 
 @dataclass(slots=True)
-class Loads:
-    """How many runs each agent has in hand, by (workspace, name); counted up as runs are given."""
+class Crew:
+    """The agents of one round: each is read once, and its runs are counted up as they are given.
+
+    `by_agent` says how many runs each has in hand, by (workspace, name).
+    """
 
     by_agent: dict[tuple[str, str], int]
+    _read: dict[tuple[str, tuple[str, ...]], dict[str, LiveAgent]] = field(default_factory=dict)
+
+    def find(self, tx: Tx, workspace: str, names: tuple[str, ...]) -> dict[str, LiveAgent]:
+        """Those of these agents that are there, by name."""
+        key = (workspace, names)
+        if key not in self._read:
+            self._read[key] = find_agents(tx, workspace, names)
+        return self._read[key]
 
     def add(self, workspace: str, agent: str) -> None:
         """One more run in hand."""
         key = (workspace, agent)
         self.by_agent[key] = self.by_agent.get(key, 0) + 1
 
-    def of(self, workspace: str, agent: str) -> int:
+    def load(self, workspace: str, agent: str) -> int:
         """Runs in hand."""
         return self.by_agent.get((workspace, agent), 0)
 
@@ -36,7 +47,7 @@ class Assigned:
 
 
 def assign(
-    tx: Tx, run: Run, assignee: tuple[str, str], loads: Loads, now: datetime
+    tx: Tx, run: Run, assignee: tuple[str, str], crew: Crew, now: datetime
 ) -> Assigned | NobodyAvailable:
     """Choose the agent of a run. A run that had an agent before stays with it."""
     kind, name = assignee
@@ -49,12 +60,12 @@ def assign(
         if squad is None:
             return NobodyAvailable(f"there is no squad {run.workspace}/{name} any more")
         members, strategy, turn = squad.members, squad.strategy, squad.turn
-    agents = find_agents(tx, run.workspace, members)
+    agents = crew.find(tx, run.workspace, members)
     own = 1 if run.agent in members else 0
 
     def unavailable(member: str) -> str | None:
         held = own if member == run.agent else 0
-        return _unavailable(agents.get(member), loads.of(run.workspace, member) - held, now)
+        return _unavailable(agents.get(member), crew.load(run.workspace, member) - held, now)
 
     chosen = choose(members, strategy, turn, unavailable)
     if isinstance(chosen, Chosen):

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from reconciler.control.assign import Assigned, Loads, assign
+from reconciler.control.assign import Assigned, Crew, assign
 from reconciler.control.station import Station
 from reconciler.control.vault import SecretMissing
 from reconciler.core.model import ExecutionMode, Retry
@@ -33,7 +33,7 @@ from reconciler.store.leases import (
     take,
     wait_on,
 )
-from reconciler.store.manifests import get_document
+from reconciler.store.manifests import get_document, get_documents
 from reconciler.store.runs import change_run, get_run, owned_by
 
 log = structlog.get_logger(__name__)
@@ -93,13 +93,15 @@ def _take_all(tx: Tx, station: Station) -> list[Run]:
     until = now + station.settings.lease
     room = station.settings.max_active_runs - count_in_hand(tx)
     runs = claimable(tx, now, MOST_LOOKED_AT)
-    loads = Loads(load_of(tx, sorted({run.workspace for run in runs})))
+    crew = Crew(load_of(tx, sorted({run.workspace for run in runs})))
+    documents = get_documents(tx, {run.spec_digest for run in runs})
     taken = []
     for run in runs:
         if room <= 0 and run.agent is None:
             _wait_for_agent(tx, run)
             continue
-        given = _assigned(tx, run, loads, now)
+        assignee = documents[run.spec_digest]["spec"]["assignee"]
+        given = _assigned(tx, run, (assignee["type"], assignee["id"]), crew, now)
         if given is None:
             continue
         agent = given.agent
@@ -107,13 +109,14 @@ def _take_all(tx: Tx, station: Station) -> list[Run]:
             taken.append(replace(run, agent=agent, attempts=run.attempts + 1))
             if run.agent is None:
                 room -= 1
-                loads.add(run.workspace, agent)
+                crew.add(run.workspace, agent)
     return taken
 
 
-def _assigned(tx: Tx, run: Run, loads: Loads, now: datetime) -> Assigned | None:
-    assignee = get_document(tx, run.spec_digest)["spec"]["assignee"]
-    assigned = assign(tx, run, (assignee["type"], assignee["id"]), loads, now)
+def _assigned(
+    tx: Tx, run: Run, assignee: tuple[str, str], crew: Crew, now: datetime
+) -> Assigned | None:
+    assigned = assign(tx, run, assignee, crew, now)
     if isinstance(assigned, NobodyAvailable):
         _wait_for_agent(tx, run)
         return None
