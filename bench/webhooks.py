@@ -3,6 +3,9 @@
 Everything runs in processes of its own on loopback: the load, a bare Starlette handler, and
 `reconciler serve` on SQLite with synchronous=FULL. Each request has a fresh delivery id and a fresh
 2 KB body; only 202 counts, so verification, idempotency, run and commit are in every figure.
+
+Debian's `webhook` is measured twice: as most set it up, where it answers before its command has
+run and keeps nothing, and with a command that keeps each delivery, for whose end it waits.
 """
 
 import argparse
@@ -15,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +50,8 @@ POLICIES: dict[str, dict[str, Any]] = {
         "queueLimit": 1000,
     },
 }
+BARE = "bare Starlette, nothing stored"
+Measured = Callable[[], Figures]
 START = 30.0
 """Seconds that a server gets to listen."""
 
@@ -85,11 +91,18 @@ def await_listener(process: "subprocess.Popen[bytes]", port: int, log: Path) -> 
 
 def timed(server: psutil.Process, url: str, seconds: float) -> Figures:
     """Rate and lateness, with the processor time that the server took for each answer."""
-    before = server.cpu_times()
+    before = _used(server)
     figures = measure(url, SECRET, seconds=seconds)
-    after = server.cpu_times()
-    took = after.user + after.system - before.user - before.system
+    took = _used(server) - before
     return replace(figures, cpu=took / max(1, sum(figures.answers.values())))
+
+
+def _used(server: psutil.Process) -> float:
+    """Seconds of processor time of a server and its children, those that have ended included."""
+    own = server.cpu_times()
+    living = [child.cpu_times() for child in server.children(recursive=True)]
+    ended = own.children_user + own.children_system
+    return float(own.user + own.system + ended + sum(one.user + one.system for one in living))
 
 
 def await_ready(url: str) -> None:
@@ -158,43 +171,85 @@ def require_kept(site: Path, figures: Figures) -> None:
             assert count == answered, (table, count, answered)
 
 
+KEEP = """#!/bin/sh
+# $1: the id of a delivery, $2: its body. Kept once, and on the disk before the end.
+set -C
+printf %s "$2" > "kept/$1" && sync "kept/$1"
+"""
+
+
 def debian(folder: Path, seconds: float) -> Figures:
-    """Debian's `webhook`: it verifies, starts `true`, and stores nothing."""
+    """Debian's `webhook` as its manual has it: it verifies, starts `true`, and stores nothing."""
+    return _debian(Path(tempfile.mkdtemp(dir=folder)), seconds, {"execute-command": "/bin/true"})
+
+
+def debian_that_keeps(folder: Path, seconds: float) -> Figures:
+    """Debian's `webhook` asked for what we promise: an id is kept once, answered when it is."""
+    site = Path(tempfile.mkdtemp(dir=folder))
+    script = site / "keep"
+    script.write_text(KEEP)
+    script.chmod(0o755)
+    (site / "kept").mkdir()
+    arguments = [
+        {"source": "header", "name": "X-GitHub-Delivery"},
+        {"source": "entire-payload"},
+    ]
+    hook = {
+        "execute-command": str(script),
+        "command-working-directory": str(site),
+        "pass-arguments-to-command": arguments,
+        "include-command-output-in-response": True,
+    }
+    figures = _debian(site, seconds, hook)
+    kept = sum(1 for _ in (site / "kept").iterdir())
+    assert kept == sum(figures.answers.values()), (kept, figures.answers)
+    return figures
+
+
+def _debian(site: Path, seconds: float, hook: dict[str, Any]) -> Figures:
     match = {
         "type": "payload-hmac-sha256",
         "secret": SECRET,
         "parameter": {"source": "header", "name": "X-Hub-Signature-256"},
     }
-    hook = {
-        "id": "hook",
-        "execute-command": "/bin/true",
-        "success-http-response-code": 202,
-        "trigger-rule": {"match": match},
-    }
-    (folder / "hooks.json").write_text(json.dumps([hook]))
+    common = {"id": "hook", "success-http-response-code": 202, "trigger-rule": {"match": match}}
+    (site / "hooks.json").write_text(json.dumps([common | hook]))
     port = free_port()
     options = ["-hooks", "hooks.json", "-ip", "127.0.0.1", "-port", str(port)]
-    with running(["webhook", *options], port, folder) as server:
+    with running(["webhook", *options], port, site) as server:
         return timed(server, f"http://127.0.0.1:{port}/hooks/hook", seconds)
+
+
+def best(rows: Mapping[str, Measured], rounds: int) -> dict[str, Figures]:
+    """Everybody takes turns; each one's best round counts, as other programs only slow one down."""
+    found: dict[str, Figures] = {}
+    for _ in range(rounds):
+        for what, measured in rows.items():
+            figures = measured()
+            if what not in found or figures.rate > found[what].rate:
+                found[what] = figures
+    return found
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     seconds = given.seconds
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        base = bare(folder, seconds)
-        print(f"{'bare Starlette, nothing stored':<38} {base}")
-        for what, policy in POLICIES.items():
-            found = ours(folder, seconds, policy)
-            print(f"{what:<38} {found}  {found.rate / base.rate:.2f} x bare", flush=True)
-        found = ours(folder, seconds, POLICIES["all but the first skipped"], ONE_BY_ONE)
-        print(f"{'  a transaction for each':<38} {found}  {found.rate / base.rate:.2f} x bare")
+        folder, skipping = Path(name), POLICIES["all but the first skipped"]
+        rows: dict[str, Measured] = {BARE: lambda: bare(folder, seconds)}
+        rows |= {what: partial(ours, folder, seconds, policy) for what, policy in POLICIES.items()}
+        rows["  a transaction for each"] = lambda: ours(folder, seconds, skipping, ONE_BY_ONE)
         if shutil.which("webhook"):
-            print(f"{'Debian webhook, starts /bin/true':<38} {debian(folder, min(seconds, 3))}")
+            rows["Debian webhook, keeps each delivery"] = lambda: debian_that_keeps(folder, seconds)
+            rows["Debian webhook, starts /bin/true"] = lambda: debian(folder, seconds)
+        found = best(rows, given.rounds)
+        print(f"64 connections, 2 KB each, best of {given.rounds} rounds")
+        for what, figures in found.items():
+            print(f"{what:<40} {figures}  {figures.rate / found[BARE].rate:.2f} x bare")
 
 
 if __name__ == "__main__":
