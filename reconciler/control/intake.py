@@ -142,7 +142,7 @@ class Intake:
         """Take nothing more, and write what was taken."""
         self.closing = True
         await self.writer.close()
-        self.recorder.close()
+        await self.recorder.close()
 
     async def _receive(self, request: InboundRequest) -> Answer:
         """The steps of contract 8.3, in order; first with what is remembered of the token."""

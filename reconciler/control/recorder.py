@@ -6,10 +6,13 @@ from datetime import timedelta
 
 from reconciler.control.accept import Result, Verified, accept_all
 from reconciler.control.writer_process import WriterProcess
+from reconciler.control.writer_worker import Written
 from reconciler.store.database import Database
 
 MANY = 8
 """Deliveries in a group from which the other process is used: below, it gains nothing."""
+MUCH = 8 * 1024**2
+"""Bytes of all bodies of a group up to which it is used: more are not copied once again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +29,24 @@ class Recorder:
 
     async def record(self, group: Sequence[Verified]) -> Sequence[Result]:
         """Commit all of a group, or none and raise. Raises `OutcomeUnknown` if nobody can tell."""
-        if self.helper is not None and len(group) >= MANY:
-            helper = self.helper
-            written = await self.database.ain_turn(lambda: helper.write(group))
-            if written is not None:
-                for fact in written.facts:
-                    self.database.observe(fact)
-                return written.results
+        written = await self._elsewhere(self.helper, group) if self.helper else None
+        if written is not None:
+            for fact in written.facts:
+                self.database.observe(fact)
+            return written.results
         return await self.database.awrite(
             lambda tx: accept_all(tx, group, self.database.now(tx), self.cooldown)
         )
 
-    def close(self) -> None:
+    async def _elsewhere(self, helper: WriterProcess, group: Sequence[Verified]) -> Written | None:
+        if len(group) < MANY or sum(one.delivery.body_size for one in group) > MUCH:
+            return None
+        if not await helper.is_ready():
+            return None
+        async with self.database.turn():
+            return await helper.write(group)
+
+    async def close(self) -> None:
         """Let the other process go."""
         if self.helper is not None:
-            self.helper.close()
+            await self.helper.close()

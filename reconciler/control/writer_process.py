@@ -4,20 +4,23 @@ Python runs one thread at a time: while a group is written, nobody's signature i
 child process it is written at the same time (decision 0054).
 """
 
+import asyncio
 import os
+import pickle
+import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from typing import Any
 
 import structlog
 
 from reconciler.control.accept import Verified
 from reconciler.control.group import OutcomeUnknown
 from reconciler.control.interpreter import interpreter
-from reconciler.control.writer_worker import Written
+from reconciler.control.writer_worker import HEAD, Written, message
 from reconciler.core.checks.secrets import is_secret_variable
 
 log = structlog.get_logger(__name__)
@@ -30,103 +33,124 @@ FAREWELL = 5.0
 """Seconds that the child gets to finish when it is not needed any more."""
 
 
+@dataclass(slots=True)
+class _Child:
+    """One child and our end of its socket."""
+
+    process: "subprocess.Popen[bytes]"
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    starting: asyncio.Task[Any] = field(init=False)
+    """Ends when the child says that it is ready."""
+
+    def __post_init__(self) -> None:
+        self.starting = asyncio.create_task(self.receive())
+
+    async def send(self, value: Any) -> None:
+        """Hand a value over. Raises OSError if nobody takes it."""
+        self.writer.write(message(value))
+        await self.writer.drain()
+
+    async def receive(self) -> Any:
+        """The child's next message. Raises OSError or EOFError when it has ended."""
+        length = int.from_bytes(await self.reader.readexactly(HEAD))
+        return pickle.loads(await self.reader.readexactly(length))  # noqa: S301 - our own child
+
+
 class WriterProcess:
     """One child, started when it is first asked for. One call at a time: its owner sees to that.
 
     `url` is the database's, `cooldown` the breaker's. `deadline`: seconds that a group may take.
+    It belongs to the event loop in which it is first asked.
     """
 
     def __init__(self, url: str, cooldown: timedelta, *, deadline: float = DEADLINE) -> None:
         self._url = url
         self._cooldown = cooldown
         self._deadline = deadline
-        self._child: subprocess.Popen[bytes] | None = None
-        self._channel: Connection | None = None
-        self._ready = False
+        self._child: _Child | None = None
         self._not_before = 0.0
 
     @property
     def pid(self) -> int | None:
         """The child that is there."""
-        return self._child.pid if self._child else None
+        return self._child.process.pid if self._child else None
 
-    def write(self, group: Sequence[Verified]) -> Written | None:
-        """What became of a group once it is committed. Blocks; call it from a thread.
+    async def is_ready(self) -> bool:
+        """Whether a group can be given to it now; starts the child, and waits for nothing."""
+        if self._child is None and time.monotonic() >= self._not_before:
+            await self._start()
+        child = self._child
+        if child is None or not child.starting.done():
+            return False
+        if child.starting.exception() is not None or child.process.poll() is not None:
+            await self._lose("it has ended")
+            return False
+        return True
 
-        None where nothing was written: no child is ready yet, or it could not write. Raises
-        `OutcomeUnknown` where the child ended, or had to be ended, while it wrote.
+    async def write(self, group: Sequence[Verified]) -> Written | None:
+        """What became of a group once it is committed; None where it could not be written.
+
+        Raises `OutcomeUnknown` where the child ended, or had to be ended, while it wrote.
         """
-        channel = self._when_ready()
-        if channel is None:
+        child = self._child
+        if child is None:
             return None
         try:
-            channel.send(group)
-        except OSError:  # it has not read the whole of it, so it wrote nothing
-            self._lose("it has ended")
-            return None
-        try:
-            if channel.poll(self._deadline):
-                written: Written | None = channel.recv()
+            async with asyncio.timeout(self._deadline):
+                await child.send(group)
+                written: Written | None = await child.receive()
                 return written
+        except TimeoutError:
             why = f"it did not answer for {self._deadline:g} s"
         except (OSError, EOFError):
             why = "it ended while it wrote"
-        self._lose(why)
+        await self._lose(why)
         raise OutcomeUnknown(why)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let the child go, and wait until it is gone."""
-        child, channel = self._child, self._channel
-        self._child = self._channel = None
-        self._ready = False
-        if channel is not None:
-            channel.close()
+        child, self._child = self._child, None
         if child is None:
             return
+        child.starting.cancel()
+        await asyncio.gather(child.starting, return_exceptions=True)
+        child.writer.close()
         try:
-            child.wait(FAREWELL)
+            await asyncio.to_thread(child.process.wait, FAREWELL)
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            child.process.kill()
+            await asyncio.to_thread(child.process.wait)
 
-    def _when_ready(self) -> Connection | None:
-        if self._channel is None:
-            if time.monotonic() >= self._not_before:
-                self._start()
-            return None
+    async def _start(self) -> None:
+        ours, theirs = socket.socketpair()
         try:
-            if not self._ready and self._channel.poll():
-                self._channel.recv()
-                self._ready = True
-        except (OSError, EOFError):
-            self._lose("it did not start")
-        return self._channel if self._ready else None
-
-    def _start(self) -> None:
-        kept = {name: value for name, value in os.environ.items() if not is_secret_variable(name)}
-        ours, theirs = Pipe()
-        try:
-            self._child = subprocess.Popen(
-                interpreter("reconciler.control.writer_worker", str(theirs.fileno())),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=kept,
-                start_new_session=True,  # a Ctrl-C is the parent's business
-            )
-            ours.send((self._url, self._cooldown))
+            process = _started(theirs)
         except OSError as error:
             ours.close()
-            self._lose(f"it could not be started: {error.strerror}")
+            await self._lose(f"it could not be started: {error.strerror}")
             return
         finally:
             theirs.close()
-        self._channel = ours
-        log.info("writing deliveries in a process of its own", pid=self._child.pid)
+        self._child = _Child(process, *await asyncio.open_connection(sock=ours))
+        self._child.writer.write(message((self._url, self._cooldown)))
+        log.info("writing deliveries in a process of its own", pid=process.pid)
 
-    def _lose(self, why: str) -> None:
+    async def _lose(self, why: str) -> None:
         log.warning("the process that writes deliveries is gone", why=why)
         if self._child is not None:
-            self._child.kill()
-        self.close()
+            self._child.process.kill()
+        await self.close()
         self._not_before = time.monotonic() + AGAIN
+
+
+def _started(channel: socket.socket) -> "subprocess.Popen[bytes]":
+    kept = {name: value for name, value in os.environ.items() if not is_secret_variable(name)}
+    return subprocess.Popen(
+        interpreter("reconciler.control.writer_worker", str(channel.fileno())),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[channel.fileno()],
+        env=kept,
+        start_new_session=True,  # a Ctrl-C is the parent's business
+    )

@@ -4,16 +4,20 @@ It reads groups from the socket whose number it is given, and answers each with 
 once that is committed. It ends with its parent, whose end closes the socket.
 """
 
+import pickle
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
-from multiprocessing.connection import Connection
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 from reconciler.control.accept import Result, Verified, accept_all
 from reconciler.store.database import Database
 from reconciler.store.facts import Fact
+
+HEAD = 8
+"""Bytes before each message that hold its length; the message itself is a pickle."""
 
 
 class Written(NamedTuple):
@@ -31,15 +35,20 @@ def main() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    with Connection(int(sys.argv[1])) as channel:
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
         try:
-            url, cooldown = channel.recv()
-            with Database.open(url, create=False) as database:
-                channel.send(None)  # ready
-                while True:
-                    channel.send(write(database, channel.recv(), cooldown))
+            _serve(channel.makefile("rb"), channel)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
+
+
+def _serve(stream: IO[bytes], channel: socket.socket) -> None:
+    url, cooldown = _receive(stream)
+    with Database.open(url, create=False) as database:
+        channel.sendall(message("ready"))
+        while True:
+            written = write(database, _receive(stream), cooldown)
+            channel.sendall(message(written))
 
 
 def write(database: Database, group: Sequence[Verified], cooldown: timedelta) -> Written | None:
@@ -54,3 +63,15 @@ def write(database: Database, group: Sequence[Verified], cooldown: timedelta) ->
     except Exception:  # noqa: BLE001 - met again by the parent
         return None
     return Written(results, facts)
+
+
+def message(value: Any) -> bytes:
+    """A value as it goes through the socket."""
+    body = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    return len(body).to_bytes(HEAD) + body
+
+
+def _receive(stream: IO[bytes]) -> Any:
+    if len(head := stream.read(HEAD)) < HEAD:
+        raise EOFError
+    return pickle.loads(stream.read(int.from_bytes(head)))  # noqa: S301 - from our own parent

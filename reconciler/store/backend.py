@@ -1,7 +1,7 @@
 """What a database must offer, whichever it is: two kinds of transaction, locks, a watcher."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
@@ -52,8 +52,8 @@ class Backend(Protocol):
         """Run `fn` in one transaction: committed when it returns, undone when it raises."""
         ...
 
-    def in_turn(self, work: Callable[[], T]) -> T:
-        """Run `work`, which writes through another process, as one of our writers."""
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Let another process write for us in the block, as one of our writers."""
         ...
 
     def now(self, tx: Tx) -> datetime | None:

@@ -9,7 +9,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Self, TypeVar
@@ -93,12 +93,13 @@ class Database:
         """`write` from a coroutine. Cancelling it does not undo a write that has begun."""
         return await _in(self._writers, lambda: self.write(fn, quiet=quiet))
 
-    async def ain_turn(self, work: Callable[[], T]) -> T:
-        """Run `work`, which writes through another process, in this process' turn to write.
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Let another process write for us in the block, as one of our writers.
 
-        Those who wait to write here get theirs in order, as if it were written here.
+        Those who want to write here meanwhile wait in the same queue, first come, first served.
+        Raises `Locked` after 10 s of waiting.
         """
-        return await _in(self._writers, lambda: self._backend.in_turn(work))
+        return self._backend.turn()
 
     def now(self, tx: Tx) -> datetime:
         """The moment that decides: the database's clock on PostgreSQL, else this host's."""

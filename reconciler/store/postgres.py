@@ -8,7 +8,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -87,9 +87,9 @@ class Postgres:
                 tx.execute(_ANNOUNCE)
             return result
 
-    def in_turn(self, work: Callable[[], T]) -> T:
+    def turn(self) -> AbstractAsyncContextManager[None]:
         """The server lets everybody write at once."""
-        return work()
+        return nullcontext()
 
     def now(self, tx: Tx) -> datetime | None:
         """The server's clock at this moment, not at the start of the transaction."""

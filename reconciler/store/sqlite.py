@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -80,10 +80,9 @@ class Sqlite:
             except UnicodeEncodeError as error:
                 raise Conflict(UNSTORABLE, reason="text-unstorable") from error
 
-    def in_turn(self, work: Callable[[], T]) -> T:
-        """Run `work` while nobody else in this process writes."""
-        with self._queue.turn(PATIENCE):
-            return work()
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Nobody else in this process writes during the block."""
+        return self._queue.aturn(PATIENCE)
 
     def now(self, tx: Tx) -> datetime | None:
         """SQLite has no clock of its own: it runs on this host."""

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import count
 
 import psutil
 import pytest
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from reconciler.control.accept import Taken, Verified, accept_all
 from reconciler.control.group import GroupWriter, OutcomeUnknown
-from reconciler.control.recorder import MANY, Recorder
+from reconciler.control.recorder import MANY, MUCH, Recorder
 from reconciler.control.writer_process import WriterProcess
 from reconciler.control.writer_worker import Written
 from reconciler.core.run import Status
@@ -31,11 +30,41 @@ def hook(rig: Rig) -> Rig:
     return rig
 
 
+class Helped:
+    """A helper on an event loop of its own, asked from outside."""
+
+    def __init__(self, url: str, **more: float) -> None:
+        self.loop = asyncio.Runner()
+        self.helper = WriterProcess(url, COOLDOWN, **more)
+
+    def write(self, group: Sequence[Verified]) -> Written | None:
+        """What the child wrote; None where it is not ready or could not."""
+
+        async def ask() -> Written | None:
+            return await self.helper.write(group) if await self.helper.is_ready() else None
+
+        return self.loop.run(ask())
+
+    def await_ready(self) -> "Helped":
+        """Wait until it has started."""
+        eventually(lambda: self.write([]))
+        return self
+
+    def process(self) -> psutil.Process:
+        """The child."""
+        assert self.helper.pid is not None
+        return psutil.Process(self.helper.pid)
+
+    def close(self) -> None:
+        """Let the child go."""
+        self.loop.run(self.helper.close())
+        self.loop.close()
+
+
 @pytest.fixture
-def helper(hook: Rig, database_url: str) -> Iterator[WriterProcess]:
+def helped(hook: Rig, database_url: str) -> Iterator[Helped]:
     """A process that is ready."""
-    one = WriterProcess(database_url, COOLDOWN)
-    eventually(lambda: one.write([]))
+    one = Helped(database_url).await_ready()
     yield one
     one.close()
 
@@ -45,15 +74,9 @@ def recorded(rig: Rig) -> set[str]:
     return {one.id for one in rig.database.read(lambda tx: list_deliveries(tx, limit=200))}
 
 
-def process_of(helper: WriterProcess) -> psutil.Process:
-    """The child."""
-    assert helper.pid is not None
-    return psutil.Process(helper.pid)
-
-
-def test_what_it_writes_is_there_and_answered_in_order(hook: Rig, helper: WriterProcess) -> None:
+def test_what_it_writes_is_there_and_answered_in_order(hook: Rig, helped: Helped) -> None:
     group = [verified(hook, key=key) for key in "abb"]
-    written = helper.write(group)
+    written = helped.write(group)
     assert written is not None
     assert [one.run_id for one in written.results if isinstance(one, Taken)] == [
         group[0].firing.id,
@@ -64,54 +87,53 @@ def test_what_it_writes_is_there_and_answered_in_order(hook: Rig, helper: Writer
     assert [(fact.status, fact.runs) for fact in written.facts] == [(Status.SKIPPED, 1)]  # type: ignore[union-attr]
 
 
-def test_a_group_that_cannot_be_written_leaves_nothing(hook: Rig, helper: WriterProcess) -> None:
+def test_a_group_that_cannot_be_written_leaves_nothing(hook: Rig, helped: Helped) -> None:
     fresh, poisoned = verified(hook), verified(hook)
-    assert helper.write([fresh, poisoned, poisoned]) is None
+    assert helped.write([fresh, poisoned, poisoned]) is None
     assert recorded(hook) == set()
-    assert isinstance(helper.write([fresh]), Written)
+    assert isinstance(helped.write([fresh]), Written)
 
 
 def test_no_secret_and_no_password_can_be_read_from_outside(
     hook: Rig, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTOPILOT_SECRET_DEFAULT__CI", "s3cret")
-    helper = WriterProcess(database_url, COOLDOWN)
+    helped = Helped(database_url).await_ready()
     try:
-        eventually(lambda: helper.write([]))
-        child = process_of(helper)
+        child = helped.process()
         assert "AUTOPILOT_SECRET_DEFAULT__CI" not in child.environ()
         assert database_url not in " ".join(child.cmdline())
     finally:
-        helper.close()
+        helped.close()
     assert not child.is_running()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_for_the_whole_group_is_the_parents_business(
-    hook: Rig, helper: WriterProcess, number: signal.Signals
+    hook: Rig, helped: Helped, number: signal.Signals
 ) -> None:
-    process_of(helper).send_signal(number)
-    assert helper.write([verified(hook)]) is not None
+    helped.process().send_signal(number)
+    assert helped.write([verified(hook)]) is not None
 
 
-def test_one_that_ended_between_groups_is_not_missed(hook: Rig, helper: WriterProcess) -> None:
-    process_of(helper).kill()
-    process_of(helper).wait(10)
-    assert helper.write([verified(hook)]) is None
-    assert helper.pid is None
+def test_one_that_ended_between_groups_is_not_missed(hook: Rig, helped: Helped) -> None:
+    helped.process().kill()
+    helped.process().wait(10)
+    assert helped.write([verified(hook)]) is None
+    assert helped.helper.pid is None
     assert recorded(hook) == set()
 
 
 def test_one_that_does_not_answer_is_ended_and_nobody_knows(hook: Rig, database_url: str) -> None:
-    helper = WriterProcess(database_url, COOLDOWN, deadline=0.2)
-    eventually(lambda: helper.write([]))
-    child = process_of(helper)
+    helped = Helped(database_url, deadline=0.2).await_ready()
+    child = helped.process()
     child.suspend()
     with pytest.raises(OutcomeUnknown):
-        helper.write([verified(hook)])
+        helped.write([verified(hook)])
     assert not child.is_running()
-    assert helper.write([verified(hook)]) is None
-    assert helper.pid is None  # another one is not tried at once
+    assert helped.write([verified(hook)]) is None
+    assert helped.helper.pid is None  # another one is not tried at once
+    helped.close()
 
 
 def test_it_ends_with_its_parent(hook: Rig, database_url: str) -> None:
@@ -129,14 +151,18 @@ def test_it_ends_with_its_parent(hook: Rig, database_url: str) -> None:
 
 
 PARENT = """
-import sys, time
+import asyncio, sys
 from datetime import timedelta
 from reconciler.control.writer_process import WriterProcess
-helper = WriterProcess(sys.argv[1], timedelta())
-while helper.write([]) is None:
-    time.sleep(0.01)
-print(helper.pid, file=sys.stderr, flush=True)
-time.sleep(60)
+
+async def main():
+    helper = WriterProcess(sys.argv[1], timedelta())
+    while not await helper.is_ready():
+        await asyncio.sleep(0.01)
+    print(helper.pid, file=sys.stderr, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
 """
 
 
@@ -147,9 +173,9 @@ class Counting(WriterProcess):
         super().__init__(url, COOLDOWN)
         self.sizes: list[int] = []
 
-    def write(self, group: Sequence[Verified]) -> Written | None:
+    async def write(self, group: Sequence[Verified]) -> Written | None:
         """As before."""
-        written = super().write(group)
+        written = await super().write(group)
         self.sizes += [len(group)] if written else []
         return written
 
@@ -164,35 +190,43 @@ def test_few_are_written_here_and_many_there_once_it_is_up(hook: Rig, database_u
         assert [type(one) for one in results] == [Taken] * size
 
     async def body() -> int:
-        await record(MANY - 1)
-        assert helper.pid is None
-        for rounds in count(1):
-            await record(MANY)
-            if helper.sizes:
-                return rounds
-        raise AssertionError
+        try:
+            await record(MANY - 1)
+            assert helper.pid is None
+            total = MANY - 1
+            while not helper.sizes:
+                await record(MANY)
+                total += MANY
+            return total
+        finally:
+            await recorder.close()
 
-    try:
-        total = MANY - 1 + asyncio.run(body()) * MANY
-    finally:
-        recorder.close()
+    total = asyncio.run(body())
     assert helper.sizes == [MANY]
     assert len(hook.runs()) == total
     ended = [fact.runs for fact in seen if isinstance(fact, RunEnded)]
     assert sum(ended) == total - 1  # all but the first were skipped, wherever they were written
 
 
-def test_a_poisoned_one_fails_alone_wherever_it_is_written(
-    hook: Rig, helper: WriterProcess
-) -> None:
+def test_large_bodies_are_not_carried_over(hook: Rig, helped: Helped) -> None:
+    helped.process().suspend()
+    recorder = Recorder(hook.database, COOLDOWN, helped.helper)
+    large = verified(hook)
+    large = large._replace(delivery=large.delivery._replace(body_size=MUCH))
+    group = [large, *(verified(hook) for _ in range(MANY))]
+    assert len(helped.loop.run(recorder.record(group))) == len(group)
+    helped.process().resume()
+
+
+def test_a_poisoned_one_fails_alone_wherever_it_is_written(hook: Rig, helped: Helped) -> None:
     poison = verified(hook)
     hook.database.write(lambda tx: accept_all(tx, [poison], hook.clock.now(), COOLDOWN))
     group = [*(verified(hook) for _ in range(MANY)), poison]
-    writer = GroupWriter(Recorder(hook.database, COOLDOWN, helper).record)
+    writer = GroupWriter(Recorder(hook.database, COOLDOWN, helped.helper).record)
 
     async def body() -> list[object]:
         return await asyncio.gather(*map(writer.submit, group), return_exceptions=True)
 
-    *rest, failed = asyncio.run(body())
+    *rest, failed = helped.loop.run(body())
     assert [type(one) for one in rest] == [Taken] * MANY
     assert isinstance(failed, IntegrityError)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Sized
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from reconciler.store import sqlite
 from reconciler.store.database import Database, Schema, Tx
 from reconciler.store.fairness import Queue
 from reconciler.store.sqlite_failures import explain
+from tests.support.eventually import eventually_async
 
 
 @pytest.fixture
@@ -303,26 +305,68 @@ class TestTurns:
     """What another process writes for us is written in our turn."""
 
     def test_nobody_here_writes_meanwhile(self, path: Path) -> None:
-        begun, free, order = threading.Event(), threading.Event(), []
+        order: list[str] = []
 
-        def elsewhere() -> None:
-            begun.set()
-            assert free.wait(10)
-            order.append("elsewhere")
+        async def body(database: Database) -> None:
+            async with database.turn():
+                here = asyncio.create_task(database.awrite(lambda tx: order.append("here")))
+                backend = database._backend
+                assert isinstance(backend, sqlite.Sqlite)
+                await eventually_async(lambda: some(backend._queue._waiting))
+                order.append("elsewhere")
+            await here
 
         with opened(path) as database:
             database.migrate()
-            one = threading.Thread(target=lambda: asyncio.run(database.ain_turn(elsewhere)))
-            other = threading.Thread(target=database.write, args=(lambda tx: order.append("here"),))
-            one.start()
-            assert begun.wait(10)
-            other.start()
-            other.join(0.1)
-            assert order == []
-            free.set()
-            for thread in (one, other):
-                thread.join(10)
+            asyncio.run(body(database))
         assert order == ["elsewhere", "here"]
+
+    def test_it_waits_for_those_who_write_here(self, path: Path) -> None:
+        begun, free, order = threading.Event(), threading.Event(), list[str]()
+
+        def here(_tx: Tx) -> None:
+            begun.set()
+            assert free.wait(10)
+            order.append("here")
+
+        async def body(database: Database) -> None:
+            writing = asyncio.create_task(database.awrite(here))
+            await asyncio.to_thread(begun.wait, 10)
+            asyncio.get_running_loop().call_later(0.05, free.set)
+            async with database.turn():
+                order.append("elsewhere")
+            await writing
+
+        with opened(path) as database:
+            database.migrate()
+            asyncio.run(body(database))
+        assert order == ["here", "elsewhere"]
+
+    def test_who_leaves_or_gives_up_is_passed_over(self) -> None:
+        queue = Queue()
+
+        async def turn(patience: float) -> None:
+            async with queue.aturn(patience):
+                pass
+
+        async def body() -> None:
+            with queue.turn(5):
+                leaving = asyncio.create_task(turn(5))
+                await eventually_async(lambda: some(queue._waiting))
+                leaving.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await leaving
+                with pytest.raises(Locked):
+                    await turn(0.01)
+            await turn(5)
+
+        asyncio.run(body())
+        assert queue._owner is None
+
+
+async def some(waiting: Sized) -> int:
+    """How many wait."""
+    return len(waiting)
 
 
 class TestQueue:
