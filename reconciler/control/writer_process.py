@@ -105,6 +105,12 @@ class WriterProcess:
             why = f"it did not answer for {self._deadline:g} s"
         except (OSError, EOFError):
             why = "it ended while it wrote"
+        except BaseException:
+            # Its answer would be taken for that to the next group.
+            self._child = None
+            child.process.kill()
+            child.writer.close()
+            raise
         await self._lose(why)
         raise OutcomeUnknown(why)
 

@@ -431,6 +431,23 @@ class TestRefused:
         assert said(answer) == (503, "shutting-down")
         assert "Retry-After" in answer.headers
 
+    def test_what_is_ignored_waits_together_too(self, rig: Rig) -> None:
+        rig.apply(agent(), autopilot("triage", webhook(enabled=False)))
+        hook, sizes = Receiver(rig), list[int]()
+        write = hook.intake.ignored.write
+
+        async def noting(group: Any) -> Any:
+            sizes.append(len(group))
+            return await write(group)
+
+        hook.intake.ignored.write = noting
+        answers = hook.send_at_once([hook.request(b"%d" % number) for number in range(20)])
+        assert {said(one) for one in answers} == {(200, "ignored")}
+        assert [one.verdict for one in hook.deliveries()] == ["ignored"] * 20
+        assert len(sizes) < 20
+        hook.intake.ignored.capacity = 0
+        assert said(hook.send()) == (503, "intake-full")
+
     def test_a_full_buffer_takes_nothing_unwritten(self, rig: Rig, hook: Receiver) -> None:
         hook.intake.writer.capacity = 0
         assert said(hook.send(PUSH, signed(rig))) == (503, "intake-full")
