@@ -6,6 +6,7 @@ Every setting is listed in docs/operating.md; a test compares the two.
 import tomllib
 from datetime import timedelta
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -19,7 +20,7 @@ from pydantic_settings import (
 )
 
 from reconciler.core.errors import UsageError
-from reconciler.core.reach import LOOPBACK
+from reconciler.core.reach import LOOPBACK, is_every_address
 from reconciler.core.units import parse_duration
 
 DEFAULT_DATABASE = "sqlite:///.reconciler/state.db"
@@ -146,8 +147,13 @@ class Settings(BaseSettings):
             raise UsageError(_explained(error)) from None
 
     def base_url(self, port: int | None = None) -> str:
-        """What webhook and callback URLs begin with."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        """What webhook and callback URLs begin with.
+
+        A server on every address (`0.0.0.0`, `::`) is named by the name of its machine: nobody can
+        post to `0.0.0.0`.
+        """
+        name = gethostname() if is_every_address(self.host) else self.host
+        host = f"[{name}]" if ":" in name else name
         return self.public_url or f"http://{host}:{port or self.port}"
 
 
