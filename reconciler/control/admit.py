@@ -193,11 +193,11 @@ def _occupy(occupancy: Occupancy, firing: Firing, admission: Admission) -> None:
         case Admit():
             occupancy.admitted.append(firing.at)
         case Wait():
-            occupancy.open = [r for r in occupancy.open if r.id not in admission.overtaken]
+            occupancy.leave(admission.overtaken)
         case Skip():
             return
     active = isinstance(admission, Admit)
-    occupancy.open.append(
+    occupancy.enter(
         Open(firing.id, firing.key, active, firing.at, firing.trigger_id, firing.mergeable)
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.control.unreadable import find_readable
-from reconciler.core.admission import Occupancy, Open, promotable
+from reconciler.core.admission import promotable
 from reconciler.core.force import Breaker, InForce, after_run, force_of
 from reconciler.core.live import LiveAutopilot, SpecTimes
 from reconciler.core.run import Completed, Failed, Outcome, Reason, Run, Status
@@ -95,7 +95,7 @@ def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> li
     admitted: list[str] = []
     while run_id := promotable(live.policy, occupancy):
         _admit_waiter(tx, run_id, now)
-        _now_active(occupancy, run_id)
+        occupancy.promote(run_id)
         admitted.append(run_id)
         if force.probe:
             switches = live.switches
@@ -112,13 +112,6 @@ def _admit_waiter(tx: Tx, run_id: str, now: datetime) -> None:
     times = SpecTimes.of(get_document(tx, run.spec_digest)["spec"])
     values = {"admitted_at": now, "deadline_at": now + times.timeout, "waiting_for": None}
     change_run(tx, run_id, values)
-
-
-def _now_active(occupancy: Occupancy, run_id: str) -> None:
-    occupancy.open = [
-        Open(r.id, r.key, r.active or r.id == run_id, r.since, r.trigger_id, r.mergeable)
-        for r in occupancy.open
-    ]
 
 
 def expire(tx: Tx, run: Run, now: datetime) -> bool:

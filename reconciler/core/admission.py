@@ -4,16 +4,16 @@ One pure function for schedule, webhook, API and hand (contract 6). What it need
 an `Occupancy`, read in the same transaction that inserts the run, with the autopilot's row locked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from reconciler.core.model import AutopilotSpec, ConcurrencyPolicy
 from reconciler.core.run import Reason, WaitingFor
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(NamedTuple):
     """A run of the autopilot that has not ended: active (admitted) or waiting."""
 
     id: str
@@ -64,19 +64,51 @@ class Occupancy:
     """The runs of one autopilot that matter now, oldest first.
 
     `admitted` holds the moments of the admissions of the last 24 hours, for the limits; it is read
-    only where the autopilot has limits. Changed in place as a batch of newcomers is admitted.
+    only where the autopilot has limits. Changed in place as a batch of newcomers is admitted; what
+    is `open` by these methods only, since a thousand that wait are not counted for each newcomer.
     """
 
     open: list[Open] = field(default_factory=list)
     admitted: list[datetime] = field(default_factory=list)
+    _sorted: dict[tuple[bool, str | None], list[Open]] | None = None
+    """`open` by (active, key) and by (active, None); None until it is asked for."""
 
-    def active(self, key: str | None = None) -> list[Open]:
+    def active(self, key: str | None = None) -> Sequence[Open]:
         """Active runs, of one key or of all."""
-        return [r for r in self.open if r.active and (key is None or r.key == key)]
+        return self._sort().get((True, key), ())
 
-    def waiting(self, key: str | None = None) -> list[Open]:
+    def waiting(self, key: str | None = None) -> Sequence[Open]:
         """Waiting runs, of one key or of all."""
-        return [r for r in self.open if not r.active and (key is None or r.key == key)]
+        return self._sort().get((False, key), ())
+
+    def enter(self, run: Open) -> None:
+        """One more, the newest."""
+        self.open.append(run)
+        if self._sorted is not None:
+            _file(self._sorted, run)
+
+    def leave(self, ids: Collection[str]) -> None:
+        """These have ended."""
+        if ids:
+            self.open = [run for run in self.open if run.id not in ids]
+            self._sorted = None
+
+    def promote(self, run_id: str) -> None:
+        """This one waits no longer."""
+        self.open = [r._replace(active=True) if r.id == run_id else r for r in self.open]
+        self._sorted = None
+
+    def _sort(self) -> Mapping[tuple[bool, str | None], Sequence[Open]]:
+        if self._sorted is None:
+            self._sorted = {}
+            for run in self.open:
+                _file(self._sorted, run)
+        return self._sorted
+
+
+def _file(found: dict[tuple[bool, str | None], list[Open]], run: Open) -> None:
+    found.setdefault((run.active, None), []).append(run)
+    found.setdefault((run.active, run.key), []).append(run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, select, update
+from sqlalchemy import Connection, Select, Text, bindparam, cast, select, update
 
 from reconciler.core.admission import Occupancy, Open, Policy
 from reconciler.core.live import LiveAutopilot, SpecTimes, policy_of
@@ -165,8 +165,8 @@ def _live(row: _LiveRow) -> LiveAutopilot:
 _R = autopilot_run.c
 _OPEN_RUNS = (
     select(
-        _R.id,
         _R.autopilot_id,
+        _R.id,
         _R.concurrency_key,
         _R.admitted_at,
         _R.triggered_at,
@@ -185,8 +185,8 @@ def read_occupancy(
     """The open runs of these autopilots, oldest first, and recent admissions where limited."""
     found = {one.id: Occupancy() for one in autopilots}
     for some in batches(list(found)):
-        for row in tx.execute(_OPEN_RUNS, {"ids": some}):
-            found[row.autopilot_id].open.append(_open(row))
+        for autopilot_id, *columns in tx.execute(_OPEN_RUNS, {"ids": some}):
+            found[autopilot_id].enter(_open(*columns))
     limited = [one.id for one in autopilots if one.policy.windows]
     for some in batches(limited):
         for row in tx.execute(_admissions(some, now)):
@@ -194,15 +194,17 @@ def read_occupancy(
     return found
 
 
-def _open(row: Row[Any]) -> Open:
-    return Open(
-        row.id,
-        row.concurrency_key,
-        row.admitted_at is not None,
-        row.admitted_at or row.triggered_at,
-        row.trigger_id,
-        row.source == Source.SCHEDULE and bool(row.bare),
-    )
+def _open(
+    id_: str,
+    key: str,
+    admitted: datetime | None,
+    triggered: datetime,
+    trigger_id: str | None,
+    source: str,
+    bare: bool,
+) -> Open:
+    mergeable = source == Source.SCHEDULE and bool(bare)
+    return Open(id_, key, admitted is not None, admitted or triggered, trigger_id, mergeable)
 
 
 def _admissions(ids: Sequence[str], now: datetime) -> Any:

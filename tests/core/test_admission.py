@@ -294,9 +294,10 @@ def test_whatever_arrives_and_ends_the_bounds_hold(
         newcomer = Newcomer(f"{number:03}", NOW, key)
         _carry_out(occupancy, newcomer, admit(rules, occupancy, newcomer))
         if ends and (over := occupancy.active()):
-            occupancy.open.remove(over[0])
+            occupancy.leave({over[0].id})
             while run_id := promotable(rules, occupancy):
-                _promote(occupancy, run_id)
+                occupancy.promote(run_id)
+                occupancy.admitted.append(NOW)
         for one in ("", "x", "y"):
             assert len(occupancy.active(one)) <= rules.max_concurrency
         assert len(occupancy.active()) <= rules.max_active
@@ -304,7 +305,11 @@ def test_whatever_arrives_and_ends_the_bounds_hold(
         if rules.per_hour is not None:
             assert len(occupancy.admitted) <= rules.per_hour
         if rules.policy is SKIP:
-            assert occupancy.waiting() == []
+            assert not occupancy.waiting()
+        anew = Occupancy(list(occupancy.open))
+        for which in (None, "", "x", "y"):
+            assert list(occupancy.active(which)) == list(anew.active(which))
+            assert list(occupancy.waiting(which)) == list(anew.waiting(which))
 
 
 def _carry_out(occupancy: Occupancy, newcomer: Newcomer, admission: Admission) -> None:
@@ -313,14 +318,7 @@ def _carry_out(occupancy: Occupancy, newcomer: Newcomer, admission: Admission) -
             return
         case Wait():
             assert admission.waiting_for in (WaitingFor.QUEUE, WaitingFor.REPLACE)
-            occupancy.open = [r for r in occupancy.open if r.id not in admission.overtaken]
+            occupancy.leave(admission.overtaken)
         case Admit():
             occupancy.admitted.append(newcomer.at)
-    occupancy.open.append(Open(newcomer.id, newcomer.key, isinstance(admission, Admit), NOW))
-
-
-def _promote(occupancy: Occupancy, run_id: str) -> None:
-    occupancy.open = [
-        Open(r.id, r.key, r.active or r.id == run_id, r.since) for r in occupancy.open
-    ]
-    occupancy.admitted.append(NOW)
+    occupancy.enter(Open(newcomer.id, newcomer.key, isinstance(admission, Admit), NOW))
