@@ -12,6 +12,7 @@ from reconciler.store.triggers import list_triggers
 from tests.support.accounts import books, occurrences, wrong_entries
 from tests.support.process import Site
 from tests.support.rig import id_of
+from tests.support.sender import Sender
 
 ALL = 1_000_000
 _OPEN = (Status.PENDING, Status.SESSION_CREATED, Status.RUNNING)
@@ -89,3 +90,17 @@ def scheduled_twice(runs: list[Run]) -> list[datetime]:
     """Moments at which one trigger has more than one run."""
     times = Counter((run.trigger_id, run.scheduled_for) for run in runs if run.scheduled_for)
     return [moment for (_, moment), count in times.items() if count > 1 and moment]
+
+
+def assert_every_delivery_is_there_once(ledger: Ledger, sender: Sender) -> None:
+    """What was answered with 202 is in the database; what was not is there once at most."""
+    assert sender.refused == []
+    assert sender.accepted
+    stored = Counter(one.provider_id for one in ledger.deliveries())
+    assert {key: stored[key] for key in sender.answered if stored[key] != 1} == {}
+    assert set(stored.values()) == {1}
+    run_of = {one.provider_id: one.run_id for one in ledger.deliveries()}
+    assert {key: run_of[key] for key in sender.answered} == sender.answered
+    runs = Counter(run.delivery_id for run in ledger.runs("hooks"))
+    assert set(runs.values()) == {1}
+    assert {run.id for run in ledger.runs("hooks")} == set(run_of.values())

@@ -10,10 +10,9 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from tests.e2e.ledger import Ledger
-from tests.e2e.test_kill_loop import assert_every_delivery_is_there_once, free_port, passes
+from tests.e2e.ledger import Ledger, assert_every_delivery_is_there_once
 from tests.support.eventually import eventually
-from tests.support.process import Serving, Site
+from tests.support.process import Serving, Site, free_port, passes
 from tests.support.rig import autopilot, webhook
 from tests.support.sender import sending
 

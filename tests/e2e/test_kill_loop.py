@@ -1,20 +1,17 @@
 """A busy server is killed at random moments, over and over: the books are right all the same."""
 
 import random
-import socket
-import threading
-from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler.core.run import Run, Status
-from tests.e2e.ledger import Ledger, scheduled_twice
+from tests.e2e.ledger import Ledger, assert_every_delivery_is_there_once, scheduled_twice
 from tests.support.eventually import eventually
-from tests.support.process import Serving, Site
+from tests.support.process import Serving, Site, free_port, passes
 from tests.support.rig import Document, autopilot, schedule, webhook
-from tests.support.sender import Sender, sending
+from tests.support.sender import sending
 
 TIMEOUT = timedelta(seconds=10)
 SCHEDULED = ("skipping", "queueing", "replacing", "catching-up")
@@ -89,20 +86,6 @@ def still_open(ledger: Ledger) -> list[Run]:
     return [run for name in (*SCHEDULED, "hooks") for run in ledger.open_runs(name)]
 
 
-def assert_every_delivery_is_there_once(ledger: Ledger, sender: Sender) -> None:
-    """What was answered with 202 is in the database; what was not is there once at most."""
-    assert sender.refused == []
-    assert sender.accepted
-    stored = Counter(one.provider_id for one in ledger.deliveries())
-    assert {key: stored[key] for key in sender.answered if stored[key] != 1} == {}
-    assert set(stored.values()) == {1}
-    run_of = {one.provider_id: one.run_id for one in ledger.deliveries()}
-    assert {key: run_of[key] for key in sender.answered} == sender.answered
-    runs = Counter(run.delivery_id for run in ledger.runs("hooks"))
-    assert set(runs.values()) == {1}
-    assert {run.id for run in ledger.runs("hooks")} == set(run_of.values())
-
-
 def assert_nothing_ran_twice(site: Site, ledger: Ledger) -> None:
     """No occurrence has two runs, no run reached the agent twice, and what completed did so."""
     noted = site.noted()
@@ -119,16 +102,3 @@ def all_ready(servers: Iterable[Serving]) -> None:
     """Wait for all of them."""
     for server in servers:
         server.await_ready()
-
-
-def passes(seconds: float) -> None:
-    """Let the server work for a random time; the moment of the kill is what is tested."""
-    threading.Event().wait(seconds)
-
-
-def free_port() -> int:
-    """A port that every server of a site listens on, so that the sender finds it again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
