@@ -12,7 +12,8 @@ import pytest
 
 from tests.e2e.ledger import Ledger, assert_every_delivery_is_there_once
 from tests.support.eventually import eventually
-from tests.support.process import Serving, Site, free_port, passes
+from tests.support.ports import free_port
+from tests.support.process import Serving, Site, passes
 from tests.support.rig import autopilot, webhook
 from tests.support.sender import sending
 

@@ -9,7 +9,8 @@ import pytest
 from reconciler.core.run import Run, Status
 from tests.e2e.ledger import Ledger, assert_every_delivery_is_there_once, scheduled_twice
 from tests.support.eventually import eventually
-from tests.support.process import Serving, Site, free_port, passes
+from tests.support.ports import free_port
+from tests.support.process import Serving, Site, passes
 from tests.support.rig import Document, autopilot, schedule, webhook
 from tests.support.sender import sending
 

@@ -1,6 +1,7 @@
 """The rig on both databases, for what the store reads and writes of runs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +18,12 @@ def rig(database_url: str) -> Iterator[Rig]:
         one = Rig(database, clock)
         yield one
         one.close()
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Without rows and statistics, as a new server plans."""
+    path: Path = tmp_path_factory.mktemp("plans")
+    with Database.open(f"sqlite:///{path / 'state.db'}") as database:
+        database.migrate()
+        yield database

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +13,6 @@ from tests.support.plans import plan_of
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 PAIRS = [(scope, key) for scope in "ab" for key in "kl"]
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Without rows and statistics, as a new server plans."""
-    path: Path = tmp_path_factory.mktemp("plans")
-    with Database.open(f"sqlite:///{path / 'state.db'}") as database:
-        database.migrate()
-        yield database
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ A database keeps every run for months; what a round of a loop costs must not gro
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,15 +16,6 @@ from tests.support.plans import plan_of
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 SPACES = frozenset({"default"})
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Without rows and statistics, as a new server plans."""
-    path: Path = tmp_path_factory.mktemp("plans")
-    with Database.open(f"sqlite:///{path / 'state.db'}") as database:
-        database.migrate()
-        yield database
 
 
 @pytest.mark.parametrize(

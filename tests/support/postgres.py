@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.support.ports import free_port
 
 USER = "reconciler"
 START_SECONDS = 30
@@ -148,7 +149,7 @@ def running(binaries: Path) -> Iterator[Server]:
         user = _unprivileged(folder)
         data, log = folder / "data", folder / "log"
         _initdb(binaries, data, user)
-        port = _free_port()
+        port = free_port()
         with log.open("wb") as output:
             process = _start(binaries, data, port, user, output.fileno())
         try:
@@ -198,13 +199,6 @@ def _start(
 def _die_with_parent() -> None:
     """Runs in the child: a test run that is killed leaves no server behind."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -209,14 +208,6 @@ class Site:
 def passes(seconds: float) -> None:
     """Let the server work for a random time; the moment of the kill is what is tested."""
     threading.Event().wait(seconds)
-
-
-def free_port() -> int:
-    """A port that every server of a site listens on, so that the sender finds it again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 _ROOT = Path(__file__).parents[2]
