@@ -1,8 +1,8 @@
 """The clock and the source of ids: the two things that the pure code never asks for itself."""
 
-import os
 import time
 from datetime import UTC, datetime
+from random import Random
 from threading import Lock
 from typing import Protocol
 
@@ -33,16 +33,12 @@ class SystemClock:
         return time.monotonic()
 
 
-def _random_bits(count: int) -> int:
-    """So many bits of the system's randomness, a multiple of 8."""
-    return int.from_bytes(os.urandom(count // 8))
-
-
 class Ids:
     """Makes ids that sort in the order in which this process made them, also within one moment."""
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self._random = Random()  # noqa: S311 - seeded by the system; an id opens nothing
         self._at: datetime | None = None
         self._tail = 0
 
@@ -50,7 +46,7 @@ class Ids:
         """A fresh UUIDv7 for the moment `at`."""
         with self._lock:
             if at == self._at:
-                self._tail += 1 + _random_bits(24)
+                self._tail += 1 + self._random.getrandbits(24)
             else:
-                self._at, self._tail = at, _random_bits(TAIL_BITS - 6)
+                self._at, self._tail = at, self._random.getrandbits(TAIL_BITS - 2)
             return uuid7(at, self._tail)
