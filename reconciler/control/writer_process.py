@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 DEADLINE = 30.0
 """Seconds; of these 10 may be spent waiting for other processes that write."""
+START_SECONDS = 30.0
+"""How long it may take to start, on a machine that is busy."""
 AGAIN = 60.0
 """Seconds until another child is tried after one was lost."""
 FAREWELL = 5.0
@@ -44,7 +46,7 @@ class _Child:
     """Ends when the child says that it is ready."""
 
     def __post_init__(self) -> None:
-        self.starting = asyncio.create_task(self.receive())
+        self.starting = asyncio.create_task(asyncio.wait_for(self.receive(), START_SECONDS))
 
     async def send(self, value: Any) -> None:
         """Hand a value over. Raises OSError if nobody takes it."""

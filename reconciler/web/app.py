@@ -55,7 +55,7 @@ _EXPECTED = (HTTPException, HttpProblem, ReconcilerError)
 
 def create_app(context: Context) -> ASGIApp:
     """The application. It starts nothing by itself: loops belong to whoever made the context."""
-    return hooks.Fork(_guarded(hooks.Door(context), context), api_and_pages(context))
+    return hooks.Entrance(_guarded(hooks.Door(context), context), api_and_pages(context))
 
 
 def _guarded(app: ASGIApp, context: Context) -> ASGIApp:
@@ -80,9 +80,7 @@ def api_and_pages(context: Context) -> Starlette:
             *page_routes(context),
         ],
         middleware=_guards(context),
-        exception_handlers=dict.fromkeys(
-            (HTTPException, HttpProblem, ReconcilerError), _answering(context)
-        ),
+        exception_handlers=dict.fromkeys(_EXPECTED, _answering(context)),
     )
     # A redirect would repeat a token of the path in `Location`.
     app.router.redirect_slashes = False

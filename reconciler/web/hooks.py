@@ -21,7 +21,7 @@ CLIENT_GONE = 499
 """Counted for a sender that went away before the answer; never sent."""
 
 
-class Fork:
+class Entrance:
     """Webhooks go to `door`, all else to `app`: the busiest address passes by every router."""
 
     def __init__(self, door: ASGIApp, app: ASGIApp) -> None:
