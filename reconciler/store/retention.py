@@ -1,12 +1,24 @@
 """What is deleted when it is old enough, in batches small enough to let everybody else in."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from reconciler.core.uuid7 import uuid7
+from reconciler.store.batches import IDS
 from reconciler.store.tables import (
     autopilot_run,
     delivery,
@@ -16,6 +28,7 @@ from reconciler.store.tables import (
 )
 
 BATCH = 500
+_K = idempotency_key.c
 
 Prune = Callable[[Connection, datetime], int]
 """Deletes at most `BATCH` rows that are older than the moment; answers how many."""
@@ -71,11 +84,18 @@ def prune_revisions(tx: Connection, before: datetime) -> int:
 
 
 def prune_keys(tx: Connection, before: datetime) -> int:
-    """Idempotency keys that ran out before."""
-    k = idempotency_key.c
-    some = select(k.scope, k.key).where(k.expires_at < before).limit(BATCH).subquery()
-    same = and_(k.scope == some.c.scope, k.key == some.c.key)
-    return tx.execute(delete(idempotency_key).where(select(some).where(same).exists())).rowcount
+    """Idempotency keys that ran out before.
+
+    Deleted scope by scope: asked for pairs of scope and key, SQLite reads every key there is.
+    """
+    old = _K.expires_at < before
+    keys: dict[str, list[str]] = defaultdict(list)
+    for scope, key in tx.execute(select(_K.scope, _K.key).where(old).limit(BATCH)):
+        keys[scope].append(key)
+    gone = delete(idempotency_key).where(_K.scope == bindparam("in_scope"), _K.key.in_(IDS), old)
+    return sum(
+        tx.execute(gone, {"in_scope": scope, "ids": some}).rowcount for scope, some in keys.items()
+    )
 
 
 def _delete(tx: Connection, table: Table, old: ColumnElement[bool]) -> int:

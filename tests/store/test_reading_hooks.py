@@ -1,17 +1,25 @@
-"""What every webhook asks is answered by an index, however many triggers and keys there are."""
+"""What webhooks leave behind is found and deleted by an index, however much of it there is."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from reconciler.store.database import Database, Tx
 from reconciler.store.deliveries import get_delivery
-from reconciler.store.webhooks import find_webhook, last_changes, seen_keys
+from reconciler.store.retention import (
+    Prune,
+    prune_bodies,
+    prune_deliveries,
+    prune_keys,
+    prune_runs,
+)
+from reconciler.store.webhooks import SeenKey, find_webhook, last_changes, seen_keys, use_keys
 from tests.support.plans import plan_of
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 PAIRS = [(scope, key) for scope in "ab" for key in "kl"]
 
 
@@ -28,3 +36,13 @@ def test_it_reads_by_its_key(empty: Database, read: Callable[[Tx], Any]) -> None
     plan = plan_of(empty, read)
     assert plan
     assert [step for step in plan if step.startswith("SCAN") or "(expires_at" in step] == []
+
+
+@pytest.mark.parametrize("prune", [prune_runs, prune_deliveries, prune_bodies, prune_keys])
+def test_what_is_old_is_deleted_by_its_index(empty: Database, prune: Prune) -> None:
+    keys = [SeenKey(*pair, "0" * 64, "run", None, NOW) for pair in PAIRS]
+    empty.write(lambda tx: use_keys(tx, keys))
+    plan = plan_of(empty, lambda tx: prune(tx, NOW + HOUR), writes=True)
+    assert plan
+    large = ("autopilot_run", "delivery", "idempotency_key")
+    assert [step for step in plan if step.startswith("SCAN") and step.split()[1] in large] == []

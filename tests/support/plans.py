@@ -8,10 +8,10 @@ from sqlalchemy import text
 from reconciler.store.database import Database, Tx
 
 
-def plan_of(database: Database, fn: Callable[[Tx], Any]) -> list[str]:
-    """The lines of the plans of every statement that `fn` runs, in order."""
+def plan_of(database: Database, fn: Callable[[Tx], Any], *, writes: bool = False) -> list[str]:
+    """The lines of the plans of every statement that `fn` runs, in order; `writes` are kept."""
 
-    def read(tx: Tx) -> list[str]:
+    def work(tx: Tx) -> list[str]:
         statements: list[str] = []
         driver: Any = tx.connection.driver_connection
         driver.set_trace_callback(statements.append)
@@ -21,7 +21,7 @@ def plan_of(database: Database, fn: Callable[[Tx], Any]) -> list[str]:
             driver.set_trace_callback(None)
         return [line for sql in statements for line in _lines(tx, sql)]
 
-    return database.read(read)
+    return database.write(work) if writes else database.read(work)
 
 
 def _lines(tx: Tx, sql: str) -> Iterator[str]:
