@@ -31,6 +31,7 @@ import psutil
 from bench.load import ROOT, Figures, measure
 from reconciler.control.keys import server_key
 from reconciler.core.webhook_token import webhook_token
+from tests.support.ports import free_port
 from tests.support.rig import agent, autopilot, webhook
 
 SECRET = "a secret of thirty-two characters"  # noqa: S105 - of the benchmark only
@@ -114,13 +115,6 @@ def await_ready(url: str) -> None:
     while httpx.get(url, timeout=START).status_code != 200:
         assert time.monotonic() < until, "the server did not become ready"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def bare(folder: Path, seconds: float) -> Figures:

@@ -24,11 +24,6 @@ class InboundRequest:
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers
         }
 
-    @property
-    def repeats(self) -> bool:
-        """Whether a header stands there more than once."""
-        return len(self.named) < len(self.headers)
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

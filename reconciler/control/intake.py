@@ -91,7 +91,7 @@ class Intake:
     helper: WriterProcess | None = None
     recorder: Recorder = field(init=False)
     writer: GroupWriter[Verified, Result] = field(init=False)
-    ignored: "GroupWriter[Delivery, None]" = field(init=False)
+    ignored: GroupWriter[Delivery, None] = field(init=False)
     prover: Prover = field(init=False)
     preparer: Preparer = field(init=False)
 

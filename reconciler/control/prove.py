@@ -100,8 +100,7 @@ async def _parsed(content_type: str | None, body: bytes) -> Parsed:
 def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mapping[str, str]:
     """Headers, encoding, type and declared length, before a byte of the body is read."""
     headers = request.named
-    if request.repeats or "transfer-encoding" in headers:
-        refuse_ambiguous_headers(request.headers, trigger.signature.header)
+    refuse_ambiguous_headers(request.headers, trigger.signature.header)
     refuse_encoding(headers.get("content-encoding"))
     media_type(headers.get("content-type"))
     declared = headers.get("content-length", "")
