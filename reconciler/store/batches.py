@@ -1,7 +1,7 @@
 """Long lists in pieces that fit one statement, and rows that one statement can change."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, bindparam
@@ -32,3 +32,14 @@ def alike(values: Mapping[K, V]) -> Iterator[tuple[V, Sequence[K]]]:
     for value, keys in groups.items():
         for some in batches(keys):
             yield value, some
+
+
+def by_first(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The second halves of pairs by the first, each once: a statement for each of the first.
+
+    Asked for pairs themselves, SQLite uses no index and reads every row there is.
+    """
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for first, second in pairs:
+        found[first][second] = None
+    return {first: list(seconds) for first, seconds in found.items()}

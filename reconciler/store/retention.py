@@ -1,6 +1,5 @@
 """What is deleted when it is old enough, in batches small enough to let everybody else in."""
 
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -18,7 +17,7 @@ from sqlalchemy import (
 )
 
 from reconciler.core.uuid7 import uuid7
-from reconciler.store.batches import IDS
+from reconciler.store.batches import IDS, by_first
 from reconciler.store.tables import (
     autopilot_run,
     delivery,
@@ -84,17 +83,13 @@ def prune_revisions(tx: Connection, before: datetime) -> int:
 
 
 def prune_keys(tx: Connection, before: datetime) -> int:
-    """Idempotency keys that ran out before.
-
-    Deleted scope by scope: asked for pairs of scope and key, SQLite reads every key there is.
-    """
+    """Idempotency keys that ran out before."""
     old = _K.expires_at < before
-    keys: dict[str, list[str]] = defaultdict(list)
-    for scope, key in tx.execute(select(_K.scope, _K.key).where(old).limit(BATCH)):
-        keys[scope].append(key)
+    rows = tx.execute(select(_K.scope, _K.key).where(old).limit(BATCH))
     gone = delete(idempotency_key).where(_K.scope == bindparam("in_scope"), _K.key.in_(IDS), old)
     return sum(
-        tx.execute(gone, {"in_scope": scope, "ids": some}).rowcount for scope, some in keys.items()
+        tx.execute(gone, {"in_scope": scope, "ids": keys}).rowcount
+        for scope, keys in by_first((row.scope, row.key) for row in rows).items()
     )
 
 

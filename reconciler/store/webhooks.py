@@ -1,6 +1,5 @@
 """Webhook triggers by the hash of their token, and the keys by which a delivery is known again."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -9,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 
-from reconciler.store.batches import IDS, batches
+from reconciler.store.batches import IDS, batches, by_first
 from reconciler.store.bulk import Known, insert_tuples
 from reconciler.store.documents import trigger_document
 from reconciler.store.tables import autopilot_trigger, idempotency_key
@@ -78,17 +77,11 @@ _USED = select(idempotency_key).where(
 def seen_keys(
     tx: Connection, wanted: Iterable[tuple[str, str]], now: datetime
 ) -> dict[tuple[str, str], SeenKey]:
-    """The keys (scope, key) of these that were used and have not run out.
-
-    Scope by scope: asked for pairs, SQLite reads every key there is.
-    """
-    keys: dict[str, dict[str, None]] = defaultdict(dict)
-    for scope, key in wanted:
-        keys[scope][key] = None
+    """The keys (scope, key) of these that were used and have not run out."""
     return {
         (row.scope, row.key): SeenKey(*row)
-        for scope in keys
-        for some in batches(list(keys[scope]))
+        for scope, keys in by_first(wanted).items()
+        for some in batches(keys)
         for row in tx.execute(_USED, {"scope": scope, "ids": some, "now": now})
     }
 
