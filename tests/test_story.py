@@ -15,8 +15,9 @@ from reconciler.core.changes import Update, fields_of
 from reconciler.core.checks import Policy
 from reconciler.core.errors import InvalidManifests, UnsafePlan
 from reconciler.core.guards import Confirmations
+from reconciler.core.identity import Revision
 from reconciler.core.plan import Plan
-from reconciler.core.state import Desired, Revision
+from reconciler.core.state import Desired
 from reconciler.store.database import Database
 from reconciler.store.revisions import Via, list_attempts
 from tests.support.clock import FakeClock

@@ -33,9 +33,9 @@ from reconciler.control.sources import Looked, look_again
 from reconciler.core.errors import InvalidManifests, StalePlan, UsageError
 from reconciler.core.footprint import check_still_holds
 from reconciler.core.guards import Confirmations, objections
+from reconciler.core.identity import Revision
 from reconciler.core.plan import Plan
 from reconciler.core.report import report_of
-from reconciler.core.state import Revision
 from reconciler.core.token_hash import token_hash
 from reconciler.core.webhook_token import webhook_token
 from reconciler.manifest.checkout import order_around

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from reconciler.core.changes import Change
 from reconciler.core.errors import InvalidManifests, Problem, Refused, StalePlan
 from reconciler.core.guards import DEFAULT_LIMIT, UNCONFIRMED, Confirmations, RemovalLimit
+from reconciler.core.identity import Revision
 from reconciler.core.plan import Plan
-from reconciler.core.state import Desired, Revision
+from reconciler.core.state import Desired
 from reconciler.store.database import Database, Tx
 from reconciler.store.revisions import Attempt, Result, Via, record_once
 

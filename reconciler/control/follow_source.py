@@ -17,7 +17,8 @@ from reconciler.control.reconcile import (
 from reconciler.control.source_files import SourceFiles
 from reconciler.core.errors import InvalidManifests, ReconcilerError, Refused, StalePlan
 from reconciler.core.guards import Confirmations
-from reconciler.core.state import Desired, Revision
+from reconciler.core.identity import Revision
+from reconciler.core.state import Desired
 from reconciler.store.apply_triggers import TokenHash
 from reconciler.store.database import Database
 from reconciler.store.revisions import Via

@@ -16,8 +16,9 @@ from reconciler.core.changes import Create
 from reconciler.core.errors import Refused, StalePlan
 from reconciler.core.footprint import check_digest, check_still_holds
 from reconciler.core.guards import require_safe
+from reconciler.core.identity import Revision
 from reconciler.core.plan import Plan, make_plan
-from reconciler.core.state import Current, Desired, Revision
+from reconciler.core.state import Current, Desired
 from reconciler.store.apply import Terms, apply_changes
 from reconciler.store.apply_triggers import TokenHash
 from reconciler.store.current import have_moved, read_current

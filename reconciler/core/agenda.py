@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from reconciler.core.jitter import jitter_of
 from reconciler.core.occurrences import count_between, occurrences_before, schedule_next
-from reconciler.core.timetable import Schedule, schedule_of
-from reconciler.core.trigger import ScheduleTrigger
+from reconciler.core.timetable import Schedule
+from reconciler.core.trigger import ScheduleTrigger, schedule_of
 
 
 @dataclass(frozen=True, slots=True)

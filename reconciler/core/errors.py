@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from reconciler.core.state import Revision
+    from reconciler.core.identity import Revision
 
 
 @dataclass(frozen=True, slots=True, order=True)

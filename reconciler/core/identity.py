@@ -1,6 +1,8 @@
 """Names and ids: a database rebuilt from git has the same ids and the same webhook URLs."""
 
 import hashlib
+from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,6 +19,16 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.workspace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One state of a source: a commit sha, or the digest of a directory's manifests."""
+
+    id: str
+    author: str | None = None
+    subject: str | None = None
+    committed_at: datetime | None = None
 
 
 def object_id(kind: str, workspace: str, first_name: str) -> str:

@@ -7,7 +7,8 @@ from functools import cached_property
 from reconciler.core.changes import Blocked, Change, Drift, Refresh
 from reconciler.core.diff import as_applied, compare, drift_of
 from reconciler.core.footprint import Footprint, footprint_of
-from reconciler.core.state import Current, Desired, Revision
+from reconciler.core.identity import Revision
+from reconciler.core.state import Current, Desired
 
 
 @dataclass(frozen=True, slots=True)

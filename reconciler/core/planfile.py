@@ -16,11 +16,11 @@ from reconciler.core.checks import OFFLINE, Policy
 from reconciler.core.errors import InvalidManifests, StalePlan, UsageError
 from reconciler.core.fields import Instant, Model, format_instant
 from reconciler.core.footprint import Footprint, Touched
-from reconciler.core.identity import Key
+from reconciler.core.identity import Key, Revision
 from reconciler.core.model import Manifest
 from reconciler.core.plan import Plan
 from reconciler.core.recheck import problems_of
-from reconciler.core.state import Declared, Desired, FileDigest, Origin, Revision
+from reconciler.core.state import Declared, Desired, FileDigest, Origin
 
 FORMAT_VERSION = 1
 MAX_BYTES = 256 * 1024**2

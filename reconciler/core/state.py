@@ -7,10 +7,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from reconciler.core.identity import Key
+from reconciler.core.identity import Key, Revision
 from reconciler.core.model import AnyManifest
 
 Document = dict[str, Any]
@@ -73,16 +72,6 @@ class Declared:
         """Declare a validated manifest."""
         document = manifest.document()
         return cls(manifest.key, manifest.id, document, digest_of(document), origin)
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One state of a source: a commit sha, or the digest of a directory's manifests."""
-
-    id: str
-    author: str | None = None
-    subject: str | None = None
-    committed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

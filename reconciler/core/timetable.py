@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from reconciler.core.schedule_error import AtError, shown
-from reconciler.core.trigger import ScheduleTrigger
 
 _AT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2})?"
@@ -68,15 +67,3 @@ def _mended_at(text: str) -> str:
     if mended != text and _AT.fullmatch(mended):
         return f"did you mean '{mended}'?"
     return "write 2026-12-01T09:00, or with an offset 2026-12-01T09:00+01:00 or ...T08:00Z"
-
-
-def schedule_of(trigger: ScheduleTrigger) -> Schedule:
-    """The schedule of a trigger; `startAt` and `endAt` bound it apart (see `schedule_next`).
-
-    Raises AtError. A cron expression and a zone are checked when they are first used.
-    """
-    if trigger.cron is not None:
-        return CronSchedule(trigger.cron, trigger.timezone)
-    if trigger.every is not None:
-        return EverySchedule(trigger.every, trigger.start_at)
-    return AtSchedule(parse_at(trigger.at or ""), trigger.timezone)

@@ -17,6 +17,7 @@ from reconciler.core.fields import (
     Size,
     one_text_of,
 )
+from reconciler.core.timetable import AtSchedule, CronSchedule, EverySchedule, Schedule, parse_at
 
 MIB = 1024**2
 
@@ -183,3 +184,15 @@ Trigger = Annotated[
     ScheduleTrigger | WebhookTrigger | ApiTrigger,
     Field(discriminator="kind"),
 ]
+
+
+def schedule_of(trigger: ScheduleTrigger) -> Schedule:
+    """The schedule of a trigger; `startAt` and `endAt` bound it apart (see `schedule_next`).
+
+    Raises AtError. A cron expression and a zone are checked when they are first used.
+    """
+    if trigger.cron is not None:
+        return CronSchedule(trigger.cron, trigger.timezone)
+    if trigger.every is not None:
+        return EverySchedule(trigger.every, trigger.start_at)
+    return AtSchedule(parse_at(trigger.at or ""), trigger.timezone)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.core.errors import ReconcilerError
-from reconciler.core.state import Revision
+from reconciler.core.identity import Revision
 from reconciler.manifest.files import File, is_hidden, is_manifest
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.repository import Repository

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from reconciler.core.checks import OFFLINE, Policy
 from reconciler.core.errors import InvalidManifests, Objection, Refused
-from reconciler.core.identity import Key
-from reconciler.core.state import Declared, Desired, FileDigest, Revision
+from reconciler.core.identity import Key, Revision
+from reconciler.core.state import Declared, Desired, FileDigest
 from reconciler.manifest.files import Bundle, SingleFile, Source, Stream
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.gather import Reuse, gather

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from reconciler.core.errors import NotFound, Objection, Refused, UsageError
-from reconciler.core.state import Revision
+from reconciler.core.identity import Revision
 from reconciler.manifest.git import REMOTE_SECONDS, GitFailed, git, mask, objects
 from reconciler.manifest.tree import Tree
 

@@ -35,9 +35,9 @@ from reconciler.store.apply_triggers import (
 )
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
-from reconciler.store.bulk import insert_rows
+from reconciler.store.bulk import Values, insert_rows
 from reconciler.store.current import TABLES
-from reconciler.store.documents import Values, object_values
+from reconciler.store.documents import object_values
 from reconciler.store.files import save_files
 from reconciler.store.manifests import save_documents
 

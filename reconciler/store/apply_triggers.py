@@ -19,8 +19,8 @@ from reconciler.core.trigger import TriggerKind
 from reconciler.core.units import parse_duration
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
-from reconciler.store.bulk import insert_rows
-from reconciler.store.documents import Values, trigger_values
+from reconciler.store.bulk import Values, insert_rows
+from reconciler.store.documents import trigger_values
 from reconciler.store.missed import Missed, close_stalled, record_missed
 from reconciler.store.tables import autopilot_trigger
 

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Dialect, Table
 
 from reconciler.store.backend import Tx
-from reconciler.store.documents import Values
 
 Column = Sequence[Any]
+Values = dict[str, Any]
+"""A row by column name."""
 
 MOST = 64
 """Rows that one statement inserts."""

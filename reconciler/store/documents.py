@@ -9,8 +9,8 @@ from typing import Any
 
 from reconciler.core.model import API_VERSION, Kind
 from reconciler.core.state import Document
+from reconciler.store.bulk import Values
 
-Values = dict[str, Any]
 Columns = Mapping[Any, Any]
 """A row by column name: a dictionary, or a mapping of SQLAlchemy."""
 

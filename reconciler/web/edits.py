@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.errors import InvalidManifests, NotFound, Problem
+from reconciler.core.identity import Revision
 from reconciler.core.model import API_VERSION, Kind
 from reconciler.core.plan import Plan, semantic_plan
-from reconciler.core.state import Declared, Desired, Document, Origin, Revision
+from reconciler.core.state import Declared, Desired, Document, Origin
 from reconciler.manifest.load import load_bundle
 from reconciler.store.overview import Overview
 from reconciler.web.answers import encode

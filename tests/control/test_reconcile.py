@@ -30,10 +30,10 @@ from reconciler.core.errors import (
     UnsafePlan,
 )
 from reconciler.core.guards import Confirmations
-from reconciler.core.identity import Key
+from reconciler.core.identity import Key, Revision
 from reconciler.core.model import MODELS, Kind
 from reconciler.core.planfile import read_plan, write_plan
-from reconciler.core.state import Declared, Desired, FileDigest, Origin, Revision
+from reconciler.core.state import Declared, Desired, FileDigest, Origin
 from reconciler.store.current import list_objects
 from reconciler.store.database import Database
 from reconciler.store.manifests import save_documents

@@ -13,11 +13,11 @@ from reconciler.core import planfile
 from reconciler.core.checks import OFFLINE, Policy
 from reconciler.core.errors import InvalidManifests, ReconcilerError, StalePlan, UsageError
 from reconciler.core.footprint import check_still_holds
-from reconciler.core.identity import Key
+from reconciler.core.identity import Key, Revision
 from reconciler.core.plan import make_plan
 from reconciler.core.planfile import read_plan, write_plan
 from reconciler.core.recheck import problems_of
-from reconciler.core.state import Current, Declared, Desired, FileDigest, Revision
+from reconciler.core.state import Current, Declared, Desired, FileDigest
 from tests.support.strategies import VALUES, desired_sets
 from tests.support.worlds import agent, autopilot, current, declared, desired, row, schedule, squad
 

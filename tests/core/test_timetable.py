@@ -7,15 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.schedule_error import AtError
-from reconciler.core.timetable import (
-    AtSchedule,
-    CronSchedule,
-    EverySchedule,
-    Schedule,
-    parse_at,
-    schedule_of,
-)
-from reconciler.core.trigger import ScheduleTrigger
+from reconciler.core.timetable import AtSchedule, CronSchedule, EverySchedule, Schedule, parse_at
+from reconciler.core.trigger import ScheduleTrigger, schedule_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import text, update
 
 from reconciler.core.guards import objections
-from reconciler.core.identity import trigger_id
+from reconciler.core.identity import Revision, trigger_id
 from reconciler.core.plan import make_plan
-from reconciler.core.state import Current, Declared, Desired, FileDigest, Revision, Stored
+from reconciler.core.state import Current, Declared, Desired, FileDigest, Stored
 from reconciler.store.apply import apply_changes
 from reconciler.store.database import Database, Tx
 from reconciler.store.missed import open_stalled

@@ -8,19 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.changes import Archive, Blocked, Change, Create, Move, Restore, Update
-from reconciler.core.identity import Key
+from reconciler.core.identity import Key, Revision
 from reconciler.core.model import MODELS
 from reconciler.core.plan import Plan
-from reconciler.core.state import (
-    Current,
-    Declared,
-    Desired,
-    FileDigest,
-    Origin,
-    Revision,
-    Stored,
-    digest_of,
-)
+from reconciler.core.state import Current, Declared, Desired, FileDigest, Origin, Stored, digest_of
 
 SOURCE = "default"
 FILES = (FileDigest("all.yaml", "0" * 64),)
