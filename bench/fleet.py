@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reconciler.core.identity import object_id, trigger_id
-from reconciler.core.state import canonical, digest_of
+from reconciler.core.base.identity import object_id, trigger_id
+from reconciler.core.manifest.state import canonical, digest_of
 from reconciler.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.rig import Rig, agent, autopilot, schedule, webhook

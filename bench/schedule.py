@@ -20,8 +20,8 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-from reconciler.core import cron, schedule, zone
-from reconciler.core.schedule import next_after
+from reconciler.core.calendar import cron, schedule, zone
+from reconciler.core.calendar.schedule import next_after
 
 EXPRESSIONS = {
     "* * * * *": "* * * * *",

@@ -30,7 +30,7 @@ import psutil
 
 from bench.load import ROOT, Figures, measure
 from reconciler.control.keys import server_key
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.webhooks.token import webhook_token
 from tests.support.ports import free_port
 from tests.support.rig import agent, autopilot, webhook
 

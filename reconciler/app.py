@@ -29,9 +29,9 @@ from reconciler.control.titles import Titles
 from reconciler.control.tokens import Tokens
 from reconciler.control.vault import Vault
 from reconciler.control.writer_process import WriterProcess
-from reconciler.core.errors import UsageError
-from reconciler.core.token_hash import token_hash
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.base.errors import UsageError
+from reconciler.core.webhooks.token import webhook_token
 from reconciler.dispatch.registry import Runtimes
 from reconciler.settings import Settings
 from reconciler.store.database import Database, Tx

@@ -6,7 +6,7 @@ from random import Random
 from threading import Lock
 from typing import Protocol
 
-from reconciler.core.uuid7 import TAIL_BITS, uuid7
+from reconciler.core.base.uuid7 import TAIL_BITS, uuid7
 
 
 class Clock(Protocol):

@@ -19,9 +19,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from reconciler.core.errors import UsageError
-from reconciler.core.reach import LOOPBACK, is_every_address
-from reconciler.core.units import parse_duration
+from reconciler.core.base.errors import UsageError
+from reconciler.core.base.units import parse_duration
+from reconciler.core.manifest.reach import LOOPBACK, is_every_address
 
 DEFAULT_DATABASE = "sqlite:///.reconciler/state.db"
 

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from reconciler.cli.main import COMMANDS
-from reconciler.core.checks import Policy
-from reconciler.core.run import (
+from reconciler.core.base.units import format_duration
+from reconciler.core.manifest.checks import Policy
+from reconciler.core.runs.run import (
     FAIL_REASONS,
     TRANSITIONS,
     MissedReason,
@@ -25,7 +26,6 @@ from reconciler.core.run import (
     Status,
     WaitingFor,
 )
-from reconciler.core.units import format_duration
 from reconciler.manifest.load import load_bundle
 from reconciler.settings import Settings
 from tests.support.pages import (

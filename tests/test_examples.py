@@ -13,10 +13,10 @@ import jsonschema
 import pytest
 
 from reconciler.control.reconcile import plan_once
-from reconciler.core.checks import Policy
-from reconciler.core.model import MODELS, Agent, Autopilot, Squad
-from reconciler.core.runtime import CommandRuntime
-from reconciler.core.trigger import ScheduleTrigger, WebhookTrigger
+from reconciler.core.manifest.checks import Policy
+from reconciler.core.manifest.model import MODELS, Agent, Autopilot, Squad
+from reconciler.core.manifest.runtime import CommandRuntime
+from reconciler.core.manifest.trigger import ScheduleTrigger, WebhookTrigger
 from reconciler.manifest.load import load_path
 from reconciler.store.database import Database
 from tests.support.pages import ROOT

@@ -11,7 +11,7 @@ import typer
 from reconciler.cli.main import COMMANDS
 from reconciler.cli.rendering.text import render_text
 from reconciler.control.reconcile import plan_once
-from reconciler.core.report import report_of
+from reconciler.core.plan.report import report_of
 from reconciler.manifest.load import load_bundle
 from reconciler.store.database import Database
 from reconciler.web.app import OPERATIONS

@@ -11,13 +11,13 @@ import pytest
 from reconciler.control.inbound import Answer
 from reconciler.control.reconcile import Applied, Asking, apply_once, plan_once, record_failure
 from reconciler.control.sources import load_against
-from reconciler.core.changes import Update, fields_of
-from reconciler.core.checks import Policy
-from reconciler.core.errors import InvalidManifests, UnsafePlan
-from reconciler.core.guards import Confirmations
-from reconciler.core.identity import Revision
-from reconciler.core.plan import Plan
-from reconciler.core.state import Desired
+from reconciler.core.base.errors import InvalidManifests, UnsafePlan
+from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.checks import Policy
+from reconciler.core.manifest.state import Desired
+from reconciler.core.plan.changes import Update, fields_of
+from reconciler.core.plan.guards import Confirmations
+from reconciler.core.plan.plan import Plan
 from reconciler.store.database import Database
 from reconciler.store.revisions import Via, list_attempts
 from tests.support.clock import FakeClock

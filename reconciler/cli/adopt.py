@@ -9,10 +9,10 @@ from reconciler.cli.console import out, out_json
 from reconciler.cli.options import ListFormat
 from reconciler.cli.session import key_of, opened
 from reconciler.control.inventory import adopt as adopt_object
-from reconciler.core.errors import UsageError
-from reconciler.core.identity import Key
-from reconciler.core.model import Kind
-from reconciler.core.near import did_you_mean, listed
+from reconciler.core.base.errors import UsageError
+from reconciler.core.base.identity import Key
+from reconciler.core.base.near import did_you_mean, listed
+from reconciler.core.manifest.model import Kind
 from reconciler.settings import Settings
 
 _KINDS = {kind.value.lower(): kind for kind in Kind}

@@ -30,14 +30,14 @@ from reconciler.control.reconcile import (
     record_refusal,
 )
 from reconciler.control.sources import Looked, look_again
-from reconciler.core.errors import InvalidManifests, StalePlan, UsageError
-from reconciler.core.footprint import check_still_holds
-from reconciler.core.guards import Confirmations, objections
-from reconciler.core.identity import Revision
-from reconciler.core.plan import Plan
-from reconciler.core.report import report_of
-from reconciler.core.token_hash import token_hash
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.base.errors import InvalidManifests, StalePlan, UsageError
+from reconciler.core.base.identity import Revision
+from reconciler.core.plan.footprint import check_still_holds
+from reconciler.core.plan.guards import Confirmations, objections
+from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.report import report_of
+from reconciler.core.webhooks.token import webhook_token
 from reconciler.manifest.checkout import order_around
 from reconciler.settings import Settings
 from reconciler.store.apply_triggers import TokenHash
@@ -45,7 +45,7 @@ from reconciler.store.database import Database, Schema
 from reconciler.store.revisions import Via
 
 if TYPE_CHECKING:
-    from reconciler.core.planfile import SavedPlan
+    from reconciler.core.plan.planfile import SavedPlan
 
 
 def apply(

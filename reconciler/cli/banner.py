@@ -3,9 +3,9 @@
 import shlex
 from datetime import datetime
 
-from reconciler.core.fields import format_instant
-from reconciler.core.trigger import Scheme, WebhookTrigger
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.manifest.fields import format_instant
+from reconciler.core.manifest.trigger import Scheme, WebhookTrigger
+from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.database import Database, Tx
 from reconciler.store.triggers import NamedTrigger, soonest_triggers, webhook_triggers
 

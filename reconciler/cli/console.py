@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from reconciler.core.errors import Unavailable
+from reconciler.core.base.errors import Unavailable
 
 
 def out(text: str) -> None:

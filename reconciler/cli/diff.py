@@ -14,11 +14,11 @@ from reconciler.cli.problems import below
 from reconciler.cli.rendering.json import render_json
 from reconciler.cli.rendering.markdown import render_markdown
 from reconciler.cli.rendering.text import render_text
-from reconciler.core.checks import Policy
-from reconciler.core.errors import InvalidManifests, Refused
-from reconciler.core.plan import semantic_plan
-from reconciler.core.report import PlanReport, report_of
-from reconciler.core.state import Desired
+from reconciler.core.base.errors import InvalidManifests, Refused
+from reconciler.core.manifest.checks import Policy
+from reconciler.core.manifest.state import Desired
+from reconciler.core.plan.plan import semantic_plan
+from reconciler.core.plan.report import PlanReport, report_of
 from reconciler.manifest.load import load, reuse_of
 from reconciler.manifest.repository import Repository
 

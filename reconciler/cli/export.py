@@ -14,10 +14,10 @@ from reconciler.cli.console import out_exactly, say
 from reconciler.cli.new_files import write_files
 from reconciler.cli.session import opened
 from reconciler.control.inventory import export as export_documents
-from reconciler.core.errors import Conflict
-from reconciler.core.identity import Key
-from reconciler.core.model import MODELS, Kind
-from reconciler.core.state import Document
+from reconciler.core.base.errors import Conflict
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.model import MODELS, Kind
+from reconciler.core.manifest.state import Document
 from reconciler.manifest.export import to_yaml
 from reconciler.settings import Settings
 

@@ -13,7 +13,7 @@ from reconciler.cli.rendering.table import table
 from reconciler.cli.session import opened
 from reconciler.control.inventory import attempt_document
 from reconciler.control.inventory import history as history_of
-from reconciler.core.fields import format_instant
+from reconciler.core.manifest.fields import format_instant
 from reconciler.settings import Settings
 from reconciler.store.revisions import Attempt
 

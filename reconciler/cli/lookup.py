@@ -1,9 +1,9 @@
 """Finding what a command line names."""
 
 from reconciler.cli.session import key_of
-from reconciler.core.errors import NotFound
-from reconciler.core.model import Kind
-from reconciler.core.state import Stored
+from reconciler.core.base.errors import NotFound
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Stored
 from reconciler.store.current import find
 from reconciler.store.database import Database
 

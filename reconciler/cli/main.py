@@ -16,7 +16,7 @@ from reconciler import __version__
 from reconciler.cli import console
 from reconciler.cli.lazy import Lazy, LazyGroup
 from reconciler.cli.rendering.safe_text import one_line
-from reconciler.core.errors import InvalidManifests, ReconcilerError, Refused
+from reconciler.core.base.errors import InvalidManifests, ReconcilerError, Refused
 
 MANIFESTS, STATE, RUNS, SERVER = "Manifests", "Plan and apply", "Runs and time", "Server"
 

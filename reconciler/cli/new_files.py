@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.core.errors import Objection, Refused, Unavailable
+from reconciler.core.base.errors import Objection, Refused, Unavailable
 
 _SHOWN = 10
 

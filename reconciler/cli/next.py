@@ -11,13 +11,13 @@ from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.session import opened
 from reconciler.control.unreadable import unreadable
-from reconciler.core.agenda import Agenda
-from reconciler.core.errors import UsageError
-from reconciler.core.fields import format_instant, parse_instant
-from reconciler.core.schedule import Occurrence, local_time, occurrences
-from reconciler.core.schedule_error import ScheduleError
-from reconciler.core.timetable import CronSchedule
-from reconciler.core.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.base.errors import UsageError
+from reconciler.core.calendar.errors import ScheduleError
+from reconciler.core.calendar.schedule import Occurrence, local_time, occurrences
+from reconciler.core.calendar.timetable import CronSchedule
+from reconciler.core.manifest.fields import format_instant, parse_instant
+from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.schedule.agenda import Agenda
 from reconciler.settings import Settings
 from reconciler.store.triggers import NamedTrigger, list_triggers
 

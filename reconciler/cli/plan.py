@@ -11,9 +11,9 @@ from reconciler.cli.options import PlanFormat
 from reconciler.cli.saved_plan import save_plan
 from reconciler.cli.session import look_at, opened, seen_from_here
 from reconciler.cli.showing import show, warn
-from reconciler.core.errors import InvalidManifests
-from reconciler.core.guards import Confirmations, objections
-from reconciler.core.report import report_of, report_of_problems
+from reconciler.core.base.errors import InvalidManifests
+from reconciler.core.plan.guards import Confirmations, objections
+from reconciler.core.plan.report import report_of, report_of_problems
 from reconciler.settings import Settings
 
 
@@ -55,7 +55,7 @@ def plan(
     show(report_of(made), output, settings.source, found)
     warn(found)
     if save is not None:
-        from reconciler.core.planfile import write_plan
+        from reconciler.core.plan.planfile import write_plan
 
         save_plan(save, write_plan(made, looked.desired, self_heal=settings.self_heal))
         say(f"saved to {save}; carry it out with: reconciler apply {save}")

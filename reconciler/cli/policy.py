@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.core.checks import OFFLINE, Policy
+from reconciler.core.manifest.checks import OFFLINE, Policy
 
 if TYPE_CHECKING:  # settings take as long to import as everything else that `validate` needs
     from reconciler.settings import Settings

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from reconciler import __version__
 from reconciler.cli.rendering.safe_text import one_line
-from reconciler.core.codes import MEANINGS, Code
-from reconciler.core.errors import Problem
+from reconciler.core.base.codes import MEANINGS, Code
+from reconciler.core.base.errors import Problem
 
 Format = Literal["text", "json", "github", "sarif"]
 FORMATS: tuple[Format, ...] = ("text", "json", "github", "sarif")

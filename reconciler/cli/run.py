@@ -18,9 +18,9 @@ from reconciler.control.evaluator import Evaluator
 from reconciler.control.launch import Launcher, Order
 from reconciler.control.serving import serving
 from reconciler.control.titles import Titles
-from reconciler.core.errors import Unavailable, UsageError
-from reconciler.core.run import Run, Status
-from reconciler.core.runview import run_document
+from reconciler.core.base.errors import Unavailable, UsageError
+from reconciler.core.runs.run import Run, Status
+from reconciler.core.runs.view import run_document
 from reconciler.settings import Settings
 from reconciler.store.database import Database
 from reconciler.store.runs import get_run

@@ -11,9 +11,9 @@ from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_table, run_text
 from reconciler.cli.session import actor, opened
 from reconciler.control.cancel import cancel
-from reconciler.core.errors import NotFound, UsageError
-from reconciler.core.run import Reason, Run, Source, Status
-from reconciler.core.runview import run_document
+from reconciler.core.base.errors import NotFound, UsageError
+from reconciler.core.runs.run import Reason, Run, Source, Status
+from reconciler.core.runs.view import run_document
 from reconciler.settings import Settings
 from reconciler.store.database import Database
 from reconciler.store.run_lists import RunFilter, list_runs

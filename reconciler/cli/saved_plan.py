@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.core.checks import OFFLINE, Policy
-from reconciler.core.errors import UsageError
+from reconciler.core.base.errors import UsageError
+from reconciler.core.manifest.checks import OFFLINE, Policy
 
 if TYPE_CHECKING:
-    from reconciler.core.planfile import SavedPlan
+    from reconciler.core.plan.planfile import SavedPlan
 
 _HEAD = re.compile(rb'\s*\{\s*"formatVersion"\s*:')
 
@@ -37,7 +37,7 @@ def save_plan(path: Path, text: str) -> None:
 
 def load_plan(path: Path, policy: Policy = OFFLINE) -> "SavedPlan":
     """Read a saved plan; at most `MAX_BYTES` are read. Raises as `read_plan`."""
-    from reconciler.core.planfile import MAX_BYTES, read_plan
+    from reconciler.core.plan.planfile import MAX_BYTES, read_plan
 
     return read_plan(_read(path, MAX_BYTES + 1), policy)
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from reconciler.cli.console import out
-from reconciler.core.errors import UsageError
-from reconciler.core.near import did_you_mean, listed
+from reconciler.core.base.errors import UsageError
+from reconciler.core.base.near import did_you_mean, listed
 from reconciler.manifest import schema as schemas
 
 

@@ -22,10 +22,10 @@ from reconciler.control.follow_source import SourceFollower
 from reconciler.control.keys import server_key
 from reconciler.control.source_files import SourceFiles
 from reconciler.control.sources import load_against
-from reconciler.core.errors import UsageError
-from reconciler.core.reach import is_loopback
-from reconciler.core.state import Desired
-from reconciler.core.units import format_duration
+from reconciler.core.base.errors import UsageError
+from reconciler.core.base.units import format_duration
+from reconciler.core.manifest.reach import is_loopback
+from reconciler.core.manifest.state import Desired
 from reconciler.manifest.watch import watch_path
 from reconciler.settings import Settings
 from reconciler.store.database import Database

@@ -9,8 +9,8 @@ from reconciler.cli.policy import policy_of as policy_of
 from reconciler.cli.problems import from_here
 from reconciler.cli.progress import progress
 from reconciler.control.sources import Looked, look
-from reconciler.core.errors import InvalidManifests
-from reconciler.core.identity import Key
+from reconciler.core.base.errors import InvalidManifests
+from reconciler.core.base.identity import Key
 from reconciler.settings import Settings
 from reconciler.store.database import Database
 

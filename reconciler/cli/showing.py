@@ -9,8 +9,8 @@ from reconciler.cli.rendering.json import render_json
 from reconciler.cli.rendering.markdown import render_markdown
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.text import render_text
-from reconciler.core.errors import Objection
-from reconciler.core.report import PlanReport
+from reconciler.core.base.errors import Objection
+from reconciler.core.plan.report import PlanReport
 
 
 def show(

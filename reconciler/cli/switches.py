@@ -13,9 +13,9 @@ from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.session import actor, opened
 from reconciler.control.switches import pause as pause_one
 from reconciler.control.switches import resume as resume_one
-from reconciler.core.errors import UsageError
-from reconciler.core.fields import format_instant
-from reconciler.core.model import AutopilotStatus, Kind
+from reconciler.core.base.errors import UsageError
+from reconciler.core.manifest.fields import format_instant
+from reconciler.core.manifest.model import AutopilotStatus, Kind
 from reconciler.settings import Settings
 from reconciler.store.current import list_objects
 from reconciler.store.database import Database, Tx

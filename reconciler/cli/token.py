@@ -13,11 +13,11 @@ from reconciler.cli import options
 from reconciler.cli.console import out, say
 from reconciler.control.tokens import new_token
 from reconciler.control.tokens_file import Credentials, Token, read_tokens_file
-from reconciler.core.errors import Unavailable, UsageError
-from reconciler.core.fields import format_instant
-from reconciler.core.roles import Role
-from reconciler.core.token_hash import token_hash
-from reconciler.core.units import parse_duration
+from reconciler.core.access.roles import Role
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.base.errors import Unavailable, UsageError
+from reconciler.core.base.units import parse_duration
+from reconciler.core.manifest.fields import format_instant
 from reconciler.settings import Settings
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False, no_args_is_help=True)

@@ -9,8 +9,8 @@ from reconciler.cli import options
 from reconciler.cli.console import out_exactly, say
 from reconciler.cli.policy import offline_policy
 from reconciler.cli.problems import render
-from reconciler.core.errors import InvalidManifests
-from reconciler.core.state import Desired
+from reconciler.core.base.errors import InvalidManifests
+from reconciler.core.manifest.state import Desired
 from reconciler.manifest.load import load
 from reconciler.manifest.several import Several
 

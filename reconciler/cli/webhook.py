@@ -11,9 +11,9 @@ from reconciler.cli.session import opened
 from reconciler.control.keys import server_key
 from reconciler.control.serving import serving
 from reconciler.control.unreadable import unreadable
-from reconciler.core.errors import NotFound, UsageError
-from reconciler.core.trigger import TriggerKind, WebhookTrigger
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.base.errors import NotFound, UsageError
+from reconciler.core.manifest.trigger import TriggerKind, WebhookTrigger
+from reconciler.core.webhooks.token import webhook_token
 from reconciler.settings import Settings
 from reconciler.store.triggers import NamedTrigger, list_triggers
 

@@ -13,8 +13,8 @@ from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.session import opened
 from reconciler.control.explain import Step, explain
-from reconciler.core.errors import UsageError
-from reconciler.core.fields import format_instant, parse_instant
+from reconciler.core.base.errors import UsageError
+from reconciler.core.manifest.fields import format_instant, parse_instant
 from reconciler.settings import Settings
 
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from reconciler.control.admit import Firing, admit_all
-from reconciler.core.delivery_key import KEPT
-from reconciler.core.force import NotInForce, force_of
-from reconciler.core.live import LiveAutopilot
-from reconciler.core.run import Reason, Run, Status
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Reason, Run, Status
+from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.webhooks.delivery_key import KEPT
 from reconciler.store.database import Tx
 from reconciler.store.deliveries import Delivery, count_again, insert_deliveries
 from reconciler.store.occupancy import lock_autopilots

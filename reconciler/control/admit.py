@@ -1,7 +1,7 @@
 """The one path by which a run comes into being: schedule, webhook, API and hand alike.
 
 `admit_all` runs inside the caller's transaction. It holds the autopilots' rows, reads their open
-runs, asks `core.admission.admit` for each newcomer in turn, and inserts all runs at once.
+runs, asks `core.runs.admission.admit` for each newcomer in turn, and inserts all runs at once.
 """
 
 import secrets
@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from reconciler.core.admission import (
+from reconciler.core.runs.admission import (
     Admission,
     Admit,
     Newcomer,
@@ -21,9 +21,9 @@ from reconciler.core.admission import (
     Wait,
     admit,
 )
-from reconciler.core.force import InForce, force_of
-from reconciler.core.live import LiveAutopilot
-from reconciler.core.run import Json, Reason, Run, Source, Status
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Json, Reason, Run, Source, Status
+from reconciler.core.runs.standing import InForce, force_of
 from reconciler.store.database import Tx
 from reconciler.store.fired import save_fired
 from reconciler.store.occupancy import (

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.core.run import Run
-from reconciler.core.squad import Chosen, NobodyAvailable, choose
+from reconciler.core.runs.run import Run
+from reconciler.core.runs.squad import Chosen, NobodyAvailable, choose
 from reconciler.store.agents import LiveAgent, find_agents, find_squad
 from reconciler.store.database import Tx
 

@@ -5,17 +5,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from reconciler.core.changes import Change
-from reconciler.core.errors import InvalidManifests, Problem, Refused, StalePlan
-from reconciler.core.guards import DEFAULT_LIMIT, UNCONFIRMED, Confirmations, RemovalLimit
-from reconciler.core.identity import Revision
-from reconciler.core.plan import Plan
-from reconciler.core.state import Desired
+from reconciler.core.base.errors import InvalidManifests, Problem, Refused, StalePlan
+from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.state import Desired
+from reconciler.core.plan.changes import Change
+from reconciler.core.plan.guards import DEFAULT_LIMIT, UNCONFIRMED, Confirmations, RemovalLimit
+from reconciler.core.plan.plan import Plan
 from reconciler.store.database import Database, Tx
 from reconciler.store.revisions import Attempt, Result, Via, record_once
 
 if TYPE_CHECKING:  # reading saved plans takes models of its own, which most commands need not build
-    from reconciler.core.planfile import SavedPlan
+    from reconciler.core.plan.planfile import SavedPlan
 
 Descends = Callable[[Revision], bool | None]
 """Whether the desired revision descends from the one that is applied; None: there is no order."""

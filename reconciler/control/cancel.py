@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from reconciler.control.ending import finish
-from reconciler.core.errors import Conflict, NotFound
-from reconciler.core.run import Failed, Reason, Run
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.runs.run import Failed, Reason, Run
 from reconciler.store.database import Tx
 from reconciler.store.runs import get_run, request_cancel
 

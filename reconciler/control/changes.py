@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.base.errors import ReconcilerError
 from reconciler.store.database import Database
 
 log = structlog.get_logger(__name__)

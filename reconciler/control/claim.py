@@ -10,8 +10,8 @@ import structlog
 from reconciler.control.assign import Assigned, Crew, assign
 from reconciler.control.station import Station
 from reconciler.control.vault import SecretMissing
-from reconciler.core.model import ExecutionMode, Retry
-from reconciler.core.retry import (
+from reconciler.core.manifest.model import ExecutionMode, Retry
+from reconciler.core.runs.retry import (
     TARGET_PAUSE,
     GiveUp,
     RetryAt,
@@ -19,8 +19,8 @@ from reconciler.core.retry import (
     Transient,
     after_failure,
 )
-from reconciler.core.run import Failed, Reason, Run, Status, WaitingFor, may_become
-from reconciler.core.squad import NobodyAvailable
+from reconciler.core.runs.run import Failed, Reason, Run, Status, WaitingFor, may_become
+from reconciler.core.runs.squad import NobodyAvailable
 from reconciler.dispatch.base import AwaitClaim, Ended, Handle, Start, Started
 from reconciler.store.agents import mark_unavailable, save_turn
 from reconciler.store.database import Tx

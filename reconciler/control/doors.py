@@ -8,9 +8,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from reconciler.control.unreadable import readable, unreadable
-from reconciler.core.live import LiveAutopilot
-from reconciler.core.token_hash import token_hash
-from reconciler.core.trigger import WebhookTrigger
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.manifest.trigger import WebhookTrigger
+from reconciler.core.runs.live import LiveAutopilot
 from reconciler.store.database import Database, Tx
 from reconciler.store.webhooks import WebhookTarget, find_webhook
 

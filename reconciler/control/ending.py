@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.control.unreadable import find_readable
-from reconciler.core.admission import promotable
-from reconciler.core.force import Breaker, InForce, after_run, force_of
-from reconciler.core.live import LiveAutopilot, SpecTimes
-from reconciler.core.run import Completed, Failed, Outcome, Reason, Run, Status
+from reconciler.core.runs.admission import promotable
+from reconciler.core.runs.live import LiveAutopilot, SpecTimes
+from reconciler.core.runs.run import Completed, Failed, Outcome, Reason, Run, Status
+from reconciler.core.runs.standing import Breaker, InForce, after_run, force_of
 from reconciler.store.database import Tx
 from reconciler.store.manifests import get_document
 from reconciler.store.occupancy import read_occupancy, save_breaker

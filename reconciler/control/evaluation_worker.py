@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from reconciler.core.expression import (
+from reconciler.core.cel import (
     CONDITION_VARIABLES,
     KEY_VARIABLES,
     TITLE_VARIABLES,

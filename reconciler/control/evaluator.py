@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from reconciler.control.evaluation_process import EvaluationProcess, ProcessLost
 from reconciler.control.evaluation_worker import KINDS
-from reconciler.core.expression import (
+from reconciler.core.cel import (
     EvaluationError,
     Expression,
     ExpressionError,
@@ -29,7 +29,7 @@ from reconciler.core.expression import (
     is_quick,
     require_affordable,
 )
-from reconciler.core.template import parse_template, render
+from reconciler.core.manifest.template import parse_template, render
 
 Json = Any
 TIMEOUT = 0.25

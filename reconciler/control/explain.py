@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.control.unreadable import find_readable, unreadable
-from reconciler.core.agenda import Agenda
-from reconciler.core.errors import NotFound
-from reconciler.core.fields import format_instant
-from reconciler.core.force import InForce, force_of
-from reconciler.core.run import MissedInterval, Run, Status
-from reconciler.core.schedule_error import ScheduleError
-from reconciler.core.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.base.errors import NotFound
+from reconciler.core.calendar.errors import ScheduleError
+from reconciler.core.manifest.fields import format_instant
+from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.runs.run import MissedInterval, Run, Status
+from reconciler.core.runs.standing import InForce, force_of
+from reconciler.core.schedule.agenda import Agenda
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between
 from reconciler.store.run_lists import RunFilter, list_runs

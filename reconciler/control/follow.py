@@ -4,7 +4,7 @@ import structlog
 
 from reconciler.control.station import Station
 from reconciler.control.vault import SecretMissing
-from reconciler.core.run import Failed, Run, Status
+from reconciler.core.runs.run import Failed, Run, Status
 from reconciler.dispatch.base import Ended, Gone, Handle, Job, Observation, Working
 from reconciler.store.leases import held_by
 from reconciler.store.runs import change_run

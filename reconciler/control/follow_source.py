@@ -15,10 +15,10 @@ from reconciler.control.reconcile import (
     record_failure,
 )
 from reconciler.control.source_files import SourceFiles
-from reconciler.core.errors import InvalidManifests, ReconcilerError, Refused, StalePlan
-from reconciler.core.guards import Confirmations
-from reconciler.core.identity import Revision
-from reconciler.core.state import Desired
+from reconciler.core.base.errors import InvalidManifests, ReconcilerError, Refused, StalePlan
+from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.state import Desired
+from reconciler.core.plan.guards import Confirmations
 from reconciler.store.apply_triggers import TokenHash
 from reconciler.store.database import Database
 from reconciler.store.revisions import Via

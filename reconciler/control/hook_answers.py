@@ -2,8 +2,8 @@
 
 from reconciler.control.accept import Duplicate, NotTaken, Taken
 from reconciler.control.inbound import Answer, Refused, problem
-from reconciler.core.body_error import BodyError
-from reconciler.core.handshake import Challenge, Pong
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.handshake import Challenge, Pong
 
 _SOON = "5"
 """Seconds until a sender should try again."""

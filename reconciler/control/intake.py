@@ -46,9 +46,9 @@ from reconciler.control.refusals import Refusals
 from reconciler.control.titles import Titles
 from reconciler.control.vault import Vault
 from reconciler.control.writer_process import WriterProcess
-from reconciler.core.body_error import BodyError
-from reconciler.core.errors import Conflict
-from reconciler.core.webhook_token import is_token_shaped
+from reconciler.core.base.errors import Conflict
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.token import is_token_shaped
 from reconciler.store.database import Database
 from reconciler.store.deliveries import Delivery, insert_deliveries
 

@@ -4,13 +4,13 @@ from dataclasses import asdict
 from typing import Any
 
 from reconciler.control.reconcile import LOCK
-from reconciler.core.changes import Drift
-from reconciler.core.diff import drift_of
-from reconciler.core.errors import Conflict, NotFound
-from reconciler.core.fields import format_instant
-from reconciler.core.identity import Key
-from reconciler.core.model import Kind
-from reconciler.core.state import Document, Stored
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.fields import format_instant
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Document, Stored
+from reconciler.core.plan.changes import Drift
+from reconciler.core.plan.diff import drift_of
 from reconciler.store.current import find, list_objects, read_current
 from reconciler.store.database import Database, Tx
 from reconciler.store.ownership import take_over

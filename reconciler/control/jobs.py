@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.control.vault import Vault
-from reconciler.core.fields import SecretRef
-from reconciler.core.model import ExecutionMode
-from reconciler.core.prompt import prompt
-from reconciler.core.run import Run
-from reconciler.core.runtime import AegisRuntime, CommandRuntime, HttpRuntime, Runtime
-from reconciler.core.runview import run_document
+from reconciler.core.manifest.fields import SecretRef
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.runtime import AegisRuntime, CommandRuntime, HttpRuntime, Runtime
+from reconciler.core.runs.prompt import prompt
+from reconciler.core.runs.run import Run
+from reconciler.core.runs.view import run_document
 from reconciler.dispatch.base import Handle, Job
 from reconciler.store.agents import LiveAgent, find_agent
 from reconciler.store.database import Tx

@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from reconciler.core.errors import Unavailable, UsageError
+from reconciler.core.base.errors import Unavailable, UsageError
 
 LENGTH = 32
 

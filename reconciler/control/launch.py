@@ -7,12 +7,12 @@ from reconciler.clock import Ids
 from reconciler.control.admit import Firing, admit_all
 from reconciler.control.titles import Facts, Titles
 from reconciler.control.unreadable import readable
-from reconciler.core.delivery_key import KEPT, body_fingerprint
-from reconciler.core.errors import Conflict, NotFound
-from reconciler.core.force import NotInForce, force_of
-from reconciler.core.live import LiveAutopilot
-from reconciler.core.run import Json, Run, Source
-from reconciler.core.state import canonical
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.manifest.state import canonical
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Json, Run, Source
+from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.webhooks.delivery_key import KEPT, body_fingerprint
 from reconciler.store.database import Database, Tx
 from reconciler.store.runs import get_run
 from reconciler.store.triggers import NamedTrigger, list_triggers

@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 
 from reconciler.clock import Clock
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.base.errors import ReconcilerError
 
 log = structlog.get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """JWTs of OIDC issuers: their keys are fetched, kept for an hour, and looked for again (8.4).
 
-Nothing here decides what a token opens: see `core/claims.py`.
+Nothing here decides what a token opens: see `core/access/claims.py`.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from jwt.types import Options
 
 from reconciler.clock import Clock
 from reconciler.control.safe_url import is_safe_url
-from reconciler.core.body_error import BodyError
-from reconciler.core.claims import Rule, audiences
-from reconciler.core.errors import Unavailable
-from reconciler.core.payload import parse_json
+from reconciler.core.access.claims import Rule, audiences
+from reconciler.core.base.errors import Unavailable
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.payload import parse_json
 
 log = structlog.get_logger(__name__)
 

@@ -12,13 +12,13 @@ from reconciler.control.hook_answers import BUSY
 from reconciler.control.inbound import Refused
 from reconciler.control.prove import Proven
 from reconciler.control.titles import Facts, Prepared, Titles, needs_evaluation, unevaluated
-from reconciler.core.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
-from reconciler.core.expression import event_scope
-from reconciler.core.force import NotInForce, force_of
-from reconciler.core.handshake import event_name
-from reconciler.core.run import Source
-from reconciler.core.trigger import Scheme
-from reconciler.core.webhook_headers import expression_headers, shown_headers
+from reconciler.core.cel import event_scope
+from reconciler.core.manifest.trigger import Scheme
+from reconciler.core.runs.run import Source
+from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.webhooks.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
+from reconciler.core.webhooks.handshake import event_name
+from reconciler.core.webhooks.headers import expression_headers, shown_headers
 from reconciler.store.deliveries import Delivery
 
 

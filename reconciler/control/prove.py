@@ -15,12 +15,12 @@ from reconciler.control.doors import Opened
 from reconciler.control.hook_answers import MISSING_SECRET, UNAUTHORIZED, greet
 from reconciler.control.inbound import InboundRequest, Refused
 from reconciler.control.vault import Vault
-from reconciler.core.handshake import handshake
-from reconciler.core.ingress import verify
-from reconciler.core.media_type import media_type, refuse_encoding
-from reconciler.core.payload import JSONValue, Parsed, parse_body
-from reconciler.core.trigger import Scheme, WebhookTrigger
-from reconciler.core.webhook_headers import refuse_ambiguous_headers
+from reconciler.core.manifest.trigger import Scheme, WebhookTrigger
+from reconciler.core.webhooks.handshake import handshake
+from reconciler.core.webhooks.headers import refuse_ambiguous_headers
+from reconciler.core.webhooks.ingress import verify
+from reconciler.core.webhooks.media_type import media_type, refuse_encoding
+from reconciler.core.webhooks.payload import JSONValue, Parsed, parse_body
 
 LARGE = 64 * 1024
 """Bytes from which a body is parsed beside the event loop."""

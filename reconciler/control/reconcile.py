@@ -12,13 +12,13 @@ from reconciler.control.attempts import (
 )
 from reconciler.control.undecided import Undecided
 from reconciler.control.upcoming import Upcoming
-from reconciler.core.changes import Create
-from reconciler.core.errors import Refused, StalePlan
-from reconciler.core.footprint import check_digest, check_still_holds
-from reconciler.core.guards import require_safe
-from reconciler.core.identity import Revision
-from reconciler.core.plan import Plan, make_plan
-from reconciler.core.state import Current, Desired
+from reconciler.core.base.errors import Refused, StalePlan
+from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.state import Current, Desired
+from reconciler.core.plan.changes import Create
+from reconciler.core.plan.footprint import check_digest, check_still_holds
+from reconciler.core.plan.guards import require_safe
+from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.store.apply import Terms, apply_changes
 from reconciler.store.apply_triggers import TokenHash
 from reconciler.store.current import have_moved, read_current
@@ -27,7 +27,7 @@ from reconciler.store.revisions import Result, newest_id, record
 from reconciler.store.waiting import cancel_waiting
 
 if TYPE_CHECKING:
-    from reconciler.core.planfile import SavedPlan
+    from reconciler.core.plan.planfile import SavedPlan
 
 __all__ = [
     "LOCK",

@@ -13,9 +13,9 @@ import structlog
 from reconciler.clock import Clock, Ids
 from reconciler.control.doors import Opened
 from reconciler.control.inbound import Answer, InboundRequest
-from reconciler.core.handshake import event_name
-from reconciler.core.trigger import Scheme
-from reconciler.core.webhook_headers import shown_headers
+from reconciler.core.manifest.trigger import Scheme
+from reconciler.core.webhooks.handshake import event_name
+from reconciler.core.webhooks.headers import shown_headers
 from reconciler.store.database import Database
 from reconciler.store.deliveries import Delivery, insert_deliveries
 

@@ -14,14 +14,14 @@ from reconciler.control.evaluator import Failed
 from reconciler.control.launch import Launcher
 from reconciler.control.titles import Facts
 from reconciler.control.unreadable import readable
-from reconciler.core.delivery_key import KEPT
-from reconciler.core.errors import Conflict, NotFound
-from reconciler.core.expression import event_scope
-from reconciler.core.force import NotInForce, force_of
-from reconciler.core.live import LiveAutopilot
-from reconciler.core.payload import parse_body
-from reconciler.core.run import Run, Source, Status
-from reconciler.core.trigger import Scheme
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.cel import event_scope
+from reconciler.core.manifest.trigger import Scheme
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Run, Source, Status
+from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.webhooks.delivery_key import KEPT
+from reconciler.core.webhooks.payload import parse_body
 from reconciler.store.database import Tx
 from reconciler.store.deliveries import Delivery, get_delivery, insert_deliveries
 from reconciler.store.runs import get_run

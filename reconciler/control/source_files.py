@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.core.errors import UsageError
+from reconciler.core.base.errors import UsageError
 from reconciler.manifest.files import Source, is_hidden, is_manifest
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.repository import Repository

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.control.attempts import Descends
 from reconciler.control.reconcile import Seen, see
-from reconciler.core.checks import Policy
-from reconciler.core.errors import InvalidManifests
-from reconciler.core.identity import Key
-from reconciler.core.plan import Plan, make_plan
-from reconciler.core.recheck import problems_of
-from reconciler.core.state import Current, Declared, Desired
+from reconciler.core.base.errors import InvalidManifests
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.checks import Policy
+from reconciler.core.manifest.checks.recheck import problems_of
+from reconciler.core.manifest.state import Current, Declared, Desired
+from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.manifest.checkout import Checkout
 from reconciler.manifest.files import Source
 from reconciler.manifest.folder import Folder
@@ -19,7 +19,7 @@ from reconciler.manifest.load import load, load_path, reuse_of, source_at
 from reconciler.store.database import Database
 
 if TYPE_CHECKING:
-    from reconciler.core.planfile import SavedPlan
+    from reconciler.core.plan.planfile import SavedPlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from reconciler.control.jobs import (
     run_token,
 )
 from reconciler.control.vault import Vault
-from reconciler.core.run import Completed, Failed, Outcome, Run
-from reconciler.core.token_hash import token_hash
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.runs.run import Completed, Failed, Outcome, Run
 from reconciler.dispatch.base import Handle, Job, Stopped, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.database import Database, Tx

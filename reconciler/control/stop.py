@@ -8,9 +8,9 @@ from reconciler.control.claim import unavailable
 from reconciler.control.ending import finish
 from reconciler.control.station import Station
 from reconciler.control.vault import SecretMissing
-from reconciler.core.fields import format_instant
-from reconciler.core.run import Failed, Reason, Run, WaitingFor
-from reconciler.core.units import format_duration
+from reconciler.core.base.units import format_duration
+from reconciler.core.manifest.fields import format_instant
+from reconciler.core.runs.run import Failed, Reason, Run, WaitingFor
 from reconciler.dispatch.base import Stopped, Stopping
 from reconciler.store.database import Tx
 from reconciler.store.leases import (

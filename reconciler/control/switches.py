@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from reconciler.core.errors import NotFound
-from reconciler.core.force import Switches
+from reconciler.core.base.errors import NotFound
+from reconciler.core.runs.standing import Switches
 from reconciler.store.database import Tx
 from reconciler.store.occupancy import save_pause, save_resume
 from reconciler.store.switches import read_switches

@@ -17,12 +17,12 @@ from reconciler.clock import Ids
 from reconciler.control.admit import Firing, admit_all
 from reconciler.control.ending import expire, promote
 from reconciler.control.titles import Facts, Titles
-from reconciler.core.agenda import Agenda
-from reconciler.core.decide import Decision, decide
-from reconciler.core.force import force_of
-from reconciler.core.live import LiveAutopilot
-from reconciler.core.run import Json, Run, Source
-from reconciler.core.trigger import CatchUp, ScheduleTrigger
+from reconciler.core.manifest.trigger import CatchUp, ScheduleTrigger
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Json, Run, Source
+from reconciler.core.runs.standing import force_of
+from reconciler.core.schedule.agenda import Agenda
+from reconciler.core.schedule.decide import Decision, decide
 from reconciler.store.database import Database, Tx
 from reconciler.store.missed import Missed, open_stalled, record_missed
 from reconciler.store.occupancy import hold_unchanged, read_live

@@ -7,12 +7,12 @@ from datetime import datetime
 import structlog
 
 from reconciler.control.evaluator import Evaluator, Failed
-from reconciler.core.expression import event_scope, title_scope
-from reconciler.core.fields import format_instant
-from reconciler.core.live import LiveAutopilot
-from reconciler.core.run import Json, Source
-from reconciler.core.schedule import local_time
-from reconciler.core.template import cut_title
+from reconciler.core.calendar.schedule import local_time
+from reconciler.core.cel import event_scope, title_scope
+from reconciler.core.manifest.fields import format_instant
+from reconciler.core.manifest.template import cut_title
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Json, Source
 
 log = structlog.get_logger(__name__)
 

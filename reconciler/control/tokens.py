@@ -10,9 +10,9 @@ import structlog
 from reconciler.clock import Clock
 from reconciler.control.oidc import Issuers, NotValid
 from reconciler.control.tokens_file import Credentials, Token, read_tokens_file
-from reconciler.core.claims import caller_of_claims
-from reconciler.core.roles import Caller
-from reconciler.core.token_hash import token_hash
+from reconciler.core.access.claims import caller_of_claims
+from reconciler.core.access.roles import Caller
+from reconciler.core.access.token_hash import token_hash
 
 log = structlog.get_logger(__name__)
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from reconciler.control.safe_url import is_safe_url
-from reconciler.core.claims import GITHUB_NAMES, PINS, Rule, objection_to
-from reconciler.core.errors import UsageError
-from reconciler.core.fields import Model, Name
-from reconciler.core.near import did_you_mean
-from reconciler.core.roles import Role
+from reconciler.core.access.claims import GITHUB_NAMES, PINS, Rule, objection_to
+from reconciler.core.access.roles import Role
+from reconciler.core.base.errors import UsageError
+from reconciler.core.base.near import did_you_mean
+from reconciler.core.manifest.fields import Model, Name
 
 LARGEST = 1024 * 1024
 

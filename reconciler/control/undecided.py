@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.agenda import Agenda
-from reconciler.core.decide import Span, lapsed
-from reconciler.core.occurrences import COUNT_CAP, count_between
-from reconciler.core.state import Document
-from reconciler.core.trigger import ScheduleTrigger
+from reconciler.core.calendar.occurrences import COUNT_CAP, count_between
+from reconciler.core.manifest.state import Document
+from reconciler.core.manifest.trigger import ScheduleTrigger
+from reconciler.core.schedule.agenda import Agenda
+from reconciler.core.schedule.decide import Span, lapsed
 
 BUDGET = 25_000
 """Occurrences that one apply counts over all triggers; some microseconds each."""

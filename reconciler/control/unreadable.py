@@ -4,8 +4,8 @@ They drift, and the next apply of their source puts them back. Until then nothin
 them, and nobody else's work is held up.
 """
 
-from reconciler.core.errors import Conflict, NotFound
-from reconciler.core.live import LiveAutopilot
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.runs.live import LiveAutopilot
 from reconciler.store.database import Tx
 from reconciler.store.occupancy import lock_autopilots, read_live
 from reconciler.store.switches import read_switches

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.agenda import Agenda
-from reconciler.core.changes import Change, Create, Move, Restore, Update
-from reconciler.core.decide import Next, upcoming
-from reconciler.core.identity import trigger_id
-from reconciler.core.model import Kind
-from reconciler.core.state import Document
-from reconciler.core.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.base.identity import trigger_id
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Document
+from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.plan.changes import Change, Create, Move, Restore, Update
+from reconciler.core.schedule.agenda import Agenda
+from reconciler.core.schedule.decide import Next, upcoming
 
 _WHEN = ("cron", "every", "at", "timezone", "startAt", "endAt", "jitter")
 

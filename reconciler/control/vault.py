@@ -1,7 +1,7 @@
 """Secrets, resolved from the references of a workspace; never logged, never in a message.
 
-A manifest can only name what belongs to its workspace (core/checks.py); the same rule is asked
-again here, because a row of the database may not have come through it.
+A manifest can only name what belongs to its workspace (core/manifest/checks); the same rule is
+asked again here, because a row of the database may not have come through it.
 """
 
 import os
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.core.checks.secrets import is_secret_file, owns_env
-from reconciler.core.errors import Unavailable
-from reconciler.core.fields import SecretRef
+from reconciler.core.base.errors import Unavailable
+from reconciler.core.manifest.checks.secrets import is_secret_file, owns_env
+from reconciler.core.manifest.fields import SecretRef
 
 LARGEST = 64 * 1024
 

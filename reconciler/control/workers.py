@@ -13,12 +13,12 @@ from typing import Any
 
 from reconciler.control.ending import finish
 from reconciler.control.stop import PROOF_GRACE, why_stopped, without_proof
-from reconciler.core.errors import Conflict, NotFound
-from reconciler.core.lease import lease_of
-from reconciler.core.model import ExecutionMode
-from reconciler.core.prompt import prompt
-from reconciler.core.run import Failed, Outcome, Reason, Run, Status
-from reconciler.core.token_hash import token_hash
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.runs.lease import lease_of
+from reconciler.core.runs.prompt import prompt
+from reconciler.core.runs.run import Failed, Outcome, Reason, Run, Status
 from reconciler.dispatch.base import cut_result
 from reconciler.store.database import Tx
 from reconciler.store.leases import (

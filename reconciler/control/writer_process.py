@@ -21,7 +21,7 @@ from reconciler.control.accept import Verified
 from reconciler.control.group import OutcomeUnknown
 from reconciler.control.interpreter import interpreter
 from reconciler.control.writer_worker import HEAD, Written, message
-from reconciler.core.checks.secrets import is_secret_variable
+from reconciler.core.manifest.checks.secrets import is_secret_variable
 
 log = structlog.get_logger(__name__)
 

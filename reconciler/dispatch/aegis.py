@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 import httpx
 
 from reconciler.clock import Clock
-from reconciler.core.model import ExecutionMode
-from reconciler.core.run import Failed, Reason
-from reconciler.core.runtime import AegisRuntime
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.runtime import AegisRuntime
+from reconciler.core.runs.run import Failed, Reason
 from reconciler.dispatch.aegis_client import Absent, AegisClient, Target, Waits
 from reconciler.dispatch.aegis_events import Listener, Rhythm
 from reconciler.dispatch.aegis_reading import Session, is_session_id

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from reconciler.clock import Clock
-from reconciler.core.run import Json
+from reconciler.core.runs.run import Json
 from reconciler.dispatch.aegis_reading import (
     Session,
     Transcript,

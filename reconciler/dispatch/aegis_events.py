@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from reconciler.core.run import Json
+from reconciler.core.runs.run import Json
 from reconciler.dispatch.aegis_client import AegisClient
 
 LONGEST_LINE = 1024 * 1024

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from reconciler.core.run import Json
+from reconciler.core.runs.run import Json
 from reconciler.dispatch.wire import one_line
 
 RESTING: Final = frozenset({"idle", "waiting_for_input"})

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.core.run import Failed, Json, Reason
-from reconciler.core.runtime import AegisRuntime
+from reconciler.core.manifest.runtime import AegisRuntime
+from reconciler.core.runs.run import Failed, Json, Reason
 from reconciler.dispatch.aegis_client import (
     Absent,
     AegisClient,

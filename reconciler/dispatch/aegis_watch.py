@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.core.run import Completed, Failed, Reason
+from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.aegis_client import Absent, AegisClient
 from reconciler.dispatch.aegis_reading import (
     BROKEN,

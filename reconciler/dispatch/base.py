@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from reconciler.core.model import ExecutionMode
-from reconciler.core.result import RESULT_LIMIT as RESULT_LIMIT
-from reconciler.core.result import cut_result as cut_result
-from reconciler.core.retry import TargetDown as TargetDown
-from reconciler.core.retry import Transient as Transient
-from reconciler.core.run import Json, Outcome, Reason
-from reconciler.core.runtime import Runtime as RuntimeSpec
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
+from reconciler.core.runs.result import RESULT_LIMIT as RESULT_LIMIT
+from reconciler.core.runs.result import cut_result as cut_result
+from reconciler.core.runs.retry import TargetDown as TargetDown
+from reconciler.core.runs.retry import Transient as Transient
+from reconciler.core.runs.run import Json, Outcome, Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from reconciler.core.model import ExecutionMode
-from reconciler.core.run import Completed, Failed, Outcome, Reason
-from reconciler.core.runtime import CommandRuntime
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.runtime import CommandRuntime
+from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.dispatch.base import (
     Ended,
     Gone,

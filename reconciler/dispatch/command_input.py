@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from reconciler.core.run import Json
+from reconciler.core.runs.run import Json
 from reconciler.dispatch.base import Job
 from reconciler.dispatch.processes import MARK
 

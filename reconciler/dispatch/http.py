@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import httpx
 
 from reconciler.clock import Clock
-from reconciler.core.model import ExecutionMode
-from reconciler.core.run import Failed, Reason
-from reconciler.core.runtime import HttpRuntime
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.runtime import HttpRuntime
+from reconciler.core.runs.run import Failed, Reason
 from reconciler.dispatch.base import (
     Ended,
     Handle,

@@ -8,7 +8,7 @@ else that is not what the contract says will not get better by itself.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.core.run import Completed, Failed, Json, Outcome, Reason
+from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
 from reconciler.dispatch.base import Ended, TargetDown, Transient, cut_result
 from reconciler.dispatch.wire import (
     Exchange,

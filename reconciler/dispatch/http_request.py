@@ -3,10 +3,10 @@
 import json
 from datetime import datetime
 
-from reconciler.core.model import ExecutionMode
-from reconciler.core.outgoing import signed_headers
-from reconciler.core.run import Json
-from reconciler.core.signing_key import SecretInvalid
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.runs.run import Json
+from reconciler.core.webhooks.outgoing import signed_headers
+from reconciler.core.webhooks.signing_key import SecretInvalid
 from reconciler.dispatch.base import Job
 from reconciler.dispatch.wire import Call
 

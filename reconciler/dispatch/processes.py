@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from reconciler.core.run import Json
+from reconciler.core.runs.run import Json
 
 MARK = "RUN_ID"
 """The variable that names the run in the environment of all that it starts."""

@@ -6,7 +6,7 @@ the operator changed his mind.
 
 from dataclasses import dataclass
 
-from reconciler.core.reach import LOOPBACK, admits, parse_url
+from reconciler.core.manifest.reach import LOOPBACK, admits, parse_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from typing import Self
 import structlog
 
 from reconciler.clock import Clock
-from reconciler.core.reach import LOOPBACK
-from reconciler.core.runtime import (
+from reconciler.core.manifest.reach import LOOPBACK
+from reconciler.core.manifest.runtime import (
     AegisRuntime,
     CommandRuntime,
     HttpRuntime,
     WorkerRuntime,
 )
-from reconciler.core.runtime import Runtime as RuntimeSpec
+from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
 from reconciler.dispatch.aegis import AegisSessions
 from reconciler.dispatch.aegis_client import Waits
 from reconciler.dispatch.base import (

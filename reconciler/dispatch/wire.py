@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from reconciler.core.run import Json
+from reconciler.core.runs.run import Json
 
 CONNECT_SECONDS = 5.0
 ANSWER_LIMIT = 1024 * 1024

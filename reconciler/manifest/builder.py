@@ -16,9 +16,9 @@ from _ruamel_yaml import (
     StreamStartEvent,
 )
 
-from reconciler.core.codes import Code
-from reconciler.core.errors import Position, Problems
-from reconciler.core.near import shown
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import Position, Problems
+from reconciler.core.base.near import shown
 from reconciler.manifest.documents import Document
 from reconciler.manifest.events import Event, Events, Mark
 from reconciler.manifest.loc import Loc, dotted

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.core.errors import ReconcilerError
-from reconciler.core.identity import Revision
+from reconciler.core.base.errors import ReconcilerError
+from reconciler.core.base.identity import Revision
 from reconciler.manifest.files import File, is_hidden, is_manifest
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.repository import Repository

@@ -7,11 +7,11 @@ is written anew, the others of its file untouched (contract 8.2).
 
 from dataclasses import dataclass
 
-from reconciler.core.checks import OFFLINE
-from reconciler.core.errors import Conflict
-from reconciler.core.identity import Key
-from reconciler.core.state import Document as Canonical
-from reconciler.core.state import digest_of
+from reconciler.core.base.errors import Conflict
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.checks import OFFLINE
+from reconciler.core.manifest.state import Document as Canonical
+from reconciler.core.manifest.state import digest_of
 from reconciler.manifest.documents import Document
 from reconciler.manifest.export import to_yaml
 from reconciler.manifest.layout import CannotSplice, Layout

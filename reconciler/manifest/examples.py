@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reconciler.core.model import API_VERSION, Kind
+from reconciler.core.manifest.model import API_VERSION, Kind
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     Kind.AUTOPILOT.value: {

@@ -1,7 +1,7 @@
 """Documents to YAML that people like to read and that loads as the same documents."""
 
-from reconciler.core.defaults import without_defaults
-from reconciler.core.state import Document
+from reconciler.core.manifest.defaults import without_defaults
+from reconciler.core.manifest.state import Document
 from reconciler.manifest.writer import Writer
 
 _ORDER = ("apiVersion", "kind", "metadata", "spec")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from reconciler.core.codes import Code
-from reconciler.core.errors import Problem
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import Problem
 from reconciler.manifest.text import LARGEST, too_large
 
 SUFFIXES = (".yaml", ".yml", ".json")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
-from reconciler.core.codes import Code
-from reconciler.core.errors import Problem
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import Problem
 from reconciler.manifest.files import File, is_hidden, is_manifest, problem, read_file
 
 _DEEPEST = 50

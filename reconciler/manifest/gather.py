@@ -4,15 +4,15 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.core.checks import Policy
-from reconciler.core.checks.finding import Finding
-from reconciler.core.checks.raw import Raw
-from reconciler.core.codes import Code
-from reconciler.core.errors import Position, Problem
-from reconciler.core.identity import Key
-from reconciler.core.model import MODEL_VERSION
-from reconciler.core.state import Declared, FileDigest, Origin, digest_of
-from reconciler.core.state import Document as Canonical
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import Position, Problem
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.checks import Policy
+from reconciler.core.manifest.checks.finding import Finding
+from reconciler.core.manifest.checks.raw import Raw
+from reconciler.core.manifest.model import MODEL_VERSION
+from reconciler.core.manifest.state import Declared, FileDigest, Origin, digest_of
+from reconciler.core.manifest.state import Document as Canonical
 from reconciler.manifest.files import Source
 from reconciler.manifest.locate import Locator
 from reconciler.manifest.objects import read_object

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
 
-from reconciler.core.errors import Unavailable
+from reconciler.core.base.errors import Unavailable
 
 LOCAL_SECONDS = 60.0
 REMOTE_SECONDS = 300.0

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from reconciler.core.checks import OFFLINE, Policy
-from reconciler.core.errors import InvalidManifests, Objection, Refused
-from reconciler.core.identity import Key, Revision
-from reconciler.core.state import Declared, Desired, FileDigest
+from reconciler.core.base.errors import InvalidManifests, Objection, Refused
+from reconciler.core.base.identity import Key, Revision
+from reconciler.core.manifest.checks import OFFLINE, Policy
+from reconciler.core.manifest.state import Declared, Desired, FileDigest
 from reconciler.manifest.files import Bundle, SingleFile, Source, Stream
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.gather import Reuse, gather

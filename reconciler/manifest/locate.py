@@ -1,7 +1,7 @@
 """Where a field stands in a file; worked out only for files that have a Problem."""
 
-from reconciler.core.checks.finding import At, Finding
-from reconciler.core.errors import Problem
+from reconciler.core.base.errors import Problem
+from reconciler.core.manifest.checks.finding import At, Finding
 from reconciler.manifest.documents import Document
 from reconciler.manifest.loc import Loc, dotted
 from reconciler.manifest.nodes import Node, ScalarNode, find, roots

@@ -6,7 +6,7 @@ Manifests leave defaults out and may write a value in another way than the canon
 
 from typing import Any
 
-from reconciler.core.state import Document
+from reconciler.core.manifest.state import Document
 from reconciler.manifest.export import pleasant
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from reconciler.core.checks.finding import At, Finding
-from reconciler.core.codes import Code
-from reconciler.core.model import API_VERSION
-from reconciler.core.near import did_you_mean, listed, shown
+from reconciler.core.base.codes import Code
+from reconciler.core.base.near import did_you_mean, listed, shown
+from reconciler.core.manifest.checks.finding import At, Finding
+from reconciler.core.manifest.model import API_VERSION
 from reconciler.manifest.loc import Loc
 from reconciler.manifest.shape import KEY_MARK, bounds, field_names, walk
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reconciler.core.checks import Policy, check
-from reconciler.core.checks.finding import At, Finding, Loc
-from reconciler.core.codes import Code
-from reconciler.core.fields import NAME_PATTERN
-from reconciler.core.identity import Key
-from reconciler.core.model import API_VERSION, MODELS, AnyManifest, Kind
-from reconciler.core.near import did_you_mean, listed, shown
+from reconciler.core.base.codes import Code
+from reconciler.core.base.identity import Key
+from reconciler.core.base.near import did_you_mean, listed, shown
+from reconciler.core.manifest.checks import Policy, check
+from reconciler.core.manifest.checks.finding import At, Finding, Loc
+from reconciler.core.manifest.fields import NAME_PATTERN
+from reconciler.core.manifest.model import API_VERSION, MODELS, AnyManifest, Kind
 from reconciler.manifest.documents import Document
 from reconciler.manifest.messages import finding_of, found, wrong_version
 

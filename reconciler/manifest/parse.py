@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from ruamel.yaml.error import YAMLError
 
-from reconciler.core.codes import Code
-from reconciler.core.errors import Position, Problem, Problems
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import Position, Problem, Problems
 from reconciler.manifest.builder import Builder, TooDeep
 from reconciler.manifest.documents import Document
 from reconciler.manifest.events import Events, can_be_helped

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from reconciler.core.checks.finding import Finding
-from reconciler.core.errors import Position, Problem
-from reconciler.core.identity import Key
-from reconciler.core.references import Scope, reference_findings
+from reconciler.core.base.errors import Position, Problem
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.checks.finding import Finding
+from reconciler.core.manifest.references import Scope, reference_findings
 from reconciler.manifest.documents import Document
 from reconciler.manifest.files import Source
 from reconciler.manifest.gather import Gathered

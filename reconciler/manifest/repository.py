@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from reconciler.core.errors import NotFound, Objection, Refused, UsageError
-from reconciler.core.identity import Revision
+from reconciler.core.base.errors import NotFound, Objection, Refused, UsageError
+from reconciler.core.base.identity import Revision
 from reconciler.manifest.git import REMOTE_SECONDS, GitFailed, git, mask, objects
 from reconciler.manifest.tree import Tree
 

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from reconciler.core.model import MODELS, Kind, Manifest
-from reconciler.core.units import format_duration, format_size
+from reconciler.core.base.units import format_duration, format_size
+from reconciler.core.manifest.model import MODELS, Kind, Manifest
 from reconciler.manifest.examples import EXAMPLES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

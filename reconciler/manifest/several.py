@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.core.errors import Problem
+from reconciler.core.base.errors import Problem
 from reconciler.manifest.files import File, SingleFile, Source
 from reconciler.manifest.load import source_at
 

@@ -2,8 +2,8 @@
 
 import re
 
-from reconciler.core.codes import Code
-from reconciler.core.errors import Problem
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import Problem
 
 LARGEST = 1024**2
 """Bytes of one file (contract 2)."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.core.codes import Code
-from reconciler.core.errors import Problem
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import Problem
 from reconciler.manifest.files import File, is_hidden, is_manifest, problem
 from reconciler.manifest.git import GitFailed, Objects, git, objects
 from reconciler.manifest.text import LARGEST, too_large

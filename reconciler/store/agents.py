@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, and_, select, update
 
-from reconciler.core.model import SquadSpec
-from reconciler.core.runtime import Runtime
+from reconciler.core.manifest.model import SquadSpec
+from reconciler.core.manifest.runtime import Runtime
 from reconciler.store.tables import agent, squad
 
 _RUNTIME: TypeAdapter[Runtime] = TypeAdapter(Runtime)

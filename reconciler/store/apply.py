@@ -10,7 +10,9 @@ from typing import Any, assert_never
 
 from sqlalchemy import bindparam, update
 
-from reconciler.core.changes import (
+from reconciler.core.manifest.model import AutopilotStatus, Kind
+from reconciler.core.manifest.state import Declared, Document, FileDigest, Stored
+from reconciler.core.plan.changes import (
     Archive,
     Blocked,
     Create,
@@ -18,9 +20,7 @@ from reconciler.core.changes import (
     Restore,
     Update,
 )
-from reconciler.core.model import AutopilotStatus, Kind
-from reconciler.core.plan import Plan
-from reconciler.core.state import Declared, Document, FileDigest, Stored
+from reconciler.core.plan.plan import Plan
 from reconciler.store.apply_triggers import (
     Bare,
     Lapsed,

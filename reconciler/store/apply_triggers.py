@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import bindparam, select, update
 
-from reconciler.core.decide import Next, Span
-from reconciler.core.identity import trigger_id
-from reconciler.core.state import Document
-from reconciler.core.trigger import TriggerKind
-from reconciler.core.units import parse_duration
+from reconciler.core.base.identity import trigger_id
+from reconciler.core.base.units import parse_duration
+from reconciler.core.manifest.state import Document
+from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.schedule.decide import Next, Span
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
 from reconciler.store.bulk import Values, insert_rows

@@ -10,9 +10,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from reconciler.core.condition import LATE, Health
-from reconciler.core.model import AutopilotStatus
-from reconciler.core.run import Status
+from reconciler.core.manifest.model import AutopilotStatus
+from reconciler.core.runs.condition import LATE, Health
+from reconciler.core.runs.run import Status
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger, missed_interval
 
 _A = autopilot.c
@@ -25,7 +25,7 @@ class AutopilotFilter:
     """None does not filter. Archived autopilots are shown only when asked for.
 
     `labels` are keys with a value, or with None for any. `may_be` leaves out what surely has
-    another health at the moment `now`; `core.condition` judges the rest.
+    another health at the moment `now`; `core.runs.condition` judges the rest.
     """
 
     workspaces: frozenset[str] | None = None

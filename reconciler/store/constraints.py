@@ -6,7 +6,7 @@ import sqlite3
 from sqlalchemy import Index, Table, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from reconciler.core.errors import Conflict
+from reconciler.core.base.errors import Conflict
 from reconciler.store.tables import metadata
 
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (.+)")

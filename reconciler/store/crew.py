@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select, tuple_
 
-from reconciler.core.model import Kind
-from reconciler.core.state import Stored
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Stored
 from reconciler.store.current import TABLES, list_objects
 from reconciler.store.overview import Place
 from reconciler.store.runs import ACTIVE

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Result, Select, Table, select
 
-from reconciler.core.identity import Key
-from reconciler.core.model import Kind
-from reconciler.core.state import (
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import (
     Current,
     Document,
     Origin,

@@ -17,7 +17,7 @@ from typing import Literal, Self, TypeVar
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from reconciler.core.errors import UsageError
+from reconciler.core.base.errors import UsageError
 from reconciler.store.backend import Backend, Tx, Watcher
 from reconciler.store.facts import Fact, begin_notes
 from reconciler.store.schema import Schema, migrate, require_current, schema_of

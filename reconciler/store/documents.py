@@ -7,8 +7,8 @@ just these: whoever edits any of them by hand makes the row drift (contract 3).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.core.model import API_VERSION, Kind
-from reconciler.core.state import Document
+from reconciler.core.manifest.model import API_VERSION, Kind
+from reconciler.core.manifest.state import Document
 from reconciler.store.bulk import Values
 
 Columns = Mapping[Any, Any]

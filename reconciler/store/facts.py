@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from reconciler.core.run import Reason, Source, Status
+from reconciler.core.runs.run import Reason, Source, Status
 
 _NOTED = "reconciler.facts"
 

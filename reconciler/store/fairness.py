@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from reconciler.core.errors import Locked
+from reconciler.core.base.errors import Locked
 
 _PROMISED, _A_COROUTINE = 0, -1
 """Owners that are no thread; threads are positive numbers."""

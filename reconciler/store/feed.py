@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from reconciler.core.run import Run
-from reconciler.core.uuid7 import uuid7
+from reconciler.core.base.uuid7 import uuid7
+from reconciler.core.runs.run import Run
 from reconciler.store.batches import batches
 from reconciler.store.paging import Aside
 from reconciler.store.revisions import Attempt, list_attempts

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from reconciler.core.identity import Key
-from reconciler.core.state import FileDigest
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.state import FileDigest
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
 from reconciler.store.bulk import insert_rows

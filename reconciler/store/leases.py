@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
-from reconciler.core.run import Run, Status, WaitingFor
+from reconciler.core.runs.run import Run, Status, WaitingFor
 from reconciler.store.runs import ACTIVE, LIGHT, NOT_ENDED, change_run, run_of
 from reconciler.store.tables import autopilot_run
 

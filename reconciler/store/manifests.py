@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import select
 
-from reconciler.core.errors import NotFound
-from reconciler.core.state import Document
+from reconciler.core.base.errors import NotFound
+from reconciler.core.manifest.state import Document
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
 from reconciler.store.bulk import Known, insert_rows

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 
-from reconciler.core.decide import Span
-from reconciler.core.run import MissedInterval, MissedReason
+from reconciler.core.runs.run import MissedInterval, MissedReason
+from reconciler.core.schedule.decide import Span
 from reconciler.store.batches import batches
 from reconciler.store.tables import missed_interval
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, select
 
-from reconciler.core.run import MissedInterval, Run
+from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.store.batches import batches
 from reconciler.store.missed import interval_of
 from reconciler.store.runs import LIGHT, run_of

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Text, bindparam, cast, select, update
 
-from reconciler.core.admission import Occupancy, Open, Policy
-from reconciler.core.live import LiveAutopilot, SpecTimes, policy_of
-from reconciler.core.run import Source
+from reconciler.core.runs.admission import Occupancy, Open, Policy
+from reconciler.core.runs.live import LiveAutopilot, SpecTimes, policy_of
+from reconciler.core.runs.run import Source
 from reconciler.store.batches import IDS, alike, batches
 from reconciler.store.json_text import read_json
 from reconciler.store.switches import SWITCHES, switches_of

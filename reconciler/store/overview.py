@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select, tuple_
 
-from reconciler.core.force import Switches
-from reconciler.core.model import Kind
-from reconciler.core.run import MissedInterval, Run
-from reconciler.core.state import Stored
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Stored
+from reconciler.core.runs.run import MissedInterval, Run
+from reconciler.core.runs.standing import Switches
 from reconciler.store.autopilot_filter import RECENT, AutopilotFilter
 from reconciler.store.batches import batches
 from reconciler.store.current import list_objects

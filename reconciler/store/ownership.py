@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from sqlalchemy import update
 
-from reconciler.core.model import Kind
-from reconciler.core.state import Stored
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Stored
 from reconciler.store.backend import Tx
 from reconciler.store.current import TABLES
 from reconciler.store.manifests import save_documents

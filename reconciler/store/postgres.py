@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from reconciler.core.errors import Conflict, UsageError
+from reconciler.core.base.errors import Conflict, UsageError
 from reconciler.store.backend import PATIENCE, UNSTORABLE, Tx
 from reconciler.store.constraints import conflict
 from reconciler.store.postgres_failures import explain, may_succeed_again

@@ -2,7 +2,7 @@
 
 from sqlalchemy.exc import DBAPIError
 
-from reconciler.core.errors import Conflict, Locked, ReconcilerError, Unavailable
+from reconciler.core.base.errors import Conflict, Locked, ReconcilerError, Unavailable
 from reconciler.store.backend import PATIENCE, UNSTORABLE
 
 _AGAIN = frozenset({"40001", "40P01"})

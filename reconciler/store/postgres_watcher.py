@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from reconciler.core.errors import Unavailable
+from reconciler.core.base.errors import Unavailable
 
 CHANNEL = "reconciler_changed"
 _RETRY_SECONDS = 5.0

@@ -16,7 +16,7 @@ from sqlalchemy import (
     update,
 )
 
-from reconciler.core.uuid7 import uuid7
+from reconciler.core.base.uuid7 import uuid7
 from reconciler.store.batches import IDS, by_first
 from reconciler.store.tables import (
     autopilot_run,

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, func, insert, select
 
-from reconciler.core.errors import Problem
-from reconciler.core.identity import Revision
+from reconciler.core.base.errors import Problem
+from reconciler.core.base.identity import Revision
 from reconciler.store.backend import Tx
 from reconciler.store.tables import revision
 

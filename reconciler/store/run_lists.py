@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select
 
-from reconciler.core.run import ENDED, Run, Status
-from reconciler.core.uuid7 import uuid7
+from reconciler.core.base.uuid7 import uuid7
+from reconciler.core.runs.run import ENDED, Run, Status
 from reconciler.store.paging import newest_page
 from reconciler.store.runs import LIGHT, WHOLE, run_of
 from reconciler.store.tables import autopilot_run

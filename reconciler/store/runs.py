@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
 
-from reconciler.core.run import Reason, Run, Source, Status, WaitingFor, sources_of
+from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor, sources_of
 from reconciler.store.bulk import insert_tuples
 from reconciler.store.facts import RunEnded, RunStarted, note
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect, text
 
-from reconciler.core.errors import Conflict, Unavailable
+from reconciler.core.base.errors import Conflict, Unavailable
 from reconciler.store.backend import Backend, Tx
 
 MIGRATIONS = Path(__file__).parent / "migrations"

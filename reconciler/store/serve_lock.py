@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reconciler.core.errors import Locked, Unavailable
+from reconciler.core.base.errors import Locked, Unavailable
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from reconciler.core.errors import Conflict, Unavailable
+from reconciler.core.base.errors import Conflict, Unavailable
 from reconciler.store.backend import PATIENCE, UNSTORABLE, Tx
 from reconciler.store.constraints import conflict
 from reconciler.store.fairness import Queue

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from reconciler.core.errors import Locked, ReconcilerError, Unavailable
+from reconciler.core.base.errors import Locked, ReconcilerError, Unavailable
 from reconciler.store.backend import PATIENCE
 
 _SENTENCES: dict[int, str] = {

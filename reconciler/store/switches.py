@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, select
 
-from reconciler.core.force import Switches
-from reconciler.core.model import AutopilotStatus
+from reconciler.core.manifest.model import AutopilotStatus
+from reconciler.core.runs.standing import Switches
 from reconciler.store.batches import IDS, batches
 from reconciler.store.tables import autopilot
 

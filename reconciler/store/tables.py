@@ -34,9 +34,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 
-from reconciler.core.model import AutopilotStatus, ConcurrencyPolicy, ExecutionMode
-from reconciler.core.run import MissedReason, Reason, Source, Status, WaitingFor
-from reconciler.core.trigger import TriggerKind
+from reconciler.core.manifest.model import AutopilotStatus, ConcurrencyPolicy, ExecutionMode
+from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.runs.run import MissedReason, Reason, Source, Status, WaitingFor
 
 metadata = MetaData(
     naming_convention={

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, select, update
 
-from reconciler.core.decide import Next
-from reconciler.core.trigger import TriggerKind
+from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.schedule.decide import Next
 from reconciler.store.batches import IDS, alike, batches
 from reconciler.store.documents import trigger_document
 from reconciler.store.json_text import read_json

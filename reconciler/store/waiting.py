@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from reconciler.core.run import Reason, Source, Status
+from reconciler.core.runs.run import Reason, Source, Status
 from reconciler.store.backend import Tx
 from reconciler.store.batches import batches
 from reconciler.store.facts import RunEnded, note

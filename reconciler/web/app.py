@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.base.errors import ReconcilerError
 from reconciler.web import (
     autopilots,
     deliveries,

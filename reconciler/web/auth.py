@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from reconciler.core.roles import Caller, Role
+from reconciler.core.access.roles import Caller, Role
 from reconciler.web.context import Context
 from reconciler.web.problems import HttpProblem
 from reconciler.web.session import cookie_of, unseal

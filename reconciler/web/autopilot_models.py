@@ -3,7 +3,10 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from reconciler.core.condition import (
+from reconciler.core.manifest.fields import Instant
+from reconciler.core.manifest.model import AutopilotSpec, Metadata
+from reconciler.core.manifest.state import Origin
+from reconciler.core.runs.condition import (
     Condition,
     Health,
     Signs,
@@ -11,11 +14,8 @@ from reconciler.core.condition import (
     last_worked,
     recent_occurrences,
 )
-from reconciler.core.fields import Instant
-from reconciler.core.force import InForce, NotInForce, Switches, force_of
-from reconciler.core.model import AutopilotSpec, Metadata
-from reconciler.core.run import Status
-from reconciler.core.state import Origin
+from reconciler.core.runs.run import Status
+from reconciler.core.runs.standing import InForce, NotInForce, Switches, force_of
 from reconciler.store.overview import Overview, ShownTrigger
 from reconciler.web.context import Context
 from reconciler.web.operation import Wire

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from reconciler.control import switches
-from reconciler.core.condition import Health
-from reconciler.core.errors import NotFound
-from reconciler.core.model import AutopilotStatus
-from reconciler.core.roles import Caller, Role
+from reconciler.core.access.roles import Caller, Role
+from reconciler.core.base.errors import NotFound
+from reconciler.core.manifest.model import AutopilotStatus
+from reconciler.core.runs.condition import Health
 from reconciler.store.autopilot_filter import AutopilotFilter
 from reconciler.store.database import Tx
 from reconciler.store.overview import Overview, Place, get_overview, list_overviews

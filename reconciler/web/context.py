@@ -8,7 +8,7 @@ from reconciler.clock import Clock
 from reconciler.control.inbound import Answer, InboundRequest
 from reconciler.control.launch import Launcher
 from reconciler.control.source_files import SourceFiles
-from reconciler.core.roles import LOCAL, Caller
+from reconciler.core.access.roles import LOCAL, Caller
 from reconciler.settings import Settings
 from reconciler.store.database import Database
 from reconciler.telemetry import Metrics

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.control.replay import replay
-from reconciler.core.errors import NotFound
-from reconciler.core.fields import Instant
-from reconciler.core.roles import Role
-from reconciler.core.trigger import TriggerKind
+from reconciler.core.access.roles import Role
+from reconciler.core.base.errors import NotFound
+from reconciler.core.manifest.fields import Instant
+from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.store.deliveries import Delivery, get_delivery, list_deliveries
 from reconciler.web.answers import Reply
 from reconciler.web.autopilots import read_one

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.core.errors import InvalidManifests, NotFound, Problem
-from reconciler.core.identity import Revision
-from reconciler.core.model import API_VERSION, Kind
-from reconciler.core.plan import Plan, semantic_plan
-from reconciler.core.state import Declared, Desired, Document, Origin
+from reconciler.core.base.errors import InvalidManifests, NotFound, Problem
+from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.model import API_VERSION, Kind
+from reconciler.core.manifest.state import Declared, Desired, Document, Origin
+from reconciler.core.plan.plan import Plan, semantic_plan
 from reconciler.manifest.load import load_bundle
 from reconciler.store.overview import Overview
 from reconciler.web.answers import encode

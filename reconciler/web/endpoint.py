@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from reconciler.core.errors import NotFound
-from reconciler.core.roles import LOCAL
+from reconciler.core.access.roles import LOCAL
+from reconciler.core.base.errors import NotFound
 from reconciler.web.answers import Reply, respond
 from reconciler.web.auth import SAFE, admit, caller_of
 from reconciler.web.context import Context

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from reconciler.core.roles import Caller, Role
-from reconciler.core.run import Run
+from reconciler.core.access.roles import Caller, Role
+from reconciler.core.runs.run import Run
 from reconciler.store.feed import AutopilotMark
 from reconciler.web.answers import encode
 from reconciler.web.hub import Happened, Reset, Subject

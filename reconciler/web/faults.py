@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reconciler.core.near import did_you_mean
+from reconciler.core.base.near import did_you_mean
 
 NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]+$"
 ASSIGNEE = r"^(agent|squad):[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"

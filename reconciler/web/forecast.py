@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.agenda import Agenda
-from reconciler.core.schedule import Occurrence, local_time, occurrences
-from reconciler.core.schedule_error import ScheduleError
-from reconciler.core.timetable import CronSchedule
-from reconciler.core.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.calendar.errors import ScheduleError
+from reconciler.core.calendar.schedule import Occurrence, local_time, occurrences
+from reconciler.core.calendar.timetable import CronSchedule
+from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.schedule.agenda import Agenda
 
 
 def forecast(

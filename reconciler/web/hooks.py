@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reconciler.control.inbound import InboundRequest
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.base.errors import ReconcilerError
 from reconciler.web.answers import JSON, encode
 from reconciler.web.context import Context
 from reconciler.web.problems import MEDIA_TYPE, phrase, problem_of

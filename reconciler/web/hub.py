@@ -16,8 +16,8 @@ import structlog
 
 from reconciler.clock import Clock
 from reconciler.control.changes import watch_database
-from reconciler.core.roles import Caller
-from reconciler.core.run import Run
+from reconciler.core.access.roles import Caller
+from reconciler.core.runs.run import Run
 from reconciler.store.database import Database
 from reconciler.store.feed import AutopilotMark, Look, Marks, look
 from reconciler.store.revisions import Attempt

@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from reconciler.core.fields import Instant
-from reconciler.core.model import AgentSpec, Kind, Metadata, SquadSpec
-from reconciler.core.roles import Role
+from reconciler.core.access.roles import Role
+from reconciler.core.manifest.fields import Instant
+from reconciler.core.manifest.model import AgentSpec, Kind, Metadata, SquadSpec
 from reconciler.store.crew import Member, list_members
 from reconciler.store.overview import Place
 from reconciler.web.answers import Reply

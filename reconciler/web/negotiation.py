@@ -6,7 +6,7 @@ from typing import Any
 import ruamel.yaml
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from reconciler.core.payload import parse_json
+from reconciler.core.webhooks.payload import parse_json
 from reconciler.web.answers import encode
 
 YAML = "application/yaml"

@@ -8,8 +8,8 @@ from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from reconciler.core.fields import Model
-from reconciler.core.roles import Caller, Role
+from reconciler.core.access.roles import Caller, Role
+from reconciler.core.manifest.fields import Model
 from reconciler.web.answers import Reply
 from reconciler.web.context import Context
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, get_origin
 from pydantic import Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from reconciler.core.payload import parse_json
+from reconciler.core.webhooks.payload import parse_json
 from reconciler.web.faults import NO_CONTROLS, faults
 from reconciler.web.operation import Wire
 from reconciler.web.problems import HttpProblem

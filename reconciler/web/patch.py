@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from reconciler.control.source_files import SourceFiles
-from reconciler.core.state import Declared, Stored
+from reconciler.core.manifest.state import Declared, Stored
 from reconciler.manifest.edit import CannotEdit, append, apply_edit, remove
 from reconciler.manifest.export import to_yaml
 from reconciler.web.edits import Edit

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.base.errors import ReconcilerError
 from reconciler.web.answers import Reply
 from reconciler.web.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
 

@@ -8,8 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from reconciler.core.body_error import BodyError
-from reconciler.core.errors import (
+from reconciler.core.base.errors import (
     Conflict,
     InvalidManifests,
     Locked,
@@ -20,6 +19,7 @@ from reconciler.core.errors import (
     Unavailable,
     UsageError,
 )
+from reconciler.core.webhooks.errors import BodyError
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from reconciler.core.fields import Instant, format_instant
-from reconciler.core.run import (
+from reconciler.core.manifest.fields import Instant, format_instant
+from reconciler.core.runs.run import (
     MissedInterval,
     MissedReason,
     Reason,
@@ -14,7 +14,7 @@ from reconciler.core.run import (
     Status,
     WaitingFor,
 )
-from reconciler.core.runview import run_document
+from reconciler.core.runs.view import run_document
 from reconciler.web.operation import Wire
 
 Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from reconciler.control.cancel import cancel
 from reconciler.control.launch import Order
-from reconciler.core.errors import NotFound
-from reconciler.core.fields import Instant
-from reconciler.core.roles import Caller, Role
-from reconciler.core.run import Reason, Run, Source, Status
+from reconciler.core.access.roles import Caller, Role
+from reconciler.core.base.errors import NotFound
+from reconciler.core.manifest.fields import Instant
+from reconciler.core.runs.run import Reason, Run, Source, Status
 from reconciler.store.database import Tx
 from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.store.runs import get_run

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from reconciler.control.explain import Step, explain
-from reconciler.core.fields import Instant
-from reconciler.core.roles import Role
-from reconciler.core.schedule import Occurrence, occurrences
-from reconciler.core.schedule_error import ScheduleError
+from reconciler.core.access.roles import Role
+from reconciler.core.calendar.errors import ScheduleError
+from reconciler.core.calendar.schedule import Occurrence, occurrences
+from reconciler.core.manifest.fields import Instant
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between
 from reconciler.store.run_lists import RunFilter, find_runs

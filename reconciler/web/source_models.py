@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from reconciler.core.fields import Instant
-from reconciler.core.report import ProblemReport
-from reconciler.core.roles import Caller
+from reconciler.core.access.roles import Caller
+from reconciler.core.manifest.fields import Instant
+from reconciler.core.plan.report import ProblemReport
 from reconciler.store.database import Tx
 from reconciler.store.revisions import (
     Attempt,

@@ -6,10 +6,10 @@ from typing import Any
 from reconciler import __version__
 from reconciler.control.inventory import drift as find_drift
 from reconciler.control.inventory import export as export_documents
-from reconciler.core.fields import Instant
-from reconciler.core.model import Agent, Autopilot, Squad
-from reconciler.core.report import DriftReport, drift_report
-from reconciler.core.roles import Role
+from reconciler.core.access.roles import Role
+from reconciler.core.manifest.fields import Instant
+from reconciler.core.manifest.model import Agent, Autopilot, Squad
+from reconciler.core.plan.report import DriftReport, drift_report
 from reconciler.manifest.export import to_yaml
 from reconciler.store.revisions import list_attempts
 from reconciler.web.answers import Reply

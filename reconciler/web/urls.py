@@ -1,7 +1,7 @@
 """The URL of a webhook, shown to operators: it can be worked out again, and is stored nowhere."""
 
 from reconciler.control.unreadable import unreadable
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.overview import ShownTrigger
 from reconciler.web.context import Context
 

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.control.workers import MOST, Claim, Claimed, claim, complete, heartbeat
-from reconciler.core.fields import Instant, Name
-from reconciler.core.lease import outcome_of
-from reconciler.core.roles import Caller, Role
+from reconciler.core.access.roles import Caller, Role
+from reconciler.core.manifest.fields import Instant, Name
+from reconciler.core.runs.lease import outcome_of
 from reconciler.store.database import Tx
 from reconciler.web.answers import Reply
 from reconciler.web.auth import admit, bearer, caller_of

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, JsonValue
 
-from reconciler.core.identity import Key
-from reconciler.core.model import Autopilot
-from reconciler.core.report import PlanReport, report_of
-from reconciler.core.roles import Role
-from reconciler.core.state import Declared, Document
-from reconciler.core.trigger import Trigger
+from reconciler.core.access.roles import Role
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.model import Autopilot
+from reconciler.core.manifest.state import Declared, Document
+from reconciler.core.manifest.trigger import Trigger
+from reconciler.core.plan.report import PlanReport, report_of
 from reconciler.store.current import find
 from reconciler.store.database import Tx
 from reconciler.store.overview import Overview, get_overview

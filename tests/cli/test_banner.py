@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.banner import banner
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.rig import KEY, Rig, agent, autopilot, schedule, webhook

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from reconciler.cli.main import COMMANDS
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.base.errors import ReconcilerError
 from tests.support.pages import ROOT, code, options_of, table
 
 PAGE = ROOT / "docs" / "cli.md"

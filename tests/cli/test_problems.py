@@ -5,8 +5,8 @@ import json
 import pytest
 
 from reconciler.cli.problems import FORMATS, Format, below, render
-from reconciler.core.codes import Code
-from reconciler.core.errors import Problem
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import Problem
 
 ONE = Problem("a/t.yaml", 11, 17, "spec.triggers[0].timezone", "unknown", Code.TIMEZONE_UNKNOWN)
 FIRST = Problem("a/a.yaml", 2, 1, "", "this is no YAML", Code.YAML_SYNTAX)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.saved_plan import is_saved_plan, load_plan, save_plan
-from reconciler.core.errors import UsageError
-from reconciler.core.plan import make_plan
-from reconciler.core.planfile import write_plan
-from reconciler.core.state import Current
+from reconciler.core.base.errors import UsageError
+from reconciler.core.manifest.state import Current
+from reconciler.core.plan.plan import make_plan
+from reconciler.core.plan.planfile import write_plan
 from tests.support.worlds import agent, desired
 
 WANTED = desired(agent())

@@ -40,7 +40,9 @@ def imported(folder: Path, *words: str, **env: str) -> set[str]:
     [
         pytest.param(["--version"], SERVER | STATE | {"rich", "ruamel", "croniter"}, id="version"),
         pytest.param(
-            ["--help"], SERVER | STATE | {"ruamel", "croniter", "reconciler.core.model"}, id="help"
+            ["--help"],
+            SERVER | STATE | {"ruamel", "croniter", "reconciler.core.manifest.model"},
+            id="help",
         ),
         pytest.param(
             ["validate", "agent.yaml"], SERVER | STATE | {"rich", "asyncio"}, id="validate"
@@ -48,7 +50,8 @@ def imported(folder: Path, *words: str, **env: str) -> set[str]:
         pytest.param(["schema", "squad"], SERVER | STATE | {"rich", "asyncio"}, id="schema"),
         pytest.param(
             ["plan", "."],
-            SERVER | {"alembic", "psycopg", "rich", "reconciler.core.planfile", "cron_descriptor"},
+            SERVER
+            | {"alembic", "psycopg", "rich", "reconciler.core.plan.planfile", "cron_descriptor"},
             id="plan",
         ),
     ],
@@ -86,6 +89,6 @@ finally:
         "reconciler.cli.rendering",
         "reconciler.cli.rendering.safe_text",
         "reconciler.core",
-        "reconciler.core.errors",
-        "reconciler.core.invisible",
+        "reconciler.core.base.errors",
+        "reconciler.core.base.invisible",
     }

@@ -7,8 +7,8 @@ import pytest
 
 from reconciler.cli.main import run_cli
 from reconciler.control.tokens_file import read_tokens_file
-from reconciler.core.roles import Role
-from reconciler.core.token_hash import token_hash
+from reconciler.core.access.roles import Role
+from reconciler.core.access.token_hash import token_hash
 
 
 def test_the_hash_goes_into_the_file_and_the_token_to_stdout(

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reconciler.control.admit import Firing, admit_all
-from reconciler.core.errors import Conflict
-from reconciler.core.run import Completed, Failed, Reason, Run, Source, Status
+from reconciler.core.base.errors import Conflict
+from reconciler.core.runs.run import Completed, Failed, Reason, Run, Source, Status
 from reconciler.store.tables import autopilot as table
 from tests.support.applying import rows_of
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule, webhook

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from reconciler.control.switches import resume
-from reconciler.core.errors import Conflict
-from reconciler.core.run import BREAKER_REASONS, Completed, Failed, Reason, Run
+from reconciler.core.base.errors import Conflict
+from reconciler.core.runs.run import BREAKER_REASONS, Completed, Failed, Reason, Run
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule
 
 OFTEN = schedule("*/5 * * * *")

@@ -3,8 +3,8 @@
 import pytest
 
 from reconciler.control.cancel import cancel
-from reconciler.core.errors import Conflict, NotFound
-from reconciler.core.run import Completed, Run, Status
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.runs.run import Completed, Run, Status
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.control.switches import pause, resume
-from reconciler.core.run import Completed, Run
+from reconciler.core.runs.run import Completed, Run
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule
 
 

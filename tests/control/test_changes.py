@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.control import changes
 from reconciler.control.changes import watch_database
-from reconciler.core.errors import Unavailable
+from reconciler.core.base.errors import Unavailable
 from tests.support.eventually import eventually_async
 from tests.support.rig import Rig, agent
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from reconciler.control.explain import Step, explain
-from reconciler.core.errors import NotFound
-from reconciler.core.run import Completed
+from reconciler.core.base.errors import NotFound
+from reconciler.core.runs.run import Completed
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule
 
 

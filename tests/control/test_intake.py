@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.control.inbound import Answer
 from reconciler.control.switches import pause, resume
-from reconciler.core.run import Completed, Failed, Reason
+from reconciler.core.runs.run import Completed, Failed, Reason
 from tests.support.receiver import JSON, SECRET, VARIABLE, Receiver
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, webhook
 from tests.support.signing import WHSEC, lower, sign

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.control.keys import server_key
-from reconciler.core.errors import Unavailable, UsageError
+from reconciler.core.base.errors import Unavailable, UsageError
 
 
 def test_it_is_made_once_and_kept_private(tmp_path: Path) -> None:

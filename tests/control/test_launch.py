@@ -6,8 +6,8 @@ import pytest
 
 from reconciler.control.launch import Order
 from reconciler.control.switches import pause
-from reconciler.core.errors import Conflict, NotFound
-from reconciler.core.run import Failed, Reason, Source, Status
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.runs.run import Failed, Reason, Source, Status
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 
 API = {"name": "release", "kind": "api"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.core.run import Completed, Run, Status
+from reconciler.core.runs.run import Completed, Run, Status
 from tests.support.rig import Document, Rig, agent, autopilot, schedule
 
 MANY: Document = {"maxConcurrency": 100, "maxActive": 100}

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.control import loops
 from reconciler.control.loops import JumpDetector, Wake, repeat
-from reconciler.core.errors import Unavailable
+from reconciler.core.base.errors import Unavailable
 from tests.support.clock import FakeClock
 
 LONG = 3600.0

@@ -12,8 +12,8 @@ import jwt
 import pytest
 
 from reconciler.control.tokens import Tokens
-from reconciler.core.errors import Unavailable
-from reconciler.core.roles import Caller, Role
+from reconciler.core.access.roles import Caller, Role
+from reconciler.core.base.errors import Unavailable
 from tests.support.clock import FakeClock
 from tests.support.issuer import AUDIENCE, Issuer, issuing
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from reconciler.control.evaluator import Evaluator
 from reconciler.control.stop import PROOF_GRACE
 from reconciler.control.switches import pause, resume
-from reconciler.core.errors import Conflict
-from reconciler.core.identity import trigger_id
-from reconciler.core.jitter import jitter_of
-from reconciler.core.run import Completed, Failed, MissedInterval, Reason, Run
-from reconciler.core.schedule import EPOCH, next_after
-from reconciler.core.trigger import ScheduleTrigger
+from reconciler.core.base.errors import Conflict
+from reconciler.core.base.identity import trigger_id
+from reconciler.core.calendar.jitter import jitter_of
+from reconciler.core.calendar.schedule import EPOCH, next_after
+from reconciler.core.manifest.trigger import ScheduleTrigger
+from reconciler.core.runs.run import Completed, Failed, MissedInterval, Reason, Run
 from reconciler.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.postgres import Server

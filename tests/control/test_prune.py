@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from reconciler.control.prune import Retention, prune_once
-from reconciler.core.run import Completed
+from reconciler.core.runs.run import Completed
 from reconciler.store.database import Tx
 from reconciler.store.deliveries import (
     Delivery,

@@ -19,7 +19,7 @@ from reconciler.control.reconcile import (
     plan_once,
     record_failure,
 )
-from reconciler.core.errors import (
+from reconciler.core.base.errors import (
     Blocked,
     Conflict,
     InvalidManifests,
@@ -29,11 +29,11 @@ from reconciler.core.errors import (
     StalePlan,
     UnsafePlan,
 )
-from reconciler.core.guards import Confirmations
-from reconciler.core.identity import Key, Revision
-from reconciler.core.model import MODELS, Kind
-from reconciler.core.planfile import read_plan, write_plan
-from reconciler.core.state import Declared, Desired, FileDigest, Origin
+from reconciler.core.base.identity import Key, Revision
+from reconciler.core.manifest.model import MODELS, Kind
+from reconciler.core.manifest.state import Declared, Desired, FileDigest, Origin
+from reconciler.core.plan.guards import Confirmations
+from reconciler.core.plan.planfile import read_plan, write_plan
 from reconciler.store.current import list_objects
 from reconciler.store.database import Database
 from reconciler.store.manifests import save_documents

@@ -20,7 +20,7 @@ from reconciler.control.runner import hand_back, renew_once, run_once, settle
 from reconciler.control.station import RunnerSettings, Station
 from reconciler.control.stop import stop_once
 from reconciler.control.vault import Vault
-from reconciler.core.run import Run, Status
+from reconciler.core.runs.run import Run, Status
 from reconciler.dispatch.base import no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.dispatch.termination import Graces

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from reconciler.control.switches import pause, resume
-from reconciler.core.errors import NotFound
-from reconciler.core.force import Switches
-from reconciler.core.run import Failed, Reason
+from reconciler.core.base.errors import NotFound
+from reconciler.core.runs.run import Failed, Reason
+from reconciler.core.runs.standing import Switches
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select, text
 
-from reconciler.core.run import Completed, MissedReason, Source, Status
+from reconciler.core.runs.run import Completed, MissedReason, Source, Status
 from reconciler.store import tables
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 

@@ -8,12 +8,12 @@ import pytest
 
 from reconciler.control.evaluator import Evaluator
 from reconciler.control.titles import Facts, Titles
-from reconciler.core.admission import Policy
-from reconciler.core.force import Switches
-from reconciler.core.live import LiveAutopilot
-from reconciler.core.model import AutopilotStatus
-from reconciler.core.run import Source
-from reconciler.core.units import parse_duration
+from reconciler.core.base.units import parse_duration
+from reconciler.core.manifest.model import AutopilotStatus
+from reconciler.core.runs.admission import Policy
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Source
+from reconciler.core.runs.standing import Switches
 
 AT = datetime(2026, 11, 2, 8, tzinfo=UTC)
 ROME = {"name": "clock", "kind": "schedule", "timezone": "Europe/Rome"}

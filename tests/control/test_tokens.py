@@ -6,9 +6,9 @@ import pytest
 
 from reconciler.control.tokens import Tokens, new_token
 from reconciler.control.tokens_file import read_tokens_file
-from reconciler.core.errors import UsageError
-from reconciler.core.roles import Role
-from reconciler.core.token_hash import token_hash
+from reconciler.core.access.roles import Role
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.base.errors import UsageError
 from tests.support.clock import FakeClock
 
 TOKEN = "rct_" + "x" * 43

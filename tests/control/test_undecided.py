@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.control.undecided import Undecided
-from reconciler.core.agenda import Agenda
-from reconciler.core.decide import Span, lapsed
-from reconciler.core.trigger import ScheduleTrigger
+from reconciler.core.manifest.trigger import ScheduleTrigger
+from reconciler.core.schedule.agenda import Agenda
+from reconciler.core.schedule.decide import Span, lapsed
 from tests.support.applying import NOON
 from tests.support.worlds import autopilot, schedule
 

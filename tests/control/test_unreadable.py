@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from reconciler.control.explain import explain
-from reconciler.core.errors import Conflict
-from reconciler.core.run import Completed, Status
+from reconciler.core.base.errors import Conflict
+from reconciler.core.runs.run import Completed, Status
 from tests.support.receiver import Receiver
 from tests.support.rig import COOLDOWN, Document, Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.vandal import SPECS, scribble, tear

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from reconciler.control.upcoming import Upcoming
-from reconciler.core.decide import Next
-from reconciler.core.plan import make_plan
-from reconciler.core.state import Current
+from reconciler.core.manifest.state import Current
+from reconciler.core.plan.plan import make_plan
+from reconciler.core.schedule.decide import Next
 from tests.support.applying import NOON
 from tests.support.worlds import agent, autopilot, desired, schedule
 

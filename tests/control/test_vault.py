@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.control.vault import LARGEST, SecretMissing, Vault, is_active
-from reconciler.core.fields import SecretRef
+from reconciler.core.manifest.fields import SecretRef
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)

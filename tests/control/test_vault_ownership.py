@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.control.vault import SecretMissing, Vault
-from reconciler.core.fields import SecretRef
+from reconciler.core.manifest.fields import SecretRef
 
 
 def test_a_secret_of_a_workspace_whose_name_starts_alike_is_not_resolved(tmp_path: Path) -> None:

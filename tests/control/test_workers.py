@@ -2,8 +2,8 @@
 
 import pytest
 
-from reconciler.core.errors import Conflict
-from reconciler.core.run import Status
+from reconciler.core.base.errors import Conflict
+from reconciler.core.runs.run import Status
 from tests.support.rig import Rig, agent, autopilot, schedule
 
 

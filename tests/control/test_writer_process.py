@@ -15,7 +15,7 @@ from reconciler.control.group import GroupWriter, OutcomeUnknown
 from reconciler.control.recorder import MANY, MUCH, Recorder
 from reconciler.control.writer_process import WriterProcess
 from reconciler.control.writer_worker import Written
-from reconciler.core.run import Status
+from reconciler.core.runs.run import Status
 from reconciler.store.deliveries import list_deliveries
 from reconciler.store.facts import Fact, RunEnded
 from tests.support.eventually import eventually

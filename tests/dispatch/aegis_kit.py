@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from reconciler.clock import SystemClock
-from reconciler.core.run import Outcome
-from reconciler.core.runtime import AegisRuntime
+from reconciler.core.manifest.runtime import AegisRuntime
+from reconciler.core.runs.run import Outcome
 from reconciler.dispatch.aegis import AegisSessions
 from reconciler.dispatch.aegis_client import Waits
 from reconciler.dispatch.base import Ended, Handle, Job, Started

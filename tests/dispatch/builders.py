@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from reconciler.core.model import ExecutionMode
-from reconciler.core.runtime import CommandRuntime
-from reconciler.core.runtime import Runtime as RuntimeSpec
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.runtime import CommandRuntime
+from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
 from reconciler.dispatch.base import Handle, Job, Observation, Runtime
 
 PROMPT = "Read the issues opened since yesterday and label them."

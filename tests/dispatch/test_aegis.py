@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.model import ExecutionMode
-from reconciler.core.run import Completed, Failed, Reason
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.aegis import AegisSessions
 from reconciler.dispatch.base import (
     Ended,

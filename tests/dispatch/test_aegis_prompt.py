@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.prompt import prompt
+from reconciler.core.runs.prompt import prompt
 from reconciler.dispatch.aegis_prompt import fit, units
 
 NONCE = "n0nce" + "x" * 20

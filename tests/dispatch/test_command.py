@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reconciler.core.model import ExecutionMode
-from reconciler.core.run import Completed, Failed, Outcome, Reason
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.dispatch.base import (
     Ended,
     Gone,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.run import Completed, Failed, Outcome, Reason
+from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.dispatch.base import Ended, Job, Started, Stopped
 from reconciler.dispatch.command import Commands
 from tests.dispatch.builders import Recorder, a_job, command, look

@@ -12,11 +12,11 @@ import pytest
 from standardwebhooks import Webhook
 
 from reconciler.clock import SystemClock
-from reconciler.core.ingress import verify
-from reconciler.core.model import ExecutionMode
-from reconciler.core.outgoing import signed_headers
-from reconciler.core.run import Completed, Failed, Reason
-from reconciler.core.runtime import HttpRuntime
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.runtime import HttpRuntime
+from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.core.webhooks.ingress import verify
+from reconciler.core.webhooks.outgoing import signed_headers
 from reconciler.dispatch.base import (
     Ended,
     Handle,

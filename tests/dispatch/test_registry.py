@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.clock import SystemClock
-from reconciler.core.run import Completed, Failed, Reason
-from reconciler.core.runtime import HttpRuntime, WorkerRuntime
+from reconciler.core.manifest.runtime import HttpRuntime, WorkerRuntime
+from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.base import (
     AwaitClaim,
     Ended,

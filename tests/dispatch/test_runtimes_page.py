@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from reconciler.core.model import Agent
-from reconciler.core.runtime import AegisRuntime, CommandRuntime, HttpRuntime, WorkerRuntime
+from reconciler.core.manifest.model import Agent
+from reconciler.core.manifest.runtime import (
+    AegisRuntime,
+    CommandRuntime,
+    HttpRuntime,
+    WorkerRuntime,
+)
 from reconciler.dispatch.command_input import PATH, environment
 from reconciler.dispatch.http_request import OURS
 from tests.dispatch.builders import a_job, command

@@ -3,8 +3,8 @@
 from collections import Counter
 from datetime import datetime, timedelta
 
-from reconciler.core.run import Run, Source, Status
-from reconciler.core.trigger import TriggerKind
+from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.runs.run import Run, Source, Status
 from reconciler.store.database import Database, Tx
 from reconciler.store.deliveries import Delivery, list_deliveries
 from reconciler.store.run_lists import RunFilter, list_runs

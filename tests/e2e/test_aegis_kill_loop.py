@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.core.run import Run, Status
+from reconciler.core.runs.run import Run, Status
 from tests.e2e.ledger import Ledger, scheduled_twice
 from tests.support.aegis import Aegis
 from tests.support.aegis import running as stand_in

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from reconciler.core.run import Status
+from reconciler.core.runs.run import Status
 from tests.e2e.ledger import Ledger, scheduled_twice
 from tests.support.eventually import eventually
 from tests.support.process import Site

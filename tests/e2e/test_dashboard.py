@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from reconciler.core.run import Source
+from reconciler.core.runs.run import Source
 from tests.e2e.ledger import Ledger
 from tests.support.browser import chromium
 from tests.support.eventually import eventually

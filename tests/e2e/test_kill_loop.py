@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.core.run import Run, Status
+from reconciler.core.runs.run import Run, Status
 from tests.e2e.ledger import Ledger, assert_every_delivery_is_there_once, scheduled_twice
 from tests.support.eventually import eventually
 from tests.support.ports import free_port

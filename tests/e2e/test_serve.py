@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from reconciler.core.run import Source
+from reconciler.core.runs.run import Source
 from reconciler.store.database import Database
 from reconciler.store.revisions import list_attempts
 from tests.e2e.ledger import Ledger, scheduled_twice

@@ -1,6 +1,6 @@
 """Servers begin and end in order: one per SQLite file, leases handed back, work recorded."""
 
-from reconciler.core.run import Source, Status
+from reconciler.core.runs.run import Source, Status
 from tests.e2e.ledger import Ledger
 from tests.support.eventually import eventually
 from tests.support.process import Site

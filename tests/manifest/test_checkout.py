@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.identity import Revision
+from reconciler.core.base.identity import Revision
 from reconciler.manifest.checkout import Checkout, order_around
 from reconciler.manifest.folder import Folder
 from tests.support.git import GitFolder

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.identity import Key
-from reconciler.core.state import digest_of
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.state import digest_of
 from reconciler.manifest.edit import CannotEdit, append, apply_edit, remove
 from reconciler.manifest.load import load_bundle
 from tests.support.builders import Document, a_schedule, a_webhook, an_agent, an_autopilot, desired

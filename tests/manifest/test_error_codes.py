@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.codes import MEANINGS, Code
+from reconciler.core.base.codes import MEANINGS, Code
 from tests.support.builders import problems_of
 
 ERRORS = (Path(__file__).parents[2] / "docs/errors.md").read_text(encoding="utf-8")

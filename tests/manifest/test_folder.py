@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.codes import Code
-from reconciler.core.errors import InvalidManifests, Problem, Refused
-from reconciler.core.identity import Key
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import InvalidManifests, Problem, Refused
+from reconciler.core.base.identity import Key
 from reconciler.manifest.files import LARGEST_STREAM, Stream
 from reconciler.manifest.load import load, load_path
 from reconciler.manifest.text import LARGEST

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.checks import Policy
-from reconciler.core.codes import Code
-from reconciler.core.errors import InvalidManifests, Refused
-from reconciler.core.identity import Key
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import InvalidManifests, Refused
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.checks import Policy
 from reconciler.manifest.files import Bundle, File
 from reconciler.manifest.load import load, load_bundle, reuse_of
 from reconciler.manifest.text import too_large

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.codes import Code
+from reconciler.core.base.codes import Code
 from reconciler.manifest.parse import parse
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.codes import Code
-from reconciler.core.errors import InvalidManifests, NotFound, Refused, UsageError
-from reconciler.core.identity import Key
-from reconciler.core.state import Desired
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import InvalidManifests, NotFound, Refused, UsageError
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.state import Desired
 from reconciler.manifest.git import GitFailed, Objects, git, mask, objects
 from reconciler.manifest.load import load, load_path
 from reconciler.manifest.repository import Repository

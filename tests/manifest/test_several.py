@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.errors import Problem, Refused
+from reconciler.core.base.errors import Problem, Refused
 from reconciler.manifest.several import Several
 
 TEXT = b"kind: Agent\n"

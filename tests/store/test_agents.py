@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.runtime import CommandRuntime, WorkerRuntime
+from reconciler.core.manifest.runtime import CommandRuntime, WorkerRuntime
 from reconciler.store.agents import (
     find_agent,
     find_agents,

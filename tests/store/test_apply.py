@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import text, update
 
-from reconciler.core.guards import objections
-from reconciler.core.identity import Revision, trigger_id
-from reconciler.core.plan import make_plan
-from reconciler.core.state import Current, Declared, Desired, FileDigest, Stored
+from reconciler.core.base.identity import Revision, trigger_id
+from reconciler.core.manifest.state import Current, Declared, Desired, FileDigest, Stored
+from reconciler.core.plan.guards import objections
+from reconciler.core.plan.plan import make_plan
 from reconciler.store.apply import apply_changes
 from reconciler.store.database import Database, Tx
 from reconciler.store.missed import open_stalled

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from reconciler.control.reconcile import Asking, apply_once
-from reconciler.core.state import Desired
+from reconciler.core.manifest.state import Desired
 from reconciler.store.database import Database
 from reconciler.store.revisions import Via
 from tests.support.applying import current_of, token_hash, whole

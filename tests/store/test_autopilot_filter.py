@@ -6,9 +6,15 @@ from typing import Any
 import pytest
 
 from reconciler.control import switches
-from reconciler.core.condition import Health, Signs, condition_of, last_worked, recent_occurrences
-from reconciler.core.model import AutopilotStatus
-from reconciler.core.run import Completed, Failed, Reason
+from reconciler.core.manifest.model import AutopilotStatus
+from reconciler.core.runs.condition import (
+    Health,
+    Signs,
+    condition_of,
+    last_worked,
+    recent_occurrences,
+)
+from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.store.autopilot_filter import AutopilotFilter
 from reconciler.store.overview import Overview, list_overviews
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from reconciler.core.errors import Conflict, Locked, UsageError
+from reconciler.core.base.errors import Conflict, Locked, UsageError
 from reconciler.store.constraints import violated
 from reconciler.store.database import Database, Tx
 from reconciler.store.servers import Server, beat, forget_silent, live, register, remove

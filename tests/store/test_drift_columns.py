@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Table, insert, update
 
-from reconciler.core.diff import drift_of
-from reconciler.core.plan import make_plan
-from reconciler.core.state import Desired
+from reconciler.core.manifest.state import Desired
+from reconciler.core.plan.diff import drift_of
+from reconciler.core.plan.plan import make_plan
 from reconciler.store.database import Database
 from reconciler.store.tables import (
     agent,

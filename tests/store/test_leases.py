@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from reconciler.control.launch import Order
-from reconciler.core.run import Completed, Reason, Run, Status, WaitingFor
+from reconciler.core.runs.run import Completed, Reason, Run, Status, WaitingFor
 from reconciler.store.leases import (
     abandoned,
     adopt_run,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.control import switches
-from reconciler.core.condition import Health
-from reconciler.core.model import AutopilotStatus, Kind
-from reconciler.core.run import Failed, Reason
+from reconciler.core.manifest.model import AutopilotStatus, Kind
+from reconciler.core.runs.condition import Health
+from reconciler.core.runs.run import Failed, Reason
 from reconciler.store.autopilot_filter import AutopilotFilter
 from reconciler.store.crew import list_members
 from reconciler.store.database import Database, Tx

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from reconciler.core.errors import Conflict, Unavailable
+from reconciler.core.base.errors import Conflict, Unavailable
 from reconciler.store.database import Database, Schema, Tx
 from reconciler.store.schema import HISTORY, MIGRATIONS
 from reconciler.store.tables import metadata

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.core.decide import Span
-from reconciler.core.errors import Conflict
-from reconciler.core.run import MissedInterval, MissedReason
+from reconciler.core.base.errors import Conflict
+from reconciler.core.runs.run import MissedInterval, MissedReason
+from reconciler.core.schedule.decide import Span
 from reconciler.store.missed import Missed, missed_between, open_stalled, record_missed
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from reconciler.core.decide import Span
-from reconciler.core.run import MissedReason
+from reconciler.core.runs.run import MissedReason
+from reconciler.core.schedule.decide import Span
 from reconciler.store.missed import Missed, record_missed
 from reconciler.store.newest import newest_missed, newest_runs
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule

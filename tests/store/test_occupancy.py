@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from reconciler.core.run import Completed, Source
+from reconciler.core.runs.run import Completed, Source
 from reconciler.store import tables
 from reconciler.store.batches import SIZE, batches
 from reconciler.store.database import Database, Tx

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from reconciler.core.errors import Conflict, Locked, Unavailable
+from reconciler.core.base.errors import Conflict, Locked, Unavailable
 from reconciler.store import postgres as postgres_module
 from reconciler.store import postgres_watcher
 from reconciler.store.database import Database, Tx

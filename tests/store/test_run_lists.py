@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.run import Run, Source, Status
+from reconciler.core.runs.run import Run, Source, Status
 from reconciler.store.database import Database, Tx
 from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.store.runs import insert_runs

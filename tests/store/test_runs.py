@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.errors import Conflict
-from reconciler.core.run import (
+from reconciler.core.base.errors import Conflict
+from reconciler.core.runs.run import (
     Completed,
     Failed,
     Reason,

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from reconciler.core.errors import Locked, Unavailable
+from reconciler.core.base.errors import Locked, Unavailable
 from reconciler.store import sqlite
 from reconciler.store.database import Database, Schema, Tx
 from reconciler.store.fairness import Queue

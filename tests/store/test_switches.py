@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from reconciler.control.switches import pause, resume
-from reconciler.core.model import AutopilotStatus
+from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.store.occupancy import read_live
 from reconciler.store.switches import read_switches
 from tests.support.rig import Rig, agent, autopilot, id_of

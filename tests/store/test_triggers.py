@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.core.decide import Next
+from reconciler.core.schedule.decide import Next
 from reconciler.store.database import Database
 from reconciler.store.triggers import (
     Advance,

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from reconciler.core.agenda import Agenda
-from reconciler.core.run import MissedInterval, Run
-from reconciler.core.trigger import ScheduleTrigger
+from reconciler.core.manifest.trigger import ScheduleTrigger
+from reconciler.core.runs.run import MissedInterval, Run
+from reconciler.core.schedule.agenda import Agenda
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between
 from reconciler.store.run_lists import RunFilter, list_runs

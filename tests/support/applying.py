@@ -8,8 +8,8 @@ from sqlalchemy import Table, select
 
 from reconciler.control.undecided import Undecided
 from reconciler.control.upcoming import Upcoming
-from reconciler.core.plan import Plan, make_plan
-from reconciler.core.state import Current, Desired
+from reconciler.core.manifest.state import Current, Desired
+from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.store.apply import Terms, apply_changes
 from reconciler.store.current import read_current
 from reconciler.store.database import Database, Tx

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from reconciler.core.errors import InvalidManifests, Problem
-from reconciler.core.state import Desired
+from reconciler.core.base.errors import InvalidManifests, Problem
+from reconciler.core.manifest.state import Desired
 from reconciler.manifest.load import load_bundle
 
 Document = dict[str, Any]

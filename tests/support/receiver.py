@@ -8,7 +8,7 @@ from pathlib import Path
 from reconciler.control.inbound import Answer, InboundRequest
 from reconciler.control.intake import Intake
 from reconciler.control.vault import Vault
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.deliveries import Delivery, list_deliveries
 from tests.support.rig import COOLDOWN, KEY, Rig
 

@@ -22,15 +22,15 @@ from reconciler.control.tick import Ticked, Ticker, tick_once
 from reconciler.control.titles import Titles
 from reconciler.control.vault import Vault
 from reconciler.control.workers import Beat, Claim, Claimed, claim, complete, heartbeat
-from reconciler.core.guards import Confirmations
-from reconciler.core.identity import Revision
-from reconciler.core.lease import outcome_of
-from reconciler.core.live import LiveAutopilot
-from reconciler.core.model import MODELS, Agent, Autopilot, Squad
-from reconciler.core.run import MissedInterval, Outcome, Run
-from reconciler.core.state import Declared, Desired, Origin
-from reconciler.core.token_hash import token_hash
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.model import MODELS, Agent, Autopilot, Squad
+from reconciler.core.manifest.state import Declared, Desired, Origin
+from reconciler.core.plan.guards import Confirmations
+from reconciler.core.runs.lease import outcome_of
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import MissedInterval, Outcome, Run
+from reconciler.core.webhooks.token import webhook_token
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.database import Database
 from reconciler.store.missed import missed_between

@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from reconciler.core.identity import Key
-from reconciler.core.state import Declared, Desired
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.state import Declared, Desired
 from tests.support.worlds import SOURCE, agent, autopilot, desired, schedule, squad
 
 NAMES = ("a", "b", "c", "d")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from reconciler.control.accept import Verified
 from reconciler.control.admit import Firing
-from reconciler.core.run import Source
+from reconciler.core.runs.run import Source
 from reconciler.store.deliveries import Delivery
 from reconciler.store.webhooks import find_webhook
 from tests.support.rig import Rig, hash_of

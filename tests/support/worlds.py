@@ -7,11 +7,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.changes import Archive, Blocked, Change, Create, Move, Restore, Update
-from reconciler.core.identity import Key, Revision
-from reconciler.core.model import MODELS
-from reconciler.core.plan import Plan
-from reconciler.core.state import Current, Declared, Desired, FileDigest, Origin, Stored, digest_of
+from reconciler.core.base.identity import Key, Revision
+from reconciler.core.manifest.model import MODELS
+from reconciler.core.manifest.state import (
+    Current,
+    Declared,
+    Desired,
+    FileDigest,
+    Origin,
+    Stored,
+    digest_of,
+)
+from reconciler.core.plan.changes import Archive, Blocked, Change, Create, Move, Restore, Update
+from reconciler.core.plan.plan import Plan
 
 SOURCE = "default"
 FILES = (FileDigest("all.yaml", "0" * 64),)

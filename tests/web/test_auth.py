@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from reconciler.control.tokens import Tokens
-from reconciler.core.identity import trigger_id as trigger_id_of
-from reconciler.core.roles import GRANTS, Role
-from reconciler.core.run import Run
-from reconciler.core.token_hash import token_hash
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.access.roles import GRANTS, Role
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.base.identity import trigger_id as trigger_id_of
+from reconciler.core.runs.run import Run
+from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.run_lists import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.endpoint import AnyOperation

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from reconciler.core.run import Completed, Failed, Reason
+from reconciler.core.runs.run import Completed, Failed, Reason
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 from tests.web.conftest import Ask
 

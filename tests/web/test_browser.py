@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from reconciler.control.tokens import Tokens
-from reconciler.core.run import Failed, Reason
-from reconciler.core.token_hash import token_hash
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.runs.run import Failed, Reason
 from tests.support.browser import chromium
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import Web

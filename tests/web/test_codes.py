@@ -4,8 +4,8 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 
-from reconciler.core.errors import ReconcilerError
-from reconciler.core.schedule_error import CronError, CronNeverFires, TimezoneError
+from reconciler.core.base.errors import ReconcilerError
+from reconciler.core.calendar.errors import CronError, CronNeverFires, TimezoneError
 from reconciler.web.problems import _HTTP_CODES, _STATUSES, problem_of
 from tests.support.pages import ROOT, code, table
 

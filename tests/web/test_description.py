@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.routing import Route
 
 from reconciler.control.tokens import Tokens
-from reconciler.core.token_hash import token_hash
+from reconciler.core.access.token_hash import token_hash
 from reconciler.store.database import Database
 from reconciler.web.app import OPERATIONS, api_and_pages
 from reconciler.web.openapi import description, operation_id

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from reconciler.control.tokens import Tokens
-from reconciler.core.roles import LOCAL
-from reconciler.core.token_hash import token_hash
+from reconciler.core.access.roles import LOCAL
+from reconciler.core.access.token_hash import token_hash
 from reconciler.web.hub import Happened
 from tests.support.eventually import eventually
 from tests.support.rig import Rig, agent, autopilot

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from reconciler.control.accept import Result, Verified
-from reconciler.core.errors import Locked
-from reconciler.core.webhook_token import webhook_token
+from reconciler.core.base.errors import Locked
+from reconciler.core.webhooks.token import webhook_token
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook
 from tests.support.web import Web
 from tests.web.conftest import Ask

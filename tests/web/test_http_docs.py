@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from reconciler.control.tokens_file import read_tokens_file
-from reconciler.core.condition import Health
-from reconciler.core.roles import Role
+from reconciler.core.access.roles import Role
+from reconciler.core.runs.condition import Health
 from reconciler.web.app import OPERATIONS
 from reconciler.web.pages.app import page_routes
 from tests.support.pages import ROOT, blocks, code, table

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.control.counting import counting
-from reconciler.core.run import Completed, Failed, Reason
+from reconciler.core.runs.run import Completed, Failed, Reason
 from tests.support.rig import Rig, agent, autopilot, schedule, webhook
 from tests.support.web import Web
 from tests.web.conftest import Ask

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.errors import Unavailable
+from reconciler.core.base.errors import Unavailable
 from reconciler.store.database import Database
 from reconciler.web.context import Readiness
 from tests.support.web import Web

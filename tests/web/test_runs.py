@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.core.run import Failed, Reason
+from reconciler.core.runs.run import Failed, Reason
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 from tests.web.conftest import Ask
 

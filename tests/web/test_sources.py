@@ -3,8 +3,8 @@
 import yaml
 
 from reconciler.control.reconcile import Asking, record_failure
-from reconciler.core.errors import InvalidManifests, Problem
-from reconciler.core.identity import Revision
+from reconciler.core.base.errors import InvalidManifests, Problem
+from reconciler.core.base.identity import Revision
 from reconciler.manifest.load import load_bundle
 from reconciler.store.revisions import Via
 from tests.support.rig import Rig, agent, autopilot, manifest, schedule

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from reconciler.cli.rendering.cron_words import cron_in_words
 from reconciler.cli.rendering.line_diff import line_diff
 from reconciler.cli.rendering.safe_text import one_line, quoted
-from reconciler.core.report import FieldReport
+from reconciler.core.plan.report import FieldReport
 
 _LONG = 100
 """From this length on, a text is shown as lines."""

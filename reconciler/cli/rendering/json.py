@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from reconciler.core.report import DriftReport, PlanReport
+from reconciler.core.plan.report import DriftReport, PlanReport
 
 
 def render_json(report: PlanReport) -> str:

@@ -17,7 +17,7 @@ from reconciler.cli.rendering.sentences import (
     plan_sentence,
     problems_sentence,
 )
-from reconciler.core.report import BlockedReport, ChangeReport, DriftReport, PlanReport
+from reconciler.core.plan.report import BlockedReport, ChangeReport, DriftReport, PlanReport
 
 MAX_CHARACTERS = 65_536
 """What GitHub takes as a comment."""

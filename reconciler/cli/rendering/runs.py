@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.table import table
-from reconciler.core.fields import format_instant
-from reconciler.core.run import Run, Status
-from reconciler.core.runview import duration_ms, run_document
+from reconciler.core.manifest.fields import format_instant
+from reconciler.core.runs.run import Run, Status
+from reconciler.core.runs.view import duration_ms, run_document
 
 _SHOWN = (
     ("autopilot", "autopilot"),

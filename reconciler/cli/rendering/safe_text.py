@@ -7,7 +7,7 @@ a line of ours.
 import json
 from typing import Any
 
-from reconciler.core.invisible import INVISIBLE
+from reconciler.core.base.invisible import INVISIBLE
 
 
 def one_line(text: str) -> str:

@@ -1,6 +1,6 @@
 """The sentences that sum a plan up; the same in every output."""
 
-from reconciler.core.report import PlanReport
+from reconciler.core.plan.report import PlanReport
 
 SYMBOLS = {
     "create": "+",

@@ -16,7 +16,7 @@ from reconciler.cli.rendering.sentences import (
     plan_sentence,
     problems_sentence,
 )
-from reconciler.core.report import (
+from reconciler.core.plan.report import (
     BlockedReport,
     ChangeReport,
     DriftReport,

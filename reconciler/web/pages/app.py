@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from reconciler.core.roles import Role
+from reconciler.core.access.roles import Role
 from reconciler.web.context import Context
 from reconciler.web.pages import autopilot, login, run, run_lists, sources
 from reconciler.web.pages.overview import overview

@@ -9,13 +9,13 @@ from starlette.responses import Response
 from reconciler.control import switches
 from reconciler.control.launch import Order
 from reconciler.control.unreadable import unreadable
-from reconciler.core.condition import Condition
-from reconciler.core.force import Force, NotInForce, force_of
-from reconciler.core.model import Autopilot, AutopilotStatus
-from reconciler.core.roles import Role
-from reconciler.core.run import MissedInterval, Run
-from reconciler.core.schedule import Occurrence
-from reconciler.core.state import Document
+from reconciler.core.access.roles import Role
+from reconciler.core.calendar.schedule import Occurrence
+from reconciler.core.manifest.model import Autopilot, AutopilotStatus
+from reconciler.core.manifest.state import Document
+from reconciler.core.runs.condition import Condition
+from reconciler.core.runs.run import MissedInterval, Run
+from reconciler.core.runs.standing import Force, NotInForce, force_of
 from reconciler.manifest.export import to_yaml
 from reconciler.store.database import Tx
 from reconciler.store.missed import missed_between

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from reconciler.core.condition import Condition, Health
-from reconciler.core.roles import Caller
+from reconciler.core.access.roles import Caller
+from reconciler.core.runs.condition import Condition, Health
 from reconciler.store.database import Tx
 from reconciler.store.overview import Overview
 from reconciler.web.autopilot_models import condition_at

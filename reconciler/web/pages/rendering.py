@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reconciler.core.fields import format_instant
+from reconciler.core.manifest.fields import format_instant
 from reconciler.web.words import duration, relative, shown_moment, trigger_words
 
 HERE = Path(__file__).parent.parent

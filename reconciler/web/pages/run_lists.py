@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from reconciler.core.run import Run, Source, Status
+from reconciler.core.runs.run import Run, Source, Status
 from reconciler.store.database import Tx
 from reconciler.store.run_lists import RunFilter, find_runs
 from reconciler.web.cursor import decode_cursor, encode_cursor

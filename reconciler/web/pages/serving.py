@@ -7,8 +7,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from reconciler.core.form import parse_form
-from reconciler.core.roles import LOCAL, Caller, Role
+from reconciler.core.access.roles import LOCAL, Caller, Role
+from reconciler.core.webhooks.form import parse_form
 from reconciler.web.answers import HTML, Reply, respond
 from reconciler.web.auth import SAFE, session_of
 from reconciler.web.context import Context

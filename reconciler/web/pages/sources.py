@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from reconciler.control.inventory import drift
-from reconciler.core.report import DriftReport, drift_report
-from reconciler.core.roles import Caller
+from reconciler.core.access.roles import Caller
+from reconciler.core.plan.report import DriftReport, drift_report
 from reconciler.store.database import Tx
 from reconciler.store.revisions import list_attempts
 from reconciler.web.pages.serving import Visit

@@ -5,10 +5,10 @@ import json
 from hypothesis import given
 
 from reconciler.cli.rendering.json import read_report, render_drift_json, render_json
-from reconciler.core.diff import drift_of
-from reconciler.core.plan import make_plan
-from reconciler.core.report import drift_report, report_of
-from reconciler.core.state import Desired
+from reconciler.core.manifest.state import Desired
+from reconciler.core.plan.diff import drift_of
+from reconciler.core.plan.plan import make_plan
+from reconciler.core.plan.report import drift_report, report_of
 from tests.support.strategies import desired_sets
 from tests.support.worlds import agent, autopilot, current, desired, row
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cli.rendering.markdown import MAX_CHARACTERS, marker, render_markdown
-from reconciler.core.errors import Problem
-from reconciler.core.plan import make_plan
-from reconciler.core.report import (
+from reconciler.core.base.errors import Problem
+from reconciler.core.plan.plan import make_plan
+from reconciler.core.plan.report import (
     BlockedReport,
     ChangeReport,
     FieldReport,

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cli.rendering.text import render_drift_text, render_text
-from reconciler.core.diff import drift_of
-from reconciler.core.errors import Problem
-from reconciler.core.plan import Plan, make_plan
-from reconciler.core.report import (
+from reconciler.core.base.errors import Problem
+from reconciler.core.manifest.state import Current
+from reconciler.core.plan.diff import drift_of
+from reconciler.core.plan.plan import Plan, make_plan
+from reconciler.core.plan.report import (
     ChangeReport,
     FieldReport,
     PlanReport,
@@ -22,7 +23,6 @@ from reconciler.core.report import (
     report_of,
     report_of_problems,
 )
-from reconciler.core.state import Current
 from tests.support.strategies import HOSTILE, VALUES
 from tests.support.worlds import agent, archived, autopilot, current, desired, row, schedule
 

@@ -1,0 +1,177 @@
+"""Time zones as a row of segments, each with one offset from UTC; the only reader of zone data.
+
+Zones come from the `tzdata` package, which is pinned, and never from the machine's own database:
+replicas agree because they read the same bytes (contract 5, docs/decisions/0012).
+"""
+
+import difflib
+import re
+from bisect import bisect_right
+from datetime import datetime, timedelta
+from functools import lru_cache
+from importlib import resources
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from reconciler.core.calendar.errors import TimezoneError, shown
+
+DAY = 86_400
+# What the database has beside the zones that people live in (contract 2).
+_NOT_ZONES = {"Factory", "localtime", "posixrules"}
+
+# Offsets are looked at every _PROBE seconds. The shortest time that any zone has kept an offset
+# is 6 days and 23 hours (Brazil, 2000); a test holds the pinned database against that.
+_PROBE = 2 * DAY
+_BLOCK = 400 * DAY
+# Before the first known change (1844) a zone has one offset. From 2400 on all zones follow yearly
+# rules, and the calendar repeats after 400 years, to the weekday.
+_FIRST = -5_364_662_400  # 1800-01-01T00:00Z
+_PERIOD = 146_097 * DAY
+_PERIODIC_END = 26_192_246_400  # 2800-01-01T00:00Z
+_FOREVER = 10**12
+
+
+class Segment(NamedTuple):
+    """From `start` up to, not including, `end` (seconds of UTC since 1970) the wall clock shows
+    UTC plus `offset` seconds. Neighbours may have the same offset."""
+
+    start: int
+    end: int
+    offset: int
+
+
+class Zone:
+    """The segments of one time zone, found when they are asked for."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def segment(self, instant: int) -> Segment:
+        """The segment that holds `instant`; any instant has one, in any year."""
+        if instant < _FIRST:
+            return Segment(-_FOREVER, _FIRST, _changes(self.name, _FIRST // _BLOCK)[1][0])
+        shift = 0
+        if instant >= _PERIODIC_END:
+            shift = ((instant - _PERIODIC_END) // _PERIOD + 1) * _PERIOD
+            instant -= shift
+        block = instant // _BLOCK
+        starts, offsets = _changes(self.name, block)
+        index = bisect_right(starts, instant) - 1
+        last = index + 1 == len(starts)
+        start = max(starts[index], _FIRST)
+        end = min((block + 1) * _BLOCK, _PERIODIC_END) if last else starts[index + 1]
+        return Segment(start + shift, end + shift, offsets[index])
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> Zone:
+    """The zone of that name, case and all. Raises TimezoneError with the near miss."""
+    if name not in timezones():
+        near = near_timezone(name)
+        raise TimezoneError(
+            f"unknown time zone {shown(name)}", f"did you mean '{near}'?" if near else None
+        )
+    return Zone(name)
+
+
+def valid_timezone(name: str) -> bool:
+    """Whether this is the name of a zone, exact to the letter's case."""
+    return name in timezones()
+
+
+@lru_cache(maxsize=1)
+def timezones() -> frozenset[str]:
+    """The names of all zones of the pinned database, without those that name no place or rule."""
+    text = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8")
+    return frozenset(text.split()) - _NOT_ZONES
+
+
+_ABBREVIATIONS = {
+    "AEST": "Australia/Sydney",
+    "BST": "Europe/London",
+    "CDT": "America/Chicago",
+    "CEST": "Europe/Berlin",
+    "CST": "America/Chicago",
+    "EDT": "America/New_York",
+    "EEST": "Europe/Helsinki",
+    "IST": "Asia/Kolkata",
+    "JST": "Asia/Tokyo",
+    "MDT": "America/Denver",
+    "MSK": "Europe/Moscow",
+    "PDT": "America/Los_Angeles",
+    "PST": "America/Los_Angeles",
+    "Z": "UTC",
+}
+_FIXED_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])0?([0-9]{1,2})(?::?00)?", re.ASCII)
+
+
+@lru_cache(maxsize=1024)
+def near_timezone(name: str) -> str | None:
+    """The zone that was probably meant: other case, a city alone, a slip of the pen; or None."""
+    text = name.strip()[:64].replace(" ", "_")
+    if abbreviated := _ABBREVIATIONS.get(text.upper()):
+        return abbreviated
+    if fixed := _FIXED_OFFSET.fullmatch(text.upper()):
+        # POSIX signs: two hours ahead of UTC is called Etc/GMT-2.
+        near = f"Etc/GMT{'-' if fixed[1] == '+' else '+'}{fixed[2]}"
+        return near if near in timezones() else None
+    return _near_name(text.casefold())
+
+
+def _near_name(text: str) -> str | None:
+    whole, cities = _folded_names()
+    if exact := whole.get(text) or cities.get(text.rsplit("/", 1)[-1]):
+        return exact
+    if close := difflib.get_close_matches(text, whole, n=1, cutoff=0.8):
+        return whole[close[0]]
+    close = difflib.get_close_matches(text, cities, n=1, cutoff=0.75)
+    return cities[close[0]] if close else None
+
+
+@lru_cache(maxsize=1)
+def _folded_names() -> tuple[dict[str, str], dict[str, str]]:
+    """Zones by name and by city, in lower case; of one city's names the continent's one wins."""
+    names = sorted(timezones(), key=lambda name: (name.startswith("Etc/"), name))
+    cities: dict[str, str] = {}
+    for name in names:
+        cities.setdefault(name.rsplit("/", 1)[-1].casefold(), name)
+    return {name.casefold(): name for name in names}, cities
+
+
+@lru_cache(maxsize=1024)
+def _zone_info(name: str) -> ZoneInfo:
+    file = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
+    with file.open("rb") as data:
+        return ZoneInfo.from_file(data, key=name)
+
+
+@lru_cache(maxsize=8192)
+def _changes(name: str, block: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """When segments start within the block of time, and their offsets."""
+    info = _zone_info(name)
+    start, end = block * _BLOCK, (block + 1) * _BLOCK
+    starts, offsets = [start], [_offset(info, start)]
+    for probe in range(start + _PROBE, end + _PROBE, _PROBE):
+        at = min(probe, end - 1)
+        if (offset := _offset(info, at)) != offsets[-1]:
+            starts.append(_first_with(info, offset, at - _PROBE, at))
+            offsets.append(offset)
+    return tuple(starts), tuple(offsets)
+
+
+def _first_with(info: ZoneInfo, offset: int, before: int, after: int) -> int:
+    """The first second with the new offset, by halving the time between two probes."""
+    while after - before > 1:
+        middle = (before + after) // 2
+        if _offset(info, middle) == offset:
+            after = middle
+        else:
+            before = middle
+    return after
+
+
+def _offset(info: ZoneInfo, instant: int) -> int:
+    offset = datetime.fromtimestamp(instant, info).utcoffset() or timedelta(0)
+    return offset.days * DAY + offset.seconds

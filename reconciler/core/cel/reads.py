@@ -1,0 +1,76 @@
+"""Which parts of its variables an expression can read, so that only those are handed over.
+
+A payload may be megabytes and a condition look at one field of it. What is handed to the library
+is copied there while the interpreter is locked, so the rest is left out first.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.core.cel.tree import Index, Literal, Name, Node, Select, children
+
+Json = Any
+Path = tuple[str, ...]
+"""A variable's name and the keys below it."""
+Trie = dict[str, "Trie | None"]
+"""Paths by their first key; None: everything from here on."""
+
+
+def paths(tree: Node) -> frozenset[Path]:
+    """The paths through which a tree reads variables; each reads all that is below it.
+
+    Names that macros bind are not told apart: at worst too much is handed over.
+    """
+    return frozenset(_paths(tree))
+
+
+def _paths(node: Node) -> Iterator[Path]:
+    path = _path(node)
+    if path is not None:
+        yield path
+        return
+    for child in children(node):
+        yield from _paths(child)
+
+
+def _path(node: Node) -> Path | None:
+    match node:
+        case Name(name=name):
+            return (name,)
+        case (
+            Select(operand=operand, field=key) | Index(operand=operand, key=Literal(text=str(key)))
+        ):
+            above = _path(operand)
+            return None if above is None else (*above, key)
+        case _:
+            return None
+
+
+def prune(variables: Mapping[str, Json], wanted: frozenset[Path]) -> dict[str, Json]:
+    """A copy of the variables with only what the paths reach; shares what it keeps.
+
+    Missing keys stay missing. What is not a mapping where a path goes on keeps its type, because
+    the error that follows depends on it; a list loses its elements.
+    """
+    root: Trie = {}
+    for path in sorted(wanted):
+        _add(root, path)
+    return {key: _kept(variables[key], below) for key, below in root.items() if key in variables}
+
+
+def _add(trie: Trie, path: Path) -> None:
+    """Shorter paths come first, as sorting puts them: they swallow the longer ones."""
+    for key in path[:-1]:
+        below = trie.setdefault(key, {})
+        if below is None:
+            return
+        trie = below
+    trie[path[-1]] = None
+
+
+def _kept(value: Json, wanted: Trie | None) -> Json:
+    if wanted is None:
+        return value
+    if isinstance(value, dict):
+        return {key: _kept(value[key], below) for key, below in wanted.items() if key in value}
+    return [] if isinstance(value, list) else value

@@ -1,0 +1,31 @@
+"""Rules about one object that no single field can tell (contract 2)."""
+
+from reconciler.core.manifest.checks.autopilot import autopilot_findings
+from reconciler.core.manifest.checks.finding import At, Finding, Loc
+from reconciler.core.manifest.checks.names import former_name_findings, member_findings
+from reconciler.core.manifest.checks.nul import nul_findings
+from reconciler.core.manifest.checks.policy import OFFLINE, Policy
+from reconciler.core.manifest.checks.raw import Raw
+from reconciler.core.manifest.checks.runtime import runtime_findings
+from reconciler.core.manifest.checks.secrets import secret_findings
+
+__all__ = ["OFFLINE", "At", "Finding", "Loc", "Policy", "check"]
+
+
+def check(document: Raw, policy: Policy = OFFLINE) -> list[Finding]:
+    """Everything wrong with a document beyond its structure.
+
+    Takes canonical documents and what a manifest says alike, malformed ones included: what is not
+    of the expected type is passed over, since the models report it. Never raises.
+    """
+    found = [*nul_findings(document), *former_name_findings(document)]
+    match document.get("kind"):
+        case "Autopilot":
+            found += autopilot_findings(document)
+            found += secret_findings(document)
+        case "Agent":
+            found += runtime_findings(document, policy)
+            found += secret_findings(document)
+        case "Squad":
+            found += member_findings(document)
+    return found

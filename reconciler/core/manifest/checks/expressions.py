@@ -1,0 +1,44 @@
+"""The CEL of an autopilot: conditions, the concurrency key, and titles."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Literal
+
+from reconciler.core.manifest.checks.finding import Finding, Loc
+from reconciler.core.manifest.checks.raw import Raw, mapping, text, triggers_of
+
+_Use = Literal["condition", "key", "title"]
+
+
+def expression_findings(document: Raw) -> Iterator[Finding]:
+    """Everything wrong with the expressions of an autopilot."""
+    spec = mapping(document.get("spec"))
+    yield from _of(("spec", "concurrencyKey"), spec.get("concurrencyKey"), "key")
+    yield from _of(("spec", "issueTitleTemplate"), spec.get("issueTitleTemplate"), "title")
+    for loc, trigger in triggers_of(document):
+        yield from _of((*loc, "when"), trigger.get("when"), "condition")
+
+
+def _of(loc: Loc, value: object, use: _Use) -> Iterator[Finding]:
+    if source := text(value):
+        yield from (Finding(loc, message, code) for message, code in _wrong(source, use))
+
+
+@lru_cache(maxsize=32_768)
+def _wrong(source: str, use: _Use) -> tuple[tuple[str, str], ...]:
+    # Imported here: the CEL library takes longer to import than most commands to run.
+    from reconciler.core.cel import CONDITION_VARIABLES, KEY_VARIABLES, problems_of
+    from reconciler.core.manifest.template import template_problems
+
+    match use:
+        case "title":
+            found = template_problems(source)
+        case "key":
+            found = problems_of(source, variables=KEY_VARIABLES)
+        case "condition":
+            found = problems_of(source, variables=CONDITION_VARIABLES)
+    return tuple((_with_place(error.message, error.offset), error.code) for error in found)
+
+
+def _with_place(message: str, offset: int) -> str:
+    return f"{message} (character {offset + 1})" if offset else message

@@ -1,0 +1,70 @@
+"""What an agent's runtime may reach: URLs, programs and permissions that the operator admits."""
+
+from collections.abc import Iterator
+
+from reconciler.core.base.codes import Code
+from reconciler.core.base.near import did_you_mean, shown
+from reconciler.core.manifest.checks.finding import Finding, Loc
+from reconciler.core.manifest.checks.policy import Policy
+from reconciler.core.manifest.checks.raw import Raw, mapping, text
+from reconciler.core.manifest.reach import admits, parse_url
+
+_RUNTIME: Loc = ("spec", "runtime")
+
+
+def runtime_findings(document: Raw, policy: Policy) -> Iterator[Finding]:
+    """Everything in an agent's runtime that the operator does not admit."""
+    runtime = mapping(mapping(document.get("spec")).get("runtime"))
+    match runtime.get("type"):
+        case "aegis":
+            yield from _url(runtime, policy)
+            yield from _permission_mode(runtime, policy)
+        case "http":
+            yield from _url(runtime, policy)
+        case "command":
+            yield from _program(runtime, policy)
+
+
+def _url(runtime: Raw, policy: Policy) -> Iterator[Finding]:
+    loc = (*_RUNTIME, "url")
+    if (written := text(runtime.get("url"))) is None or not written.startswith(_SCHEMES):
+        return
+    url = parse_url(written)
+    if url is None:
+        message = f"{shown(written)} is not a URL of the form https://host:port/path"
+        yield Finding(loc, message, Code.URL_INVALID)
+    elif url.user is not None:
+        # Not repeated: what stands before the @ may be a password.
+        message = "a URL in a manifest holds no user and password; remove what stands before '@'"
+        yield Finding(loc, message, Code.SECRET_LITERAL)
+    elif not admits(policy.allowed_runtime_urls, written):
+        allowed = ", ".join(policy.allowed_runtime_urls) or "none"
+        message = (
+            f"{shown(written)} is not admitted by the operator's allowed_runtime_urls ({allowed})"
+        )
+        yield Finding(loc, message, Code.URL_NOT_ALLOWED)
+
+
+# Anything else is reported as no URL by the model.
+_SCHEMES = ("http://", "https://")
+
+
+def _permission_mode(runtime: Raw, policy: Policy) -> Iterator[Finding]:
+    mode = text(runtime.get("permissionMode"))
+    allowed = sorted(policy.allowed_permission_modes)
+    if mode is not None and mode not in allowed:
+        hint = did_you_mean(mode, allowed) or f" ({', '.join(allowed)})"
+        message = f"{shown(mode)} is not one of the operator's allowed_permission_modes{hint}"
+        yield Finding((*_RUNTIME, "permissionMode"), message, Code.PERMISSION_MODE_NOT_ALLOWED)
+
+
+def _program(runtime: Raw, policy: Policy) -> Iterator[Finding]:
+    program, allowed = text(runtime.get("program")), policy.allowed_commands
+    if program is None or allowed is None or program in allowed:
+        return
+    hint = did_you_mean(program, allowed)
+    message = (
+        f"no program is bound to {shown(program)}{hint or '; '}"
+        f"{' ' if hint else ''}the operator binds one by --allow-command {program}=PATH"
+    )
+    yield Finding((*_RUNTIME, "program"), message, Code.COMMAND_NOT_ALLOWED)

@@ -1,0 +1,167 @@
+"""Rules between objects: names that are taken, and objects that others name (contract 2 and 3)."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from reconciler.core.base.codes import Code
+from reconciler.core.base.identity import Key
+from reconciler.core.base.near import did_you_mean
+from reconciler.core.manifest.checks.finding import Finding, Loc
+from reconciler.core.manifest.checks.raw import Raw, mapping, text, texts, workspace_of
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Document
+
+
+def _nobody(_key: Key) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What references are resolved in.
+
+    documents       the valid objects of the source
+    broken          objects of the source that have Problems: they exist, and are not looked into
+    unread          names found in parts of the source that are no YAML; they may be any object's
+    external        whether another source has the object
+    allow_external  take unknown objects for those of other sources, which are not known here
+    """
+
+    documents: Mapping[Key, Document]
+    broken: Collection[Key] = ()
+    unread: Collection[str] = ()
+    external: Callable[[Key], bool] = field(default=_nobody)
+    allow_external: bool = False
+
+    def declares(self, key: Key) -> bool:
+        """Whether the source has the object, or may have it."""
+        return key in self.documents or key in self.broken or key.name in self.unread
+
+    def lacks(self, key: Key) -> bool:
+        """Whether it is certain that nobody has the object."""
+        return not (self.declares(key) or self.allow_external or self.external(key))
+
+    def names(self, kind: str, workspace: str) -> list[str]:
+        """The names that the source has of a kind in a workspace."""
+        keys = (*self.documents, *self.broken)
+        return [key.name for key in keys if (key.kind, key.workspace) == (kind, workspace)]
+
+
+T = TypeVar("T")
+
+
+def reference_findings(
+    scope: Scope, subjects: Iterable[tuple[T, Raw]]
+) -> Iterator[tuple[T, Finding]]:
+    """What is wrong between the objects of a source.
+
+    `subjects` are all documents, those with Problems included, each with anything that tells the
+    caller which one it is. What is malformed in them is passed over.
+    """
+    formers: dict[Key, Key] = {}
+    for subject, document in subjects:
+        workspace = workspace_of(document)
+        found = [*_former_names(document, workspace, scope, formers)]
+        match document.get("kind"):
+            case "Autopilot":
+                found += _assignee(document, workspace, scope)
+            case "Squad":
+                found += _members(document, workspace, scope)
+        for finding in found:
+            yield subject, finding
+
+
+def _former_names(
+    document: Raw, workspace: str, scope: Scope, formers: dict[Key, Key]
+) -> Iterator[Finding]:
+    metadata = mapping(document.get("metadata"))
+    kind, own = text(document.get("kind")), text(metadata.get("name"))
+    if kind is None or own is None:
+        return
+    key = Key(kind, workspace, own)
+    for index, name in texts(metadata.get("formerNames")):
+        former = Key(kind, workspace, name)
+        loc: Loc = ("metadata", "formerNames", index)
+        if former == key:
+            continue
+        if former in scope.documents or former in scope.broken:
+            message = f"'{name}' is the name of another {kind} in use, it cannot be a former name"
+            yield Finding(loc, message, Code.FORMER_NAME_IN_USE)
+        elif formers.setdefault(former, key) != key:
+            message = f"'{name}' is a former name of {formers[former]} already"
+            yield Finding(loc, message, Code.FORMER_NAME_IN_USE)
+
+
+def _assignee(document: Raw, workspace: str, scope: Scope) -> Iterator[Finding]:
+    spec = mapping(document.get("spec"))
+    assignee = mapping(spec.get("assignee"))
+    kind, name = _KINDS.get(text(assignee.get("type")) or ""), text(assignee.get("id"))
+    if kind is None or name is None:
+        return
+    target = Key(kind, workspace, name)
+    if scope.lacks(target):
+        loc: Loc = ("spec", "assignee", "id")
+        yield Finding(loc, _unknown(target, scope), Code.ASSIGNEE_UNKNOWN)
+    elif spec.get("executionMode") == "run_only":
+        yield from _run_only(target, scope)
+
+
+_KINDS = {"agent": Kind.AGENT, "squad": Kind.SQUAD}
+
+
+def _members(document: Raw, workspace: str, scope: Scope) -> Iterator[Finding]:
+    for index, name in texts(mapping(document.get("spec")).get("members")):
+        target = Key(Kind.AGENT, workspace, name)
+        if scope.lacks(target):
+            loc: Loc = ("spec", "members", index)
+            yield Finding(loc, _unknown(target, scope), Code.MEMBER_UNKNOWN)
+
+
+def _run_only(target: Key, scope: Scope) -> Iterator[Finding]:
+    """`run_only` executes without a session, which an Aegis server cannot (contract 7)."""
+    for agent in _agents(target, scope):
+        document = scope.documents.get(agent)
+        if document and document["spec"]["runtime"]["type"] == "aegis":
+            message = (
+                f"'run_only' needs a runtime without sessions, and agent '{agent.name}' is of type "
+                f"'aegis'; write create_session, or assign an http, command or worker agent"
+            )
+            yield Finding(("spec", "executionMode"), message, Code.RUN_ONLY_UNSUPPORTED)
+            return
+
+
+def _agents(target: Key, scope: Scope) -> Iterator[Key]:
+    if target.kind == Kind.AGENT:
+        yield target
+    elif squad := scope.documents.get(target):
+        yield from (Key(Kind.AGENT, target.workspace, m) for m in squad["spec"]["members"])
+
+
+def _unknown(target: Key, scope: Scope) -> str:
+    noun = target.kind.lower()
+    start = f"unknown {noun} '{target.name}' in workspace '{target.workspace}'"
+    return start + (
+        did_you_mean(target.name, scope.names(target.kind, target.workspace))
+        or _elsewhere(target, scope)
+        or f"; declare the {noun} in this source"
+        ", or give --allow-external where another source declares it"
+    )
+
+
+def _elsewhere(target: Key, scope: Scope) -> str:
+    other = Kind.SQUAD if target.kind == Kind.AGENT else Kind.AGENT
+    if scope.declares(Key(other, target.workspace, target.name)):
+        return f"; there is {_a(other)} of that name"
+    workspaces = sorted(
+        key.workspace
+        for key in (*scope.documents, *scope.broken)
+        if (key.kind, key.name) == (target.kind, target.name)
+    )
+    if workspaces:
+        return f"; workspace '{workspaces[0]}' has one, but references stay within a workspace"
+    return ""
+
+
+def _a(kind: str) -> str:
+    return f"an {kind.lower()}" if kind == Kind.AGENT else f"a {kind.lower()}"

@@ -1,0 +1,121 @@
+"""Nothing is deleted by accident: what a plan must not do without being told twice (contract 3)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler.core.base import errors
+from reconciler.core.base.errors import Objection
+from reconciler.core.manifest.model import DeletionPolicy
+from reconciler.core.manifest.state import Document, Stored
+from reconciler.core.plan.changes import Archive
+from reconciler.core.plan.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmations:
+    """What somebody said beforehand: `--confirm-deletes N` and `--allow-rewrites`."""
+
+    deletes: int | None = None
+    allow_rewrites: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalLimit:
+    """Removals beyond both, a number and a share of the source's rows, need confirmation."""
+
+    number: int = 3
+    percent: int = 30
+
+
+UNCONFIRMED = Confirmations()
+DEFAULT_LIMIT = RemovalLimit()
+
+
+def require_safe(
+    plan: Plan, confirmations: Confirmations = UNCONFIRMED, limit: RemovalLimit = DEFAULT_LIMIT
+) -> None:
+    """Return if the plan may be applied.
+
+    Raises `errors.Blocked` if anything is blocked, else `errors.UnsafePlan`; either carries every
+    objection, and each objection names the flag that would lift it, if there is one.
+    """
+    found = objections(plan, confirmations, limit)
+    if plan.blocked:
+        raise errors.Blocked(found)
+    if found:
+        raise errors.UnsafePlan(found)
+
+
+def objections(
+    plan: Plan, confirmations: Confirmations = UNCONFIRMED, limit: RemovalLimit = DEFAULT_LIMIT
+) -> tuple[Objection, ...]:
+    """Every reason why the plan may not be applied."""
+    removed = [change.before for change in plan.changes if isinstance(change, Archive)]
+    return (
+        *(Objection(b.code, f"{b.key}: {b.message}", str(b.key)) for b in plan.blocked),
+        *_no_objects(plan, len(removed)),
+        *_too_many(plan, len(removed), confirmations, limit),
+        *(_protected(row) for row in removed if is_protected(row)),
+        *_rewrite(plan, confirmations),
+    )
+
+
+def is_protected(row: Stored) -> bool:
+    """Whether the row says `deletionPolicy: protect`, as it is or as it was last applied.
+
+    The manifest that said so is gone when this is asked; the row remembers.
+    """
+    documents = (row.document, row.applied)
+    return any(_policy(document) == DeletionPolicy.PROTECT for document in documents if document)
+
+
+def _policy(document: Document) -> str | None:
+    policy: str | None = document["spec"].get("deletionPolicy")
+    return policy
+
+
+def _no_objects(plan: Plan, removals: int) -> Iterator[Objection]:
+    """A missing or empty path is refused; manifests that hold no object any more may be meant."""
+    if plan.facts.declared:
+        return
+    if not plan.facts.files:
+        yield Objection("empty-source", f"source {plan.source_id!r} holds no manifests at all")
+    elif not removals:
+        yield Objection("empty-source", f"source {plan.source_id!r} declares no object")
+
+
+def _too_many(
+    plan: Plan, removals: int, said: Confirmations, limit: RemovalLimit
+) -> Iterator[Objection]:
+    owned = plan.facts.owned
+    many = removals > limit.number and removals * 100 > owned * limit.percent
+    everything = removals > 0 and removals == owned
+    if not (many or everything) or said.deletes == removals:
+        return
+    what = f"all {owned}" if everything else f"{removals} of the {owned}"
+    answer = "" if said.deletes is None else f", not {said.deletes}"
+    yield Objection(
+        "removals",
+        f"{what} objects of source {plan.source_id!r} would be archived; "
+        f"if that is meant, say --confirm-deletes {removals}{answer}",
+        confirm=f"--confirm-deletes {removals}",
+    )
+
+
+def _protected(row: Stored) -> Objection:
+    return Objection(
+        "protected",
+        f"{row.key} left the source but has deletionPolicy: protect; put it back, or first apply "
+        "it with deletionPolicy: archive",
+        str(row.key),
+    )
+
+
+def _rewrite(plan: Plan, said: Confirmations) -> Iterator[Objection]:
+    if plan.facts.descends is False and not said.allow_rewrites:
+        yield Objection(
+            "rewrite",
+            f"revision {plan.revision.id} does not descend from the one that is applied, which a "
+            "late job or a force push would undo; if that is meant, say --allow-rewrites",
+            confirm="--allow-rewrites",
+        )

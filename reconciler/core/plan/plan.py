@@ -1,0 +1,106 @@
+"""A Plan is a value: made from Current and Desired, printed, saved, compared, checked, applied."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.state import Current, Desired
+from reconciler.core.plan.changes import Blocked, Change, Drift, Refresh
+from reconciler.core.plan.diff import as_applied, compare, drift_of
+from reconciler.core.plan.footprint import Footprint, footprint_of
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many objects meet which fate."""
+
+    create: int = 0
+    update: int = 0
+    move: int = 0
+    archive: int = 0
+    restore: int = 0
+    blocked: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the guards need to know beside the changes.
+
+    `owned`: live rows of this source before. `declared`, `files`: objects and files of Desired.
+    `descends`: whether the revision descends from the one applied last; None if there is no such
+    order (nothing applied yet, or a plain directory).
+    """
+
+    owned: int
+    declared: int
+    files: int
+    descends: bool | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The ordered changes from Current to Desired.
+
+    `refreshes` are written by apply beside the changes and change nothing that an object means.
+    """
+
+    source_id: str
+    revision: Revision
+    changes: tuple[Change, ...]
+    refreshes: tuple[Refresh, ...]
+    drift: tuple[Drift, ...]
+    facts: Facts
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to change, and nothing blocked."""
+        return not self.changes
+
+    @property
+    def blocked(self) -> tuple[Blocked, ...]:
+        """What is wanted and cannot be; a plan with any of these is not applied."""
+        return tuple(change for change in self.changes if isinstance(change, Blocked))
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The changes counted by their action."""
+        counts = Counter(change.action for change in self.changes)
+        touched = sum(getattr(change, "after", None) is not None for change in self.changes)
+        return Summary(**counts, unchanged=self.facts.declared - touched)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """What this plan depends on."""
+        return footprint_of(self.source_id, self.changes, self.facts.owned)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) over what the plan touches: the same plan has the same digest."""
+        return self.footprint.digest
+
+
+def make_plan(
+    current: Current,
+    desired: Desired,
+    *,
+    descends: bool | None = None,
+    self_heal: bool = True,
+) -> Plan:
+    """The plan for one source. Nothing is refused here: see `guards.require_safe`."""
+    comparison = compare(current, desired, self_heal=self_heal)
+    owned = sum(row.source_id == desired.source_id for row in current.objects.values())
+    return Plan(
+        source_id=desired.source_id,
+        revision=desired.revision,
+        changes=comparison.changes,
+        refreshes=comparison.refreshes,
+        drift=drift_of(current, desired.source_id),
+        facts=Facts(owned, len(desired.objects), len(desired.files), descends),
+    )
+
+
+def semantic_plan(base: Desired, head: Desired) -> Plan:
+    """The plan that would lead from one revision of a source to another, without a database."""
+    return make_plan(as_applied(base, head.source_id), head)

@@ -1,0 +1,223 @@
+"""A plan as others see it: what `-o json` prints, the API answers and the renderers read.
+
+Values that may be confidential are masked here, once, so that no output can show them.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from reconciler.core.base.errors import Problem
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.fields import Model
+from reconciler.core.manifest.state import Origin
+from reconciler.core.plan.changes import Blocked, Change, Drift, fields_of, origin_of
+from reconciler.core.plan.fielddiff import FieldChange
+from reconciler.core.plan.plan import Plan
+
+FORMAT_VERSION = 1
+MASKED = "(sensitive)"
+MASKED_NEW = "(sensitive, changed)"
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+
+
+class _Report(Model):
+    # A newer server may say more than this version knows.
+    model_config = ConfigDict(extra="ignore")
+
+
+class PositionReport(_Report):
+    """A place in a manifest, counted from 1."""
+
+    path: str
+    line: int
+    column: int
+
+
+class FieldReport(_Report):
+    """One field; null stands for "not there"."""
+
+    path: str
+    before: Any = None
+    after: Any = None
+
+
+class ObjectReport(_Report):
+    """Which object, and where it is written."""
+
+    kind: str
+    workspace: str
+    name: str
+    position: PositionReport | None = None
+
+
+class ChangeReport(_Report):
+    """One change; `action` is create, update, move, archive or restore."""
+
+    action: str
+    kind: str
+    workspace: str
+    name: str
+    position: PositionReport | None = None
+    fields: tuple[FieldReport, ...] = Field(default=(), strict=False)
+
+
+class BlockedReport(ObjectReport):
+    """What is wanted and cannot be."""
+
+    code: str
+    message: str
+
+
+class DriftReport(ObjectReport):
+    """An object that is not as it was applied: `before` is as applied, `after` as it is now."""
+
+    fields: tuple[FieldReport, ...] = Field(default=(), strict=False)
+
+
+class ProblemReport(_Report):
+    """One thing wrong in a manifest."""
+
+    path: str
+    line: int
+    column: int
+    field: str
+    message: str
+    code: str
+
+
+class SummaryReport(_Report):
+    """How many objects meet which fate."""
+
+    create: int = 0
+    update: int = 0
+    move: int = 0
+    archive: int = 0
+    restore: int = 0
+    blocked: int = 0
+    unchanged: int = 0
+
+
+class PlanReport(_Report):
+    """The JSON of a plan (contract 3); without a digest where Problems kept it from being made."""
+
+    format_version: int = FORMAT_VERSION
+    digest: str | None
+    revision: str
+    summary: SummaryReport
+    changes: tuple[ChangeReport, ...] = Field(default=(), strict=False)
+    problems: tuple[ProblemReport, ...] = Field(default=(), strict=False)
+    drift: tuple[DriftReport, ...] = Field(default=(), strict=False)
+    blocked: tuple[BlockedReport, ...] = Field(default=(), strict=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, in the order of the contract."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def report_of(plan: Plan, problems: Iterable[Problem] = ()) -> PlanReport:
+    """The report of a plan, and of what was found wrong on the way to it."""
+    return PlanReport(
+        digest=plan.digest,
+        revision=plan.revision.id,
+        summary=SummaryReport(**asdict(plan.summary)),
+        changes=tuple(_change(c) for c in plan.changes if not isinstance(c, Blocked)),
+        problems=_problems(problems),
+        drift=drift_report(plan.drift),
+        blocked=tuple(_blocked(blocked) for blocked in plan.blocked),
+    )
+
+
+def report_of_problems(revision: str, problems: Iterable[Problem]) -> PlanReport:
+    """The report of a revision whose manifests hold Problems: there is no plan for it."""
+    return PlanReport(
+        digest=None,
+        revision=revision,
+        summary=SummaryReport(),
+        problems=_problems(problems),
+    )
+
+
+def drift_report(drift: Iterable[Drift]) -> tuple[DriftReport, ...]:
+    """The drift of Current, with the fields as they were applied and as they are."""
+    return tuple(
+        DriftReport.model_validate(
+            {
+                **_names(entry.key),
+                "position": _position(entry.row.origin),
+                "fields": _fields(entry.fields),
+            }
+        )
+        for entry in drift
+    )
+
+
+def _problems(problems: Iterable[Problem]) -> tuple[ProblemReport, ...]:
+    return tuple(ProblemReport(**asdict(problem)) for problem in sorted(problems))
+
+
+def _change(change: Change) -> ChangeReport:
+    # One call for all of it: a model for each field by itself takes several times as long.
+    return ChangeReport.model_validate(
+        {
+            "action": change.action,
+            **_names(change.key),
+            "position": _position(origin_of(change)),
+            "fields": _fields(fields_of(change)),
+        }
+    )
+
+
+def _blocked(blocked: Blocked) -> BlockedReport:
+    return BlockedReport.model_validate(
+        {
+            **_names(blocked.key),
+            "position": _position(origin_of(blocked)),
+            "code": blocked.code,
+            "message": blocked.message,
+        }
+    )
+
+
+def _names(key: Key) -> dict[str, str]:
+    return {"kind": str(key.kind), "workspace": key.workspace, "name": key.name}
+
+
+def _position(origin: Origin | None) -> dict[str, Any] | None:
+    if origin is None:
+        return None
+    return {"path": origin.path, "line": origin.line, "column": origin.column}
+
+
+def _fields(changes: Iterable[FieldChange]) -> list[dict[str, Any]]:
+    return [_field(change) for change in changes]
+
+
+def _field(change: FieldChange) -> dict[str, Any]:
+    before, after = change.before, change.after
+    if change.sensitive:
+        changed = before is not None and after is not None
+        before = _mask(before, MASKED)
+        after = _mask(after, MASKED_NEW if changed else MASKED)
+    elif change.path == "spec.runtime.url":
+        before, after = _without_credentials(before), _without_credentials(after)
+        if before == after:
+            after = f"{after} {MASKED_NEW}"
+    return {"path": change.path, "before": before, "after": after}
+
+
+def _mask(value: Any, mask: str) -> Any:
+    """Texts are hidden; references to secrets are names, and are shown."""
+    if isinstance(value, dict) and set(value) <= _REFERENCE:
+        return value
+    return None if value is None else mask
+
+
+_REFERENCE = {"env", "file", "notBefore", "notAfter"}
+
+
+def _without_credentials(url: Any) -> Any:
+    return _CREDENTIALS.sub("***@", url) if isinstance(url, str) else url

@@ -1,0 +1,21 @@
+"""Leases of workers: how long one may be, and what a worker's own words become (contract 7)."""
+
+from datetime import timedelta
+
+from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
+
+SHORTEST = timedelta(seconds=5)
+LONGEST = timedelta(hours=1)
+
+
+def lease_of(seconds: float) -> timedelta:
+    """The lease that a worker asked for, within bounds."""
+    return min(max(timedelta(seconds=seconds), SHORTEST), LONGEST)
+
+
+def outcome_of(status: str, result: Json) -> Outcome:
+    """`completed` or `failed`, as an agent reports its own work."""
+    if status == "completed":
+        return Completed(result)
+    message = result if isinstance(result, str) and result else "the agent reported a failure"
+    return Failed(Reason.AGENT_FAILED, message[:2000], result)

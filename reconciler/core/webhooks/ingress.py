@@ -1,0 +1,145 @@
+"""Is this webhook from whom it says? Signature, freshness and verdict, pure (contract 8.3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Unpack
+
+from reconciler.core.webhooks.delivery_key import DeliveryKey
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.payload import JSONValue, parse_json
+from reconciler.core.webhooks.schemes import SCHEMES, Row, SignatureOptions
+from reconciler.core.webhooks.signature import (
+    BodyMac,
+    Headers,
+    StaticToken,
+    TimedMac,
+    proves,
+)
+from reconciler.core.webhooks.signing_key import SecretInvalid
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_MILLISECONDS = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A verified delivery that fires its trigger."""
+
+    payload: JSONValue
+    key: DeliveryKey | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A verified delivery that fires nothing: filtered, disabled or not in force. Answer 200."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that is not taken in, with the status of its answer. It uses up no key."""
+
+    status: int
+    reason: str
+
+
+Verdict = Accepted | Ignored | Refused
+
+
+def verify(
+    scheme: str,
+    secrets: Sequence[str],
+    headers: Headers,
+    body: bytes,
+    now: datetime,
+    **options: Unpack[SignatureOptions],
+) -> bool:
+    """Whether one of the active `secrets` proves that `body` was sent by their holder, and now.
+
+    `headers` have lower-case names, `body` is raw, `now` is aware. `options` are the manifest's:
+    `header`, `encoding` (hex, base64) and `prefix` for `hmac_sha256`, and `tolerance` for schemes
+    that sign a time (5 minutes, Linear 60 seconds; the bound itself is still good, both ways).
+
+    Never raises on what a sender controls. An unknown scheme, no secret and a malformed secret are
+    False; `none` is always True. Every secret is tried, whichever matches.
+    """
+    row = SCHEMES.get(scheme)
+    if row is None or not row.methods:
+        return row is not None
+    proven = False
+    for secret in secrets:
+        proven |= _proven(row, secret, headers, body, now, options)
+    return proven
+
+
+def validate_secret(scheme: str, secret: str) -> str | None:
+    """Why `secret` cannot be right for `scheme`, as the rest of a sentence; None when it can be.
+
+    Never repeats the secret. For `doctor` and for refusing to start half-configured.
+    """
+    row = SCHEMES.get(scheme)
+    method = row.method(secret, {}) if row else None
+    if method is None:
+        return f"is not used by scheme '{scheme}'"
+    try:
+        method.key(secret)
+    except SecretInvalid as error:
+        return str(error)
+    if secret != secret.strip() or "\0" in secret:
+        return "starts or ends with white space; was the last line break of a file kept?"
+    return None
+
+
+def signs_time(scheme: str, secrets: Sequence[str]) -> bool:
+    """Whether every way in that `secrets` open is bound to a time, so that old requests die."""
+    row = SCHEMES.get(scheme)
+    methods = [row.method(secret, {}) for secret in secrets] if row else []
+    return bool(methods) and all(
+        isinstance(m, TimedMac) or (isinstance(m, BodyMac) and m.time_field != "") for m in methods
+    )
+
+
+def _proven(
+    row: Row,
+    secret: str,
+    headers: Headers,
+    body: bytes,
+    now: datetime,
+    options: SignatureOptions,
+) -> bool:
+    method = row.method(secret, options)
+    envelope = method.envelope(headers) if method else None
+    if method is None or envelope is None:
+        return False
+    tolerance = options.get("tolerance")
+    tolerance = row.tolerance if tolerance is None else tolerance
+    if envelope.sent_at is not None and not _fresh(envelope.sent_at, now, tolerance):
+        return False
+    try:
+        genuine = proves(method, envelope, secret, body)
+    except SecretInvalid:
+        return False
+    # The body is parsed only once its MAC holds: strangers cannot make us parse.
+    return genuine and _body_is_fresh(method, body, now, tolerance)
+
+
+def _body_is_fresh(
+    method: StaticToken | BodyMac | TimedMac, body: bytes, now: datetime, tolerance: timedelta
+) -> bool:
+    if not isinstance(method, BodyMac) or not method.time_field:
+        return True
+    try:
+        payload = parse_json(body)
+    except BodyError:
+        return False
+    sent = payload.get(method.time_field) if isinstance(payload, dict) else None
+    if type(sent) is not int or not 0 <= sent < _MAX_MILLISECONDS:  # bool is an int too
+        return False
+    return _fresh(timedelta(milliseconds=sent), now, tolerance)
+
+
+def _fresh(sent_at: timedelta, now: datetime, tolerance: timedelta) -> bool:
+    return abs(now - _EPOCH - sent_at) <= tolerance
