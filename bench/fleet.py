@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from reconciler.core.base.identity import object_id, trigger_id
 from reconciler.core.manifest.state import canonical, digest_of
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from tests.support.clock import FakeClock
 from tests.support.rig import Rig, agent, autopilot, schedule, webhook
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from bench.fleet import NOW, WORKSPACES, Fleet, make_fleet
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from tests.support.clock import FakeClock
 from tests.support.rig import Rig
 from tests.support.web import Web

@@ -19,7 +19,7 @@ from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from reconciler.cli.main import COLLECTED_AFTER
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from reconciler.store.tables import autopilot_run
 from tests.support.clock import FakeClock
 from tests.support.reading import Reading, watched

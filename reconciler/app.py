@@ -34,10 +34,10 @@ from reconciler.core.base.errors import UsageError
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.dispatch.registry import Runtimes
 from reconciler.settings import Settings
-from reconciler.store.database import Database, Tx
-from reconciler.store.leases import release_all
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.runs.leases import release_all
 from reconciler.store.servers import SILENCE, Server, beat, forget_silent, register, remove
-from reconciler.store.tokens import renew_tokens
+from reconciler.store.webhooks.tokens import renew_tokens
 from reconciler.telemetry import Metrics
 from reconciler.web.app import create_app
 from reconciler.web.context import Context, Readiness

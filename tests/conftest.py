@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from tests.support.postgres import Server, find_binaries, running
 
 BOTH = [pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgres)]

@@ -18,8 +18,8 @@ from reconciler.core.manifest.state import Desired
 from reconciler.core.plan.changes import Update, fields_of
 from reconciler.core.plan.guards import Confirmations
 from reconciler.core.plan.plan import Plan
-from reconciler.store.database import Database
-from reconciler.store.revisions import Via, list_attempts
+from reconciler.store.engine.database import Database
+from reconciler.store.revisions.revisions import Via, list_attempts
 from tests.support.clock import FakeClock
 from tests.support.receiver import SECRET, VARIABLE, Receiver
 from tests.support.rig import Rig, hash_of

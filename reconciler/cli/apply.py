@@ -40,9 +40,9 @@ from reconciler.core.plan.report import report_of
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.manifest.checkout import order_around
 from reconciler.settings import Settings
-from reconciler.store.apply_triggers import TokenHash
-from reconciler.store.database import Database, Schema
-from reconciler.store.revisions import Via
+from reconciler.store.engine.database import Database, Schema
+from reconciler.store.objects.apply_triggers import TokenHash
+from reconciler.store.revisions.revisions import Via
 
 if TYPE_CHECKING:
     from reconciler.core.plan.planfile import SavedPlan

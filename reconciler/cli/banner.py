@@ -6,8 +6,8 @@ from datetime import datetime
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.trigger import Scheme, WebhookTrigger
 from reconciler.core.webhooks.token import webhook_token
-from reconciler.store.database import Database, Tx
-from reconciler.store.triggers import NamedTrigger, soonest_triggers, webhook_triggers
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.triggers import NamedTrigger, soonest_triggers, webhook_triggers
 
 
 def banner(database: Database, key: bytes | None, url: str) -> str:

@@ -15,7 +15,7 @@ from reconciler.control.inventory import attempt_document
 from reconciler.control.inventory import history as history_of
 from reconciler.core.manifest.fields import format_instant
 from reconciler.settings import Settings
-from reconciler.store.revisions import Attempt
+from reconciler.store.revisions.revisions import Attempt
 
 _COLUMNS = ("WHEN", "SOURCE", "REVISION", "RESULT", "CHANGES", "BY", "VIA", "SUBJECT")
 

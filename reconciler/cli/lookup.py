@@ -4,8 +4,8 @@ from reconciler.cli.session import key_of
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Stored
-from reconciler.store.current import find
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
+from reconciler.store.objects.current import find
 
 
 def find_autopilot(state: Database, name: str) -> Stored:

@@ -19,7 +19,7 @@ from reconciler.core.manifest.fields import format_instant, parse_instant
 from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.settings import Settings
-from reconciler.store.triggers import NamedTrigger, list_triggers
+from reconciler.store.objects.triggers import NamedTrigger, list_triggers
 
 
 def next_(

@@ -22,8 +22,8 @@ from reconciler.core.base.errors import Unavailable, UsageError
 from reconciler.core.runs.run import Run, Status
 from reconciler.core.runs.view import run_document
 from reconciler.settings import Settings
-from reconciler.store.database import Database
-from reconciler.store.runs import get_run
+from reconciler.store.engine.database import Database
+from reconciler.store.runs.runs import get_run
 
 
 def run(

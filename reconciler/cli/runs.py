@@ -15,9 +15,9 @@ from reconciler.core.base.errors import NotFound, UsageError
 from reconciler.core.runs.run import Reason, Run, Source, Status
 from reconciler.core.runs.view import run_document
 from reconciler.settings import Settings
-from reconciler.store.database import Database
-from reconciler.store.run_lists import RunFilter, list_runs
-from reconciler.store.runs import get_run
+from reconciler.store.engine.database import Database
+from reconciler.store.runs.lists import RunFilter, list_runs
+from reconciler.store.runs.runs import get_run
 
 
 def runs(

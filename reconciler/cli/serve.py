@@ -28,7 +28,7 @@ from reconciler.core.manifest.reach import is_loopback
 from reconciler.core.manifest.state import Desired
 from reconciler.manifest.watch import watch_path
 from reconciler.settings import Settings
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from reconciler.telemetry import configure_logging
 
 

@@ -12,7 +12,7 @@ from reconciler.control.sources import Looked, look
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.base.identity import Key
 from reconciler.settings import Settings
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 
 
 @contextmanager

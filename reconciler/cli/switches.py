@@ -17,9 +17,9 @@ from reconciler.core.base.errors import UsageError
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.model import AutopilotStatus, Kind
 from reconciler.settings import Settings
-from reconciler.store.current import list_objects
-from reconciler.store.database import Database, Tx
-from reconciler.store.switches import Switched, read_switches
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.current import list_objects
+from reconciler.store.runs.switches import Switched, read_switches
 
 Name = Annotated[
     str | None,

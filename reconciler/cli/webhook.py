@@ -15,7 +15,7 @@ from reconciler.core.base.errors import NotFound, UsageError
 from reconciler.core.manifest.trigger import TriggerKind, WebhookTrigger
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.settings import Settings
-from reconciler.store.triggers import NamedTrigger, list_triggers
+from reconciler.store.objects.triggers import NamedTrigger, list_triggers
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False, no_args_is_help=True)
 

@@ -10,10 +10,10 @@ from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Reason, Run, Status
 from reconciler.core.runs.standing import NotInForce, force_of
 from reconciler.core.webhooks.delivery_key import KEPT
-from reconciler.store.database import Tx
-from reconciler.store.deliveries import Delivery, count_again, insert_deliveries
-from reconciler.store.occupancy import lock_autopilots
-from reconciler.store.webhooks import (
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.occupancy import lock_autopilots
+from reconciler.store.webhooks.deliveries import Delivery, count_again, insert_deliveries
+from reconciler.store.webhooks.webhooks import (
     SeenKey,
     last_changes,
     seen_keys,

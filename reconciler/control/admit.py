@@ -24,15 +24,15 @@ from reconciler.core.runs.admission import (
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Json, Reason, Run, Source, Status
 from reconciler.core.runs.standing import InForce, force_of
-from reconciler.store.database import Tx
-from reconciler.store.fired import save_fired
-from reconciler.store.occupancy import (
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.fired import save_fired
+from reconciler.store.runs.occupancy import (
     lock_autopilots,
     read_occupancy,
     save_breaker,
     save_last_run,
 )
-from reconciler.store.runs import end_run, insert_runs, request_cancel
+from reconciler.store.runs.runs import end_run, insert_runs, request_cancel
 
 
 class Firing(NamedTuple):

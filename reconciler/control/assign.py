@@ -5,8 +5,8 @@ from datetime import datetime
 
 from reconciler.core.runs.run import Run
 from reconciler.core.runs.squad import Chosen, NobodyAvailable, choose
-from reconciler.store.agents import LiveAgent, find_agents, find_squad
-from reconciler.store.database import Tx
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.agents import LiveAgent, find_agents, find_squad
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from reconciler.core.manifest.state import Desired
 from reconciler.core.plan.changes import Change
 from reconciler.core.plan.guards import DEFAULT_LIMIT, UNCONFIRMED, Confirmations, RemovalLimit
 from reconciler.core.plan.plan import Plan
-from reconciler.store.database import Database, Tx
-from reconciler.store.revisions import Attempt, Result, Via, record_once
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.revisions.revisions import Attempt, Result, Via, record_once
 
 if TYPE_CHECKING:  # reading saved plans takes models of its own, which most commands need not build
     from reconciler.core.plan.planfile import SavedPlan

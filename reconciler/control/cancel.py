@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from reconciler.control.ending import finish
 from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.runs.run import Failed, Reason, Run
-from reconciler.store.database import Tx
-from reconciler.store.runs import get_run, request_cancel
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.runs import get_run, request_cancel
 
 
 def cancel(tx: Tx, run_id: str, actor: str, now: datetime, cooldown: timedelta) -> Run:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import structlog
 
 from reconciler.core.base.errors import ReconcilerError
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 
 log = structlog.get_logger(__name__)
 

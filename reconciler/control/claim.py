@@ -22,9 +22,10 @@ from reconciler.core.runs.retry import (
 from reconciler.core.runs.run import Failed, Reason, Run, Status, WaitingFor, may_become
 from reconciler.core.runs.squad import NobodyAvailable
 from reconciler.dispatch.base import AwaitClaim, Ended, Handle, Start, Started
-from reconciler.store.agents import mark_unavailable, save_turn
-from reconciler.store.database import Tx
-from reconciler.store.leases import (
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.agents import mark_unavailable, save_turn
+from reconciler.store.objects.manifests import get_document, get_documents
+from reconciler.store.runs.leases import (
     abandoned,
     adopt_run,
     claimable,
@@ -33,8 +34,7 @@ from reconciler.store.leases import (
     take,
     wait_on,
 )
-from reconciler.store.manifests import get_document, get_documents
-from reconciler.store.runs import change_run, get_run, owned_by
+from reconciler.store.runs.runs import change_run, get_run, owned_by
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from reconciler.store.facts import Fact, RunEnded, RunStarted
+from reconciler.store.engine.facts import Fact, RunEnded, RunStarted
 from reconciler.telemetry import Metrics
 
 

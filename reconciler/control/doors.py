@@ -11,8 +11,8 @@ from reconciler.control.unreadable import readable, unreadable
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.manifest.trigger import WebhookTrigger
 from reconciler.core.runs.live import LiveAutopilot
-from reconciler.store.database import Database, Tx
-from reconciler.store.webhooks import WebhookTarget, find_webhook
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.webhooks.webhooks import WebhookTarget, find_webhook
 
 AGE = 1.0
 """Seconds for which what was read may be used."""

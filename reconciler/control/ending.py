@@ -12,10 +12,10 @@ from reconciler.core.runs.admission import promotable
 from reconciler.core.runs.live import LiveAutopilot, SpecTimes
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason, Run, Status
 from reconciler.core.runs.standing import Breaker, InForce, after_run, force_of
-from reconciler.store.database import Tx
-from reconciler.store.manifests import get_document
-from reconciler.store.occupancy import read_occupancy, save_breaker
-from reconciler.store.runs import change_run, end_run, get_run, owned_by
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.occupancy import read_occupancy, save_breaker
+from reconciler.store.runs.runs import change_run, end_run, get_run, owned_by
 
 
 def finish(

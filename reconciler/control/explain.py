@@ -16,12 +16,12 @@ from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
 from reconciler.core.runs.run import MissedInterval, Run, Status
 from reconciler.core.runs.standing import InForce, force_of
 from reconciler.core.schedule.agenda import Agenda
-from reconciler.store.database import Tx
-from reconciler.store.missed import missed_between
-from reconciler.store.run_lists import RunFilter, list_runs
-from reconciler.store.runs import run_of_occurrence
-from reconciler.store.switches import Switched, read_switches
-from reconciler.store.triggers import NamedTrigger, list_triggers
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.triggers import NamedTrigger, list_triggers
+from reconciler.store.runs.lists import RunFilter, list_runs
+from reconciler.store.runs.missed import missed_between
+from reconciler.store.runs.runs import run_of_occurrence
+from reconciler.store.runs.switches import Switched, read_switches
 
 NEAR = timedelta(minutes=1)
 """Runs that started within this time of the moment are named."""

@@ -6,8 +6,8 @@ from reconciler.control.station import Station
 from reconciler.control.vault import SecretMissing
 from reconciler.core.runs.run import Failed, Run, Status
 from reconciler.dispatch.base import Ended, Gone, Handle, Job, Observation, Working
-from reconciler.store.leases import held_by
-from reconciler.store.runs import change_run
+from reconciler.store.runs.leases import held_by
+from reconciler.store.runs.runs import change_run
 
 log = structlog.get_logger(__name__)
 

@@ -49,8 +49,8 @@ from reconciler.control.writer_process import WriterProcess
 from reconciler.core.base.errors import Conflict
 from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.token import is_token_shaped
-from reconciler.store.database import Database
-from reconciler.store.deliveries import Delivery, insert_deliveries
+from reconciler.store.engine.database import Database
+from reconciler.store.webhooks.deliveries import Delivery, insert_deliveries
 
 log = structlog.get_logger(__name__)
 

@@ -11,10 +11,10 @@ from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Document, Stored
 from reconciler.core.plan.changes import Drift
 from reconciler.core.plan.diff import drift_of
-from reconciler.store.current import find, list_objects, read_current
-from reconciler.store.database import Database, Tx
-from reconciler.store.ownership import take_over
-from reconciler.store.revisions import Attempt, list_attempts
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.current import find, list_objects, read_current
+from reconciler.store.objects.ownership import take_over
+from reconciler.store.revisions.revisions import Attempt, list_attempts
 
 Workspaces = frozenset[str] | None
 """The workspaces that somebody may see; None is all of them."""

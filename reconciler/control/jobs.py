@@ -14,10 +14,10 @@ from reconciler.core.runs.prompt import prompt
 from reconciler.core.runs.run import Run
 from reconciler.core.runs.view import run_document
 from reconciler.dispatch.base import Handle, Job
-from reconciler.store.agents import LiveAgent, find_agent
-from reconciler.store.database import Tx
-from reconciler.store.manifests import get_document
-from reconciler.store.runs import get_run
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.agents import LiveAgent, find_agent
+from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.runs import get_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Json, Run, Source
 from reconciler.core.runs.standing import NotInForce, force_of
 from reconciler.core.webhooks.delivery_key import KEPT, body_fingerprint
-from reconciler.store.database import Database, Tx
-from reconciler.store.runs import get_run
-from reconciler.store.triggers import NamedTrigger, list_triggers
-from reconciler.store.webhooks import SeenKey, seen_keys, use_keys
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.triggers import NamedTrigger, list_triggers
+from reconciler.store.runs.runs import get_run
+from reconciler.store.webhooks.webhooks import SeenKey, seen_keys, use_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

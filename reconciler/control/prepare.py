@@ -19,7 +19,7 @@ from reconciler.core.runs.standing import NotInForce, force_of
 from reconciler.core.webhooks.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
 from reconciler.core.webhooks.handshake import event_name
 from reconciler.core.webhooks.headers import expression_headers, shown_headers
-from reconciler.store.deliveries import Delivery
+from reconciler.store.webhooks.deliveries import Delivery
 
 
 @dataclass(frozen=True, slots=True)

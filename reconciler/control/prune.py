@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from reconciler.store.database import Database, Tx
+from reconciler.store.engine.database import Database, Tx
 from reconciler.store.retention import (
     BATCH,
     Prune,

@@ -19,12 +19,12 @@ from reconciler.core.plan.changes import Create
 from reconciler.core.plan.footprint import check_digest, check_still_holds
 from reconciler.core.plan.guards import require_safe
 from reconciler.core.plan.plan import Plan, make_plan
-from reconciler.store.apply import Terms, apply_changes
-from reconciler.store.apply_triggers import TokenHash
-from reconciler.store.current import have_moved, read_current
-from reconciler.store.database import Database, Schema, Tx
-from reconciler.store.revisions import Result, newest_id, record
-from reconciler.store.waiting import cancel_waiting
+from reconciler.store.engine.database import Database, Schema, Tx
+from reconciler.store.objects.apply import Terms, apply_changes
+from reconciler.store.objects.apply_triggers import TokenHash
+from reconciler.store.objects.current import have_moved, read_current
+from reconciler.store.revisions.revisions import Result, newest_id, record
+from reconciler.store.runs.waiting import cancel_waiting
 
 if TYPE_CHECKING:
     from reconciler.core.plan.planfile import SavedPlan

@@ -7,7 +7,7 @@ from datetime import timedelta
 from reconciler.control.accept import Result, Verified, accept_all
 from reconciler.control.writer_process import WriterProcess
 from reconciler.control.writer_worker import Written
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 
 MANY = 8
 """Deliveries in a group from which the other process is used: below, it gains nothing."""

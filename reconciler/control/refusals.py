@@ -16,8 +16,8 @@ from reconciler.control.inbound import Answer, InboundRequest
 from reconciler.core.manifest.trigger import Scheme
 from reconciler.core.webhooks.handshake import event_name
 from reconciler.core.webhooks.headers import shown_headers
-from reconciler.store.database import Database
-from reconciler.store.deliveries import Delivery, insert_deliveries
+from reconciler.store.engine.database import Database
+from reconciler.store.webhooks.deliveries import Delivery, insert_deliveries
 
 log = structlog.get_logger(__name__)
 

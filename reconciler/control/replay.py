@@ -22,11 +22,11 @@ from reconciler.core.runs.run import Run, Source, Status
 from reconciler.core.runs.standing import NotInForce, force_of
 from reconciler.core.webhooks.delivery_key import KEPT
 from reconciler.core.webhooks.payload import parse_body
-from reconciler.store.database import Tx
-from reconciler.store.deliveries import Delivery, get_delivery, insert_deliveries
-from reconciler.store.runs import get_run
-from reconciler.store.triggers import NamedTrigger, list_triggers
-from reconciler.store.webhooks import SeenKey, seen_keys, use_keys
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.triggers import NamedTrigger, list_triggers
+from reconciler.store.runs.runs import get_run
+from reconciler.store.webhooks.deliveries import Delivery, get_delivery, insert_deliveries
+from reconciler.store.webhooks.webhooks import SeenKey, seen_keys, use_keys
 
 REPLAYABLE = frozenset({"accepted", "skipped", "duplicate", "ignored"})
 """The verdicts of deliveries that were understood."""

@@ -12,8 +12,8 @@ from reconciler.control.follow import follow_once
 from reconciler.control.station import Station
 from reconciler.control.stop import PROOF_GRACE, stop_once
 from reconciler.control.workers import end_silent
-from reconciler.store.leases import held_by, release, renew, silent_workers
-from reconciler.store.runs import get_runs
+from reconciler.store.runs.leases import held_by, release, renew, silent_workers
+from reconciler.store.runs.runs import get_runs
 
 
 async def run_once(station: Station) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from reconciler.store.database import Database, Tx
+from reconciler.store.engine.database import Database, Tx
 from reconciler.store.servers import SILENCE, Server, live
 
 CONNECT_SECONDS = 0.5

@@ -16,7 +16,7 @@ from reconciler.manifest.checkout import Checkout
 from reconciler.manifest.files import Source
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.load import load, load_path, reuse_of, source_at
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 
 if TYPE_CHECKING:
     from reconciler.core.plan.planfile import SavedPlan

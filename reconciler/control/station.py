@@ -21,8 +21,8 @@ from reconciler.core.access.token_hash import token_hash
 from reconciler.core.runs.run import Completed, Failed, Outcome, Run
 from reconciler.dispatch.base import Handle, Job, Stopped, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
-from reconciler.store.database import Database, Tx
-from reconciler.store.runs import change_run, get_run
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.runs.runs import change_run, get_run
 
 log = structlog.get_logger(__name__)
 

@@ -12,15 +12,15 @@ from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.runs.run import Failed, Reason, Run, WaitingFor
 from reconciler.dispatch.base import Stopped, Stopping
-from reconciler.store.database import Tx
-from reconciler.store.leases import (
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.leases import (
     adopt_run,
     held_by,
     overdue,
     unattended_cancels,
     untouched_cancels,
 )
-from reconciler.store.runs import change_run, get_run, request_cancel
+from reconciler.store.runs.runs import change_run, get_run, request_cancel
 
 log = structlog.get_logger(__name__)
 

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from reconciler.core.base.errors import NotFound
 from reconciler.core.runs.standing import Switches
-from reconciler.store.database import Tx
-from reconciler.store.occupancy import save_pause, save_resume
-from reconciler.store.switches import read_switches
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.occupancy import save_pause, save_resume
+from reconciler.store.runs.switches import read_switches
 
 
 def pause(tx: Tx, autopilot_id: str, actor: str, reason: str | None, now: datetime) -> None:

@@ -23,11 +23,8 @@ from reconciler.core.runs.run import Json, Run, Source
 from reconciler.core.runs.standing import force_of
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.core.schedule.decide import Decision, decide
-from reconciler.store.database import Database, Tx
-from reconciler.store.missed import Missed, open_stalled, record_missed
-from reconciler.store.occupancy import hold_unchanged, read_live
-from reconciler.store.runs import autopilots_with_waiters, expired_waiters
-from reconciler.store.triggers import (
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.triggers import (
     Advance,
     Definition,
     DueTrigger,
@@ -37,6 +34,9 @@ from reconciler.store.triggers import (
     next_due,
     stall,
 )
+from reconciler.store.runs.missed import Missed, open_stalled, record_missed
+from reconciler.store.runs.occupancy import hold_unchanged, read_live
+from reconciler.store.runs.runs import autopilots_with_waiters, expired_waiters
 
 log = structlog.get_logger(__name__)
 

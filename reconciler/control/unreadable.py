@@ -6,9 +6,9 @@ them, and nobody else's work is held up.
 
 from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.runs.live import LiveAutopilot
-from reconciler.store.database import Tx
-from reconciler.store.occupancy import lock_autopilots, read_live
-from reconciler.store.switches import read_switches
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.occupancy import lock_autopilots, read_live
+from reconciler.store.runs.switches import read_switches
 
 
 def find_readable(tx: Tx, autopilot_id: str, *, lock: bool = False) -> LiveAutopilot | None:

@@ -20,16 +20,16 @@ from reconciler.core.runs.lease import lease_of
 from reconciler.core.runs.prompt import prompt
 from reconciler.core.runs.run import Failed, Outcome, Reason, Run, Status
 from reconciler.dispatch.base import cut_result
-from reconciler.store.database import Tx
-from reconciler.store.leases import (
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.leases import (
     claim_run,
     prolong,
     silent_workers,
     token_hashes,
     waiting_for_claim,
 )
-from reconciler.store.manifests import get_document
-from reconciler.store.runs import change_run, get_run
+from reconciler.store.runs.runs import change_run, get_run
 
 MOST = 100
 """Runs that one call may claim."""

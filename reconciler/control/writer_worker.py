@@ -13,8 +13,8 @@ from datetime import timedelta
 from typing import IO, Any, NamedTuple
 
 from reconciler.control.accept import Result, Verified, accept_all
-from reconciler.store.database import Database
-from reconciler.store.facts import Fact
+from reconciler.store.engine.database import Database
+from reconciler.store.engine.facts import Fact
 
 HEAD = 8
 """Bytes before each message that hold its length; the message itself is a pickle."""

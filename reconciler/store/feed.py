@@ -8,10 +8,10 @@ from sqlalchemy import Connection, func, select
 
 from reconciler.core.base.uuid7 import uuid7
 from reconciler.core.runs.run import Run
-from reconciler.store.batches import batches
-from reconciler.store.paging import Aside
-from reconciler.store.revisions import Attempt, list_attempts
-from reconciler.store.runs import LIGHT, NOT_ENDED, run_of
+from reconciler.store.engine.batches import batches
+from reconciler.store.engine.paging import Aside
+from reconciler.store.revisions.revisions import Attempt, list_attempts
+from reconciler.store.runs.runs import LIGHT, NOT_ENDED, run_of
 from reconciler.store.tables import autopilot, autopilot_run
 
 MOST = 10_000

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from reconciler.store.revisions import last_applied, list_sources
-from reconciler.store.runs import WAITING
+from reconciler.store.objects.triggers import count_due
+from reconciler.store.revisions.revisions import last_applied, list_sources
+from reconciler.store.runs.runs import WAITING
 from reconciler.store.tables import autopilot, autopilot_run
-from reconciler.store.triggers import count_due
 
 _A = autopilot.c
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from reconciler.core.base.uuid7 import uuid7
-from reconciler.store.batches import IDS, by_first
+from reconciler.store.engine.batches import IDS, by_first
 from reconciler.store.tables import (
     autopilot_run,
     delivery,

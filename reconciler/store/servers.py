@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
 
-from reconciler.store.backend import Tx
+from reconciler.store.engine.backend import Tx
 from reconciler.store.tables import server
 
 _S = server.c

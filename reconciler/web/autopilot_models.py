@@ -16,7 +16,7 @@ from reconciler.core.runs.condition import (
 )
 from reconciler.core.runs.run import Status
 from reconciler.core.runs.standing import InForce, NotInForce, Switches, force_of
-from reconciler.store.overview import Overview, ShownTrigger
+from reconciler.store.objects.overview import Overview, ShownTrigger
 from reconciler.web.context import Context
 from reconciler.web.operation import Wire
 from reconciler.web.run_models import Id

@@ -11,9 +11,9 @@ from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.core.runs.condition import Health
-from reconciler.store.autopilot_filter import AutopilotFilter
-from reconciler.store.database import Tx
-from reconciler.store.overview import Overview, Place, get_overview, list_overviews
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.autopilot_filter import AutopilotFilter
+from reconciler.store.objects.overview import Overview, Place, get_overview, list_overviews
 from reconciler.web.answers import Reply
 from reconciler.web.autopilot_models import (
     AutopilotPage,

@@ -10,7 +10,7 @@ from reconciler.control.launch import Launcher
 from reconciler.control.source_files import SourceFiles
 from reconciler.core.access.roles import LOCAL, Caller
 from reconciler.settings import Settings
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from reconciler.telemetry import Metrics
 from reconciler.web.hub import Hub
 

@@ -10,7 +10,7 @@ from reconciler.core.access.roles import Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.trigger import TriggerKind
-from reconciler.store.deliveries import Delivery, get_delivery, list_deliveries
+from reconciler.store.webhooks.deliveries import Delivery, get_delivery, list_deliveries
 from reconciler.web.answers import Reply
 from reconciler.web.autopilots import read_one
 from reconciler.web.cursor import decode_cursor, encode_cursor

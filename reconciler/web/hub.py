@@ -18,9 +18,9 @@ from reconciler.clock import Clock
 from reconciler.control.changes import watch_database
 from reconciler.core.access.roles import Caller
 from reconciler.core.runs.run import Run
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from reconciler.store.feed import AutopilotMark, Look, Marks, look
-from reconciler.store.revisions import Attempt
+from reconciler.store.revisions.revisions import Attempt
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ from typing import Any, Literal
 from reconciler.core.access.roles import Role
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.model import AgentSpec, Kind, Metadata, SquadSpec
-from reconciler.store.crew import Member, list_members
-from reconciler.store.overview import Place
+from reconciler.store.objects.members import Member, list_members
+from reconciler.store.objects.overview import Place
 from reconciler.web.answers import Reply
 from reconciler.web.autopilot_models import OriginView
 from reconciler.web.cursor import decode_cursor, encode_cursor

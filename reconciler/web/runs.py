@@ -12,10 +12,10 @@ from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.runs.run import Reason, Run, Source, Status
-from reconciler.store.database import Tx
-from reconciler.store.run_lists import RunFilter, list_runs
-from reconciler.store.runs import get_run
-from reconciler.store.switches import read_switches
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.lists import RunFilter, list_runs
+from reconciler.store.runs.runs import get_run
+from reconciler.store.runs.switches import read_switches
 from reconciler.web.answers import Reply
 from reconciler.web.cursor import decode_cursor, encode_cursor
 from reconciler.web.operation import Call, NoBody, NoQuery, Operation, Wire, json_content

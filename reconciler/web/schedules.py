@@ -11,9 +11,9 @@ from reconciler.core.access.roles import Role
 from reconciler.core.calendar.errors import ScheduleError
 from reconciler.core.calendar.schedule import Occurrence, occurrences
 from reconciler.core.manifest.fields import Instant
-from reconciler.store.database import Tx
-from reconciler.store.missed import missed_between
-from reconciler.store.run_lists import RunFilter, find_runs
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.lists import RunFilter, find_runs
+from reconciler.store.runs.missed import missed_between
 from reconciler.web.answers import Reply
 from reconciler.web.autopilots import read_one, require_overview
 from reconciler.web.forecast import forecast

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from reconciler.core.access.roles import Caller
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.plan.report import ProblemReport
-from reconciler.store.database import Tx
-from reconciler.store.revisions import (
+from reconciler.store.engine.database import Tx
+from reconciler.store.revisions.revisions import (
     Attempt,
     Result,
     Via,

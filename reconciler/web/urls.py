@@ -2,7 +2,7 @@
 
 from reconciler.control.unreadable import unreadable
 from reconciler.core.webhooks.token import webhook_token
-from reconciler.store.overview import ShownTrigger
+from reconciler.store.objects.overview import ShownTrigger
 from reconciler.web.context import Context
 
 

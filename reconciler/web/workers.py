@@ -8,7 +8,7 @@ from reconciler.control.workers import MOST, Claim, Claimed, claim, complete, he
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.manifest.fields import Instant, Name
 from reconciler.core.runs.lease import outcome_of
-from reconciler.store.database import Tx
+from reconciler.store.engine.database import Tx
 from reconciler.web.answers import Reply
 from reconciler.web.auth import admit, bearer, caller_of
 from reconciler.web.operation import Call, NoQuery, Operation, Wire, json_content

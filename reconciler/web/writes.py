@@ -15,9 +15,9 @@ from reconciler.core.manifest.model import Autopilot
 from reconciler.core.manifest.state import Declared, Document
 from reconciler.core.manifest.trigger import Trigger
 from reconciler.core.plan.report import PlanReport, report_of
-from reconciler.store.current import find
-from reconciler.store.database import Tx
-from reconciler.store.overview import Overview, get_overview
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.current import find
+from reconciler.store.objects.overview import Overview, get_overview
 from reconciler.web.answers import Reply
 from reconciler.web.autopilot_models import AutopilotView, OriginView, autopilot_document
 from reconciler.web.autopilots import read_one

@@ -242,7 +242,7 @@ def held(two: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """Another process writes to the database and does not come to an end."""
     two.apply()
     two.write(one=autopilot("one", title="Another"))
-    monkeypatch.setattr("reconciler.store.sqlite.PATIENCE", 0.2)
+    monkeypatch.setattr("reconciler.store.engine.sqlite.PATIENCE", 0.2)
     with closing(sqlite3.connect(two.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield two

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.cli.banner import banner
 from reconciler.core.webhooks.token import webhook_token
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from tests.support.clock import FakeClock
 from tests.support.rig import KEY, Rig, agent, autopilot, schedule, webhook
 

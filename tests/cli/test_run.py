@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from reconciler.store.servers import Server, register
 from tests.support.cli import BOT, Cli, autopilot
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from tests.support.clock import FakeClock
 from tests.support.rig import Rig
 

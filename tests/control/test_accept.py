@@ -16,7 +16,7 @@ from reconciler.control.accept import (
     accept_all,
 )
 from reconciler.control.switches import pause
-from reconciler.store.deliveries import list_deliveries
+from reconciler.store.webhooks.deliveries import list_deliveries
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, webhook
 from tests.support.verified import verified
 

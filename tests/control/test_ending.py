@@ -8,7 +8,7 @@ import pytest
 from reconciler.control.ending import expire, finish, promote
 from reconciler.control.switches import pause, resume
 from reconciler.core.runs.run import Completed, Failed, Reason, Run, Status
-from reconciler.store.runs import change_run
+from reconciler.store.runs.runs import change_run
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of
 
 OOPS = Failed(Reason.AGENT_FAILED, "exit 1", {"exit": 1})

@@ -9,7 +9,7 @@ from reconciler.control.follow_source import SourceFollower
 from reconciler.control.sources import load_against
 from reconciler.core.base.errors import InvalidManifests, Refused, Unavailable
 from reconciler.core.manifest.checks import Policy
-from reconciler.store.revisions import Attempt, list_attempts
+from reconciler.store.revisions.revisions import Attempt, list_attempts
 from tests.support.rig import Document, Rig, agent, autopilot, hash_of
 
 

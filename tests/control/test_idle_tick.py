@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from tests.support.clock import FakeClock
 from tests.support.reading import Reading, watched
 from tests.support.rig import Rig, agent, autopilot, schedule

@@ -22,7 +22,7 @@ from reconciler.core.calendar.jitter import jitter_of
 from reconciler.core.calendar.schedule import EPOCH, next_after
 from reconciler.core.manifest.trigger import ScheduleTrigger
 from reconciler.core.runs.run import Completed, Failed, MissedInterval, Reason, Run
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from tests.support.clock import FakeClock
 from tests.support.postgres import Server
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from reconciler.control.prune import Retention, prune_once
 from reconciler.core.runs.run import Completed
-from reconciler.store.database import Tx
-from reconciler.store.deliveries import (
+from reconciler.store.engine.database import Tx
+from reconciler.store.webhooks.deliveries import (
     Delivery,
     get_delivery,
     insert_deliveries,

@@ -34,10 +34,10 @@ from reconciler.core.manifest.model import MODELS, Kind
 from reconciler.core.manifest.state import Declared, Desired, FileDigest, Origin
 from reconciler.core.plan.guards import Confirmations
 from reconciler.core.plan.planfile import read_plan, write_plan
-from reconciler.store.current import list_objects
-from reconciler.store.database import Database
-from reconciler.store.manifests import save_documents
-from reconciler.store.revisions import Result, Via, last_applied, last_attempt, prune
+from reconciler.store.engine.database import Database
+from reconciler.store.objects.current import list_objects
+from reconciler.store.objects.manifests import save_documents
+from reconciler.store.revisions.revisions import Result, Via, last_applied, last_attempt, prune
 from reconciler.store.tables import agent as agent_table
 from reconciler.store.tables import autopilot as autopilot_table
 from reconciler.store.tables import autopilot_run

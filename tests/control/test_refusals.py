@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reconciler.control.refusals import Budget
-from reconciler.store.database import Database
-from reconciler.store.deliveries import Delivery, get_delivery
+from reconciler.store.engine.database import Database
+from reconciler.store.webhooks.deliveries import Delivery, get_delivery
 from tests.support.receiver import JSON, SECRET, VARIABLE, Receiver
 from tests.support.rig import Document, Rig, agent, autopilot, webhook
 from tests.support.signing import lower, sign

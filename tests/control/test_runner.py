@@ -24,7 +24,7 @@ from reconciler.core.runs.run import Run, Status
 from reconciler.dispatch.base import no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.dispatch.termination import Graces
-from reconciler.store.runs import change_run
+from reconciler.store.runs.runs import change_run
 from tests.dispatch.builders import script
 from tests.support.eventually import eventually_async
 from tests.support.rig import COOLDOWN, KEY, Document, Rig, agent, autopilot, id_of, manifest

@@ -16,8 +16,8 @@ from reconciler.control.recorder import MANY, MUCH, Recorder
 from reconciler.control.writer_process import WriterProcess
 from reconciler.control.writer_worker import Written
 from reconciler.core.runs.run import Status
-from reconciler.store.deliveries import list_deliveries
-from reconciler.store.facts import Fact, RunEnded
+from reconciler.store.engine.facts import Fact, RunEnded
+from reconciler.store.webhooks.deliveries import list_deliveries
 from tests.support.eventually import eventually
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, webhook
 from tests.support.verified import verified

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.runs.run import Run, Source, Status
-from reconciler.store.database import Database, Tx
-from reconciler.store.deliveries import Delivery, list_deliveries
-from reconciler.store.run_lists import RunFilter, list_runs
-from reconciler.store.triggers import list_triggers
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.triggers import list_triggers
+from reconciler.store.runs.lists import RunFilter, list_runs
+from reconciler.store.webhooks.deliveries import Delivery, list_deliveries
 from tests.support.accounts import books, occurrences, wrong_entries
 from tests.support.process import Site
 from tests.support.rig import id_of

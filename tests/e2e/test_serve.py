@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import httpx
 
 from reconciler.core.runs.run import Source
-from reconciler.store.database import Database
-from reconciler.store.revisions import list_attempts
+from reconciler.store.engine.database import Database
+from reconciler.store.revisions.revisions import list_attempts
 from tests.e2e.ledger import Ledger, scheduled_twice
 from tests.support.eventually import eventually
 from tests.support.process import Serving, Site

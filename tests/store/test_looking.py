@@ -10,13 +10,13 @@ from reconciler.control import switches
 from reconciler.core.manifest.model import AutopilotStatus, Kind
 from reconciler.core.runs.condition import Health
 from reconciler.core.runs.run import Failed, Reason
-from reconciler.store.autopilot_filter import AutopilotFilter
-from reconciler.store.crew import list_members
-from reconciler.store.database import Database, Tx
+from reconciler.store.engine.database import Database, Tx
 from reconciler.store.feed import Marks, look
 from reconciler.store.gauges import read_gauges
-from reconciler.store.overview import Overview, get_overview, list_overviews
-from reconciler.store.run_lists import RunFilter, find_runs
+from reconciler.store.objects.autopilot_filter import AutopilotFilter
+from reconciler.store.objects.members import list_members
+from reconciler.store.objects.overview import Overview, get_overview, list_overviews
+from reconciler.store.runs.lists import RunFilter, find_runs
 from tests.support.plans import plan_of
 from tests.support.rig import Rig, agent, autopilot, id_of, manifest, schedule
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from reconciler.core.manifest.trigger import ScheduleTrigger
 from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.core.schedule.agenda import Agenda
-from reconciler.store.database import Tx
-from reconciler.store.missed import missed_between
-from reconciler.store.run_lists import RunFilter, list_runs
-from reconciler.store.triggers import NamedTrigger, list_triggers
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.triggers import NamedTrigger, list_triggers
+from reconciler.store.runs.lists import RunFilter, list_runs
+from reconciler.store.runs.missed import missed_between
 
 FIRST = datetime.fromisoformat("1000-01-01T00:00:00+00:00")
 LAST = datetime.fromisoformat("9000-01-01T00:00:00+00:00")

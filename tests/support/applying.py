@@ -10,9 +10,9 @@ from reconciler.control.undecided import Undecided
 from reconciler.control.upcoming import Upcoming
 from reconciler.core.manifest.state import Current, Desired
 from reconciler.core.plan.plan import Plan, make_plan
-from reconciler.store.apply import Terms, apply_changes
-from reconciler.store.current import read_current
-from reconciler.store.database import Database, Tx
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.apply import Terms, apply_changes
+from reconciler.store.objects.current import read_current
 from reconciler.store.tables import metadata
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

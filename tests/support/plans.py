@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from reconciler.store.database import Database, Tx
+from reconciler.store.engine.database import Database, Tx
 
 
 def plan_of(database: Database, fn: Callable[[Tx], Any], *, writes: bool = False) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from reconciler.store.database import Database, Tx
+from reconciler.store.engine.database import Database, Tx
 
 
 @dataclass

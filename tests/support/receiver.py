@@ -9,7 +9,7 @@ from reconciler.control.inbound import Answer, InboundRequest
 from reconciler.control.intake import Intake
 from reconciler.control.vault import Vault
 from reconciler.core.webhooks.token import webhook_token
-from reconciler.store.deliveries import Delivery, list_deliveries
+from reconciler.store.webhooks.deliveries import Delivery, list_deliveries
 from tests.support.rig import COOLDOWN, KEY, Rig
 
 SECRET = "s3cret"

@@ -32,13 +32,13 @@ from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import MissedInterval, Outcome, Run
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.dispatch.registry import Runtimes
-from reconciler.store.database import Database
-from reconciler.store.missed import missed_between
-from reconciler.store.occupancy import read_live
-from reconciler.store.revisions import Via
-from reconciler.store.run_lists import RunFilter, list_runs
-from reconciler.store.runs import get_run
-from reconciler.store.triggers import NamedTrigger, list_triggers
+from reconciler.store.engine.database import Database
+from reconciler.store.objects.triggers import NamedTrigger, list_triggers
+from reconciler.store.revisions.revisions import Via
+from reconciler.store.runs.lists import RunFilter, list_runs
+from reconciler.store.runs.missed import missed_between
+from reconciler.store.runs.occupancy import read_live
+from reconciler.store.runs.runs import get_run
 from tests.support.clock import FakeClock
 
 COOLDOWN = timedelta(minutes=15)

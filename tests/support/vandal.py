@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import literal_column, update
 
-from reconciler.store.database import Tx
+from reconciler.store.engine.database import Tx
 from reconciler.store.tables import agent, autopilot, autopilot_trigger, squad
 from tests.support.rig import Rig
 

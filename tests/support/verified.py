@@ -6,8 +6,8 @@ from datetime import timedelta
 from reconciler.control.accept import Verified
 from reconciler.control.admit import Firing
 from reconciler.core.runs.run import Source
-from reconciler.store.deliveries import Delivery
-from reconciler.store.webhooks import find_webhook
+from reconciler.store.webhooks.deliveries import Delivery
+from reconciler.store.webhooks.webhooks import find_webhook
 from tests.support.rig import Rig, hash_of
 
 WINDOW = timedelta(minutes=10)

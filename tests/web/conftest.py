@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from tests.support.clock import FakeClock
 from tests.support.rig import Rig
 from tests.support.web import Web

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from reconciler.control.doors import Doors, Opened
 from reconciler.control.inbound import InboundRequest
 from reconciler.core.webhooks.token import webhook_token
-from reconciler.store.deliveries import list_deliveries
+from reconciler.store.webhooks.deliveries import list_deliveries
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook
 from tests.support.signing import sign
 from tests.support.web import Web

@@ -14,7 +14,7 @@ from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.identity import trigger_id as trigger_id_of
 from reconciler.core.runs.run import Run
 from reconciler.core.webhooks.token import webhook_token
-from reconciler.store.run_lists import RunFilter, list_runs
+from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.endpoint import AnyOperation
 from tests.support.rig import KEY, Rig, agent, autopilot, id_of, schedule, webhook

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from reconciler.control.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from reconciler.web.app import OPERATIONS, api_and_pages
 from reconciler.web.openapi import description, operation_id
 from tests.support.clock import FakeClock

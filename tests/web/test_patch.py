@@ -10,7 +10,7 @@ from reconciler.control.reconcile import Asking, apply_once
 from reconciler.control.source_files import SourceFiles
 from reconciler.control.sources import load_against
 from reconciler.core.manifest.checks import OFFLINE
-from reconciler.store.revisions import Via
+from reconciler.store.revisions.revisions import Via
 from reconciler.web.patch import unified_diff
 from tests.support.rig import Rig, hash_of, id_of
 from tests.support.web import Web

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.base.errors import Unavailable
-from reconciler.store.database import Database
+from reconciler.store.engine.database import Database
 from reconciler.web.context import Readiness
 from tests.support.web import Web
 from tests.web.conftest import Ask

@@ -8,7 +8,7 @@ import pytest
 from reconciler.control.jobs import run_token
 from reconciler.control.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
-from reconciler.store.runs import change_run
+from reconciler.store.runs.runs import change_run
 from tests.support.rig import KEY, Rig, agent, autopilot
 from tests.support.web import Web
 from tests.web.conftest import Ask

@@ -17,10 +17,10 @@ from reconciler.core.runs.condition import Condition
 from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.core.runs.standing import Force, NotInForce, force_of
 from reconciler.manifest.export import to_yaml
-from reconciler.store.database import Tx
-from reconciler.store.missed import missed_between
-from reconciler.store.overview import Overview, ShownTrigger
-from reconciler.store.run_lists import RunFilter
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.overview import Overview, ShownTrigger
+from reconciler.store.runs.lists import RunFilter
+from reconciler.store.runs.missed import missed_between
 from reconciler.web.autopilot_models import condition_at
 from reconciler.web.autopilots import require_overview
 from reconciler.web.forecast import forecast

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from reconciler.core.access.roles import Caller
 from reconciler.core.runs.condition import Condition, Health
-from reconciler.store.database import Tx
-from reconciler.store.overview import Overview
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.overview import Overview
 from reconciler.web.autopilot_models import condition_at
 from reconciler.web.autopilots import AutopilotQuery, find_page
 from reconciler.web.pages.serving import Visit

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from reconciler.control.cancel import cancel
 from reconciler.core.runs.run import Run, Status, WaitingFor
 from reconciler.core.runs.view import duration_ms
-from reconciler.store.database import Tx
+from reconciler.store.engine.database import Tx
 from reconciler.web.pages.rendering import shown_json
 from reconciler.web.pages.serving import Visit, see_other
 from reconciler.web.runs import require_run

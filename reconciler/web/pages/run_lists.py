@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from reconciler.core.runs.run import Run, Source, Status
-from reconciler.store.database import Tx
-from reconciler.store.run_lists import RunFilter, find_runs
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.lists import RunFilter, find_runs
 from reconciler.web.cursor import decode_cursor, encode_cursor
 from reconciler.web.pages.serving import Visit
 from reconciler.web.parameters import read_query

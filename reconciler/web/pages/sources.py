@@ -8,8 +8,8 @@ from starlette.responses import Response
 from reconciler.control.inventory import drift
 from reconciler.core.access.roles import Caller
 from reconciler.core.plan.report import DriftReport, drift_report
-from reconciler.store.database import Tx
-from reconciler.store.revisions import list_attempts
+from reconciler.store.engine.database import Tx
+from reconciler.store.revisions.revisions import list_attempts
 from reconciler.web.pages.serving import Visit
 from reconciler.web.source_models import RevisionView, SourceView, source_views
 

@@ -1,0 +1,182 @@
+"""The database: one value through which everything is read and written (contract 10).
+
+`read(fn)` and `write(fn)` run a plain function on one transaction; `aread` and `awrite` do the same
+from a coroutine, in threads of their own. Functions of the store take the transaction as their
+first argument; no row and no connection leaves the package.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Self, TypeVar
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from reconciler.core.base.errors import UsageError
+from reconciler.store.engine.backend import Backend, Tx, Watcher
+from reconciler.store.engine.facts import Fact, begin_notes
+from reconciler.store.engine.schema import Schema, migrate, require_current, schema_of
+from reconciler.store.engine.sqlite import Sqlite
+
+__all__ = ["Database", "Schema", "Tx", "Watcher"]
+
+T = TypeVar("T")
+Clock = Callable[[], datetime]
+
+_READER_THREADS = 4
+_ALLOWED = "write sqlite:///path/to/state.db or postgresql://user:password@host/database"
+
+
+class Database:
+    """SQLite or PostgreSQL, opened. Close it when done, or use it as a context manager."""
+
+    def __init__(self, backend: Backend, clock: Clock | None = None) -> None:
+        self._backend = backend
+        self._clock = clock
+        self.observe: Callable[[Fact], None] = _ignore
+        self._readers = ThreadPoolExecutor(_READER_THREADS, "database-read")
+        self._writers = ThreadPoolExecutor(backend.writers, "database-write")
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True, clock: Clock | None = None) -> "Database":
+        """Open `sqlite:///path` or `postgresql://…`; nothing is migrated yet.
+
+        With `create=False` a missing SQLite file is not made: ask `schema()` before reading. A
+        `clock` given here wins over the database's own, for tests and simulations. Raises
+        `UsageError` for a bad URL, which is not repeated as it may hold a password.
+        """
+        return cls(_backend(url, create=create), clock)
+
+    @property
+    def name(self) -> Literal["sqlite", "postgresql"]:
+        """Which database it is."""
+        return self._backend.name
+
+    @property
+    def shown(self) -> str:
+        """Its URL without the password, for messages."""
+        return self._backend.shown
+
+    def read(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` on one snapshot that no writer blocks or changes; it cannot write."""
+        return self._backend.read(fn)
+
+    def write(self, fn: Callable[[Tx], T], *, quiet: bool = False) -> T:
+        """Run `fn` in one transaction: committed when it returns, undone when it raises.
+
+        On PostgreSQL `fn` may run several times, so it must have no effect but on the transaction.
+        `quiet` announces nothing to watchers on PostgreSQL (heartbeats). Raises `Locked` after
+        10 s of waiting, `Conflict` when a named constraint says no, `Unavailable`.
+        """
+        noted: list[Fact] = []
+
+        def attempt(tx: Tx) -> T:
+            nonlocal noted
+            noted = begin_notes(tx)
+            return fn(tx)
+
+        result = self._backend.write(attempt, quiet=quiet)
+        for fact in noted:
+            self.observe(fact)
+        return result
+
+    async def aread(self, fn: Callable[[Tx], T]) -> T:
+        """`read` from a coroutine."""
+        return await _in(self._readers, lambda: self.read(fn))
+
+    async def awrite(self, fn: Callable[[Tx], T], *, quiet: bool = False) -> T:
+        """`write` from a coroutine. Cancelling it does not undo a write that has begun."""
+        return await _in(self._writers, lambda: self.write(fn, quiet=quiet))
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Let another process write for us in the block, as one of our writers.
+
+        Those who want to write here meanwhile wait in the same queue, first come, first served.
+        Raises `Locked` after 10 s of waiting.
+        """
+        return self._backend.turn()
+
+    def now(self, tx: Tx) -> datetime:
+        """The moment that decides: the database's clock on PostgreSQL, else this host's."""
+        if self._clock is not None:
+            return self._clock()
+        return self._backend.now(tx) or datetime.now(UTC)
+
+    def lock(self, tx: Tx, name: str) -> None:
+        """Hold `name` until the transaction ends. Raises `Locked` after 10 s."""
+        self._backend.lock(tx, name)
+
+    def try_lock(self, tx: Tx, name: str) -> bool:
+        """Hold `name` until the transaction ends, if nobody else does."""
+        return self._backend.try_lock(tx, name)
+
+    def schema(self) -> Schema:
+        """How the tables stand to this code; a missing file is MISSING and stays missing."""
+        return self.read(schema_of) if self._backend.exists() else Schema.MISSING
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest version. Any number of processes may try at once."""
+        migrate(self._backend)
+
+    def require_current_schema(self) -> None:
+        """Raise unless the tables are there in just this version (`apply`, `serve` migrate)."""
+        require_current(self._backend)
+
+    def watcher(self) -> Watcher:
+        """Something to ask every half second whether anybody wrote."""
+        return self._backend.watcher()
+
+    def serve_lock(self, url: str) -> AbstractContextManager[None]:
+        """Be the one `serve` on an SQLite file; `url` is for the `Locked` of a second one."""
+        return self._backend.serve_lock(url)
+
+    def close(self) -> None:
+        """Wait for what runs, then close every connection."""
+        self._readers.shutdown()
+        self._writers.shutdown()
+        self._backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Database({self.shown!r})"
+
+
+def _ignore(_fact: Fact) -> None:
+    """Nobody counts."""
+
+
+async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(pool, lambda: context.run(work))
+
+
+def _backend(url: str, *, create: bool) -> Backend:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise UsageError(f"the database URL cannot be read; {_ALLOWED}") from None
+    match parsed.drivername:
+        case "sqlite":
+            if parsed.host or "?" in url or parsed.database in (None, "", ":memory:"):
+                raise UsageError(
+                    "an SQLite URL is sqlite:/// and a path, with three slashes "
+                    "(four for an absolute path), and has no options"
+                )
+            return Sqlite(Path(str(parsed.database)), create=create)
+        case "postgresql" | "postgres" | "postgresql+psycopg":
+            # Its dialect takes a while to import, which commands on SQLite need not wait for.
+            from reconciler.store.engine.postgres import Postgres
+
+            return Postgres(parsed.set(drivername="postgresql"))
+        case other:
+            raise UsageError(f"'{other}' is not a database that can be used; {_ALLOWED}")

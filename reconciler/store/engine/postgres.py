@@ -1,0 +1,149 @@
+"""PostgreSQL: several servers share the work; row locks, short retries, the database's clock.
+
+A read is REPEATABLE READ and READ ONLY: one snapshot, as on SQLite, and never a retry. A write is
+READ COMMITTED with row locks; deadlocks and serialization failures run it again from its start.
+"""
+
+import hashlib
+import random
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import URL, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+
+from reconciler.core.base.errors import Conflict, UsageError
+from reconciler.store.engine.backend import PATIENCE, UNSTORABLE, Tx
+from reconciler.store.engine.constraints import conflict
+from reconciler.store.engine.postgres_failures import explain, may_succeed_again
+from reconciler.store.engine.postgres_watcher import CHANNEL, Listener
+
+T = TypeVar("T")
+
+ATTEMPTS = 6
+POOL = 10
+CONNECT_SECONDS = 10
+
+_SESSION = {
+    "TimeZone": "UTC",
+    "lock_timeout": f"{PATIENCE:.0f}s",
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+_ANNOUNCE = text(
+    "SELECT pg_notify(:channel, '') WHERE pg_current_xact_id_if_assigned() IS NOT NULL"
+).bindparams(channel=CHANNEL)
+
+
+class Postgres:
+    """The database at `url`, whose driver is psycopg."""
+
+    name: Literal["sqlite", "postgresql"] = "postgresql"
+    writers = 6
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="postgresql+psycopg")
+        self.shown = url.set(query={}).render_as_string(hide_password=True)
+        engine = self._engine()
+        self._all = engine
+        self._readers = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._writer = engine.execution_options(isolation_level="READ COMMITTED")
+
+    def exists(self) -> bool:
+        """Somebody made it; whether it has our tables is for the schema to say."""
+        return True
+
+    def read(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` on one snapshot; a write in it fails."""
+        try:
+            with self._readers.begin() as tx:
+                return fn(tx)
+        except DBAPIError as error:
+            raise explain(error, self.shown, reading=True) or error from error
+
+    def write(self, fn: Callable[[Tx], T], *, quiet: bool = False) -> T:
+        """Run `fn`, again from its start when the database chose it to give way to another."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._attempt(fn, quiet)
+            except DBAPIError as error:
+                if attempt == ATTEMPTS or not may_succeed_again(error):
+                    raise conflict(error) or explain(error, self.shown) or error from error
+            except UnicodeEncodeError as error:
+                raise Conflict(UNSTORABLE, reason="text-unstorable") from error
+            time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads the retries
+
+    def _attempt(self, fn: Callable[[Tx], T], quiet: bool) -> T:
+        with self._writer.begin() as tx:
+            result = fn(tx)
+            if not quiet:
+                tx.execute(_ANNOUNCE)
+            return result
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """The server lets everybody write at once."""
+        return nullcontext()
+
+    def now(self, tx: Tx) -> datetime | None:
+        """The server's clock at this moment, not at the start of the transaction."""
+        moment: datetime = tx.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return moment
+
+    def lock(self, tx: Tx, name: str) -> None:
+        """An advisory lock until the transaction ends."""
+        tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key(name)})
+
+    def try_lock(self, tx: Tx, name: str) -> bool:
+        """The same without waiting."""
+        query = text("SELECT pg_try_advisory_xact_lock(:key)")
+        return bool(tx.execute(query, {"key": _key(name)}).scalar_one())
+
+    def watcher(self) -> Listener:
+        """A watcher on a connection of its own."""
+        return Listener(self._url)
+
+    def serve_lock(self, url: str) -> AbstractContextManager[None]:
+        """Any number of servers may share the work."""
+        return nullcontext()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._all.dispose()
+
+    def _engine(self) -> Engine:
+        try:
+            engine = create_engine(
+                self._url,
+                pool_size=POOL,
+                max_overflow=POOL,
+                pool_timeout=PATIENCE,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args={"connect_timeout": CONNECT_SECONDS},
+            )
+        except ImportError as error:
+            raise UsageError(
+                "PostgreSQL needs its driver; install it with `pip install 'reconciler[postgres]'`"
+            ) from error
+        event.listen(engine, "connect", _prepare)
+        return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    """Give a new session its limits. Nothing it waits for may block the others for ever."""
+    with connection.cursor() as cursor:
+        for name, value in _SESSION.items():
+            cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+    connection.commit()
+
+
+def _key(name: str) -> int:
+    digest = hashlib.sha256(f"reconciler/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)

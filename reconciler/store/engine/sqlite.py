@@ -1,0 +1,208 @@
+"""SQLite: one file, one writer at a time, readers on snapshots that no writer blocks (contract 10).
+
+The driver's own transaction control is switched off (`isolation_level=None`) and SQLAlchemy's
+`begin` event says which BEGIN is meant: the driver would begin late, and never for a SELECT or DDL.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from reconciler.core.base.errors import Conflict, Unavailable
+from reconciler.store.engine.backend import PATIENCE, UNSTORABLE, Tx
+from reconciler.store.engine.constraints import conflict
+from reconciler.store.engine.fairness import Queue
+from reconciler.store.engine.json_text import as_json, read_json
+from reconciler.store.engine.serve_lock import hold_serve_lock
+from reconciler.store.engine.sqlite_failures import explain
+
+T = TypeVar("T")
+READERS = 8
+
+_EVERY_CONNECTION = (
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-16000",
+    "PRAGMA wal_autocheckpoint=4000",  # pages, 16 MB: fewer pauses, each page copied less often
+)
+
+
+class Sqlite:
+    """The database in `path`; with `create` the file and its folders are made when missing."""
+
+    name: Literal["sqlite", "postgresql"] = "sqlite"
+    writers = 1
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self.path = path.absolute()
+        self.shown = f"sqlite:///{path}"
+        self._queue = Queue()
+        if create:
+            _make_file(self.path)
+        self._readers = self._engine("BEGIN", READERS, query_only=True)
+        self._writer = self._engine("BEGIN IMMEDIATE", 1, query_only=False)
+
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
+
+    def read(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` on one snapshot; a write in it fails."""
+        try:
+            with self._readers.begin() as tx:
+                return fn(tx)
+        except DBAPIError as error:
+            # Here "read-only" is our own query_only: an error in the code, left as it is.
+            raise explain(error, self.path, reading=True) or error from error
+
+    def write(self, fn: Callable[[Tx], T], *, quiet: bool = False) -> T:
+        """Run `fn` alone: first this process' writers queue up, then the processes wait."""
+        began = time.monotonic()
+        with self._queue.turn(PATIENCE):
+            left = PATIENCE - (time.monotonic() - began)
+            try:
+                with self._writer.connect() as tx:
+                    _be_patient(tx, left)
+                    with tx.begin():
+                        return fn(tx)
+            except DBAPIError as error:
+                raise conflict(error) or explain(error, self.path) or error from error
+            except UnicodeEncodeError as error:
+                raise Conflict(UNSTORABLE, reason="text-unstorable") from error
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Nobody else in this process writes during the block."""
+        return self._queue.aturn(PATIENCE)
+
+    def now(self, tx: Tx) -> datetime | None:
+        """SQLite has no clock of its own: it runs on this host."""
+        return None
+
+    def lock(self, tx: Tx, name: str) -> None:
+        """A write already excludes every other one."""
+
+    def try_lock(self, tx: Tx, name: str) -> bool:
+        """A write already excludes every other one."""
+        return True
+
+    def watcher(self) -> "DataVersion":
+        """A watcher on a connection of its own."""
+        return DataVersion(self._connect(query_only=True))
+
+    def serve_lock(self, url: str) -> AbstractContextManager[None]:
+        """Be the one `serve`; `Locked` names the other one and PostgreSQL."""
+        return hold_serve_lock(self.path.resolve(), url)
+
+    def close(self) -> None:
+        """Close every connection; the last one folds the write-ahead log into the file."""
+        self._readers.dispose()
+        self._writer.dispose()
+
+    def _engine(self, begin: str, size: int, *, query_only: bool) -> Engine:
+        engine = create_engine(
+            "sqlite://",
+            creator=lambda: self._connect(query_only=query_only),
+            poolclass=QueuePool,
+            pool_size=size,
+            max_overflow=0,
+            hide_parameters=True,
+            json_serializer=as_json,
+            json_deserializer=read_json,
+        )
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return engine
+
+    def _connect(self, *, query_only: bool) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            for statement in _EVERY_CONNECTION:
+                connection.execute(statement)
+            if query_only:
+                connection.execute("PRAGMA query_only=ON")
+            else:
+                _use_write_ahead_log(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+class DataVersion:
+    """SQLite's own counter of commits by other connections, read from one that never writes."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._seen = self._version()
+
+    def changed(self) -> bool:
+        """Whether any connection committed since the last call; a few microseconds."""
+        version = self._version()
+        before, self._seen = self._seen, version
+        return before != version
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _version(self) -> int:
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"the database cannot be watched: {error}") from error
+
+
+def _be_patient(tx: Connection, seconds: float) -> None:
+    """Set how long SQLite waits for other processes, without beginning a transaction."""
+    driver: Any = tx.connection.driver_connection
+    driver.execute(f"PRAGMA busy_timeout={max(1, int(seconds * 1000))}")
+
+
+def _make_file(path: Path) -> None:
+    """Make the file with mode 0600; SQLite gives its -wal and -shm the same mode."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise Unavailable(
+            f"the database {path} cannot be created: {error.strerror}; "
+            "choose another place with --database"
+        ) from error
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+    # Switching the mode does not always wait for other connections as statements do.
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    if mode != "wal":
+        raise Unavailable(
+            f"the database {path} cannot keep a write-ahead log there (its mode is {mode!r}); "
+            "put it on a local disk, or use PostgreSQL"
+        )

@@ -1,0 +1,235 @@
+"""Carries a plan out: rows of agents, squads, autopilots and triggers, inside one transaction.
+
+Whether the plan still holds and is safe was asked before, in the same transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from sqlalchemy import bindparam, update
+
+from reconciler.core.manifest.model import AutopilotStatus, Kind
+from reconciler.core.manifest.state import Declared, Document, FileDigest, Stored
+from reconciler.core.plan.changes import (
+    Archive,
+    Blocked,
+    Create,
+    Move,
+    Restore,
+    Update,
+)
+from reconciler.core.plan.plan import Plan
+from reconciler.store.engine.backend import Tx
+from reconciler.store.engine.batches import batches
+from reconciler.store.engine.bulk import Values, insert_rows
+from reconciler.store.objects.apply_triggers import (
+    Bare,
+    Lapsed,
+    Rescheduled,
+    Scheduler,
+    TokenHash,
+    hold_triggers,
+    insert_triggers,
+    park_triggers,
+    record_lapsed,
+    update_triggers,
+)
+from reconciler.store.objects.current import TABLES
+from reconciler.store.objects.documents import object_values
+from reconciler.store.objects.manifests import save_documents
+from reconciler.store.revisions.files import save_files
+
+Changed = Update | Move | Restore
+"""An object that has a row, and whose content becomes the manifest's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What carrying out a plan needs beside it: the moment, who asked, and three callables.
+
+    `token_hash(trigger id, generation)` is the SHA-256 of a webhook's token; `schedule(trigger,
+    trigger id, after)` the first occurrence after a moment; `lapsed(trigger, trigger id, cursor,
+    now)` what nobody decided of a trigger that is changed now.
+    """
+
+    now: datetime
+    actor: str
+    token_hash: TokenHash
+    schedule: Scheduler
+    lapsed: Lapsed
+
+
+def apply_changes(tx: Tx, plan: Plan, files: Iterable[FileDigest], terms: Terms) -> tuple[str, ...]:
+    """Write all of `plan` and the source's `files`; answers the ids of autopilots that ended.
+
+    1. Hold the triggers that change: a tick takes triggers before autopilots, so must we.
+    2. Keep the manifests; rows refer to them.
+    3. Archive what left, which frees names.
+    4. Create, then change objects of each kind, and their triggers.
+    5. Renew the notes of what did not change, and the files.
+    """
+    if plan.blocked:
+        raise ValueError("a plan that is blocked cannot be applied")
+    created = [change.after for change in plan.changes if isinstance(change, Create)]
+    changed = [change for change in plan.changes if isinstance(change, Changed)]
+    archived = [change.before for change in plan.changes if isinstance(change, Archive)]
+    leaving = [row for row in archived if _is_autopilot(row)]
+    altered = [one.before for one in changed if _is_autopilot(one)]
+    held = hold_triggers(tx, [row.id for row in (*altered, *leaving)])
+    save_documents(tx, {d.digest: d.document for d in _declared(plan)})
+    record_lapsed(tx, {row.id: _triggers(row) for row in leaving}, held, terms)
+    _archive(tx, archived, terms.now)
+    for kind in Kind:
+        _create(tx, kind, [d for d in created if d.key.kind == kind], plan, terms)
+        _change(tx, kind, [c for c in changed if c.key.kind == kind], plan, terms)
+    insert_triggers(tx, [_bare(one) for one in created if _is_autopilot(one)], terms)
+    update_triggers(tx, [_rescheduled(one) for one in changed if _is_autopilot(one)], held, terms)
+    _refresh(tx, plan)
+    save_files(tx, plan.source_id, files)
+    return (
+        *(row.id for row in leaving),
+        *(one.id for one in changed if _is_autopilot(one) and _archives(one.after)),
+    )
+
+
+def _declared(plan: Plan) -> Iterable[Declared]:
+    for change in plan.changes:
+        match change:
+            case Archive():
+                pass
+            case Create(after) | Update(_, after) | Move(_, after) | Restore(_, after):
+                yield after
+            case Blocked():
+                raise ValueError(f"blocked: {change.key}")
+            case other:
+                assert_never(other)
+    yield from (refresh.after for refresh in plan.refreshes)
+
+
+def _is_autopilot(one: Stored | Declared | Changed) -> bool:
+    return one.key.kind == Kind.AUTOPILOT
+
+
+def _archives(declared: Declared) -> bool:
+    return _status(declared) == AutopilotStatus.ARCHIVED
+
+
+def _status(declared: Declared) -> str:
+    status: str = declared.document["spec"]["status"]
+    return status
+
+
+def _archive(tx: Tx, rows: Sequence[Stored], now: datetime) -> None:
+    for kind in Kind:
+        table = TABLES[kind]
+        for some in batches([row.id for row in rows if row.key.kind == kind]):
+            values = {"archived_at": now, "updated_at": now}
+            tx.execute(update(table).where(table.c.id.in_(some)).values(values))
+    park_triggers(tx, [row.id for row in rows if _is_autopilot(row)])
+
+
+def _create(tx: Tx, kind: Kind, objects: Sequence[Declared], plan: Plan, terms: Terms) -> None:
+    author = plan.revision.author or terms.actor
+    made = {"created_by": author, "created_at": terms.now, "updated_at": terms.now}
+    rows = [{"id": one.id, **_content(one, plan), **made} for one in objects]
+    insert_rows(tx, TABLES[kind], rows)
+
+
+def _content(declared: Declared, plan: Plan) -> Values:
+    return {**object_values(declared.document), **_ownership(declared, plan)}
+
+
+def _ownership(declared: Declared, plan: Plan) -> Values:
+    origin = declared.origin
+    return {
+        "source_id": plan.source_id,
+        "origin_path": origin.path,
+        "origin_line": origin.line,
+        "origin_column": origin.column,
+        "origin_revision": origin.revision or plan.revision.id,
+        "applied_digest": declared.digest,
+    }
+
+
+def _change(tx: Tx, kind: Kind, changes: Sequence[Changed], plan: Plan, terms: Terms) -> None:
+    noted = {"archived_at": None, "updated_at": terms.now, **_RESET[kind]}
+    _update_all(tx, kind, [(one.id, {**_content(one.after, plan), **noted}) for one in changes])
+    if kind is Kind.AUTOPILOT:
+        mended = [one.id for one in changes if _spec_changed(one)]
+        _update_all(tx, kind, [(one, _CLOSED_BREAKER) for one in mended])
+        since = {"in_force_since": terms.now}
+        _update_all(tx, kind, [(one.id, since) for one in changes if _comes_into_force(one)])
+
+
+_RESET: dict[Kind, Values] = {
+    Kind.AGENT: {"unavailable_until": None, "unavailable_reason": None},
+    Kind.SQUAD: {},
+    Kind.AUTOPILOT: {},
+}
+"""What an edit makes worth another try: the agent may be reached in another way now."""
+
+_CLOSED_BREAKER: Values = {"failures": 0, "breaker_opened_at": None, "breaker_probe": None}
+
+
+def _update_all(tx: Tx, kind: Kind, rows: Sequence[tuple[str, Values]]) -> None:
+    """Write the same columns of many rows, in the order of their ids."""
+    if not rows:
+        return
+    table = TABLES[kind]
+    columns = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in rows[0][1]}
+    statement = update(table).where(table.c.id == bindparam("row_id")).values(columns)
+    tx.execute(statement, [_named(row_id, values) for row_id, values in sorted(rows, key=_first)])
+
+
+def _named(row_id: str, values: Values) -> dict[str, Any]:
+    return {"row_id": row_id, **{f"new_{name}": value for name, value in values.items()}}
+
+
+def _first(row: tuple[str, Values]) -> str:
+    return row[0]
+
+
+def _spec_changed(change: Changed) -> bool:
+    """Whether git says something new; healing a drift is nothing new (contract 6, breaker)."""
+    applied = change.before.applied
+    return applied is None or _spec(applied) != _spec(change.after.document)
+
+
+def _spec(document: Document) -> Document:
+    spec: Document = document["spec"]
+    return {**spec, "triggers": sorted(spec["triggers"], key=lambda trigger: str(trigger["name"]))}
+
+
+def _comes_into_force(change: Changed) -> bool:
+    """Whether git lets the autopilot run again: nothing before this moment may start then."""
+    was = change.before.document["spec"].get("status")
+    stood_still = change.before.archived or was != AutopilotStatus.ACTIVE
+    return stood_still and _status(change.after) == AutopilotStatus.ACTIVE
+
+
+def _bare(declared: Declared) -> Bare:
+    return Bare(declared.id, declared.document["spec"]["triggers"], _archives(declared))
+
+
+def _rescheduled(change: Changed) -> Rescheduled:
+    before = change.before.document["spec"]
+    return Rescheduled(
+        autopilot_id=change.id,
+        before=_triggers(change.before),
+        after=change.after.document["spec"]["triggers"],
+        parked=_archives(change.after),
+        awakes=change.before.archived or before.get("status") == AutopilotStatus.ARCHIVED,
+    )
+
+
+def _triggers(row: Stored) -> dict[str, Document]:
+    """The triggers of an autopilot by name, as the database holds them."""
+    return {str(trigger.get("name")): trigger for trigger in row.document["spec"]["triggers"]}
+
+
+def _refresh(tx: Tx, plan: Plan) -> None:
+    for kind in Kind:
+        some = [one for one in plan.refreshes if one.before.key.kind == kind]
+        _update_all(tx, kind, [(one.before.id, _ownership(one.after, plan)) for one in some])

@@ -1,0 +1,292 @@
+"""Triggers of a plan: matched by name, hidden when removed, scheduled anew only when edited.
+
+A new, edited, re-enabled or resumed trigger never fires for a nominal moment before that change
+(contract 5): its cursor becomes the moment of the change. An unchanged one keeps its cursor.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import bindparam, select, update
+
+from reconciler.core.base.identity import trigger_id
+from reconciler.core.base.units import parse_duration
+from reconciler.core.manifest.state import Document
+from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.schedule.decide import Next, Span
+from reconciler.store.engine.backend import Tx
+from reconciler.store.engine.batches import batches
+from reconciler.store.engine.bulk import Values, insert_rows
+from reconciler.store.objects.documents import trigger_values
+from reconciler.store.runs.missed import Missed, close_stalled, record_missed
+from reconciler.store.tables import autopilot_trigger
+
+TokenHash = Callable[[str, int], str]
+"""(trigger id, tokenGeneration) to the SHA-256 of the webhook's token, in hex."""
+Scheduler = Callable[[Document, str, datetime], Next | None]
+"""(schedule trigger, trigger id, after) to the first occurrence after that moment; never raises."""
+Lapsed = Callable[[Document, str, datetime, datetime], Span | None]
+"""(schedule trigger, trigger id, cursor, now) to the occurrences between; never raises."""
+Row = Mapping[str, Any]
+
+
+class Terms(Protocol):
+    """See `apply.Terms`."""
+
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def token_hash(self) -> TokenHash: ...
+    @property
+    def schedule(self) -> Scheduler: ...
+    @property
+    def lapsed(self) -> Lapsed: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """The triggers of an autopilot that had none. `parked`: it is archived by its manifest."""
+
+    autopilot_id: str
+    triggers: Sequence[Document]
+    parked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescheduled:
+    """The triggers of an autopilot before (by name) and after. `awakes`: it was archived."""
+
+    autopilot_id: str
+    before: Mapping[str, Document]
+    after: Sequence[Document]
+    parked: bool
+    awakes: bool
+
+
+_T = autopilot_trigger.c
+_HELD = (
+    _T.id, _T.autopilot_id, _T.name, _T.position, _T.removed_at,
+    _T.webhook_token, _T.token_generation, _T.previous_token, _T.previous_token_until,
+    _T.cursor, _T.next_run_at, _T.next_scheduled_for, _T.stalled_at, _T.stalled_reason,
+    _T.created_at,
+)  # fmt: skip
+_TOKEN = ("webhook_token", "token_generation", "previous_token", "previous_token_until")
+_TIMING = ("cursor", "next_run_at", "next_scheduled_for", "stalled_at", "stalled_reason")
+_NO_TOKEN: Values = dict.fromkeys(_TOKEN)
+_PARKED: Values = {"next_run_at": None, "next_scheduled_for": None}
+
+
+def hold_triggers(tx: Tx, autopilot_ids: Sequence[str]) -> dict[str, dict[str, Row]]:
+    """Read and lock all triggers of these autopilots, hidden ones too: autopilot id, name, row."""
+    found: dict[str, dict[str, Row]] = {one: {} for one in autopilot_ids}
+    for some in batches(sorted(autopilot_ids)):
+        query = select(*_HELD).where(_T.autopilot_id.in_(some)).order_by(_T.id).with_for_update()
+        for row in tx.execute(query):
+            found[row.autopilot_id][row.name] = row._asdict()
+    return found
+
+
+def insert_triggers(tx: Tx, autopilots: Sequence[Bare], terms: Terms) -> None:
+    """Add the triggers of new autopilots."""
+    rows = [
+        _new(one.autopilot_id, trigger, place, one.parked, terms)
+        for one in autopilots
+        for place, trigger in enumerate(one.triggers)
+    ]
+    insert_rows(tx, autopilot_trigger, rows)
+
+
+def update_triggers(
+    tx: Tx,
+    autopilots: Sequence[Rescheduled],
+    held: Mapping[str, Mapping[str, Row]],
+    terms: Terms,
+) -> None:
+    """Bring the triggers of existing autopilots to what their manifests say."""
+    lapses: list[Missed] = []
+    fresh: list[Values] = []
+    known: list[dict[str, Any]] = []
+    removed: list[str] = []
+    for one in autopilots:
+        rows = held[one.autopilot_id]
+        matched = {trigger["name"]: _match(one, trigger["name"], rows) for trigger in one.after}
+        for place, trigger in enumerate(one.after):
+            if row := matched[trigger["name"]]:
+                if _edited(one, row, trigger):
+                    lapses += _lapses(one.before, [row], terms)
+                known += _changed(one, row, trigger, place, terms)
+            else:
+                fresh.append(_new(one.autopilot_id, trigger, place, one.parked, terms))
+        kept = {row["id"] for row in matched.values() if row}
+        left = _left(rows.values(), kept)
+        lapses += _lapses(one.before, left, terms)
+        removed += [row["id"] for row in left]
+    record_missed(tx, lapses, terms.now)
+    anew = [row["row_id"] for row in known if row["new_stalled_at"] is None]
+    close_stalled(tx, [*removed, *anew], terms.now)
+    _hide(tx, removed, terms.now)
+    insert_rows(tx, autopilot_trigger, fresh)
+    if known:
+        tx.execute(_UPDATE, known)
+
+
+def _match(one: Rescheduled, name: str, rows: Mapping[str, Row]) -> Row | None:
+    """By name; by id where somebody renamed the row by hand."""
+    if name in rows:
+        return rows[name]
+    id_ = trigger_id(one.autopilot_id, name)
+    return next((row for row in rows.values() if row["id"] == id_), None)
+
+
+def park_triggers(tx: Tx, autopilot_ids: Sequence[str]) -> None:
+    """Nothing of these autopilots is due any more."""
+    for some in batches(autopilot_ids):
+        statement = update(autopilot_trigger).where(_T.autopilot_id.in_(some))
+        tx.execute(statement.values(_PARKED))
+
+
+def _new(autopilot_id: str, trigger: Document, place: int, parked: bool, terms: Terms) -> Values:
+    id_ = trigger_id(autopilot_id, trigger["name"])
+    return {
+        "id": id_,
+        "autopilot_id": autopilot_id,
+        "position": place,
+        **trigger_values(trigger),
+        **_tokens(id_, trigger, _NO_TOKEN, terms),
+        **_timing(id_, trigger, parked, terms),
+        "created_at": terms.now,
+        "updated_at": terms.now,
+    }
+
+
+def _changed(
+    one: Rescheduled, row: Row, trigger: Document, place: int, terms: Terms
+) -> Iterator[dict[str, Any]]:
+    """The update of a trigger that has a row, if there is anything to update."""
+    edited = _edited(one, row, trigger)
+    before = one.before.get(trigger["name"])
+    if not edited and before == trigger and row["position"] == place:
+        return
+    kept = {name: row[name] for name in _TIMING}
+    values = {
+        "position": place,
+        **trigger_values(trigger),
+        **_tokens(row["id"], trigger, row, terms),
+        **(_timing(row["id"], trigger, one.parked, terms, row["cursor"]) if edited else kept),
+        "removed_at": None,
+        "updated_at": terms.now,
+    }
+    yield {"row_id": row["id"], **{f"new_{name}": value for name, value in values.items()}}
+
+
+def _edited(one: Rescheduled, row: Row, trigger: Document) -> bool:
+    """Whether the trigger begins anew."""
+    before = one.before.get(trigger["name"])
+    return (
+        row["removed_at"] is not None
+        or row["stalled_at"] is not None
+        or one.awakes
+        or one.parked
+        or before is None
+        or _essence(before) != _essence(trigger)
+    )
+
+
+def _essence(trigger: Document) -> Document:
+    """What decides when a trigger fires: all but what people read."""
+    return {name: value for name, value in trigger.items() if name != "label"}
+
+
+def _timing(
+    id_: str, trigger: Document, parked: bool, terms: Terms, decided: datetime | None = None
+) -> Values:
+    """From this moment on; what was due before is over.
+
+    Occurrences up to `decided` stay decided where the clock went back meanwhile.
+    """
+    cursor = max(terms.now, decided or terms.now)
+    asleep = parked or not trigger["enabled"] or trigger["kind"] != TriggerKind.SCHEDULE
+    following = None if asleep else terms.schedule(trigger, id_, cursor)
+    return {
+        "cursor": cursor,
+        "next_run_at": following.run_at if following else None,
+        "next_scheduled_for": following.scheduled_for if following else None,
+        "stalled_at": None,
+        "stalled_reason": None,
+    }
+
+
+def _tokens(id_: str, trigger: Document, row: Row, terms: Terms) -> Values:
+    """Another generation is another URL; the one before works for `tokenGrace` more."""
+    if trigger["kind"] != TriggerKind.WEBHOOK:
+        return _NO_TOKEN
+    generation = trigger["tokenGeneration"]
+    if row["token_generation"] == generation and row["webhook_token"]:
+        return {name: row[name] for name in _TOKEN}
+    grace = parse_duration(trigger["tokenGrace"])
+    keeps = row["webhook_token"] is not None and grace > timedelta(0)
+    return {
+        "webhook_token": terms.token_hash(id_, generation),
+        "token_generation": generation,
+        "previous_token": row["webhook_token"] if keeps else None,
+        "previous_token_until": terms.now + grace if keeps else None,
+    }
+
+
+def _left(rows: Iterable[Row], kept: AbstractSet[str]) -> list[Row]:
+    return [row for row in rows if row["id"] not in kept and row["removed_at"] is None]
+
+
+def record_lapsed(
+    tx: Tx,
+    before: Mapping[str, Mapping[str, Document]],
+    held: Mapping[str, Mapping[str, Row]],
+    terms: Terms,
+) -> None:
+    """Record what nobody decided of autopilots that leave: their triggers by id and name.
+
+    What a stalled one missed ends here: nothing of it will be due again.
+    """
+    lapses = [
+        missed
+        for autopilot_id, triggers in before.items()
+        for missed in _lapses(triggers, held[autopilot_id].values(), terms)
+    ]
+    record_missed(tx, lapses, terms.now)
+    gone = [row["id"] for autopilot_id in before for row in held[autopilot_id].values()]
+    close_stalled(tx, gone, terms.now)
+
+
+def _lapses(before: Mapping[str, Document], rows: Iterable[Row], terms: Terms) -> Iterator[Missed]:
+    """Every occurrence is a run or recorded, also those that a change overtook (contract 5)."""
+    for row in rows:
+        following, trigger = row["next_scheduled_for"], before.get(row["name"])
+        if row["next_run_at"] is None or following is None or trigger is None:
+            continue
+        if following > terms.now:
+            continue
+        cursor = row["cursor"] or row["created_at"]
+        if span := terms.lapsed(trigger, row["id"], cursor, terms.now):
+            yield Missed(row["id"], row["autopilot_id"], span, cursor)
+
+
+def _hide(tx: Tx, ids: Sequence[str], now: datetime) -> None:
+    """A removed trigger keeps its id and its runs; its URL ends at once."""
+    values = {**_PARKED, **_NO_TOKEN, "removed_at": now, "updated_at": now}
+    for some in batches(sorted(ids)):
+        tx.execute(update(autopilot_trigger).where(_T.id.in_(some)).values(values))
+
+
+def _update_statement() -> Any:
+    names = (
+        "position", "name", "kind", "enabled", "label", "cron_expression", "timezone",
+        "webhook_secret", "spec", *_TOKEN, *_TIMING, "removed_at", "updated_at",
+    )  # fmt: skip
+    columns = {name: bindparam(f"new_{name}", type_=_T[name].type) for name in names}
+    return update(autopilot_trigger).where(_T.id == bindparam("row_id")).values(columns)
+
+
+_UPDATE = _update_statement()

@@ -1,0 +1,181 @@
+"""Current: what the database holds, put together from its rows (contract 3).
+
+Every document is rebuilt from the columns, never copied from what was applied, so that an edit of
+any column by hand shows as drift.
+"""
+
+import gc
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Result, Select, Table, select
+
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import (
+    Current,
+    Document,
+    Origin,
+    Stored,
+    digest_of,
+)
+from reconciler.store.engine.backend import Tx
+from reconciler.store.engine.batches import batches
+from reconciler.store.objects.documents import document_of, trigger_document
+from reconciler.store.objects.manifests import get_documents
+from reconciler.store.revisions.files import read_files
+from reconciler.store.revisions.revisions import applied_revision
+from reconciler.store.tables import agent, autopilot, autopilot_trigger, squad
+
+TABLES: dict[Kind, Table] = {Kind.AGENT: agent, Kind.SQUAD: squad, Kind.AUTOPILOT: autopilot}
+"""Where each kind is kept."""
+
+_RUNTIME = frozenset(
+    {
+        "unavailable_until", "unavailable_reason", "turn", "last_run_at", "paused_at", "paused_by",
+        "pause_reason", "in_force_since", "failures", "breaker_opened_at", "breaker_probe",
+        "created_by", "created_at", "updated_at",
+    }
+)  # fmt: skip
+_TRIGGER = ("autopilot_id", "name", "kind", "enabled", "label", "cron_expression", "timezone",
+            "webhook_secret", "spec")  # fmt: skip
+
+_OBJECTS: dict[Kind, Select[Any]] = {
+    kind: select(*(column for column in table.c if column.name not in _RUNTIME))
+    for kind, table in TABLES.items()
+}
+_TRIGGERS = (
+    select(*(autopilot_trigger.c[name] for name in _TRIGGER))
+    .where(autopilot_trigger.c.removed_at.is_(None))
+    .order_by(autopilot_trigger.c.autopilot_id, autopilot_trigger.c.position)
+)
+
+
+def read_current(tx: Tx, source_id: str) -> Current:
+    """Every object of every source; revision and files are those last applied for `source_id`."""
+    with _without_collector():
+        stored = [row for kind in Kind for row in _read(tx, kind)]
+    return Current(
+        objects={row.key: row for row in stored if not row.archived},
+        archived={row.id: row for row in stored if row.archived},
+        applied=applied_revision(tx, source_id),
+        files=read_files(tx, source_id),
+    )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hundreds of thousands of values without a cycle: the collector would walk them in vain."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def have_moved(tx: Tx, expected: Iterable[Stored]) -> bool:
+    """Whether any of these rows is no longer as it was read; the runtime's columns do not count."""
+    wanted = {row.id: row for row in expected}
+    for kind in Kind:
+        ids = sorted(id_ for id_, row in wanted.items() if row.key.kind == kind)
+        for some in batches(ids):
+            found = {row.id: _mark(row) for row in _read(tx, kind, TABLES[kind].c.id.in_(some))}
+            if found != {id_: _mark(wanted[id_]) for id_ in some}:
+                return True
+    return False
+
+
+def _mark(row: Stored) -> tuple[object, ...]:
+    return (row.key, row.digest, row.source_id, row.applied_digest, row.archived)
+
+
+def find(tx: Tx, key: Key) -> Stored | None:
+    """The live object of this name."""
+    table = TABLES[Kind(key.kind)]
+    named = (table.c.workspace_id == key.workspace, table.c.name == key.name)
+    found = _read(tx, Kind(key.kind), *named, table.c.archived_at.is_(None))
+    return found[0] if found else None
+
+
+def list_objects(
+    tx: Tx, kind: Kind, *where: ColumnElement[bool], archived: bool = False
+) -> list[Stored]:
+    """The objects of a kind by workspace and name; archived ones only on request."""
+    table = TABLES[kind]
+    living = () if archived else (table.c.archived_at.is_(None),)
+    found = _read(tx, kind, *living, *where)
+    return sorted(found, key=lambda row: (row.key.workspace, row.key.name, row.id))
+
+
+def _read(tx: Tx, kind: Kind, *where: ColumnElement[bool]) -> list[Stored]:
+    rows = _by_column(tx.execute(_OBJECTS[kind].where(*where)))
+    if not rows:
+        return []
+    triggers = _triggers(tx, rows, everything=not where) if kind is Kind.AUTOPILOT else {}
+    return _with_applied(tx, [_stored(kind, row, triggers.get(row["id"], ())) for row in rows])
+
+
+def _triggers(
+    tx: Tx, rows: Sequence[Mapping[str, Any]], *, everything: bool
+) -> Mapping[str, list[Document]]:
+    """The triggers of these autopilots, in the order in which they were written."""
+    found: dict[str, list[Document]] = defaultdict(list)
+    for query in [_TRIGGERS] if everything else _of_some([row["id"] for row in rows]):
+        for row in _by_column(tx.execute(query)):
+            found[row["autopilot_id"]].append(trigger_document(row))
+    return found
+
+
+def _of_some(autopilot_ids: Sequence[str]) -> Iterable[Select[Any]]:
+    for some in batches(autopilot_ids):
+        yield _TRIGGERS.where(autopilot_trigger.c.autopilot_id.in_(some))
+
+
+def _by_column(result: Result[Any]) -> list[dict[str, Any]]:
+    """Rows as plain dictionaries: a mapping of SQLAlchemy's takes several times as long to read."""
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]
+
+
+def _stored(kind: Kind, row: Mapping[str, Any], triggers: Sequence[Document]) -> Stored:
+    document = document_of(kind, row, triggers)
+    return Stored(
+        key=Key(kind.value, row["workspace_id"], row["name"]),
+        id=row["id"],
+        document=document,
+        digest=digest_of(document),
+        source_id=row["source_id"],
+        origin=_origin(row),
+        applied=document,
+        applied_digest=row["applied_digest"],
+        archived=row["archived_at"] is not None,
+    )
+
+
+def _origin(row: Mapping[str, Any]) -> Origin | None:
+    if row["source_id"] is None or row["origin_path"] is None:
+        return None
+    return Origin(
+        source_id=row["source_id"],
+        path=row["origin_path"],
+        line=row["origin_line"] or 1,
+        column=row["origin_column"] or 1,
+        revision=row["origin_revision"],
+    )
+
+
+def _with_applied(tx: Tx, objects: list[Stored]) -> list[Stored]:
+    """Give each row what was last applied to it: its own document, except where it has drifted."""
+    differing = {row.applied_digest for row in objects if row.digest != row.applied_digest}
+    documents = get_documents(tx, filter(None, differing))
+    return [
+        row
+        if row.digest == row.applied_digest
+        else replace(row, applied=documents.get(row.applied_digest or ""))
+        for row in objects
+    ]

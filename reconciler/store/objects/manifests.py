@@ -1,0 +1,36 @@
+"""Manifests by the digest of their canonical JSON: what was applied, and what a run keeps."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import select
+
+from reconciler.core.base.errors import NotFound
+from reconciler.core.manifest.state import Document
+from reconciler.store.engine.backend import Tx
+from reconciler.store.engine.batches import batches
+from reconciler.store.engine.bulk import Known, insert_rows
+from reconciler.store.tables import manifest
+
+
+def get_document(tx: Tx, digest: str) -> Document:
+    """The manifest of this digest. Raises `NotFound`."""
+    query = select(manifest.c.document).where(manifest.c.digest == digest)
+    document: Document | None = tx.execute(query).scalar_one_or_none()
+    if document is None:
+        raise NotFound(f"no manifest of digest {digest!r} was ever applied")
+    return document
+
+
+def get_documents(tx: Tx, digests: Iterable[str]) -> dict[str, Document]:
+    """The manifests of these digests, as far as there are any."""
+    found: dict[str, Document] = {}
+    for some in batches(sorted(set(digests))):
+        rows = tx.execute(select(manifest).where(manifest.c.digest.in_(some)))
+        found.update((row.digest, row.document) for row in rows)
+    return found
+
+
+def save_documents(tx: Tx, documents: Mapping[str, Document]) -> None:
+    """Keep manifests by their digest; one that is there already stays as it is."""
+    rows = [{"digest": digest, "document": documents[digest]} for digest in sorted(documents)]
+    insert_rows(tx, manifest, rows, known=Known.KEPT)

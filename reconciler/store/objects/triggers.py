@@ -1,0 +1,204 @@
+"""Schedule triggers: which are due, and how far each one's occurrences are decided."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, select, update
+
+from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.schedule.decide import Next
+from reconciler.store.engine.batches import IDS, alike, batches
+from reconciler.store.engine.json_text import read_json
+from reconciler.store.objects.documents import trigger_document
+from reconciler.store.tables import autopilot, autopilot_trigger
+
+_T = autopilot_trigger.c
+_DUE: Select[Any] = select(
+    _T.id, _T.autopilot_id, _T.cursor, _T.created_at, _T.next_run_at, _T.next_scheduled_for,
+    _T.name, _T.kind, _T.enabled, _T.label, _T.cron_expression, _T.timezone, cast(_T.spec, Text),
+)  # fmt: skip
+_WITH_OWNER = select(
+    autopilot_trigger,
+    autopilot.c.name.label("owner_name"),
+    autopilot.c.workspace_id.label("owner_workspace"),
+).join(autopilot, autopilot.c.id == _T.autopilot_id)
+
+
+class Definition(NamedTuple):
+    """What the row of a schedule trigger says of it, as it is stored.
+
+    A value: thousands of triggers share a few definitions, and what is worked out of one holds for
+    every trigger that has it.
+    """
+
+    name: str
+    kind: str
+    enabled: bool
+    label: str | None
+    cron_expression: str | None
+    timezone: str | None
+    spec: str
+
+    def document(self) -> dict[str, Any]:
+        """The trigger as canonical JSON."""
+        spec = read_json(self.spec)
+        return trigger_document({**self._asdict(), "spec": spec, "webhook_secret": None})
+
+
+@dataclass(frozen=True, slots=True)
+class DueTrigger:
+    """A trigger whose `next_run_at` has come; its occurrences up to `cursor` are decided.
+
+    `occurrence` is the nominal moment that is due, before its jitter.
+    """
+
+    id: str
+    autopilot_id: str
+    definition: Definition
+    cursor: datetime
+    next_run_at: datetime
+    occurrence: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTrigger:
+    """A trigger of an autopilot, of any kind. `document` is the trigger as canonical JSON.
+
+    Occurrences up to `cursor` are decided.
+    """
+
+    id: str
+    autopilot_id: str
+    name: str
+    kind: str
+    enabled: bool
+    document: dict[str, Any]
+    next_run_at: datetime | None
+    last_fired_at: datetime | None
+    stalled_reason: str | None
+    cursor: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How far a trigger's occurrences are decided, what is next, and when it fired.
+
+    None for `cursor` and `fired_at` leaves what the row has.
+    """
+
+    cursor: datetime | None
+    next: Next | None
+    fired_at: datetime | None = None
+
+
+def due_triggers(tx: Connection, now: datetime, limit: int) -> list[DueTrigger]:
+    """The triggers that are due, the longest overdue first; reads by index and never all rows."""
+    query = _DUE.where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
+    rows = tx.execute(query.order_by(_T.next_run_at).limit(limit)).all()
+    return [
+        DueTrigger(id_, owner, Definition._make(rest), cursor or created_at, due, nominal or due)
+        for id_, owner, cursor, created_at, due, nominal, *rest in rows
+    ]
+
+
+def list_triggers(tx: Connection, autopilot_id: str) -> list[NamedTrigger]:
+    """The triggers of an autopilot, without removed ones, in the order of the manifest."""
+    query = select(autopilot_trigger).where(
+        _T.autopilot_id == autopilot_id, _T.removed_at.is_(None)
+    )
+    rows = tx.execute(query.order_by(_T.position, _T.name))
+    return [_named(row) for row in rows]
+
+
+def _named(row: Row[Any]) -> NamedTrigger:
+    return NamedTrigger(
+        row.id,
+        row.autopilot_id,
+        row.name,
+        row.kind,
+        row.enabled,
+        trigger_document(dict(row._mapping)),  # noqa: SLF001 - the documented accessor
+        row.next_run_at,
+        row.last_fired_at,
+        row.stalled_reason,
+        row.cursor,
+    )
+
+
+def soonest_triggers(tx: Connection, limit: int) -> list[tuple[str, NamedTrigger]]:
+    """The triggers that are due next, each with `workspace/name` of its autopilot."""
+    query = _WITH_OWNER.where(_T.next_run_at.is_not(None)).order_by(_T.next_run_at)
+    return [(_owner(row), _named(row)) for row in tx.execute(query.limit(limit))]
+
+
+def webhook_triggers(tx: Connection) -> list[tuple[str, NamedTrigger]]:
+    """All webhook triggers in use, each with `workspace/name` of its autopilot."""
+    living = and_(_T.removed_at.is_(None), autopilot.c.archived_at.is_(None))
+    query = _WITH_OWNER.where(_T.kind == TriggerKind.WEBHOOK, living)
+    rows = tx.execute(query.order_by(autopilot.c.workspace_id, autopilot.c.name, _T.position))
+    return [(_owner(row), _named(row)) for row in rows]
+
+
+def _owner(row: Row[Any]) -> str:
+    return f"{row.owner_workspace}/{row.owner_name}"
+
+
+def next_due(tx: Connection) -> datetime | None:
+    """The moment at which the next trigger is due."""
+    query = select(_T.next_run_at).where(_T.next_run_at.is_not(None))
+    return tx.execute(query.order_by(_T.next_run_at).limit(1)).scalar_one_or_none()
+
+
+def count_due(tx: Connection, now: datetime) -> int:
+    """How many triggers are due."""
+    query = select(func.count()).where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
+    return tx.execute(query).scalar_one()
+
+
+_UNMOVED = (
+    select(_T.id, _T.next_run_at)
+    .where(_T.id.in_(IDS))
+    .order_by(_T.id)
+    .with_for_update(skip_locked=True)
+)
+
+
+def hold_unmoved(tx: Connection, expected: Sequence[DueTrigger]) -> set[str]:
+    """Hold the rows of these triggers; answers the ids of those that nobody has moved meanwhile.
+
+    On PostgreSQL a row that another process holds is passed over: that process decides it.
+    """
+    wanted = {one.id: one for one in expected}
+    unmoved: set[str] = set()
+    for some in batches(sorted(wanted)):
+        rows = tx.execute(_UNMOVED, {"ids": some}).all()
+        unmoved.update(id_ for id_, moment in rows if moment == wanted[id_].next_run_at)
+    return unmoved
+
+
+def advance(tx: Connection, advances: Mapping[str, Advance]) -> None:
+    """Move the cursors of triggers, by id, whose rows are held."""
+    for one, some in alike(advances):
+        values: dict[str, Any] = {
+            "next_run_at": one.next.run_at if one.next else None,
+            "next_scheduled_for": one.next.scheduled_for if one.next else None,
+        }
+        if one.cursor is not None:
+            values["cursor"] = one.cursor
+        if one.fired_at is not None:
+            values["last_fired_at"] = one.fired_at
+        statement = update(autopilot_trigger).where(_T.id.in_(IDS)).values(values)
+        tx.execute(statement, {"ids": some})
+
+
+def stall(tx: Connection, trigger_id: str, now: datetime, reason: str) -> None:
+    """Take a trigger that cannot be decided out of the loop; an edit brings it back."""
+    values = {
+        "stalled_at": now,
+        "stalled_reason": reason,
+        "next_run_at": None,
+        "next_scheduled_for": None,
+    }
+    tx.execute(update(autopilot_trigger).where(_T.id == trigger_id).values(values))

@@ -1,0 +1,180 @@
+"""Revisions: every state of a source that was tried, whether it was applied or not (contract 3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select
+
+from reconciler.core.base.errors import Problem
+from reconciler.core.base.identity import Revision
+from reconciler.store.engine.backend import Tx
+from reconciler.store.tables import revision
+
+_R = revision.c
+
+
+class Via(StrEnum):
+    """By which way somebody asked."""
+
+    CLI = "cli"
+    SERVER = "server"
+    API = "api"
+
+
+class Result(StrEnum):
+    """`failed`: it has problems; `refused`: it is unsafe, blocked or stale."""
+
+    APPLIED = "applied"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One row of `revision`. `counts` are the changes by action; `id` grows with each attempt."""
+
+    source_id: str
+    revision: Revision
+    actor: str
+    via: Via
+    result: Result
+    created_at: datetime
+    plan_digest: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    workspaces: frozenset[str] = frozenset()
+    id: int = field(default=0, compare=False)
+
+
+def record(tx: Tx, attempt: Attempt) -> int:
+    """Add an attempt; answers its id."""
+    values = {
+        "source_id": attempt.source_id,
+        "revision": attempt.revision.id,
+        "author": attempt.revision.author,
+        "subject": attempt.revision.subject,
+        "committed_at": attempt.revision.committed_at,
+        "actor": attempt.actor,
+        "via": attempt.via,
+        "result": attempt.result,
+        "plan_digest": attempt.plan_digest,
+        "counts": dict(attempt.counts),
+        "problems": [asdict(problem) for problem in attempt.problems],
+        "workspaces": sorted(attempt.workspaces),
+        "created_at": attempt.created_at,
+    }
+    inserted: int = tx.execute(insert(revision).values(values).returning(_R.id)).scalar_one()
+    return inserted
+
+
+def record_once(tx: Tx, attempt: Attempt) -> int:
+    """`record`, unless the source's last attempt ended just so: a poll adds no row."""
+    last = last_attempt(tx, attempt.source_id)
+    if last is not None and _says_the_same(last, attempt):
+        return last.id
+    return record(tx, attempt)
+
+
+def _says_the_same(one: Attempt, other: Attempt) -> bool:
+    return (one.revision.id, one.result, one.problems, one.plan_digest) == (
+        other.revision.id,
+        other.result,
+        other.problems,
+        other.plan_digest,
+    )
+
+
+def applied_revision(tx: Tx, source_id: str) -> Revision | None:
+    """The revision that is in force for a source."""
+    found = _newest(tx, source_id, _R.result == Result.APPLIED)
+    return found.revision if found else None
+
+
+def last_applied(tx: Tx, source_id: str) -> Attempt | None:
+    """The attempt that put the source's objects into force."""
+    return _newest(tx, source_id, _R.result == Result.APPLIED)
+
+
+def last_attempt(tx: Tx, source_id: str) -> Attempt | None:
+    """The newest attempt of a source, however it ended."""
+    return _newest(tx, source_id)
+
+
+def newest_id(tx: Tx) -> int:
+    """Grows with every attempt of any source: as long as it stands, nothing was applied."""
+    found: int = tx.execute(select(func.coalesce(func.max(_R.id), 0))).scalar_one()
+    return found
+
+
+def list_attempts(
+    tx: Tx,
+    *,
+    source_id: str | None = None,
+    workspaces: frozenset[str] | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Attempt]:
+    """Attempts, newest first; `before` is the last id seen.
+
+    With `workspaces` only those that were about some of them.
+    """
+    found: list[Attempt] = []
+    while len(found) < limit:
+        query = select(revision).order_by(_R.id.desc()).limit(limit)
+        if source_id is not None:
+            query = query.where(_R.source_id == source_id)
+        if before is not None:
+            query = query.where(_R.id < before)
+        page = [_attempt(row) for row in tx.execute(query)]
+        found += [one for one in page if workspaces is None or workspaces & one.workspaces]
+        if len(page) < limit:
+            break
+        before = page[-1].id
+    return found[:limit]
+
+
+def list_sources(tx: Tx) -> list[str]:
+    """The sources that ever tried a revision, by name."""
+    return list(tx.execute(select(_R.source_id).distinct().order_by(_R.source_id)).scalars())
+
+
+def prune(tx: Tx, older_than: datetime, limit: int = 500) -> int:
+    """Forget old attempts, at most `limit`; each source keeps what is in force and its last try."""
+    newest = select(func.max(_R.id)).group_by(_R.source_id)
+    in_force = newest.where(_R.result == Result.APPLIED)
+    old = (
+        select(_R.id)
+        .where(_R.created_at < older_than, _R.id.not_in(newest), _R.id.not_in(in_force))
+        .order_by(_R.id)
+        .limit(limit)
+    )
+    return tx.execute(delete(revision).where(_R.id.in_(old.scalar_subquery()))).rowcount
+
+
+def _newest(tx: Tx, source_id: str, *where: ColumnElement[bool]) -> Attempt | None:
+    query = select(revision).where(_R.source_id == source_id, *where)
+    row = tx.execute(query.order_by(_R.id.desc()).limit(1)).one_or_none()
+    return _attempt(row) if row else None
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    return Attempt(
+        id=row.id,
+        source_id=row.source_id,
+        revision=Revision(row.revision, row.author, row.subject, row.committed_at),
+        actor=row.actor,
+        via=Via(row.via),
+        result=Result(row.result),
+        created_at=row.created_at,
+        plan_digest=row.plan_digest,
+        counts=row.counts,
+        problems=_problems(row.problems),
+        workspaces=frozenset(row.workspaces),
+    )
+
+
+def _problems(stored: Sequence[Mapping[str, Any]]) -> tuple[Problem, ...]:
+    return tuple(Problem(**problem) for problem in stored)

@@ -1,0 +1,154 @@
+"""Missed intervals: the occurrences that did not become runs, a row for as many as there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
+
+from reconciler.core.runs.run import MissedInterval, MissedReason
+from reconciler.core.schedule.decide import Span
+from reconciler.store.engine.batches import batches
+from reconciler.store.tables import missed_interval
+
+_M = missed_interval.c
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A span of one trigger; `after` is the cursor before it: what it may be joined to."""
+
+    trigger_id: str
+    autopilot_id: str
+    span: Span
+    after: datetime
+
+
+def record_missed(tx: Connection, missed: Sequence[Missed], now: datetime) -> None:
+    """Record spans. One that follows an interval of the same reason without a gap extends it."""
+    last = _latest(tx, [one.trigger_id for one in missed])
+    extended, fresh = [], []
+    for one in missed:
+        before = last.get(one.trigger_id)
+        if before is not None and _joins(before, one):
+            extended.append(_extension(before, one.span))
+        else:
+            fresh.append(_values(one, now))
+        last.pop(one.trigger_id, None)
+    if fresh:
+        tx.execute(insert(missed_interval), fresh)
+    if extended:
+        statement = (
+            update(missed_interval)
+            .where(_M.id == bindparam("interval"))
+            .values(
+                last_at=bindparam("until"),
+                count=bindparam("together"),
+                exact=bindparam("counted"),
+                detail=bindparam("why"),
+            )
+        )
+        tx.execute(statement, extended)
+
+
+def _joins(before: MissedInterval, one: Missed) -> bool:
+    """The cursor stands on the last occurrence of the interval: nothing ran in between."""
+    return before.reason is one.span.reason and before.last == one.after
+
+
+def _extension(before: MissedInterval, span: Span) -> dict[str, Any]:
+    return {
+        "interval": before.id,
+        "until": span.last,
+        "together": (before.count or 0) + span.count,
+        "counted": before.exact and span.exact,
+        "why": span.detail,
+    }
+
+
+def _values(one: Missed, now: datetime) -> dict[str, Any]:
+    return {
+        "trigger_id": one.trigger_id,
+        "autopilot_id": one.autopilot_id,
+        "reason": one.span.reason,
+        "first_at": one.span.first,
+        "last_at": one.span.last,
+        "count": one.span.count,
+        "exact": one.span.exact,
+        "detail": one.span.detail,
+        "created_at": now,
+    }
+
+
+def _latest(tx: Connection, trigger_ids: Sequence[str]) -> dict[str, MissedInterval]:
+    """The newest interval of each trigger."""
+    found: dict[str, MissedInterval] = {}
+    other = missed_interval.alias()
+    newest = _M.first_at == (
+        select(func.max(other.c.first_at))
+        .where(other.c.trigger_id == _M.trigger_id)
+        .scalar_subquery()
+    )
+    for some in batches(sorted(set(trigger_ids))):
+        rows = tx.execute(select(missed_interval).where(_M.trigger_id.in_(some), newest))
+        found.update((row.trigger_id, interval_of(row)) for row in rows)
+    return found
+
+
+def open_stalled(
+    tx: Connection, trigger_id: str, autopilot_id: str, first: datetime, now: datetime, why: str
+) -> None:
+    """Record that a trigger is stalled from its occurrence `first` on; it stays open."""
+    values = {
+        "trigger_id": trigger_id,
+        "autopilot_id": autopilot_id,
+        "reason": MissedReason.STALLED,
+        "first_at": first,
+        "detail": why,
+        "created_at": now,
+    }
+    tx.execute(insert(missed_interval).values(values))
+
+
+def close_stalled(tx: Connection, trigger_ids: Sequence[str], now: datetime) -> None:
+    """End what these triggers missed while they were stalled: they begin anew, or leave.
+
+    How many occurrences that were was never counted. A clock that went back meanwhile does not
+    end an interval before its first occurrence.
+    """
+    until = case((_M.first_at > now, _M.first_at), else_=bindparam("until", now, _M.last_at.type))
+    for some in batches(sorted(trigger_ids)):
+        still_open = update(missed_interval).where(_M.trigger_id.in_(some), _M.last_at.is_(None))
+        tx.execute(still_open.values(last_at=until, exact=False))
+
+
+def missed_between(
+    tx: Connection, autopilot_id: str, since: datetime, until: datetime
+) -> list[MissedInterval]:
+    """The intervals of an autopilot that touch `since..until`, oldest first."""
+    query = (
+        select(missed_interval)
+        .where(
+            _M.autopilot_id == autopilot_id,
+            _M.first_at <= until,
+            _M.last_at.is_(None) | (_M.last_at >= since),
+        )
+        .order_by(_M.first_at, _M.id)
+    )
+    return [interval_of(row) for row in tx.execute(query)]
+
+
+def interval_of(row: Row[Any]) -> MissedInterval:
+    """The interval that a row of the table holds."""
+    return MissedInterval(
+        row.trigger_id,
+        row.autopilot_id,
+        MissedReason(row.reason),
+        row.first_at,
+        row.last_at,
+        row._mapping["count"],  # noqa: SLF001 - documented; `row.count` is a tuple's method
+        row.exact,
+        row.detail,
+        row.id,
+    )

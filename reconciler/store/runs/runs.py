@@ -1,0 +1,197 @@
+"""Runs: inserting, reading and moving them along. Every write is a compare-and-swap."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
+
+from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor, sources_of
+from reconciler.store.engine.bulk import insert_tuples
+from reconciler.store.engine.facts import RunEnded, RunStarted, note
+from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
+
+_RENAMED = {
+    "workspace": "workspace_id",
+    "key": "concurrency_key",
+    "payload": "trigger_payload",
+    "commit": "commit_sha",
+}
+_JOINED = {"autopilot": autopilot.c.name, "trigger": autopilot_trigger.c.name}
+_FIELDS = tuple(f.name for f in fields(Run))
+_STORED = {"run_token": "run_token", "lease_token": "lease_token"} | {
+    name: _RENAMED.get(name, name) for name in _FIELDS if name not in _JOINED
+}
+_ENUMS = {
+    "source": Source,
+    "status": Status,
+    "reason": Reason,
+    "waiting_for": WaitingFor,
+    "cancel_reason": Reason,
+}
+_OWN = tuple(name for name in _FIELDS if name not in _JOINED)
+_INSERTED = tuple(_STORED[name] for name in _OWN)
+_values_of: Callable[[Run], tuple[Any, ...]] = attrgetter(*_OWN)
+_HEAVY = frozenset({"payload", "result"})
+_LIGHT_FIELDS = tuple(name for name in _FIELDS if name not in _HEAVY)
+
+NOT_ENDED = autopilot_run.c.completed_at.is_(None)
+ACTIVE = and_(autopilot_run.c.admitted_at.is_not(None), NOT_ENDED)
+# Whoever waits has a time at which it expires: said again, it names the index of those who wait.
+_EXPIRES = autopilot_run.c.expires_at.is_not(None)
+WAITING = and_(autopilot_run.c.admitted_at.is_(None), NOT_ENDED, _EXPIRES)
+
+
+def _selection(names: Iterable[str]) -> Select[Any]:
+    columns = [
+        (_JOINED[n] if n in _JOINED else autopilot_run.c[_STORED[n]]).label(f"f_{n}") for n in names
+    ]
+    return (
+        select(*columns)
+        .select_from(autopilot_run)
+        .join(autopilot, autopilot.c.id == autopilot_run.c.autopilot_id)
+        .outerjoin(autopilot_trigger, autopilot_trigger.c.id == autopilot_run.c.trigger_id)
+    )
+
+
+WHOLE = _selection(_FIELDS)
+LIGHT = _selection(_LIGHT_FIELDS)
+
+
+def run_of(row: Row[Any]) -> Run:
+    """The run that a row of `WHOLE` or `LIGHT` holds."""
+    names = _FIELDS if len(row) == len(_FIELDS) else _LIGHT_FIELDS
+    values: dict[str, Any] = dict(zip(names, row, strict=True))
+    for name, enum in _ENUMS.items():
+        if values[name] is not None:
+            values[name] = enum(values[name])
+    return Run(**values)
+
+
+def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
+    """Insert new runs. Raises IntegrityError of `uq_run_occurrence` for an occurrence used up."""
+    insert_tuples(tx, autopilot_run, _INSERTED, [_values_of(run) for run in runs])
+    ended = Counter((run.status, run.source, run.reason) for run in runs if run.ended)
+    for (status, source, reason), count in ended.items():
+        note(tx, RunEnded(status, source, reason, count))
+
+
+def get_run(tx: Connection, run_id: str) -> Run | None:
+    """One run, whole."""
+    row = tx.execute(WHOLE.where(autopilot_run.c.id == run_id)).one_or_none()
+    return run_of(row) if row else None
+
+
+def get_runs(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
+    """Several runs, whole, by id."""
+    rows = tx.execute(WHOLE.where(autopilot_run.c.id.in_(run_ids)))
+    return {run.id: run for run in map(run_of, rows)}
+
+
+def run_of_occurrence(tx: Connection, trigger_id: str, scheduled_for: datetime) -> Run | None:
+    """The run that an occurrence became."""
+    r = autopilot_run.c
+    where = and_(r.trigger_id == trigger_id, r.scheduled_for == scheduled_for)
+    row = tx.execute(LIGHT.where(where)).one_or_none()
+    return run_of(row) if row else None
+
+
+def last_runs(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, Run]:
+    """The newest run of each autopilot, without payload and result."""
+    newest = (
+        select(autopilot_run.c.id)
+        .where(autopilot_run.c.autopilot_id == autopilot.c.id)
+        .order_by(autopilot_run.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    ids = select(newest).select_from(autopilot).where(autopilot.c.id.in_(autopilot_ids))
+    rows = tx.execute(LIGHT.where(autopilot_run.c.id.in_(ids)))
+    return {run.autopilot_id: run for run in map(run_of, rows)}
+
+
+def change_run(
+    tx: Connection, run_id: str, values: Mapping[str, Any], *where: ColumnElement[bool]
+) -> bool:
+    """Change a run that has not ended, and only where the conditions still hold.
+
+    `values` are named as the fields of `Run`; a `status` among them is a move, made only where the
+    table of transitions has it (contract 6). Answers whether the row was changed: False means that
+    somebody else was first, or that there is no such move.
+    """
+    row = {_STORED[name]: value for name, value in values.items()}
+    admitted = _admitted_and_not_started(tx, run_id) if values.get("started_at") else None
+    conditions = [autopilot_run.c.id == run_id, NOT_ENDED, *_move(values), *where]
+    changed = tx.execute(update(autopilot_run).where(*conditions).values(row)).rowcount == 1
+    if changed and admitted is not None:
+        note(tx, RunStarted((values["started_at"] - admitted).total_seconds()))
+    return changed
+
+
+def _move(values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    if "status" not in values:
+        return []
+    return [autopilot_run.c.status.in_(sorted(sources_of(Status(values["status"]))))]
+
+
+def _admitted_and_not_started(tx: Connection, run_id: str) -> datetime | None:
+    r = autopilot_run.c
+    query = select(r.admitted_at).where(r.id == run_id, r.started_at.is_(None))
+    return tx.execute(query).scalar_one_or_none()
+
+
+def owned_by(owner: str) -> ColumnElement[bool]:
+    """The condition that `owner` still holds the lease."""
+    return autopilot_run.c.lease_owner == owner
+
+
+def end_run(tx: Connection, run_id: str, values: Mapping[str, Any], owner: str | None) -> bool:
+    """End a run once; with an owner only while that owner holds the lease."""
+    held = [] if owner is None else [owned_by(owner)]
+    cleared = {
+        "lease_owner": None,
+        "lease_until": None,
+        "lease_token": None,
+        "waiting_for": None,
+    }
+    if not change_run(tx, run_id, {**values, **cleared}, *held):
+        return False
+    source = select(autopilot_run.c.source).where(autopilot_run.c.id == run_id)
+    began, reason = Source(tx.execute(source).scalar_one()), values.get("reason")
+    note(tx, RunEnded(Status(values["status"]), began, Reason(reason) if reason else None))
+    return True
+
+
+def request_cancel(
+    tx: Connection,
+    run_id: str,
+    now: datetime,
+    reason: Reason,
+    note: str,
+    *,
+    replaced_by: str | None = None,
+) -> bool:
+    """Ask an active run to stop; the first request stands."""
+    values = {
+        "cancel_requested_at": now,
+        "cancel_reason": reason,
+        "cancel_note": note,
+        "replaced_by": replaced_by,
+    }
+    return change_run(tx, run_id, values, autopilot_run.c.cancel_requested_at.is_(None))
+
+
+def expired_waiters(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+    """Waiting runs whose `queueTtl` has passed."""
+    query = LIGHT.where(WAITING, autopilot_run.c.expires_at <= now)
+    rows = tx.execute(query.order_by(autopilot_run.c.expires_at).limit(limit))
+    return [run_of(row) for row in rows]
+
+
+def autopilots_with_waiters(tx: Connection) -> list[str]:
+    """The autopilots that have waiting runs."""
+    query = select(autopilot_run.c.autopilot_id).where(WAITING)
+    return sorted(set(tx.execute(query).scalars()))

@@ -1,0 +1,41 @@
+"""Runs that wait for admission, when their autopilot ends."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from reconciler.core.runs.run import Reason, Source, Status
+from reconciler.store.engine.backend import Tx
+from reconciler.store.engine.batches import batches
+from reconciler.store.engine.facts import RunEnded, note
+from reconciler.store.runs.runs import WAITING
+from reconciler.store.tables import autopilot_run
+
+
+def cancel_waiting(
+    tx: Tx, autopilot_ids: Sequence[str], now: datetime, why: str
+) -> tuple[str, ...]:
+    """Fail the waiting runs of these autopilots as `cancelled`; active ones finish (contract 6)."""
+    r = autopilot_run.c
+    cancelled: list[str] = []
+    for some in batches(sorted(autopilot_ids)):
+        waiting = select(r.id, r.source).where(r.autopilot_id.in_(some), WAITING).order_by(r.id)
+        rows = tx.execute(waiting.with_for_update()).all()
+        ids = [row.id for row in rows]
+        for those in batches(ids):
+            tx.execute(update(autopilot_run).where(r.id.in_(those)).values(_ending(now, why)))
+        for row in rows:
+            note(tx, RunEnded(Status.FAILED, Source(row.source), Reason.CANCELLED))
+        cancelled += ids
+    return tuple(cancelled)
+
+
+def _ending(now: datetime, why: str) -> dict[str, object]:
+    return {
+        "status": Status.FAILED,
+        "reason": Reason.CANCELLED,
+        "failure_reason": why,
+        "completed_at": now,
+        "waiting_for": None,
+    }

@@ -1,0 +1,88 @@
+"""Deliveries: every webhook request that was received, and what became of it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, literal_column, select, update
+
+from reconciler.store.engine.bulk import insert_tuples
+from reconciler.store.engine.paging import newest_page
+from reconciler.store.tables import delivery
+
+_D = delivery.c
+_UNUSUAL = [_D.verdict != literal_column(f"'{word}'") for word in ("accepted", "skipped")]
+"""Just what the index of these says: SQLite does not see that any other verdict implies it."""
+
+
+class Delivery(NamedTuple):
+    """One row of `delivery`. `body` is raw bytes, None where it is not kept (any more)."""
+
+    id: str
+    received_at: datetime
+    verdict: str
+    status_code: int
+    verified: bool
+    headers: Mapping[str, str]
+    trigger_id: str | None = None
+    autopilot_id: str | None = None
+    workspace_id: str | None = None
+    reason: str | None = None
+    scheme: str | None = None
+    event: str | None = None
+    provider_id: str | None = None
+    content_type: str | None = None
+    body_size: int = 0
+    body_sha256: str | None = None
+    run_id: str | None = None
+    attempts: int = 1
+    replay_of: str | None = None
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Delivery({self.id}, {self.verdict})"  # nothing of what was sent
+
+
+_WHOLE = tuple(_D[name] for name in Delivery._fields)
+_LIGHT = _WHOLE[:-1]
+
+
+def insert_deliveries(tx: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Record deliveries."""
+    insert_tuples(tx, delivery, Delivery._fields, deliveries)
+
+
+def get_delivery(tx: Connection, delivery_id: str) -> Delivery | None:
+    """One delivery with its body."""
+    row = tx.execute(select(*_WHOLE).where(_D.id == delivery_id)).one_or_none()
+    return Delivery(*row) if row else None
+
+
+def list_deliveries(
+    tx: Connection,
+    *,
+    workspaces: frozenset[str] | None = None,
+    trigger_id: str | None = None,
+    verdict: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> list[Delivery]:
+    """Deliveries without bodies, newest first; `before` is the last id seen."""
+    equal = {"trigger_id": trigger_id, "verdict": verdict}
+    given = {name: value for name, value in equal.items() if value is not None}
+    rest: list[ColumnElement[bool]] = [] if before is None else [_D.id < before]
+    unusual = verdict not in (None, "accepted", "skipped")
+    if unusual:
+        rest += _UNUSUAL
+    order = ("trigger_id", *(["verdict"] if unusual else []), "workspace_id")
+    query = newest_page(
+        select(*_LIGHT), delivery, given, workspaces, *rest, order=order, limit=limit
+    )
+    return [Delivery(*row) for row in tx.execute(query)]
+
+
+def count_again(tx: Connection, delivery_ids: Sequence[str]) -> None:
+    """Count one more attempt on each delivery that was sent again."""
+    for delivery_id in delivery_ids:
+        statement = update(delivery).where(_D.id == delivery_id)
+        tx.execute(statement.values(attempts=_D.attempts + 1))
