@@ -26,7 +26,7 @@ from reconciler.core.runs.run import (
     Status,
     WaitingFor,
 )
-from reconciler.manifest.load import load_bundle
+from reconciler.manifest.load.load import load_bundle
 from reconciler.settings import Settings
 from tests.support.pages import (
     ROOT,

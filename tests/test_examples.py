@@ -17,7 +17,7 @@ from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.model import MODELS, Agent, Autopilot, Squad
 from reconciler.core.manifest.runtime import CommandRuntime
 from reconciler.core.manifest.trigger import ScheduleTrigger, WebhookTrigger
-from reconciler.manifest.load import load_path
+from reconciler.manifest.load.load import load_path
 from reconciler.store.engine.database import Database
 from tests.support.pages import ROOT
 

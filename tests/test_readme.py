@@ -12,7 +12,7 @@ from reconciler.cli.main import COMMANDS
 from reconciler.cli.rendering.text import render_text
 from reconciler.control.reconcile import plan_once
 from reconciler.core.plan.report import report_of
-from reconciler.manifest.load import load_bundle
+from reconciler.manifest.load.load import load_bundle
 from reconciler.store.engine.database import Database
 from reconciler.web.app import OPERATIONS
 from tests.support.pages import README, ROOT, blocks, code, not_yet, options_of, table

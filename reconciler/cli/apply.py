@@ -38,7 +38,7 @@ from reconciler.core.plan.guards import Confirmations, objections
 from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.report import report_of
 from reconciler.core.webhooks.token import webhook_token
-from reconciler.manifest.checkout import order_around
+from reconciler.manifest.git.checkout import order_around
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database, Schema
 from reconciler.store.objects.apply_triggers import TokenHash

@@ -19,8 +19,8 @@ from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.state import Desired
 from reconciler.core.plan.plan import semantic_plan
 from reconciler.core.plan.report import PlanReport, report_of
-from reconciler.manifest.load import load, reuse_of
-from reconciler.manifest.repository import Repository
+from reconciler.manifest.git.repository import Repository
+from reconciler.manifest.load.load import load, reuse_of
 
 _NOTHING = ("source-missing", "empty-source")
 

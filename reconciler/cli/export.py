@@ -18,7 +18,7 @@ from reconciler.core.base.errors import Conflict
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.model import MODELS, Kind
 from reconciler.core.manifest.state import Document
-from reconciler.manifest.export import to_yaml
+from reconciler.manifest.edit.export import to_yaml
 from reconciler.settings import Settings
 
 

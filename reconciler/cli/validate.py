@@ -11,8 +11,8 @@ from reconciler.cli.policy import offline_policy
 from reconciler.cli.problems import render
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.manifest.state import Desired
-from reconciler.manifest.load import load
-from reconciler.manifest.several import Several
+from reconciler.manifest.load.load import load
+from reconciler.manifest.load.several import Several
 
 
 class ProblemFormat(StrEnum):

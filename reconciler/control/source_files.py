@@ -6,7 +6,7 @@ from pathlib import Path
 from reconciler.core.base.errors import UsageError
 from reconciler.manifest.files import Source, is_hidden, is_manifest
 from reconciler.manifest.folder import Folder
-from reconciler.manifest.repository import Repository
+from reconciler.manifest.git.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)

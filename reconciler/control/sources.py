@@ -12,10 +12,10 @@ from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.checks.recheck import problems_of
 from reconciler.core.manifest.state import Current, Declared, Desired
 from reconciler.core.plan.plan import Plan, make_plan
-from reconciler.manifest.checkout import Checkout
 from reconciler.manifest.files import Source
 from reconciler.manifest.folder import Folder
-from reconciler.manifest.load import load, load_path, reuse_of, source_at
+from reconciler.manifest.git.checkout import Checkout
+from reconciler.manifest.load.load import load, load_path, reuse_of, source_at
 from reconciler.store.engine.database import Database
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.model import API_VERSION, Kind
 from reconciler.core.manifest.state import Declared, Desired, Document, Origin
 from reconciler.core.plan.plan import Plan, semantic_plan
-from reconciler.manifest.load import load_bundle
+from reconciler.manifest.load.load import load_bundle
 from reconciler.store.objects.overview import Overview
 from reconciler.web.answers import encode
 

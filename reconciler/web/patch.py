@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from reconciler.control.source_files import SourceFiles
 from reconciler.core.manifest.state import Declared, Stored
-from reconciler.manifest.edit import CannotEdit, append, apply_edit, remove
-from reconciler.manifest.export import to_yaml
+from reconciler.manifest.edit.edit import CannotEdit, append, apply_edit, remove
+from reconciler.manifest.edit.export import to_yaml
 from reconciler.web.edits import Edit
 
 _PLAIN = re.compile(r"[\w./ @+,=~-]+")

@@ -10,7 +10,7 @@ from reconciler.core.access.roles import Role
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.model import Agent, Autopilot, Squad
 from reconciler.core.plan.report import DriftReport, drift_report
-from reconciler.manifest.export import to_yaml
+from reconciler.manifest.edit.export import to_yaml
 from reconciler.store.revisions.revisions import list_attempts
 from reconciler.web.answers import Reply
 from reconciler.web.cursor import decode_cursor, encode_cursor

@@ -11,7 +11,7 @@ from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import InvalidManifests, Problem, Refused
 from reconciler.core.base.identity import Key
 from reconciler.manifest.files import LARGEST_STREAM, Stream
-from reconciler.manifest.load import load, load_path
+from reconciler.manifest.load.load import load, load_path
 from reconciler.manifest.text import LARGEST
 from tests.support.builders import an_agent, text_of
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from reconciler.core.base.errors import InvalidManifests, Problem
 from reconciler.core.manifest.state import Desired
-from reconciler.manifest.load import load_bundle
+from reconciler.manifest.load.load import load_bundle
 
 Document = dict[str, Any]
 WORKSPACE = "platform"

@@ -5,7 +5,7 @@ import yaml
 from reconciler.control.reconcile import Asking, record_failure
 from reconciler.core.base.errors import InvalidManifests, Problem
 from reconciler.core.base.identity import Revision
-from reconciler.manifest.load import load_bundle
+from reconciler.manifest.load.load import load_bundle
 from reconciler.store.revisions.revisions import Via
 from tests.support.rig import Rig, agent, autopilot, manifest, schedule
 from tests.web.conftest import Ask

@@ -16,7 +16,7 @@ from reconciler.core.manifest.state import Document
 from reconciler.core.runs.condition import Condition
 from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.core.runs.standing import Force, NotInForce, force_of
-from reconciler.manifest.export import to_yaml
+from reconciler.manifest.edit.export import to_yaml
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview, ShownTrigger
 from reconciler.store.runs.lists import RunFilter

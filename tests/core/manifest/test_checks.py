@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reconciler.core.base.codes import Code
 from reconciler.core.manifest.checks import Policy, check
 from reconciler.core.manifest.checks.secrets import is_secret_file, owns_env
-from reconciler.manifest.loc import dotted
+from reconciler.manifest.load.loc import dotted
 from tests.support.builders import (
     Document,
     a_schedule,

@@ -5,7 +5,7 @@ import pytest
 from reconciler.core.base.codes import Code
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.references import Scope, reference_findings
-from reconciler.manifest.loc import dotted
+from reconciler.manifest.load.loc import dotted
 from tests.support.builders import Document, a_squad, an_agent, an_autopilot
 
 AEGIS = {"type": "aegis", "workDir": "/srv"}

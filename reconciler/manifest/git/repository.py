@@ -1,0 +1,163 @@
+"""A git repository as a place of revisions: commits, their order, their trees (contract 9)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from reconciler.core.base.errors import NotFound, Objection, Refused, UsageError
+from reconciler.core.base.identity import Revision
+from reconciler.manifest.git.program import REMOTE_SECONDS, GitFailed, git, mask, objects
+from reconciler.manifest.git.tree import Tree
+
+FOLLOWED = "refs/reconciler/followed"
+"""Where the commit that is followed is kept in a clone."""
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_AUTHOR = re.compile(r"(.*?) ?<(.*?)> (-?[0-9]+) ([-+][0-9]{4})")
+_HELPER = re.compile(r"[A-Za-z0-9+.-]*::")
+_LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository on this machine, bare or with a checkout that is never looked at."""
+
+    folder: Path
+
+    @classmethod
+    def around(cls, path: Path) -> tuple["Repository", str]:
+        """The repository that a path lies in, and where in it. Raises UsageError if in none."""
+        place = path if path.is_dir() else path.parent
+        try:
+            prefix = git(place, "rev-parse", "--show-prefix").decode("utf-8", "surrogateescape")
+            top = git(place, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape")
+        except GitFailed as error:
+            raise UsageError(f"{path} is in no git repository: {error}") from None
+        inside = prefix.removesuffix("\n") + ("" if path.is_dir() else path.name)
+        return cls(Path(top.removesuffix("\n"))), inside.rstrip("/")
+
+    @classmethod
+    def clone(cls, url: str, folder: Path) -> "Repository":
+        """An empty bare repository for what is fetched from `url`; one that is there is kept."""
+        _require_plain("the URL", url)
+        if not (folder / "HEAD").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            git(folder, "init", "--bare", "--quiet", ".")
+        return cls(folder)
+
+    def fetch(self, url: str, ref: str, *, seconds: float = REMOTE_SECONDS) -> str:
+        """Bring the commits of a branch or tag here and give its commit, history included.
+
+        Raises UsageError for what cannot be a URL or ref, and GitFailed.
+        """
+        _require_plain("the URL", url)
+        self._require_ref(ref)
+        if Path(url).is_dir():
+            url = str(Path(url).absolute())
+        refspec = f"+{ref}:{FOLLOWED}"
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+        git(self.folder, "fetch", *options, "--", url, refspec, seconds=seconds)
+        return self.resolve(FOLLOWED)
+
+    def resolve(self, ref: str) -> str:
+        """The commit that a branch, tag or other expression names. Raises NotFound."""
+        _require_plain("the revision", ref)
+        try:
+            found = git(
+                self.folder,
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                f"{ref}^{{commit}}",
+            )
+        except GitFailed as error:
+            if error.status < 0 or "dubious ownership" in str(error):
+                raise
+            raise NotFound(f"there is no commit {mask(ref)!r} in {self.folder}") from None
+        return found.decode("ascii").strip()
+
+    def revision(self, commit: str) -> Revision:
+        """A commit with its author, subject and time. Raises GitFailed."""
+        with objects(self.folder) as reader:
+            kind, content = reader.read(commit)
+        if kind != "commit":
+            raise GitFailed(f"{commit} is a {kind}, not a commit")
+        return _revision(commit, content)
+
+    def descends(self, commit: str, ancestor: str) -> bool | None:
+        """Whether `ancestor` is in the history of `commit`, itself included.
+
+        None if there is no order: `ancestor` is no commit at all (the digest of a folder). A commit
+        that is not here is in no history that is.
+        """
+        if not _OID.fullmatch(ancestor) or len(ancestor) != len(commit):
+            return None
+        try:
+            git(self.folder, "merge-base", "--is-ancestor", ancestor, commit)
+        except GitFailed as error:
+            if error.status in (1, 128):
+                return False
+            raise
+        return True
+
+    def tree(self, commit: str, path: str = "") -> Tree:
+        """The manifests below a path of a commit. Raises Refused if there is no such folder."""
+        inside = _inside(path)
+        try:
+            expression = f"{commit}:{inside}"
+            found = git(self.folder, "rev-parse", "--verify", "--end-of-options", expression)
+            oid = found.decode("ascii").strip()
+            is_tree = git(self.folder, "cat-file", "-t", oid).strip() == b"tree"
+        except GitFailed as error:
+            if error.status < 0:
+                raise
+            is_tree = False
+        if not is_tree:
+            message = f"commit {commit[:12]} has no folder {inside or '/'}"
+            raise Refused([Objection("source-missing", message)])
+        return Tree(self.folder, oid)
+
+    def _require_ref(self, ref: str) -> None:
+        _require_plain("the ref", ref)
+        try:
+            git(self.folder, "check-ref-format", "--allow-onelevel", ref)
+        except GitFailed:
+            raise UsageError(f"{ref!r} is not the name of a branch or tag") from None
+
+
+def _revision(commit: str, content: bytes) -> Revision:
+    head, _, message = content.decode("utf-8", "replace").partition("\n\n")
+    fields = dict(line.partition(" ")[::2] for line in reversed(head.split("\n")))
+    author, committer = _AUTHOR.match(fields.get("author", "")), fields.get("committer", "")
+    subject = message.lstrip("\n").split("\n", 1)[0].strip()
+    return Revision(
+        commit,
+        author=f"{author[1]} <{author[2]}>"[:_LONGEST] if author else None,
+        subject=subject[:_LONGEST] or None,
+        committed_at=_moment(committer),
+    )
+
+
+def _moment(signature: str) -> datetime | None:
+    match = _AUTHOR.match(signature)
+    if match is None:
+        return None
+    try:
+        return datetime.fromtimestamp(int(match[3]), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _inside(path: str) -> str:
+    """A path of a tree without `.` and final slashes. Raises UsageError for one that leaves it."""
+    parts = PurePosixPath(path).parts
+    if ".." in parts or path.startswith("/") or "\0" in path:
+        raise UsageError(f"{path!r} is not a path inside the repository")
+    return "/".join(part for part in parts if part != ".")
+
+
+def _require_plain(what: str, text: str) -> None:
+    """Nothing that git would take for an option or another helper."""
+    if not text or text.startswith(("-", "+")) or _HELPER.match(text) or not text.isprintable():
+        raise UsageError(f"{what} {mask(text)!r} cannot be used")

@@ -1,0 +1,118 @@
+"""The manifests of a commit's tree, read without a checkout; a Source like a folder on a disk."""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import Problem
+from reconciler.manifest.files import File, is_hidden, is_manifest, problem
+from reconciler.manifest.git.program import GitFailed, Objects, git, objects
+from reconciler.manifest.text import LARGEST, too_large
+
+_LINK, _SUBMODULE = "120000", "160000"
+_MOST_LINKS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a tree; `size` is 0 for submodules."""
+
+    mode: str
+    oid: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files below one tree of a repository. The rules are those of a folder (decision 0021)."""
+
+    repository: Path
+    oid: str
+
+    def files(self) -> Iterator[File]:
+        """Every manifest in path order. Raises GitFailed."""
+        entries = self.entries()
+        with objects(self.repository) as reader:
+            for path, entry in sorted(entries.items()):
+                if any(map(is_hidden, path.split("/"))):
+                    continue
+                content = _Reading(entries, reader).content(path, entry)
+                if content is not None:
+                    yield _named(path, content)
+
+    def again(self, path: str) -> bytes | None:
+        """The file once more."""
+        entries = self.entries()
+        if path not in entries:
+            return None
+        with objects(self.repository) as reader:
+            content = _Reading(entries, reader).content(path, entries[path])
+        return content if isinstance(content, bytes) else None
+
+    def entries(self) -> dict[str, Entry]:
+        """All files of the tree by path, hidden ones too; undecodable bytes as surrogates."""
+        listed = git(self.repository, "ls-tree", "-r", "-z", "-l", "--full-tree", self.oid)
+        return dict(_entry(line) for line in listed.split(b"\0") if line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    entries: dict[str, Entry]
+    reader: Objects
+
+    def content(self, path: str, entry: Entry) -> bytes | Problem | None:
+        """The bytes, why they are not read, or None for what is no manifest."""
+        if entry.mode == _SUBMODULE:
+            message = "a submodule is not read; name it '_…', or follow it as a source of its own"
+            return problem(path, message, Code.FILE_LINK)
+        wanted = is_manifest(path.rsplit("/", 1)[-1])
+        if entry.mode == _LINK:
+            found = self._target(path, entry)
+            if isinstance(found, Problem):
+                # A link to a folder may hold manifests, whatever it is called.
+                return found if wanted or "folder is not followed" in found.message else None
+            entry = found
+        if not wanted:
+            return None
+        if entry.size > LARGEST:
+            return too_large(path)
+        kind, data = self.reader.read(entry.oid)
+        if kind != "blob":
+            raise GitFailed(f"git has a {kind} where {path} should be")
+        return data
+
+    def _target(self, path: str, entry: Entry) -> Entry | Problem:
+        place = path
+        for _ in range(_MOST_LINKS):
+            target = self.reader.read(entry.oid)[1].decode("utf-8", "surrogateescape")
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(place), target))
+            if place.startswith(("/", "../")) or place == "..":
+                return problem(path, "the link leaves the source's folder", Code.FILE_LINK)
+            if place == "." or any(other.startswith(f"{place}/") for other in self.entries):
+                message = "a link to a folder is not followed; move the folder here"
+                return problem(path, message, Code.FILE_LINK)
+            if place not in self.entries:
+                break
+            entry = self.entries[place]
+            if entry.mode != _LINK:
+                return entry
+        return problem(path, "the link leads nowhere", Code.FILE_LINK)
+
+
+def _entry(line: bytes) -> tuple[str, Entry]:
+    head, _, path = line.partition(b"\t")
+    mode, _, oid, size = head.decode("ascii").split()
+    entry = Entry(mode, oid, int(size) if size != "-" else 0)
+    return path.decode("utf-8", "surrogateescape"), entry
+
+
+def _named(path: str, content: bytes | Problem) -> File:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        message = "the file's name is not UTF-8; rename it"
+        return File(shown, problem(shown, message, Code.FILE_NAME))
+    return File(path, content)

@@ -1,0 +1,127 @@
+"""Manifests to Desired: everything valid, or every Problem of every file at once (contract 2).
+
+Nothing here knows a database: what was applied before comes in as `reuse`, what other sources
+have as `external`.
+"""
+
+import sys
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from reconciler.core.base.errors import InvalidManifests, Objection, Refused
+from reconciler.core.base.identity import Key, Revision
+from reconciler.core.manifest.checks import OFFLINE, Policy
+from reconciler.core.manifest.state import Declared, Desired, FileDigest
+from reconciler.manifest.files import Bundle, SingleFile, Source, Stream
+from reconciler.manifest.folder import Folder
+from reconciler.manifest.load.gather import Reuse, gather
+from reconciler.manifest.load.relate import relate
+
+External = Callable[[Key], bool] | Collection[Key]
+"""The objects of other sources."""
+STDIN = "-"
+
+
+def load(
+    source: Source,
+    *,
+    source_id: str,
+    revision: Revision | Callable[[], Revision | None] | None = None,
+    policy: Policy = OFFLINE,
+    external: External = (),
+    allow_external: bool = False,
+    reuse: Reuse | None = None,
+) -> Desired:
+    """What the source's manifests say.
+
+    1. Read each file; one whose digest `reuse` knows is not parsed again.
+    2. Hold the objects against each other.
+    3. Refuse the whole if anything is wrong, or if there is nothing.
+
+    `revision` is the commit, or is asked for it once the files are read; by default it is the
+    digest of the files. Raises InvalidManifests with every Problem in path and line order and the
+    revision, and Refused for a source without manifests.
+    """
+    gathered = gather(source, policy, reuse or _nothing)
+    has = external if callable(external) else external.__contains__
+    between = relate(gathered, source, external=has, allow_external=allow_external)
+    given = revision() if callable(revision) else revision
+    revision = given or Revision(gathered.contents)
+    if problems := [*gathered.problems, *between]:
+        raise InvalidManifests(problems, revision=revision)
+    if not gathered.objects:
+        raise _refused("empty-source", "the source holds no manifests")
+    objects = {
+        key: found.declare(source_id, revision.id) for key, found in gathered.objects.items()
+    }
+    return Desired(source_id, revision, objects, tuple(gathered.files))
+
+
+def load_path(
+    path: str | Path,
+    *,
+    source_id: str,
+    revision: Revision | None = None,
+    policy: Policy = OFFLINE,
+    external: External = (),
+    allow_external: bool = False,
+    reuse: Reuse | None = None,
+    allow_file: bool = False,
+) -> Desired:
+    """What the manifests at a path say: a folder, a file (with `allow_file`), or `-` for stdin.
+
+    Raises what `load` raises, and Refused for a path that is missing and for a single file that
+    is not allowed: the given path is the whole source (contract 3).
+    """
+    return load(
+        source_at(path, allow_file=allow_file),
+        source_id=source_id,
+        revision=revision,
+        policy=policy,
+        external=external,
+        allow_external=allow_external,
+        reuse=reuse,
+    )
+
+
+def load_bundle(contents: Mapping[str, bytes], *, source_id: str, **options: object) -> Desired:
+    """What manifests in memory say: paths to bytes. Options and errors are those of `load`."""
+    return load(Bundle(contents), source_id=source_id, **options)  # type: ignore[arg-type]
+
+
+def source_at(path: str | Path, *, allow_file: bool = False) -> Source:
+    """The source that a command line names. Raises Refused."""
+    if str(path) == STDIN:
+        return Stream.read(sys.stdin.buffer)
+    place = Path(path)
+    if place.is_dir():
+        return Folder(place)
+    if not place.exists():
+        raise _refused("source-missing", f"there is nothing at {path}")
+    if not allow_file:
+        raise _refused(
+            "single-file",
+            f"{path} is a single file, and the given path is the whole source: everything else "
+            "would be archived; give its folder, or name a source of its own with --source",
+        )
+    return SingleFile(place)
+
+
+def reuse_of(files: Mapping[str, FileDigest], objects: Mapping[Key, Declared]) -> Reuse:
+    """Take over what was applied: files by path as they were, and their objects by name."""
+
+    def reuse(path: str, digest: str) -> list[Declared] | None:
+        known = files.get(path)
+        if known is None or known.digest != digest or not all(k in objects for k in known.keys):
+            return None
+        return [objects[key] for key in known.keys]
+
+    return reuse
+
+
+def _nothing(_path: str, _digest: str) -> None:
+    return None
+
+
+def _refused(code: str, message: str) -> Refused:
+    return Refused([Objection(code, message)])
