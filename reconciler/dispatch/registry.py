@@ -16,8 +16,8 @@ from reconciler.core.manifest.runtime import (
     WorkerRuntime,
 )
 from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
-from reconciler.dispatch.aegis import AegisSessions
-from reconciler.dispatch.aegis_client import Waits
+from reconciler.dispatch.aegis.client import Waits
+from reconciler.dispatch.aegis.runtime import AegisSessions
 from reconciler.dispatch.base import (
     Handle,
     Job,
@@ -29,10 +29,10 @@ from reconciler.dispatch.base import (
     Unseen,
     no_hint,
 )
-from reconciler.dispatch.command import Commands
-from reconciler.dispatch.http import HttpAgents, Patience
+from reconciler.dispatch.command.runtime import Commands
+from reconciler.dispatch.command.termination import Graces
+from reconciler.dispatch.http.runtime import HttpAgents, Patience
 from reconciler.dispatch.reach import Reach
-from reconciler.dispatch.termination import Graces
 from reconciler.dispatch.wire import new_client
 from reconciler.dispatch.worker import Workers
 

@@ -9,7 +9,7 @@ from reconciler.control.runner import hand_back, run_once, settle
 from reconciler.control.station import Station
 from reconciler.control.vault import Vault
 from reconciler.core.runs.run import Run, Status
-from reconciler.dispatch.http import Patience
+from reconciler.dispatch.http.runtime import Patience
 from reconciler.dispatch.registry import Runtimes
 from tests.support.eventually import eventually_async
 from tests.support.http_agent import HttpAgent

@@ -22,8 +22,8 @@ from reconciler.control.stop import stop_once
 from reconciler.control.vault import Vault
 from reconciler.core.runs.run import Run, Status
 from reconciler.dispatch.base import no_hint
+from reconciler.dispatch.command.termination import Graces
 from reconciler.dispatch.registry import Runtimes
-from reconciler.dispatch.termination import Graces
 from reconciler.store.runs.runs import change_run
 from tests.dispatch.builders import script
 from tests.support.eventually import eventually_async

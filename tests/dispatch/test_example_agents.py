@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.dispatch.base import Ended, Job, Started, Stopped
-from reconciler.dispatch.command import Commands
+from reconciler.dispatch.command.runtime import Commands
 from tests.dispatch.builders import Recorder, a_job, command, look
 from tests.support.eventually import eventually_async
 

@@ -23,7 +23,7 @@ from reconciler.dispatch.base import (
     Working,
 )
 from reconciler.dispatch.registry import Runtimes
-from tests.dispatch.aegis_kit import MODES, WAITS, job_on
+from tests.dispatch.aegis.runtime_kit import MODES, WAITS, job_on
 from tests.dispatch.builders import Recorder, a_job, command, look, script
 from tests.support.aegis import Aegis
 from tests.support.eventually import eventually_async

@@ -13,8 +13,8 @@ from reconciler.core.manifest.runtime import (
     HttpRuntime,
     WorkerRuntime,
 )
-from reconciler.dispatch.command_input import PATH, environment
-from reconciler.dispatch.http_request import OURS
+from reconciler.dispatch.command.input import PATH, environment
+from reconciler.dispatch.http.request import OURS
 from tests.dispatch.builders import a_job, command
 
 PAGE = (Path(__file__).parents[2] / "docs/runtimes.md").read_text()

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from reconciler.dispatch.base import Handle
-from reconciler.dispatch.command import Commands
+from reconciler.dispatch.command.runtime import Commands
 from tests.dispatch.builders import a_job, command
 
 

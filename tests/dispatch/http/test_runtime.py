@@ -30,7 +30,7 @@ from reconciler.dispatch.base import (
     Unseen,
     Working,
 )
-from reconciler.dispatch.http import HttpAgents, Patience
+from reconciler.dispatch.http.runtime import HttpAgents, Patience
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import new_client
 from tests.dispatch.builders import Recorder, a_job, look

@@ -34,11 +34,11 @@ from reconciler.dispatch.base import (
     Working,
     no_hint,
 )
-from reconciler.dispatch.child import Child
-from reconciler.dispatch.command_input import environment, stdin
-from reconciler.dispatch.gate import Gate, exec_failure, open_gate
-from reconciler.dispatch.processes import Place, is_alive, locate, read_leader
-from reconciler.dispatch.termination import Graces, terminate
+from reconciler.dispatch.command.child import Child
+from reconciler.dispatch.command.gate import Gate, exec_failure, open_gate
+from reconciler.dispatch.command.input import environment, stdin
+from reconciler.dispatch.command.processes import Place, is_alive, locate, read_leader
+from reconciler.dispatch.command.termination import Graces, terminate
 
 _SCARCE = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What the host may have again in a moment."""

@@ -5,7 +5,15 @@ import signal
 from dataclasses import dataclass
 
 from reconciler.dispatch.base import Handle, Stop, Stopped, Stopping
-from reconciler.dispatch.processes import Found, Leader, Place, find, locate, read_leader, send
+from reconciler.dispatch.command.processes import (
+    Found,
+    Leader,
+    Place,
+    find,
+    locate,
+    read_leader,
+    send,
+)
 
 _ASK = (signal.SIGTERM, signal.SIGCONT)
 """A stopped process takes no SIGTERM before it goes on."""

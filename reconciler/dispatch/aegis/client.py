@@ -8,7 +8,7 @@ import httpx
 
 from reconciler.clock import Clock
 from reconciler.core.runs.run import Json
-from reconciler.dispatch.aegis_reading import (
+from reconciler.dispatch.aegis.reading import (
     Session,
     Transcript,
     read_session,

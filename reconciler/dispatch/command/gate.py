@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.dispatch.processes import Leader, identify
+from reconciler.dispatch.command.processes import Leader, identify
 
 SHELL = "/bin/sh"
 NAME = "reconciler-gate"

@@ -28,9 +28,9 @@ from reconciler.dispatch.base import (
     Unseen,
     Working,
 )
-from reconciler.dispatch.command import Commands
-from reconciler.dispatch.command_input import PATH
-from reconciler.dispatch.termination import Graces
+from reconciler.dispatch.command.input import PATH
+from reconciler.dispatch.command.runtime import Commands
+from reconciler.dispatch.command.termination import Graces
 from tests.dispatch.builders import Recorder, a_job, command, lines, look, script
 from tests.support.eventually import eventually_async
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.dispatch.aegis_reading import (
+from reconciler.dispatch.aegis.reading import (
     Session,
     is_session_id,
     read_session,

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from reconciler.dispatch.base import Handle
-from reconciler.dispatch.gate import Gate
-from reconciler.dispatch.processes import find, send
-from reconciler.dispatch.tail import Tail
+from reconciler.dispatch.command.gate import Gate
+from reconciler.dispatch.command.processes import find, send
+from reconciler.dispatch.command.tail import Tail
 
 CHUNK = 64 * 1024
 SWEEPS = 20

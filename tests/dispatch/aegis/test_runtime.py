@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.runs.run import Completed, Failed, Reason
-from reconciler.dispatch.aegis import AegisSessions
+from reconciler.dispatch.aegis.runtime import AegisSessions
 from reconciler.dispatch.base import (
     Ended,
     Gone,
@@ -21,7 +21,7 @@ from reconciler.dispatch.base import (
     Unseen,
     Working,
 )
-from tests.dispatch.aegis_kit import WAITS, begin, end, job_on, sessions_of
+from tests.dispatch.aegis.runtime_kit import WAITS, begin, end, job_on, sessions_of
 from tests.dispatch.builders import PROMPT, Recorder, look
 from tests.support.aegis import Aegis
 from tests.support.eventually import eventually_async

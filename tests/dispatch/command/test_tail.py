@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.dispatch.tail import Tail
+from reconciler.dispatch.command.tail import Tail
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(1, 50))

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from reconciler.dispatch.base import Handle, Stopped, Stopping
-from reconciler.dispatch.processes import identify, is_alive, read_leader
-from reconciler.dispatch.termination import Graces, terminate
+from reconciler.dispatch.command.processes import identify, is_alive, read_leader
+from reconciler.dispatch.command.termination import Graces, terminate
 from tests.support.eventually import eventually
 
 GRACES = Graces(term=0.3, kill=5.0, drain=0.2)
@@ -182,7 +182,7 @@ def test_a_zombie_is_not_alive(started: Any) -> None:
     assert stop(run) == Stopped()
 
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

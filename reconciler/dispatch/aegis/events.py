@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from reconciler.core.runs.run import Json
-from reconciler.dispatch.aegis_client import AegisClient
+from reconciler.dispatch.aegis.client import AegisClient
 
 LONGEST_LINE = 1024 * 1024
 LONGEST_ID = 100

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.dispatch.aegis import AegisSessions
-from reconciler.dispatch.aegis_events import LONGEST_LINE, Frames, Rhythm
-from tests.dispatch.aegis_kit import begin, job_on, sessions_of
+from reconciler.dispatch.aegis.events import LONGEST_LINE, Frames, Rhythm
+from reconciler.dispatch.aegis.runtime import AegisSessions
+from tests.dispatch.aegis.runtime_kit import begin, job_on, sessions_of
 from tests.dispatch.builders import look
 from tests.support.aegis import Aegis
 from tests.support.eventually import eventually_async

@@ -13,11 +13,11 @@ from reconciler.clock import Clock
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.runtime import AegisRuntime
 from reconciler.core.runs.run import Failed, Reason
-from reconciler.dispatch.aegis_client import Absent, AegisClient, Target, Waits
-from reconciler.dispatch.aegis_events import Listener, Rhythm
-from reconciler.dispatch.aegis_reading import Session, is_session_id
-from reconciler.dispatch.aegis_start import Beginning
-from reconciler.dispatch.aegis_watch import Look, Watch
+from reconciler.dispatch.aegis.client import Absent, AegisClient, Target, Waits
+from reconciler.dispatch.aegis.events import Listener, Rhythm
+from reconciler.dispatch.aegis.reading import Session, is_session_id
+from reconciler.dispatch.aegis.start import Beginning
+from reconciler.dispatch.aegis.watch import Look, Watch
 from reconciler.dispatch.base import (
     Ended,
     Handle,

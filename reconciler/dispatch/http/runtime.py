@@ -32,8 +32,8 @@ from reconciler.dispatch.base import (
     Working,
     no_hint,
 )
-from reconciler.dispatch.http_answer import Accepted, Verdict, of_run, of_session
-from reconciler.dispatch.http_request import cancel, post
+from reconciler.dispatch.http.answer import Accepted, Verdict, of_run, of_session
+from reconciler.dispatch.http.request import cancel, post
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import Call, Reply, exchange
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.runs.run import Completed, Failed, Reason
-from reconciler.dispatch.aegis_client import Absent, AegisClient
-from reconciler.dispatch.aegis_reading import (
+from reconciler.dispatch.aegis.client import Absent, AegisClient
+from reconciler.dispatch.aegis.reading import (
     BROKEN,
     RESTING,
     Session,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.runs.prompt import prompt
-from reconciler.dispatch.aegis_prompt import fit, units
+from reconciler.dispatch.aegis.prompt import fit, units
 
 NONCE = "n0nce" + "x" * 20
 CLOSING = f"\n</untrusted-payload {NONCE}>"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from reconciler.core.runs.run import Json
 from reconciler.dispatch.base import Job
-from reconciler.dispatch.processes import MARK
+from reconciler.dispatch.command.processes import MARK
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """So that `#!/usr/bin/env python3` finds one; the server's own PATH is not passed on."""

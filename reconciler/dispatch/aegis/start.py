@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from reconciler.core.manifest.runtime import AegisRuntime
 from reconciler.core.runs.run import Failed, Json, Reason
-from reconciler.dispatch.aegis_client import (
+from reconciler.dispatch.aegis.client import (
     Absent,
     AegisClient,
     Busy,
@@ -21,8 +21,8 @@ from reconciler.dispatch.aegis_client import (
     Trouble,
     Unsure,
 )
-from reconciler.dispatch.aegis_prompt import SEND_LIMIT, fit, units
-from reconciler.dispatch.aegis_reading import READY, Session, Transcript, is_session_id
+from reconciler.dispatch.aegis.prompt import SEND_LIMIT, fit, units
+from reconciler.dispatch.aegis.reading import READY, Session, Transcript, is_session_id
 from reconciler.dispatch.base import (
     Ended,
     Handle,

@@ -7,8 +7,8 @@ from typing import Any
 from reconciler.clock import SystemClock
 from reconciler.core.manifest.runtime import AegisRuntime
 from reconciler.core.runs.run import Outcome
-from reconciler.dispatch.aegis import AegisSessions
-from reconciler.dispatch.aegis_client import Waits
+from reconciler.dispatch.aegis.client import Waits
+from reconciler.dispatch.aegis.runtime import AegisSessions
 from reconciler.dispatch.base import Ended, Handle, Job, Started
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import new_client
