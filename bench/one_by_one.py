@@ -3,8 +3,8 @@
 import functools
 
 from reconciler.cli.main import main
-from reconciler.control import intake
-from reconciler.control.group import GroupWriter
+from reconciler.control.webhooks import intake
+from reconciler.control.webhooks.group import GroupWriter
 
 if __name__ == "__main__":
     vars(intake)["GroupWriter"] = functools.partial(GroupWriter, most=1)

@@ -29,7 +29,7 @@ import httpx
 import psutil
 
 from bench.load import ROOT, Figures, measure
-from reconciler.control.keys import server_key
+from reconciler.control.access.keys import server_key
 from reconciler.core.webhooks.token import webhook_token
 from tests.support.ports import free_port
 from tests.support.rig import agent, autopilot, webhook

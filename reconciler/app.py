@@ -12,23 +12,23 @@ import structlog
 import uvicorn
 
 from reconciler.clock import Clock, Ids, SystemClock
+from reconciler.control.access.secrets import Vault
+from reconciler.control.access.tokens import Tokens
+from reconciler.control.apply.follow_source import SourceFollower
+from reconciler.control.apply.reconcile import Applied
+from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.changes import watch_database
 from reconciler.control.counting import counting
-from reconciler.control.evaluator import Evaluator
-from reconciler.control.follow_source import SourceFollower
-from reconciler.control.intake import Intake
-from reconciler.control.launch import Launcher
+from reconciler.control.dispatching.context import RunnerSettings, Station
+from reconciler.control.dispatching.runner import hand_back, renew_once, run_once
+from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.evaluation.titles import Titles
 from reconciler.control.loops import JumpDetector, Wake, repeat
 from reconciler.control.prune import Retention, prune_once
-from reconciler.control.reconcile import Applied
-from reconciler.control.runner import hand_back, renew_once, run_once
-from reconciler.control.source_files import SourceFiles
-from reconciler.control.station import RunnerSettings, Station
-from reconciler.control.tick import Ticker, tick_once
-from reconciler.control.titles import Titles
-from reconciler.control.tokens import Tokens
-from reconciler.control.vault import Vault
-from reconciler.control.writer_process import WriterProcess
+from reconciler.control.runs.launch import Launcher
+from reconciler.control.runs.tick import Ticker, tick_once
+from reconciler.control.webhooks.intake import Intake
+from reconciler.control.webhooks.writer_process import WriterProcess
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import UsageError
 from reconciler.core.webhooks.token import webhook_token

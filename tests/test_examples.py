@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.control.reconcile import plan_once
+from reconciler.control.apply.reconcile import plan_once
 from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.model import MODELS, Agent, Autopilot, Squad
 from reconciler.core.manifest.runtime import CommandRuntime

@@ -10,7 +10,7 @@ import typer
 
 from reconciler.cli.main import COMMANDS
 from reconciler.cli.rendering.text import render_text
-from reconciler.control.reconcile import plan_once
+from reconciler.control.apply.reconcile import plan_once
 from reconciler.core.plan.report import report_of
 from reconciler.manifest.load.load import load_bundle
 from reconciler.store.engine.database import Database

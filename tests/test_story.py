@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.control.inbound import Answer
-from reconciler.control.reconcile import Applied, Asking, apply_once, plan_once, record_failure
-from reconciler.control.sources import load_against
+from reconciler.control.apply.reconcile import (
+    Applied,
+    Asking,
+    apply_once,
+    plan_once,
+    record_failure,
+)
+from reconciler.control.apply.sources import load_against
+from reconciler.control.webhooks.inbound import Answer
 from reconciler.core.base.errors import InvalidManifests, UnsafePlan
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.checks import Policy

@@ -8,7 +8,7 @@ from reconciler.cli import options
 from reconciler.cli.console import out, out_json
 from reconciler.cli.options import ListFormat
 from reconciler.cli.session import key_of, opened
-from reconciler.control.inventory import adopt as adopt_object
+from reconciler.control.apply.inventory import adopt as adopt_object
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.identity import Key
 from reconciler.core.base.near import did_you_mean, listed

@@ -21,15 +21,15 @@ from reconciler.cli.session import (
     seen_from_here,
 )
 from reconciler.cli.showing import show
-from reconciler.control.keys import server_key
-from reconciler.control.reconcile import (
+from reconciler.control.access.keys import server_key
+from reconciler.control.apply.reconcile import (
     Applied,
     Asking,
     apply_once,
     record_failure,
     record_refusal,
 )
-from reconciler.control.sources import Looked, look_again
+from reconciler.control.apply.sources import Looked, look_again
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import InvalidManifests, StalePlan, UsageError
 from reconciler.core.base.identity import Revision

@@ -11,7 +11,7 @@ from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.json import render_drift_json
 from reconciler.cli.rendering.text import render_drift_text
 from reconciler.cli.session import opened
-from reconciler.control.inventory import drift as drift_of
+from reconciler.control.apply.inventory import drift as drift_of
 from reconciler.core.plan.report import drift_report
 from reconciler.settings import Settings
 

@@ -13,7 +13,7 @@ from reconciler.cli import options
 from reconciler.cli.console import out_exactly, say
 from reconciler.cli.new_files import write_files
 from reconciler.cli.session import opened
-from reconciler.control.inventory import export as export_documents
+from reconciler.control.apply.inventory import export as export_documents
 from reconciler.core.base.errors import Conflict
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.model import MODELS, Kind

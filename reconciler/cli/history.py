@@ -11,8 +11,8 @@ from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.table import table
 from reconciler.cli.session import opened
-from reconciler.control.inventory import attempt_document
-from reconciler.control.inventory import history as history_of
+from reconciler.control.apply.inventory import attempt_document
+from reconciler.control.apply.inventory import history as history_of
 from reconciler.core.manifest.fields import format_instant
 from reconciler.settings import Settings
 from reconciler.store.revisions.revisions import Attempt

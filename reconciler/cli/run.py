@@ -14,10 +14,10 @@ from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_text
 from reconciler.cli.session import actor, opened
 from reconciler.clock import Ids
-from reconciler.control.evaluator import Evaluator
-from reconciler.control.launch import Launcher, Order
+from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.evaluation.titles import Titles
+from reconciler.control.runs.launch import Launcher, Order
 from reconciler.control.serving import serving
-from reconciler.control.titles import Titles
 from reconciler.core.base.errors import Unavailable, UsageError
 from reconciler.core.runs.run import Run, Status
 from reconciler.core.runs.view import run_document

@@ -10,7 +10,7 @@ from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_table, run_text
 from reconciler.cli.session import actor, opened
-from reconciler.control.cancel import cancel
+from reconciler.control.runs.cancel import cancel
 from reconciler.core.base.errors import NotFound, UsageError
 from reconciler.core.runs.run import Reason, Run, Source, Status
 from reconciler.core.runs.view import run_document

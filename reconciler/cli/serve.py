@@ -18,10 +18,10 @@ from reconciler.cli.banner import banner
 from reconciler.cli.console import out, say
 from reconciler.cli.leaving import Leaving, leaving
 from reconciler.cli.session import mask_password, policy_of
-from reconciler.control.follow_source import SourceFollower
-from reconciler.control.keys import server_key
-from reconciler.control.source_files import SourceFiles
-from reconciler.control.sources import load_against
+from reconciler.control.access.keys import server_key
+from reconciler.control.apply.follow_source import SourceFollower
+from reconciler.control.apply.source_files import SourceFiles
+from reconciler.control.apply.sources import load_against
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.reach import is_loopback

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from reconciler.cli.policy import policy_of as policy_of
 from reconciler.cli.problems import from_here
 from reconciler.cli.progress import progress
-from reconciler.control.sources import Looked, look
+from reconciler.control.apply.sources import Looked, look
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.base.identity import Key
 from reconciler.settings import Settings

@@ -11,8 +11,8 @@ from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.session import actor, opened
-from reconciler.control.switches import pause as pause_one
-from reconciler.control.switches import resume as resume_one
+from reconciler.control.runs.switches import pause as pause_one
+from reconciler.control.runs.switches import resume as resume_one
 from reconciler.core.base.errors import UsageError
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.model import AutopilotStatus, Kind

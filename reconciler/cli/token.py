@@ -11,8 +11,8 @@ import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out, say
-from reconciler.control.tokens import new_token
-from reconciler.control.tokens_file import Credentials, Token, read_tokens_file
+from reconciler.control.access.tokens import new_token
+from reconciler.control.access.tokens_file import Credentials, Token, read_tokens_file
 from reconciler.core.access.roles import Role
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import Unavailable, UsageError

@@ -8,7 +8,7 @@ from reconciler.cli import options
 from reconciler.cli.console import out
 from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.session import opened
-from reconciler.control.keys import server_key
+from reconciler.control.access.keys import server_key
 from reconciler.control.serving import serving
 from reconciler.control.unreadable import unreadable
 from reconciler.core.base.errors import NotFound, UsageError

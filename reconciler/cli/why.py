@@ -12,7 +12,7 @@ from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.session import opened
-from reconciler.control.explain import Step, explain
+from reconciler.control.runs.explain import Step, explain
 from reconciler.core.base.errors import UsageError
 from reconciler.core.manifest.fields import format_instant, parse_instant
 from reconciler.settings import Settings

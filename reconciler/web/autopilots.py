@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from reconciler.control import switches
+from reconciler.control.runs import switches
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.model import AutopilotStatus

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.clock import Clock
-from reconciler.control.inbound import Answer, InboundRequest
-from reconciler.control.launch import Launcher
-from reconciler.control.source_files import SourceFiles
+from reconciler.control.apply.source_files import SourceFiles
+from reconciler.control.runs.launch import Launcher
+from reconciler.control.webhooks.inbound import Answer, InboundRequest
 from reconciler.core.access.roles import LOCAL, Caller
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
@@ -16,7 +16,7 @@ from reconciler.web.hub import Hub
 
 
 class Receiver(Protocol):
-    """Takes webhook requests (control/intake.py)."""
+    """Takes webhook requests (control/webhooks/intake.py)."""
 
     async def receive(self, request: InboundRequest) -> Answer:
         """Answer one request; never raises for what a sender can do."""
@@ -24,7 +24,7 @@ class Receiver(Protocol):
 
 
 class Authority(Protocol):
-    """Knows the credentials (control/tokens.py); None where there is no tokens file."""
+    """Knows the credentials (control/access/tokens.py); None where there is no tokens file."""
 
     async def identify(self, credential: str) -> Caller | None:
         """Whose credential this is; None for one that is unknown, revoked or has run out."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.control.replay import replay
+from reconciler.control.webhooks.replay import replay
 from reconciler.core.access.roles import Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reconciler.control.inbound import InboundRequest
+from reconciler.control.webhooks.inbound import InboundRequest
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.web.answers import JSON, encode
 from reconciler.web.context import Context

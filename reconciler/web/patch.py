@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from reconciler.control.source_files import SourceFiles
+from reconciler.control.apply.source_files import SourceFiles
 from reconciler.core.manifest.state import Declared, Stored
 from reconciler.manifest.edit.edit import CannotEdit, append, apply_edit, remove
 from reconciler.manifest.edit.export import to_yaml

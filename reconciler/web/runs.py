@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reconciler.control.cancel import cancel
-from reconciler.control.launch import Order
+from reconciler.control.runs.cancel import cancel
+from reconciler.control.runs.launch import Order
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from reconciler.control.explain import Step, explain
+from reconciler.control.runs.explain import Step, explain
 from reconciler.core.access.roles import Role
 from reconciler.core.calendar.errors import ScheduleError
 from reconciler.core.calendar.schedule import Occurrence, occurrences

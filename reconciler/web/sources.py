@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from reconciler import __version__
-from reconciler.control.inventory import drift as find_drift
-from reconciler.control.inventory import export as export_documents
+from reconciler.control.apply.inventory import drift as find_drift
+from reconciler.control.apply.inventory import export as export_documents
 from reconciler.core.access.roles import Role
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.model import Agent, Autopilot, Squad

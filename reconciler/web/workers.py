@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.control.workers import MOST, Claim, Claimed, claim, complete, heartbeat
+from reconciler.control.dispatching.workers import MOST, Claim, Claimed, claim, complete, heartbeat
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.manifest.fields import Instant, Name
 from reconciler.core.runs.lease import outcome_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import run_cli
-from reconciler.control.tokens_file import read_tokens_file
+from reconciler.control.access.tokens_file import read_tokens_file
 from reconciler.core.access.roles import Role
 from reconciler.core.access.token_hash import token_hash
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from reconciler.control.evaluator import Evaluator
-from reconciler.control.stop import PROOF_GRACE
-from reconciler.control.switches import pause, resume
+from reconciler.control.dispatching.stop import PROOF_GRACE
+from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.runs.switches import pause, resume
 from reconciler.core.base.errors import Conflict
 from reconciler.core.base.identity import trigger_id
 from reconciler.core.calendar.jitter import jitter_of

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.control.explain import explain
+from reconciler.control.runs.explain import explain
 from reconciler.core.base.errors import Conflict
 from reconciler.core.runs.run import Completed, Status
 from tests.support.receiver import Receiver

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.control import switches
+from reconciler.control.runs import switches
 from reconciler.core.manifest.model import AutopilotStatus, Kind
 from reconciler.core.runs.condition import Health
 from reconciler.core.runs.run import Failed, Reason

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from reconciler.control.undecided import Undecided
-from reconciler.control.upcoming import Upcoming
+from reconciler.control.apply.undecided import Undecided
+from reconciler.control.apply.upcoming import Upcoming
 from reconciler.core.manifest.state import Current, Desired
 from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.store.engine.database import Database, Tx

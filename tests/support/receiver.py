@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.control.inbound import Answer, InboundRequest
-from reconciler.control.intake import Intake
-from reconciler.control.vault import Vault
+from reconciler.control.access.secrets import Vault
+from reconciler.control.webhooks.inbound import Answer, InboundRequest
+from reconciler.control.webhooks.intake import Intake
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.webhooks.deliveries import Delivery, list_deliveries
 from tests.support.rig import COOLDOWN, KEY, Rig

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.clock import Ids
-from reconciler.control.ending import finish
-from reconciler.control.evaluator import Evaluator
-from reconciler.control.launch import Launcher, Order
-from reconciler.control.reconcile import Applied, Asking, apply_once
-from reconciler.control.runner import run_once, settle
-from reconciler.control.station import Station
-from reconciler.control.tick import Ticked, Ticker, tick_once
-from reconciler.control.titles import Titles
-from reconciler.control.vault import Vault
-from reconciler.control.workers import Beat, Claim, Claimed, claim, complete, heartbeat
+from reconciler.control.access.secrets import Vault
+from reconciler.control.apply.reconcile import Applied, Asking, apply_once
+from reconciler.control.dispatching.context import Station
+from reconciler.control.dispatching.runner import run_once, settle
+from reconciler.control.dispatching.workers import Beat, Claim, Claimed, claim, complete, heartbeat
+from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.evaluation.titles import Titles
+from reconciler.control.runs.ending import finish
+from reconciler.control.runs.launch import Launcher, Order
+from reconciler.control.runs.tick import Ticked, Ticker, tick_once
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.model import MODELS, Agent, Autopilot, Squad

@@ -3,8 +3,8 @@
 import hashlib
 from datetime import timedelta
 
-from reconciler.control.accept import Verified
-from reconciler.control.admit import Firing
+from reconciler.control.runs.admit import Firing
+from reconciler.control.webhooks.accept import Verified
 from reconciler.core.runs.run import Source
 from reconciler.store.webhooks.deliveries import Delivery
 from reconciler.store.webhooks.webhooks import find_webhook

@@ -12,8 +12,8 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from reconciler.control.intake import Intake
-from reconciler.control.vault import Vault
+from reconciler.control.access.secrets import Vault
+from reconciler.control.webhooks.intake import Intake
 from reconciler.settings import Settings
 from reconciler.web.app import create_app
 from reconciler.web.context import Authority, Context

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from reconciler.control.doors import Doors, Opened
-from reconciler.control.inbound import InboundRequest
+from reconciler.control.webhooks.inbound import InboundRequest
+from reconciler.control.webhooks.token_cache import Doors, Opened
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.webhooks.deliveries import list_deliveries
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.control.tokens import Tokens
+from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.roles import GRANTS, Role
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.identity import trigger_id as trigger_id_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.control.tokens import Tokens
+from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.runs.run import Failed, Reason
 from tests.support.browser import chromium

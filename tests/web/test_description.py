@@ -14,7 +14,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.routing import Route
 
-from reconciler.control.tokens import Tokens
+from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
 from reconciler.store.engine.database import Database
 from reconciler.web.app import OPERATIONS, api_and_pages

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.control.tokens import Tokens
+from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.roles import LOCAL
 from reconciler.core.access.token_hash import token_hash
 from reconciler.web.hub import Happened

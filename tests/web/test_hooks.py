@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from reconciler.control.accept import Result, Verified
+from reconciler.control.webhooks.accept import Result, Verified
 from reconciler.core.base.errors import Locked
 from reconciler.core.webhooks.token import webhook_token
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook

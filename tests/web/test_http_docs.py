@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from reconciler.control.tokens_file import read_tokens_file
+from reconciler.control.access.tokens_file import read_tokens_file
 from reconciler.core.access.roles import Role
 from reconciler.core.runs.condition import Health
 from reconciler.web.app import OPERATIONS

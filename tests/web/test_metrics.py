@@ -74,7 +74,7 @@ def test_what_is_undone_is_not_counted(rig: Rig, ask: Ask) -> None:
     run = rig.launch()
 
     def doomed(tx: object) -> None:
-        from reconciler.control.ending import finish
+        from reconciler.control.runs.ending import finish
         from tests.support.rig import COOLDOWN
 
         finish(tx, run, Completed(1), rig.clock.now(), cooldown=COOLDOWN)  # type: ignore[arg-type]

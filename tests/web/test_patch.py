@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.control.reconcile import Asking, apply_once
-from reconciler.control.source_files import SourceFiles
-from reconciler.control.sources import load_against
+from reconciler.control.apply.reconcile import Asking, apply_once
+from reconciler.control.apply.source_files import SourceFiles
+from reconciler.control.apply.sources import load_against
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.store.revisions.revisions import Via
 from reconciler.web.patch import unified_diff

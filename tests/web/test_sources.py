@@ -2,7 +2,7 @@
 
 import yaml
 
-from reconciler.control.reconcile import Asking, record_failure
+from reconciler.control.apply.reconcile import Asking, record_failure
 from reconciler.core.base.errors import InvalidManifests, Problem
 from reconciler.core.base.identity import Revision
 from reconciler.manifest.load.load import load_bundle

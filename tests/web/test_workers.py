@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.control.jobs import run_token
-from reconciler.control.tokens import Tokens
+from reconciler.control.access.tokens import Tokens
+from reconciler.control.dispatching.jobs import run_token
 from reconciler.core.access.token_hash import token_hash
 from reconciler.store.runs.runs import change_run
 from tests.support.rig import KEY, Rig, agent, autopilot

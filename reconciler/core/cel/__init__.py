@@ -1,7 +1,7 @@
 """The one expression language: CEL, for conditions, concurrency keys and titles (contract 2).
 
-Compile with `compile_expression`; evaluate with `reconciler.control.evaluator`, which bounds the
-time. The library is known to `library.py` alone.
+Compile with `compile_expression`; evaluate with `reconciler.control.evaluation.evaluator`, which
+bounds the time. The library is known to `library.py` alone.
 """
 
 from reconciler.core.cel.compiled import (

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
-from reconciler.control import switches
-from reconciler.control.launch import Order
+from reconciler.control.runs import switches
+from reconciler.control.runs.launch import Order
 from reconciler.control.unreadable import unreadable
 from reconciler.core.access.roles import Role
 from reconciler.core.calendar.schedule import Occurrence

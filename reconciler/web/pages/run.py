@@ -6,7 +6,7 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from reconciler.control.cancel import cancel
+from reconciler.control.runs.cancel import cancel
 from reconciler.core.runs.run import Run, Status, WaitingFor
 from reconciler.core.runs.view import duration_ms
 from reconciler.store.engine.database import Tx

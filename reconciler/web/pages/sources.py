@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from reconciler.control.inventory import drift
+from reconciler.control.apply.inventory import drift
 from reconciler.core.access.roles import Caller
 from reconciler.core.plan.report import DriftReport, drift_report
 from reconciler.store.engine.database import Tx

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-from reconciler.control.reconcile import Asking, apply_once
+from reconciler.control.apply.reconcile import Asking, apply_once
 from reconciler.core.manifest.state import Desired
 from reconciler.store.engine.database import Database
 from reconciler.store.revisions.revisions import Via
@@ -105,7 +105,7 @@ def test_a_cut_before_the_commit_changes_nothing(database: Database) -> None:
 
 _BACK_AND_FORTH = """
 import sys
-from reconciler.control.reconcile import Asking, apply_once
+from reconciler.control.apply.reconcile import Asking, apply_once
 from reconciler.store.engine.database import Database
 from reconciler.store.revisions.revisions import Via
 from tests.support.applying import token_hash

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.control import switches
+from reconciler.control.runs import switches
 from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.core.runs.condition import (
     Health,

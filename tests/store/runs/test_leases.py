@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from reconciler.control.launch import Order
+from reconciler.control.runs.launch import Order
 from reconciler.core.runs.run import Completed, Reason, Run, Status, WaitingFor
 from reconciler.store.runs.leases import (
     abandoned,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.control.switches import pause, resume
+from reconciler.control.runs.switches import pause, resume
 from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.store.runs.occupancy import read_live
 from reconciler.store.runs.switches import read_switches

@@ -1,0 +1,195 @@
+"""JWTs of OIDC issuers: their keys are fetched, kept for an hour, and looked for again (8.4).
+
+Nothing here decides what a token opens: see `core/access/claims.py`.
+"""
+
+import asyncio
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import jwt
+import structlog
+from jwt.types import Options
+
+from reconciler.clock import Clock
+from reconciler.control.access.safe_url import is_safe_url
+from reconciler.core.access.claims import Rule, audiences
+from reconciler.core.base.errors import Unavailable
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.payload import parse_json
+
+log = structlog.get_logger(__name__)
+
+ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+"""Signatures with a public key only: with a shared secret a public key could be one."""
+LEEWAY = timedelta(seconds=30)
+KEPT = 3600.0
+"""Seconds after which keys are fetched again."""
+AGAIN = 30.0
+"""Seconds between two fetches because of a key that is not known."""
+TIMEOUT = 5.0
+LARGEST = 256 * 1024
+_MOST_KEYS = 100
+
+
+class NotValid(Exception):
+    """The token is none of the issuer's, or not any more."""
+
+
+@dataclass(slots=True)
+class _Keys:
+    """The keys of one issuer, and when they were fetched and last asked for."""
+
+    by_id: dict[str | None, jwt.PyJWK] = field(default_factory=dict)
+    fetched_at: float = -math.inf
+    tried_at: float = -math.inf
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(slots=True)
+class Issuers:
+    """Verifies tokens of the issuers that rules name, and of no others."""
+
+    clock: Clock
+    keys: dict[str, _Keys] = field(default_factory=dict)
+
+    async def verify(self, token: str, rules: Iterable[Rule]) -> dict[str, Any]:
+        """The claims of a token that one of the rules' issuers signed, for one of their audiences.
+
+        Raises NotValid, and Unavailable where the issuer's keys cannot be had.
+        """
+        issuer, key_id = _announced(token)
+        wanted = {rule.audience for rule in rules if rule.issuer == issuer}
+        if not wanted:
+            raise NotValid("the issuer is not known")
+        key = await self._key(issuer, key_id)
+        claims = _verified(token, key, issuer)
+        if wanted.isdisjoint(one for one in audiences(claims) if isinstance(one, str)):
+            raise NotValid("the token is for somebody else")
+        self._require_time(claims)
+        return claims
+
+    def _require_time(self, claims: Mapping[str, Any]) -> None:
+        """Our own clock decides. A number that is none (NaN, true) must not pass."""
+        now, leeway = self.clock.now().timestamp(), LEEWAY.total_seconds()
+        expires = _moment(claims.get("exp"))
+        begins = _moment(claims.get("nbf", claims.get("iat", 0)))
+        if now >= expires + leeway or now < begins - leeway:
+            raise NotValid("the token has run out, or is not valid yet")
+
+    async def _key(self, issuer: str, key_id: str | None) -> jwt.PyJWK:
+        keys = self.keys.setdefault(issuer, _Keys())
+        async with keys.lock:
+            now = self.clock.monotonic()
+            known = key_id in keys.by_id
+            old = now - keys.fetched_at > KEPT
+            if (old or not known) and now - keys.tried_at > AGAIN:
+                keys.tried_at = now
+                await self._fetch(issuer, keys, now)
+            if key_id in keys.by_id:
+                return keys.by_id[key_id]
+            if not keys.by_id:
+                raise Unavailable(f"the keys of {issuer} cannot be had; try again in a moment")
+        raise NotValid("the token is signed with a key that the issuer does not publish")
+
+    async def _fetch(self, issuer: str, keys: _Keys, now: float) -> None:
+        """Replace the keys. Where that fails those of before go on, for as long as they are."""
+        try:
+            keys.by_id = await _published(issuer)
+            keys.fetched_at = now
+        except (httpx.HTTPError, BodyError, _Malformed) as error:
+            log.warning("keys of an issuer not fetched", issuer=issuer, why=str(error))
+
+
+class _Malformed(Exception):
+    """The issuer answers something else than the standard says."""
+
+
+def _announced(token: str) -> tuple[str, str | None]:
+    """What a token says of itself, before anything is believed: its issuer and its key."""
+    try:
+        header = jwt.get_unverified_header(token)
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise NotValid("this is no JWT") from None
+    issuer, key_id = claims.get("iss"), header.get("kid")
+    if not isinstance(issuer, str) or not isinstance(key_id, str | None):
+        raise NotValid("the token names no issuer")
+    return issuer, key_id
+
+
+_CHECKS: Options = {
+    "require": ["exp", "iss", "aud"],
+    # Times are checked by our own clock, audiences beside the rules.
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+}
+
+
+def _verified(token: str, key: jwt.PyJWK, issuer: str) -> dict[str, Any]:
+    algorithms = [key.algorithm_name]
+    try:
+        return jwt.decode(token, key, algorithms=algorithms, issuer=issuer, options=_CHECKS)
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise NotValid("the signature of the token is wrong") from None
+
+
+def _moment(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise NotValid("the token does not say from when to when it is valid")
+    return float(value)
+
+
+async def _published(issuer: str) -> dict[str | None, jwt.PyJWK]:
+    """The keys that an issuer publishes, by id; without an id only where there is just one."""
+    async with httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False) as client:
+        address = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+        configuration = await _document(client, address)
+        if configuration.get("issuer") != issuer:
+            raise _Malformed("the configuration is of another issuer")
+        place = configuration.get("jwks_uri")
+        if not isinstance(place, str) or not is_safe_url(place):
+            raise _Malformed("the configuration names no safe jwks_uri")
+        document = await _document(client, place)
+    return _usable(document.get("keys"))
+
+
+async def _document(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    async with client.stream("GET", url, headers={"Accept": "application/json"}) as response:
+        if response.status_code != 200:
+            raise _Malformed(f"{url} answers {response.status_code}")
+        raw = b""
+        async for chunk in response.aiter_bytes():
+            raw += chunk
+            if len(raw) > LARGEST:
+                raise _Malformed(f"{url} answers more than {LARGEST} bytes")
+    document = parse_json(raw)
+    if not isinstance(document, dict):
+        raise _Malformed(f"{url} answers no object")
+    return dict(document)
+
+
+def _usable(keys: Any) -> dict[str | None, jwt.PyJWK]:
+    found: dict[str | None, jwt.PyJWK] = {}
+    for data in keys[:_MOST_KEYS] if isinstance(keys, list) else []:
+        if not isinstance(data, dict) or data.get("use", "sig") != "sig":
+            continue
+        try:
+            key = jwt.PyJWK(data)
+        except (jwt.PyJWTError, ValueError, TypeError):
+            continue  # one key that we cannot read must not take the others with it
+        if key.algorithm_name in ALGORITHMS:
+            found[key.key_id] = key
+    if len(found) == 1:
+        found[None] = next(iter(found.values()))
+    if not found:
+        raise _Malformed("the issuer publishes no key that can be used")
+    return found

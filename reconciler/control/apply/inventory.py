@@ -1,0 +1,111 @@
+"""What is there, whose it is, and whether it is still what was applied: adopt, drift, export."""
+
+from dataclasses import asdict
+from typing import Any
+
+from reconciler.control.apply.reconcile import LOCK
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.fields import format_instant
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Document, Stored
+from reconciler.core.plan.changes import Drift
+from reconciler.core.plan.diff import drift_of
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.current import find, list_objects, read_current
+from reconciler.store.objects.ownership import take_over
+from reconciler.store.revisions.revisions import Attempt, list_attempts
+
+Workspaces = frozenset[str] | None
+"""The workspaces that somebody may see; None is all of them."""
+
+
+def adopt(database: Database, key: Key, source_id: str) -> Stored:
+    """Give an object that no source owns to `source_id`; one that it owns already is left.
+
+    Its content stays: the next plan compares it with the manifest. Raises `NotFound`, and
+    `Conflict` for another source's object.
+    """
+
+    def take(tx: Tx) -> Stored:
+        database.lock(tx, LOCK)
+        return _adopt(tx, key, source_id)
+
+    return database.write(take)
+
+
+def _adopt(tx: Tx, key: Key, source_id: str) -> Stored:
+    row = find(tx, key)
+    if row is None:
+        raise NotFound(f"there is no {key.kind} {key.workspace}/{key.name}")
+    if row.source_id == source_id:
+        return row
+    if row.source_id is not None:
+        raise Conflict(
+            f"{key} belongs to source {row.source_id!r}; remove it there first, and this source "
+            "takes it over with its history",
+            reason="owned-elsewhere",
+        )
+    return take_over(tx, row, source_id)
+
+
+def drift(
+    database: Database, source_id: str | None = None, workspaces: Workspaces = None
+) -> tuple[Drift, ...]:
+    """Live objects that no longer equal what was last applied, of one source or of all."""
+    current = database.read(lambda tx: read_current(tx, source_id or ""))
+    found = drift_of(current, source_id)
+    return tuple(one for one in found if workspaces is None or one.key.workspace in workspaces)
+
+
+def history(
+    database: Database,
+    source_id: str | None = None,
+    *,
+    workspaces: Workspaces = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Attempt]:
+    """Revisions that were tried, newest first; `before` is the last id seen."""
+    return database.read(
+        lambda tx: list_attempts(
+            tx, source_id=source_id, workspaces=workspaces, before=before, limit=limit
+        )
+    )
+
+
+def attempt_document(one: Attempt) -> dict[str, Any]:
+    """A revision that was tried, as JSON: every name is there, null where there is no value."""
+    moment = one.revision.committed_at
+    return {
+        "id": one.id,
+        "sourceId": one.source_id,
+        "revision": one.revision.id,
+        "author": one.revision.author,
+        "subject": one.revision.subject,
+        "committedAt": format_instant(moment) if moment else None,
+        "actor": one.actor,
+        "via": one.via.value,
+        "result": one.result.value,
+        "digest": one.plan_digest,
+        "counts": dict(one.counts),
+        "problems": [asdict(problem) for problem in one.problems],
+        "createdAt": format_instant(one.created_at),
+    }
+
+
+def export(
+    database: Database, source_id: str | None = None, workspaces: Workspaces = None
+) -> tuple[Document, ...]:
+    """The document of every live object by kind, workspace and name: what a source would say."""
+
+    def read(tx: Tx) -> tuple[Document, ...]:
+        rows = [row for kind in Kind for row in list_objects(tx, kind)]
+        return tuple(
+            row.document
+            for row in rows
+            if (source_id is None or row.source_id == source_id)
+            and (workspaces is None or row.key.workspace in workspaces)
+        )
+
+    return database.read(read)

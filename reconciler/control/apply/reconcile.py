@@ -1,0 +1,218 @@
+"""Reconcile: read Current, ask the core for a Plan, carry it out in one transaction."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.control.apply.attempts import (
+    Asking,
+    Descends,
+    attempt_of,
+    record_failure,
+    record_refusal,
+)
+from reconciler.control.apply.undecided import Undecided
+from reconciler.control.apply.upcoming import Upcoming
+from reconciler.core.base.errors import Refused, StalePlan
+from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.state import Current, Desired
+from reconciler.core.plan.changes import Create
+from reconciler.core.plan.footprint import check_digest, check_still_holds
+from reconciler.core.plan.guards import require_safe
+from reconciler.core.plan.plan import Plan, make_plan
+from reconciler.store.engine.database import Database, Schema, Tx
+from reconciler.store.objects.apply import Terms, apply_changes
+from reconciler.store.objects.apply_triggers import TokenHash
+from reconciler.store.objects.current import have_moved, read_current
+from reconciler.store.revisions.revisions import Result, newest_id, record
+from reconciler.store.runs.waiting import cancel_waiting
+
+if TYPE_CHECKING:
+    from reconciler.core.plan.planfile import SavedPlan
+
+__all__ = [
+    "LOCK",
+    "Applied",
+    "Asking",
+    "Descends",
+    "Seen",
+    "apply_once",
+    "apply_saved",
+    "plan_once",
+    "record_failure",
+    "record_refusal",
+    "see",
+]
+
+LOCK = "apply"
+"""Applies go one by one, so that a plan that was checked still holds when it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply did. `attempt` is the id of its row among the revisions, None if none was due.
+
+    `cancelled` are waiting runs that ended because their autopilot was archived.
+    """
+
+    plan: Plan
+    attempt: int | None
+    cancelled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Current at one moment, and how many revisions had been tried by then."""
+
+    current: Current = field(default_factory=Current)
+    attempts: int = 0
+
+
+def see(database: Database, source_id: str) -> Seen:
+    """Read Current; nothing is written, and a database that is missing is empty and not made."""
+    if database.schema() is Schema.MISSING:
+        return Seen()
+    database.require_current_schema()
+    return database.read(lambda tx: Seen(read_current(tx, source_id), newest_id(tx)))
+
+
+def plan_once(
+    database: Database,
+    desired: Desired,
+    *,
+    descends: Descends | None = None,
+    self_heal: bool = True,
+) -> Plan:
+    """The plan for a source; nothing is written, and a database that is missing is not made."""
+    current = see(database, desired.source_id).current
+    return _plan(current, desired, _once(descends), self_heal=self_heal)
+
+
+def apply_once(
+    database: Database,
+    desired: Desired,
+    asking: Asking,
+    *,
+    token_hash: TokenHash,
+    seen: Seen | None = None,
+) -> Applied:
+    """Make Current equal to `desired`, or change nothing.
+
+    `seen` spares reading Current again; what has changed since is found in the transaction. A plan
+    that is expected beside it is taken to be made from it.
+
+    1. Plan, hold it against the one that was seen, and ask the guards.
+    2. Work out next fire times, so that the transaction is short.
+    3. In one transaction: check that the plan still holds, write it, and its revision.
+
+    Raises `Blocked`, `UnsafePlan`, `StalePlan` (each is recorded as a refused revision), `Locked`.
+    """
+    work = _Work(database, desired, asking, token_hash, _once(asking.descends), seen)
+    try:
+        plan = work.check()
+        if work.is_settled(plan):
+            return Applied(plan, None)
+        work.upcoming.foresee(plan.changes, database.read(database.now))
+        return database.write(lambda tx: work.carry_out(tx, plan))
+    except (Refused, StalePlan) as error:
+        record_refusal(database, desired, asking, error)
+        raise
+
+
+def apply_saved(
+    database: Database, saved: "SavedPlan", asking: Asking, *, token_hash: TokenHash
+) -> Applied:
+    """Carry out a saved plan as it was saved; `StalePlan` if what it touches has moved."""
+    said = {name: getattr(asking, name) for name in ("actor", "via", "confirmations", "limit")}
+    asking = Asking(**said, self_heal=saved.self_heal, descends=asking.descends, expected=saved)
+    return apply_once(database, saved.desired, asking, token_hash=token_hash)
+
+
+@dataclass(slots=True)
+class _Work:
+    database: Database
+    desired: Desired
+    asking: Asking
+    token_hash: TokenHash
+    descends: Descends
+    given: Seen | None = None
+    seen: Seen = field(default_factory=Seen)
+    upcoming: Upcoming = field(default_factory=Upcoming)
+
+    def check(self) -> Plan:
+        expected = self.asking.expected
+        if self.given is not None and isinstance(expected, Plan):
+            plan = expected  # it was made from what was seen
+        else:
+            self.given = self.given or see(self.database, self.desired.source_id)
+            plan = self.plan(self.given.current)
+            _require_expected(expected, plan)
+        self.seen = self.given
+        require_safe(plan, self.asking.confirmations, self.asking.limit)
+        return plan
+
+    def plan(self, current: Current) -> Plan:
+        return _plan(current, self.desired, self.descends, self_heal=self.asking.self_heal)
+
+    def is_settled(self, plan: Plan) -> bool:
+        """Whether all of it, down to the files, is in force already."""
+        noted = plan.is_empty and not plan.refreshes
+        same_files = {file.path: file for file in self.desired.files} == self.seen.current.files
+        applied = self.seen.current.applied
+        return (
+            noted and same_files and applied is not None and applied.id == self.desired.revision.id
+        )
+
+    def carry_out(self, tx: Tx, plan: Plan) -> Applied:
+        self.database.lock(tx, LOCK)
+        fresh = plan if self.still_holds(tx, plan) else self.plan_again(tx, plan)
+        now = self.database.now(tx)
+        terms = Terms(
+            now=now,
+            actor=self.asking.actor,
+            token_hash=self.token_hash,
+            schedule=self.upcoming,
+            lapsed=Undecided(),
+        )
+        ended = apply_changes(tx, fresh, self.desired.files, terms)
+        cancelled = cancel_waiting(tx, ended, now, "its autopilot was archived")
+        attempt = record(tx, attempt_of(self.desired, self.asking, Result.APPLIED, now, fresh))
+        return Applied(fresh, attempt, cancelled)
+
+    def still_holds(self, tx: Tx, plan: Plan) -> bool:
+        """Whether nobody applied anything meanwhile, nor edited what the plan touches by hand."""
+        touched = (change.before for change in plan.changes if not isinstance(change, Create))
+        rows = [row for row in touched if row is not None]
+        return newest_id(tx) == self.seen.attempts and not have_moved(tx, rows)
+
+    def plan_again(self, tx: Tx, plan: Plan) -> Plan:
+        fresh = self.plan(read_current(tx, self.desired.source_id))
+        check_still_holds(plan, fresh)
+        require_safe(fresh, self.asking.confirmations, self.asking.limit)
+        return fresh
+
+
+def _require_expected(expected: "SavedPlan | Plan | str | None", plan: Plan) -> None:
+    match expected:
+        case None:
+            pass
+        case str(digest):
+            check_digest(digest, plan)
+        case seen:
+            check_still_holds(seen, plan)
+
+
+def _plan(current: Current, desired: Desired, descends: Descends, *, self_heal: bool) -> Plan:
+    order = descends(current.applied) if current.applied else None
+    return make_plan(current, desired, descends=order, self_heal=self_heal)
+
+
+def _once(descends: Descends | None) -> Descends:
+    """Ask git once for each revision, and not while the database is locked."""
+    known: dict[str, bool | None] = {}
+
+    def ask(applied: Revision) -> bool | None:
+        if descends is not None and applied.id not in known:
+            known[applied.id] = descends(applied)
+        return known.get(applied.id)
+
+    return ask

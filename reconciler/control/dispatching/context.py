@@ -1,0 +1,153 @@
+"""What the parts of the runner share: the database, the runtimes, and the work in hand."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from reconciler.control.access.secrets import Vault
+from reconciler.control.dispatching.jobs import (
+    Brief,
+    build_job,
+    handle_of,
+    read_brief,
+    run_token,
+)
+from reconciler.control.runs.ending import finish
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.runs.run import Completed, Failed, Outcome, Run
+from reconciler.dispatch.base import Handle, Job, Stopped, cut_result, no_hint
+from reconciler.dispatch.registry import Runtimes
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.runs.runs import change_run, get_run
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """What the operator sets."""
+
+    lease: timedelta = timedelta(seconds=30)
+    cooldown: timedelta = timedelta(minutes=15)
+    max_active_runs: int = 100
+    base_url: str = "http://127.0.0.1:8484"
+
+
+@dataclass(slots=True)
+class Station:
+    """One process's place of work. `owner` names it in leases and is unique to the process.
+
+    `jobs` holds what is known of runs in hand, `tasks` the starts and stops that are under way,
+    `leftovers` what ended runs left behind; by run id. All may be lost at any time: the rows say
+    what is needed to go on. `key` is the server's, for the tokens of runs. `wake` is called, in the
+    event loop, when a start or a stop has changed something: a look would pay.
+    """
+
+    database: Database
+    runtimes: Runtimes
+    vault: Vault
+    owner: str
+    key: bytes = field(repr=False)
+    settings: RunnerSettings = field(default_factory=RunnerSettings)
+    wake: Callable[[], None] = no_hint
+    jobs: dict[str, Job] = field(default_factory=dict)
+    tasks: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
+    leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
+
+    async def now(self) -> datetime:
+        """The moment that decides: the database's clock on PostgreSQL."""
+        return await self.database.aread(self.database.now)
+
+    async def job(self, run: Run) -> Job | None:
+        """The job of a run in hand; None where its agent is no longer there.
+
+        Raises SecretMissing.
+        """
+        if run.id not in self.jobs:
+            brief = await self._brief(run)
+            if brief is None:
+                return None
+            token = run_token(self.key, brief.run)
+            self.jobs[run.id] = build_job(brief, self.vault, self.settings.base_url, token)
+        return replace(self.jobs[run.id], handle=handle_of(run), attempt=run.attempts)
+
+    async def fresh_job(self, run: Run) -> Job | None:
+        """The job of a run that is given to its agent now: its token opens from here on."""
+        self.jobs.pop(run.id, None)
+        job = await self.job(run)
+        if job is not None and job.run_token is not None:
+            digest = token_hash(job.run_token)
+            await self.database.awrite(lambda tx: change_run(tx, run.id, {"run_token": digest}))
+        return job
+
+    async def _brief(self, run: Run) -> Brief | None:
+        agent = run.agent
+        if agent is None:
+            return None
+        return await self.database.aread(lambda tx: read_brief(tx, run.id, agent))
+
+    def spawn(self, run: Run, work: Callable[["Station", Run], Coroutine[Any, Any, bool]]) -> None:
+        """Let a start or a stop go on beside the rounds; one at a time for a run.
+
+        `work` answers whether it changed something. One that did not must not wake: each round
+        asks again whatever has not stopped yet, and would never sleep.
+        """
+        run_id = run.id
+        if run_id in self.tasks:
+            return
+        task = asyncio.create_task(work(self, run))
+        self.tasks[run_id] = task
+        task.add_done_callback(lambda done: self._done(run_id, done))
+
+    def _done(self, run_id: str, task: asyncio.Task[bool]) -> None:
+        self.tasks.pop(run_id, None)
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            log.error("work on a run failed", run=run_id, exc_info=error)
+        elif task.result():
+            self.wake()  # rounds passed the run over meanwhile, whatever had become of it
+
+    async def end(self, run: Run, outcome: Outcome) -> bool:
+        """Record the end of a run that this process holds, then let go of what is left of it."""
+        kept = _kept(outcome)
+
+        def write(tx: Tx) -> bool:
+            now = self.database.now(tx)
+            return finish(tx, run, kept, now, cooldown=self.settings.cooldown, owner=self.owner)
+
+        ended = await self.database.awrite(write)
+        if ended:
+            log.info("run ended", run=run.id, autopilot=run.autopilot_id, outcome=_word(kept))
+            await self.let_go(run)
+        return ended
+
+    async def let_go(self, run: Run) -> None:
+        """Release what the runtime still holds for a run whose end is recorded."""
+        job = self.jobs.pop(run.id, None)
+        current = await self.database.aread(lambda tx: get_run(tx, run.id))
+        if job is not None and current is not None:
+            await self.release(job, handle_of(current))
+
+    async def release(self, job: Job, handle: Handle | None) -> None:
+        """Release once; what is not proven to be gone is tried again with each round."""
+        if isinstance(await self.runtimes.release(job, handle), Stopped):
+            self.leftovers.pop(job.run_id, None)
+        else:
+            self.leftovers[job.run_id] = (job, handle)
+
+
+def _kept(outcome: Outcome) -> Outcome:
+    match outcome:
+        case Completed(result):
+            return Completed(cut_result(result))
+        case Failed(reason, message, result):
+            return Failed(reason, message, cut_result(result))
+
+
+def _word(outcome: Outcome) -> str:
+    return outcome.reason.value if isinstance(outcome, Failed) else "completed"

@@ -1,0 +1,103 @@
+"""From a run to a job: the agent, the prompt, the secrets, all that a runtime needs."""
+
+import base64
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.control.access.secrets import Vault
+from reconciler.core.manifest.fields import SecretRef
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.runtime import AegisRuntime, CommandRuntime, HttpRuntime, Runtime
+from reconciler.core.runs.prompt import prompt
+from reconciler.core.runs.run import Run
+from reconciler.core.runs.view import run_document
+from reconciler.dispatch.base import Handle, Job
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.agents import LiveAgent, find_agent
+from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.runs import get_run
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What is read of the database for one job."""
+
+    run: Run
+    document: Mapping[str, Any]
+    agent: LiveAgent
+
+
+def read_brief(tx: Tx, run_id: str, agent: str) -> Brief | None:
+    """The run, the manifest that it keeps, and its agent; None where one of them is gone."""
+    run = get_run(tx, run_id)
+    if run is None:
+        return None
+    found = find_agent(tx, run.workspace, agent)
+    return Brief(run, get_document(tx, run.spec_digest), found) if found else None
+
+
+def build_job(brief: Brief, vault: Vault, base_url: str, token: str) -> Job:
+    """The job of a run. Raises SecretMissing where a secret of the runtime is not there."""
+    run, spec = brief.run, brief.document["spec"]
+    runtime = brief.agent.runtime
+    document = run_document(run)
+    env, headers, secret = _resolved(runtime, vault, run.workspace)
+    return Job(
+        run_id=run.id,
+        mode=ExecutionMode(spec["executionMode"]),
+        agent=brief.agent.name,
+        workspace=run.workspace,
+        title=run.title,
+        prompt=prompt(spec["description"], run.payload, nonce=run.nonce),
+        run=document,
+        runtime=runtime,
+        attempt=run.attempts,
+        deadline=run.deadline_at or run.created_at,
+        env=env,
+        headers=headers,
+        secret=secret,
+        callback_url=f"{base_url}/v1/runs/{run.id}/complete",
+        run_token=token,
+        handle=handle_of(run),
+    )
+
+
+def handle_of(run: Run) -> Handle | None:
+    """The handle that was recorded on the run."""
+    return Handle(run.session_id, run.handle) if run.handle is not None else None
+
+
+def run_token(key: bytes, run: Run) -> str:
+    """The run's own token, the same for each attempt: an agent that honours the idempotency key
+    of a repeated request keeps the token of the first one."""
+    mac = hmac.digest(key, f"run-token\n{run.id}\n{run.nonce}".encode(), "sha256")
+    return f"rct_run_{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def _resolved(
+    runtime: Runtime, vault: Vault, workspace: str
+) -> tuple[dict[str, str], dict[str, str], str | None]:
+    """Environment, headers and the one secret of a runtime, with references resolved."""
+
+    def all_of(values: Mapping[str, str | SecretRef]) -> dict[str, str]:
+        return {name: _value(value, vault, workspace) for name, value in values.items()}
+
+    match runtime:
+        case AegisRuntime():
+            return all_of(runtime.env), {}, _optional(runtime.token, vault, workspace)
+        case HttpRuntime():
+            return {}, all_of(runtime.headers), _optional(runtime.secret, vault, workspace)
+        case CommandRuntime():
+            return all_of(runtime.env), {}, None
+        case _:
+            return {}, {}, None
+
+
+def _value(value: str | SecretRef, vault: Vault, workspace: str) -> str:
+    return value if isinstance(value, str) else vault.resolve(value, workspace)
+
+
+def _optional(ref: SecretRef | None, vault: Vault, workspace: str) -> str | None:
+    return None if ref is None else vault.resolve(ref, workspace)

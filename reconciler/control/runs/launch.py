@@ -1,0 +1,153 @@
+"""Runs by hand and by call: the same admission as everybody, refused aloud when not in force."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler.clock import Ids
+from reconciler.control.evaluation.titles import Facts, Titles
+from reconciler.control.runs.admit import Firing, admit_all
+from reconciler.control.unreadable import readable
+from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.manifest.state import canonical
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Json, Run, Source
+from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.webhooks.delivery_key import KEPT, body_fingerprint
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.triggers import NamedTrigger, list_triggers
+from reconciler.store.runs.runs import get_run
+from reconciler.store.webhooks.webhooks import SeenKey, seen_keys, use_keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A run that somebody asks for. `trigger` names a trigger of the autopilot, or is None.
+
+    `actor` is who asks; `force` passes policy and limits and is recorded on the run.
+    """
+
+    autopilot_id: str
+    trigger: str | None = None
+    payload: Json = None
+    force: bool = False
+    actor: str | None = None
+    idempotency_key: str | None = None
+
+    def fingerprint(self) -> str:
+        """What the same idempotency key must come with again."""
+        asked = {"trigger": self.trigger, "payload": self.payload, "force": self.force}
+        return body_fingerprint(canonical(asked).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """What starting a run by hand needs."""
+
+    database: Database
+    titles: Titles
+    ids: Ids
+    cooldown: timedelta
+
+    def launch(self, order: Order) -> Run:
+        """Record a run; a live server dispatches it. Blocks; call it from a thread.
+
+        Raises NotFound, and Conflict where the autopilot is not in force or its row cannot be read,
+        the trigger is disabled, or the idempotency key was used for something else.
+        """
+        firing = self._prepare(order)
+
+        def write(tx: Tx) -> Run:
+            now = self.database.now(tx)
+            live = readable(tx, order.autopilot_id, lock=True)
+            if (before := _before(tx, order, now)) is not None:
+                return before
+            force = force_of(live.switches, self.cooldown, now)
+            if isinstance(force, NotInForce) and (force.final or not order.force):
+                raise Conflict(_refusal(live, force), reason="not-in-force")
+            admit_all(tx, [firing], now, self.cooldown)
+            _remember(tx, order, firing.id, now)
+            return _whole(tx, firing.id)
+
+        return self.database.write(write)
+
+    def _prepare(self, order: Order) -> Firing:
+        """Read, and evaluate title and key, before the transaction."""
+
+        def read(tx: Tx) -> tuple[LiveAutopilot, list[NamedTrigger], datetime]:
+            live = readable(tx, order.autopilot_id)
+            return live, list_triggers(tx, order.autopilot_id), self.database.now(tx)
+
+        live, triggers, now = self.database.read(read)
+        trigger = _trigger(order, live, triggers)
+        source = Source.API if trigger and trigger.kind == "api" else Source.MANUAL
+        run_id = self.ids.new(now)
+        facts = Facts(
+            run_id=run_id,
+            source=source,
+            at=now,
+            trigger=trigger.document if trigger else None,
+            payload=order.payload,
+        )
+        prepared = self.titles.prepare(live, facts)
+        return Firing(
+            id=run_id,
+            autopilot_id=live.id,
+            source=source,
+            at=now,
+            title=prepared.title,
+            key=prepared.key,
+            trigger_id=trigger.id if trigger else None,
+            payload=order.payload,
+            forced=order.force,
+            actor=order.actor,
+        )
+
+
+def _trigger(
+    order: Order, live: LiveAutopilot, triggers: list[NamedTrigger]
+) -> NamedTrigger | None:
+    if order.trigger is None:
+        return None
+    found = next((t for t in triggers if order.trigger in (t.name, t.id)), None)
+    if found is None:
+        names = ", ".join(sorted(t.name for t in triggers)) or "none"
+        raise NotFound(
+            f"{live.workspace}/{live.name} has no trigger {order.trigger!r}; it has: {names}"
+        )
+    if not found.enabled and not order.force:
+        raise Conflict(f"the trigger {found.name} is disabled", reason="trigger-disabled")
+    return found
+
+
+def _refusal(live: LiveAutopilot, force: NotInForce) -> str:
+    hint = "" if force.final else "; use force to run it all the same"
+    return f"{live.workspace}/{live.name} is not in force: {force.why}{hint}"
+
+
+def _before(tx: Tx, order: Order, now: datetime) -> Run | None:
+    """The run that the same key made before. Raises Conflict where it was for something else."""
+    if order.idempotency_key is None:
+        return None
+    scope, key = order.autopilot_id, f"run:{order.idempotency_key}"
+    seen = seen_keys(tx, [(scope, key)], now).get((scope, key))
+    if seen is None:
+        return None
+    if seen.body_sha256 != order.fingerprint():
+        raise Conflict(
+            "this Idempotency-Key was used for another request", reason="idempotency-key-reused"
+        )
+    return get_run(tx, seen.run_id)
+
+
+def _remember(tx: Tx, order: Order, run_id: str, now: datetime) -> None:
+    if order.idempotency_key is not None:
+        key = f"run:{order.idempotency_key}"
+        fingerprint = order.fingerprint()
+        use_keys(tx, [SeenKey(order.autopilot_id, key, fingerprint, run_id, None, now + KEPT)])
+
+
+def _whole(tx: Tx, run_id: str) -> Run:
+    run = get_run(tx, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    return run

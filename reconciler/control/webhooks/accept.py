@@ -1,0 +1,184 @@
+"""Verified deliveries become runs: keys, deliveries, runs and policy in one durable transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from reconciler.control.runs.admit import Firing, admit_all
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Reason, Run, Status
+from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.webhooks.delivery_key import KEPT
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.occupancy import lock_autopilots
+from reconciler.store.webhooks.deliveries import Delivery, count_again, insert_deliveries
+from reconciler.store.webhooks.webhooks import (
+    SeenKey,
+    last_changes,
+    seen_keys,
+    use_keys,
+)
+
+
+class Verified(NamedTuple):
+    """A delivery that passed every check before the transaction.
+
+    The checks were made with the trigger as it was `changed_at`, title and key of the run with the
+    autopilot's manifest of this `digest`. `key` is the idempotency key or the provider's id,
+    `explicit` which of the two; `replay` the fingerprint of what was signed, with `replay_window`
+    for as long as it counts.
+    """
+
+    autopilot_id: str
+    trigger_id: str
+    changed_at: datetime
+    digest: str
+    delivery: Delivery
+    firing: Firing
+    key: str | None
+    explicit: bool
+    replay: str | None
+    replay_window: timedelta
+
+    def key_pairs(self) -> list[tuple[str, str]]:
+        """What this delivery is known by, as (scope, key)."""
+        named = [] if self.key is None else [(self.trigger_id, f"key:{self.key}")]
+        return named + ([] if self.replay is None else [(self.trigger_id, f"body:{self.replay}")])
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A run was made: admitted or waiting, or skipped by the policy for a reason."""
+
+    run_id: str
+    delivery_id: str
+    skipped: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The same delivery came before and made this run."""
+
+    run_id: str
+    delivery_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherBody:
+    """The same `Idempotency-Key` came before with another body."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """The autopilot is not in force; recorded, and no key is used up."""
+
+    reason: str
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The trigger or its autopilot was changed meanwhile: look it up and check again."""
+
+
+Result = Taken | Duplicate | OtherBody | NotTaken | Moved
+
+
+def accept_all(
+    tx: Tx, deliveries: Sequence[Verified], now: datetime, cooldown: timedelta
+) -> list[Result]:
+    """Take several deliveries at once; one result each, in order.
+
+    1. Hold the autopilots, so that two servers cannot take one key at the same time.
+    2. Sort out what moved, what came before, and what is not in force.
+    3. Admit the rest on the path that all runs take; remember their keys; record deliveries.
+    """
+    lives = lock_autopilots(tx, [one.autopilot_id for one in deliveries])
+    changes = last_changes(tx, [one.trigger_id for one in deliveries])
+    seen = seen_keys(tx, [pair for one in deliveries for pair in one.key_pairs()], now)
+    results: dict[int, Result] = {}
+    fresh: dict[int, Verified] = {}
+    keys: list[SeenKey] = []
+    for index, one in enumerate(deliveries):
+        live = lives.get(one.autopilot_id)
+        same = live is not None and live.digest == one.digest
+        known = same and changes.get(one.trigger_id) == one.changed_at
+        found = _sorted_out(one, live, seen, now, cooldown) if live and known else Moved()
+        if found is not None:
+            results[index] = found
+            continue
+        fresh[index] = one
+        new = _keys(one, now)
+        seen.update(((key.scope, key.key), key) for key in new)
+        keys += new
+    firings = [one.firing for one in fresh.values()]
+    runs = admit_all(tx, firings, now, cooldown, lives) if firings else []
+    made = dict(zip(fresh, runs, strict=True))
+    _record(tx, deliveries, made, results)
+    use_keys(tx, keys)
+    results |= {index: _taken(run, fresh[index].delivery.id) for index, run in made.items()}
+    return [results[index] for index in range(len(deliveries))]
+
+
+def _taken(run: Run, delivery_id: str) -> Taken:
+    skipped = run.reason if run.status is Status.SKIPPED else None
+    return Taken(run.id, delivery_id, skipped)
+
+
+def _sorted_out(
+    one: Verified,
+    live: LiveAutopilot,
+    seen: dict[tuple[str, str], SeenKey],
+    now: datetime,
+    cooldown: timedelta,
+) -> Result | None:
+    """What becomes of a delivery that makes no run; None for one that does."""
+    for pair in one.key_pairs():
+        if (before := seen.get(pair)) is None:
+            continue
+        if one.explicit and pair[1].startswith("key:") and _differs(one, before):
+            return OtherBody()
+        return Duplicate(before.run_id, before.delivery_id)
+    force = force_of(live.switches, cooldown, now)
+    return NotTaken(force.why, one.delivery.id) if isinstance(force, NotInForce) else None
+
+
+def _differs(one: Verified, before: SeenKey) -> bool:
+    return before.body_sha256 != one.delivery.body_sha256
+
+
+def _keys(one: Verified, now: datetime) -> list[SeenKey]:
+    kept = {"key": KEPT, "body": one.replay_window}
+    digest = one.delivery.body_sha256 or ""
+    return [
+        SeenKey(scope, key, digest, one.firing.id, one.delivery.id, now + window)
+        for scope, key in one.key_pairs()
+        if (window := kept[key.partition(":")[0]])
+    ]
+
+
+def _record(
+    tx: Tx,
+    deliveries: Sequence[Verified],
+    made: dict[int, Run],
+    results: dict[int, Result],
+) -> None:
+    rows = [_made(deliveries[index].delivery, run) for index, run in made.items()]
+    for index, result in results.items():
+        if isinstance(result, NotTaken):
+            one = deliveries[index].delivery
+            rows.append(one._replace(verdict="ignored", status_code=200, reason=result.reason))
+    insert_deliveries(tx, rows)
+    again = [r.delivery_id for r in results.values() if isinstance(r, Duplicate) and r.delivery_id]
+    count_again(tx, again)
+
+
+def _made(delivery: Delivery, run: Run) -> Delivery:
+    skipped = run.status is Status.SKIPPED
+    return delivery._replace(
+        verdict="skipped" if skipped else "accepted",
+        status_code=202,
+        run_id=run.id,
+        reason=run.failure_reason,
+    )

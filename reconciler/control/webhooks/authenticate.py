@@ -1,0 +1,114 @@
+"""From a request to a delivery whose sender is proven (contract 8.3).
+
+Every check here is made with bytes of a stranger: nothing is parsed before its signature holds.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from reconciler.clock import Clock
+from reconciler.control.access.secrets import Vault
+from reconciler.control.webhooks.answers import MISSING_SECRET, UNAUTHORIZED, greet
+from reconciler.control.webhooks.body import Body, too_large
+from reconciler.control.webhooks.inbound import InboundRequest, Refused
+from reconciler.control.webhooks.token_cache import Opened
+from reconciler.core.manifest.trigger import Scheme, WebhookTrigger
+from reconciler.core.webhooks.handshake import handshake
+from reconciler.core.webhooks.headers import refuse_ambiguous_headers
+from reconciler.core.webhooks.ingress import verify
+from reconciler.core.webhooks.media_type import media_type, refuse_encoding
+from reconciler.core.webhooks.payload import JSONValue, Parsed, parse_body
+
+LARGE = 64 * 1024
+"""Bytes from which a body is parsed beside the event loop."""
+
+
+class Proven(NamedTuple):
+    """A delivery whose signature holds, at the moment `now`, under one of `secrets`."""
+
+    opened: Opened
+    headers: Mapping[str, str]
+    body: bytes
+    payload: JSONValue
+    secrets: Sequence[str]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Asks requests for their proof."""
+
+    vault: Vault
+    clock: Clock
+
+    async def prove(self, request: InboundRequest, opened: Opened, body: Body) -> Proven:
+        """Head, body, signature, then what the body says; a ping or a challenge ends it, too.
+
+        Raises `Refused` and `BodyError`.
+        """
+        headers = _require_readable(request, opened.trigger)
+        whole = await body.read(opened.trigger.max_body)
+        now = self.clock.now()
+        secrets = self._verify(opened, headers, whole, now)
+        scheme = opened.trigger.signature.scheme
+        if (greeting := handshake(scheme, headers)) is not None:
+            raise Refused(greet(greeting))
+        payload = (await _parsed(headers.get("content-type"), whole)).payload
+        if (greeting := handshake(scheme, headers, payload)) is not None:
+            raise Refused(greet(greeting))
+        return Proven(opened, headers, whole, payload, secrets, now)
+
+    def _verify(
+        self, opened: Opened, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> Sequence[str]:
+        """The active secrets, one of which holds."""
+        signature, trigger = opened.trigger.signature, opened.target.trigger_id
+        active = self.vault.active(signature.secrets, opened.live.workspace, now)
+        secrets = active.found
+        if not secrets and signature.scheme is not Scheme.NONE:
+            why = "; ".join(active.missing) or "no secret is active"
+            raise _missing_secret(trigger, why)
+        valid = verify(
+            signature.scheme,
+            secrets,
+            headers,
+            body,
+            now,
+            header=signature.header,
+            encoding=signature.encoding,
+            prefix=signature.prefix,
+            tolerance=signature.tolerance,
+        )
+        if not valid and active.missing:
+            # It may well be signed with the one that is missing: not the sender's fault.
+            raise _missing_secret(trigger, "; ".join(active.missing))
+        if not valid:
+            said = ("info", "signature refused", {"trigger": trigger})
+            raise Refused(UNAUTHORIZED, counts=True, log=said)
+        return secrets
+
+
+async def _parsed(content_type: str | None, body: bytes) -> Parsed:
+    if len(body) < LARGE:
+        return parse_body(content_type, body)
+    return await asyncio.to_thread(parse_body, content_type, body)
+
+
+def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mapping[str, str]:
+    """Headers, encoding, type and declared length, before a byte of the body is read."""
+    headers = request.named
+    refuse_ambiguous_headers(request.headers, trigger.signature.header)
+    refuse_encoding(headers.get("content-encoding"))
+    media_type(headers.get("content-type"))
+    declared = headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > trigger.max_body:
+        raise Refused(too_large(trigger.max_body))
+    return headers
+
+
+def _missing_secret(trigger_id: str, why: str) -> Refused:
+    said = ("error", "secret missing", {"trigger": trigger_id, "why": why})
+    return Refused(MISSING_SECRET, log=said)

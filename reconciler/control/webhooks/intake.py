@@ -1,0 +1,219 @@
+"""The webhook receiver: every check in the contract's order, each one final (contract 8.3).
+
+What is accepted is committed before it is answered. A refusal says nothing that helps a guesser:
+one body for all unknown tokens, one for all bad signatures.
+"""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+import structlog
+
+from reconciler.clock import Clock, Ids
+from reconciler.control.access.secrets import Vault
+from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.evaluation.titles import Titles
+from reconciler.control.webhooks.accept import (
+    Duplicate,
+    Moved,
+    NotTaken,
+    OtherBody,
+    Result,
+    Taken,
+    Verified,
+)
+from reconciler.control.webhooks.answers import (
+    BUSY,
+    CHANGED,
+    CLOSING,
+    OTHER_BODY,
+    OUTCOME_UNKNOWN,
+    UNKNOWN,
+    UNREADABLE,
+    answer_of,
+    answer_to,
+    too_many,
+)
+from reconciler.control.webhooks.authenticate import Proven, Prover
+from reconciler.control.webhooks.body import Body
+from reconciler.control.webhooks.group import Full, GroupWriter, OutcomeUnknown
+from reconciler.control.webhooks.inbound import Answer, InboundRequest, Refused, problem
+from reconciler.control.webhooks.limiter import BadCredentials
+from reconciler.control.webhooks.prepare import Preparer
+from reconciler.control.webhooks.recorder import Recorder
+from reconciler.control.webhooks.refusals import Refusals
+from reconciler.control.webhooks.token_cache import Doors, Opened
+from reconciler.control.webhooks.writer_process import WriterProcess
+from reconciler.core.base.errors import Conflict
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.token import is_token_shaped
+from reconciler.store.engine.database import Database
+from reconciler.store.webhooks.deliveries import Delivery, insert_deliveries
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+Recorded = Taken | Duplicate | NotTaken | Moved
+
+READ_DEADLINE = 10.0
+"""Seconds that a body may take to arrive."""
+
+
+class _Ignored(Exception):
+    """A genuine delivery that makes no run, and why."""
+
+    def __init__(self, proven: Proven, why: str) -> None:
+        self.proven = proven
+        self.why = why
+        super().__init__(why)
+
+
+@dataclass(slots=True)
+class Intake:
+    """Receives deliveries. `writer` groups what is accepted into durable transactions, `ignored`
+    what is genuine and makes no run.
+    """
+
+    database: Database
+    vault: Vault
+    evaluator: Evaluator
+    titles: Titles
+    ids: Ids
+    clock: Clock
+    cooldown: timedelta
+    doors: Doors = field(init=False)
+    limiter: BadCredentials = field(default_factory=BadCredentials)
+    read_deadline: float = READ_DEADLINE
+    closing: bool = False
+    refusals: Refusals = field(init=False)
+    helper: WriterProcess | None = None
+    recorder: Recorder = field(init=False)
+    writer: GroupWriter[Verified, Result] = field(init=False)
+    ignored: GroupWriter[Delivery, None] = field(init=False)
+    prover: Prover = field(init=False)
+    preparer: Preparer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.doors = Doors(self.database)
+        self.refusals = Refusals(self.database, self.ids, self.clock)
+        self.recorder = Recorder(self.database, self.cooldown, self.helper)
+        self.writer = GroupWriter(self.recorder.record)
+        self.ignored = GroupWriter(self._record_ignored)
+        self.prover = Prover(self.vault, self.clock)
+        self.preparer = Preparer(self.evaluator, self.titles, self.ids, self.cooldown)
+
+    async def receive(self, request: InboundRequest) -> Answer:
+        """Answer one request; never raises for what a sender can do."""
+        try:
+            return await self._receive(request)
+        except (Refused, BodyError) as end:
+            if isinstance(end, Refused):
+                self._note(request, end)
+            return answer_to(end)
+
+    async def close(self) -> None:
+        """Take nothing more, and write what was taken."""
+        self.closing = True
+        await self.writer.close()
+        await self.ignored.close()
+        await self.recorder.close()
+
+    async def _receive(self, request: InboundRequest) -> Answer:
+        """The steps of contract 8.3, in order; first with what is remembered of the token."""
+        self._require_open(request)
+        body, moment = Body(request.body, self.read_deadline), self.clock.monotonic()
+        known = self.doors.remembered(request.token, moment)
+        if known is not None:
+            quick = self._quickly(request, known, body)
+            if (answer := await self._noting(quick, request, known, body)) is not None:
+                return answer
+        opened = await self._look_up(request.token, moment)
+        attempt = self._attempt(request, opened, body)
+        try:
+            result = await self._noting(attempt, request, opened, body)
+        except _Ignored as ignored:
+            return await self._ignore(ignored.proven, ignored.why)
+        if isinstance(result, Moved):
+            raise Refused(CHANGED)
+        return answer_of(result)
+
+    async def _look_up(self, token: str, moment: float) -> Opened:
+        try:
+            opened = await self.doors.look_up(token, moment)
+        except Conflict as error:  # no fault of the sender: it should keep trying
+            said = ("error", "webhook cannot be taken", {"why": str(error)})
+            raise Refused(UNREADABLE, log=said) from None
+        if opened is None:
+            raise Refused(UNKNOWN, counts=True)
+        return opened
+
+    async def _noting(
+        self, attempt: Awaitable[T], request: InboundRequest, opened: Opened, body: Body
+    ) -> T:
+        """The result of an attempt; what ends it otherwise is noted (contract 8.3)."""
+        try:
+            return await attempt
+        except (Refused, BodyError) as end:
+            await self.refusals.note(request, opened, answer_to(end), body.size)
+            raise
+
+    async def _quickly(self, request: InboundRequest, known: Opened, body: Body) -> Answer | None:
+        """The answer of a delivery that is taken; None where a fresh look must decide."""
+        try:
+            result = await self._attempt(request, known, body)
+        except (BodyError, _Ignored):
+            return None
+        except Refused as refused:
+            if refused.final:
+                raise
+            return None
+        return None if isinstance(result, Moved) else answer_of(result)
+
+    async def _attempt(self, request: InboundRequest, opened: Opened, body: Body) -> Recorded:
+        proven = await self.prover.prove(request, opened, body)
+        if why := await self.preparer.why_ignored(proven):
+            raise _Ignored(proven, why)
+        return await self._take(await self.preparer.prepare(proven))
+
+    def _require_open(self, request: InboundRequest) -> None:
+        if request.method != "POST":
+            raise Refused(problem(405, "method-not-allowed", "send a POST", Allow="POST"))
+        if not is_token_shaped(request.token):
+            raise Refused(UNKNOWN, counts=True)
+        if self.closing:
+            raise Refused(CLOSING)
+        wait = self.limiter.retry_after(request.remote, self.clock.monotonic())
+        if wait is not None:
+            raise Refused(too_many(wait))
+
+    def _note(self, request: InboundRequest, refused: Refused) -> None:
+        if refused.counts:
+            self.limiter.failed(request.remote, self.clock.monotonic())
+        if refused.log is not None:
+            level, event, fields = refused.log
+            getattr(log, level)(event, **fields)
+
+    async def _ignore(self, proven: Proven, why: str) -> Answer:
+        delivery = self.preparer.delivery(proven, None, verdict="ignored", reason=why)
+        try:
+            await self.ignored.submit(delivery)
+        except Full:
+            raise Refused(BUSY, final=True) from None
+        return Answer(200, {"status": "ignored", "reason": why})
+
+    async def _record_ignored(self, group: Sequence[Delivery]) -> Sequence[None]:
+        await self.database.awrite(lambda tx: insert_deliveries(tx, group))
+        return [None] * len(group)
+
+    async def _take(self, verified: Verified) -> Recorded:
+        try:
+            result = await self.writer.submit(verified)
+        except Full:
+            raise Refused(BUSY, final=True) from None
+        except OutcomeUnknown:
+            raise Refused(OUTCOME_UNKNOWN, final=True) from None
+        if isinstance(result, OtherBody):
+            raise Refused(OTHER_BODY, final=True)
+        return result

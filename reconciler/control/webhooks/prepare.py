@@ -1,0 +1,149 @@
+"""From a proven delivery to what its transaction needs: wanted or not, title, keys, record."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reconciler.clock import Ids
+from reconciler.control.evaluation.evaluator import Evaluator, Failed, Kind
+from reconciler.control.evaluation.titles import (
+    Facts,
+    Prepared,
+    Titles,
+    needs_evaluation,
+    unevaluated,
+)
+from reconciler.control.runs.admit import Firing
+from reconciler.control.webhooks.accept import Verified
+from reconciler.control.webhooks.answers import BUSY
+from reconciler.control.webhooks.authenticate import Proven
+from reconciler.control.webhooks.inbound import Refused
+from reconciler.core.cel import event_scope
+from reconciler.core.manifest.trigger import Scheme
+from reconciler.core.runs.run import Source
+from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.webhooks.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
+from reconciler.core.webhooks.handshake import event_name
+from reconciler.core.webhooks.headers import expression_headers, shown_headers
+from reconciler.store.webhooks.deliveries import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Preparer:
+    """Evaluates before the transaction what must not be evaluated in it.
+
+    `cooldown` is the breaker's.
+    """
+
+    evaluator: Evaluator
+    titles: Titles
+    ids: Ids
+    cooldown: timedelta
+
+    async def why_ignored(self, proven: Proven) -> str | None:
+        """Why a genuine delivery makes no run; None for one that does.
+
+        Raises `Refused` where the condition cannot be evaluated now.
+        """
+        opened = proven.opened
+        force = force_of(opened.live.switches, self.cooldown, proven.now)
+        if isinstance(force, NotInForce):
+            return force.why
+        if not opened.trigger.enabled:
+            return "the trigger is disabled"
+        if opened.trigger.when is None:
+            return None
+        scope = event_scope(
+            opened.live.document(),
+            opened.target.document,
+            payload=proven.payload,
+            headers=_expression_headers(proven),
+        )
+        (result,) = await self.evaluator.soon([(opened.trigger.when, Kind.CONDITION)], scope)
+        if isinstance(result, Failed):
+            if result.transient:
+                raise Refused(BUSY, final=True)
+            return f"the condition 'when' could not be evaluated: {result.message}"
+        return None if result.value else "the condition 'when' is false"
+
+    async def prepare(self, proven: Proven) -> Verified:
+        """All that the transaction needs. Raises `BodyError` for a key that is none."""
+        opened, signature = proven.opened, proven.opened.trigger.signature
+        key = delivery_key(signature.scheme, proven.headers, proven.payload, proven.body)
+        run_id = self.ids.new(proven.now)
+        prepared = await self._title(proven, run_id)
+        delivery = self.delivery(proven, key.value if key else None)
+        firing = Firing(
+            id=run_id,
+            autopilot_id=opened.live.id,
+            source=Source.WEBHOOK,
+            at=proven.now,
+            title=prepared.title,
+            key=prepared.key,
+            trigger_id=opened.target.trigger_id,
+            payload=proven.payload,
+            delivery_id=delivery.id,
+        )
+        window = opened.trigger.replay_window
+        signed = (signature.scheme, proven.secrets, proven.headers, proven.body)
+        return Verified(
+            autopilot_id=opened.live.id,
+            trigger_id=opened.target.trigger_id,
+            changed_at=opened.target.updated_at,
+            digest=opened.live.digest,
+            delivery=delivery,
+            firing=firing,
+            key=key.value if key else None,
+            explicit=bool(key and key.explicit),
+            replay=replay_fingerprint(*signed) if window else None,
+            replay_window=window,
+        )
+
+    def delivery(
+        self,
+        proven: Proven,
+        key: str | None,
+        *,
+        verdict: str = "accepted",
+        reason: str | None = None,
+    ) -> Delivery:
+        """The record of a delivery."""
+        opened, headers = proven.opened, proven.headers
+        scheme = opened.trigger.signature.scheme
+        return Delivery(
+            id=self.ids.new(proven.now),
+            received_at=proven.now,
+            verdict=verdict,
+            status_code=202 if verdict == "accepted" else 200,
+            verified=scheme is not Scheme.NONE,
+            trigger_id=opened.target.trigger_id,
+            autopilot_id=opened.live.id,
+            workspace_id=opened.live.workspace,
+            reason=reason,
+            scheme=scheme,
+            event=(event_name(scheme, headers, proven.payload) or "")[:200] or None,
+            provider_id=key,
+            headers=shown_headers(scheme, headers),
+            content_type=(headers.get("content-type") or "")[:200] or None,
+            body=proven.body,
+            body_size=len(proven.body),
+            body_sha256=body_fingerprint(proven.body),
+        )
+
+    async def _title(self, proven: Proven, run_id: str) -> Prepared:
+        live = proven.opened.live
+        if not needs_evaluation(live):
+            return unevaluated(live)
+        facts = Facts(
+            run_id=run_id,
+            source=Source.WEBHOOK,
+            at=proven.now,
+            trigger=proven.opened.target.document,
+            payload=proven.payload,
+            headers=_expression_headers(proven),
+        )
+        return await asyncio.to_thread(self.titles.prepare, live, facts)
+
+
+def _expression_headers(proven: Proven) -> dict[str, str]:
+    return expression_headers(proven.headers, proven.opened.trigger.signature.header)

@@ -1,0 +1,52 @@
+"""Where groups of verified deliveries are written: here, or by a process that does nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reconciler.control.webhooks.accept import Result, Verified, accept_all
+from reconciler.control.webhooks.writer_process import WriterProcess
+from reconciler.control.webhooks.writer_worker import Written
+from reconciler.store.engine.database import Database
+
+MANY = 8
+"""Deliveries in a group from which the other process is used: below, it gains nothing."""
+MUCH = 8 * 1024**2
+"""Bytes of all bodies of a group up to which it is used: more are not copied once again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Writes one group at a time. `cooldown` is the breaker's.
+
+    `helper` only makes it faster: without one, while it starts, and after it is lost, groups are
+    written here.
+    """
+
+    database: Database
+    cooldown: timedelta
+    helper: WriterProcess | None = None
+
+    async def record(self, group: Sequence[Verified]) -> Sequence[Result]:
+        """Commit all of a group, or none and raise. Raises `OutcomeUnknown` if nobody can tell."""
+        written = await self._elsewhere(self.helper, group) if self.helper else None
+        if written is not None:
+            for fact in written.facts:
+                self.database.observe(fact)
+            return written.results
+        return await self.database.awrite(
+            lambda tx: accept_all(tx, group, self.database.now(tx), self.cooldown)
+        )
+
+    async def _elsewhere(self, helper: WriterProcess, group: Sequence[Verified]) -> Written | None:
+        if len(group) < MANY or sum(one.delivery.body_size for one in group) > MUCH:
+            return None
+        if not await helper.is_ready():
+            return None
+        async with self.database.turn():
+            return await helper.write(group)
+
+    async def close(self) -> None:
+        """Let the other process go."""
+        if self.helper is not None:
+            await self.helper.close()

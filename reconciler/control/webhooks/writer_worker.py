@@ -1,0 +1,77 @@
+"""The child process that writes deliveries while many come (started by `writer_process.py`).
+
+It reads groups from the socket whose number it is given, and answers each with what became of it,
+once that is committed. It ends with its parent, whose end closes the socket.
+"""
+
+import pickle
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import IO, Any, NamedTuple
+
+from reconciler.control.webhooks.accept import Result, Verified, accept_all
+from reconciler.store.engine.database import Database
+from reconciler.store.engine.facts import Fact
+
+HEAD = 8
+"""Bytes before each message that hold its length; the message itself is a pickle."""
+
+
+class Written(NamedTuple):
+    """What became of a group, in its order, and what happened for whoever counts."""
+
+    results: Sequence[Result]
+    facts: Sequence[Fact]
+
+
+def main() -> None:
+    """`argv`: the number of the socket. The database's URL comes through it: it holds a password.
+
+    Signals that end the whole group of processes are the parent's to answer: what it has taken
+    is still written.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        try:
+            _serve(channel.makefile("rb"), channel)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+def _serve(stream: IO[bytes], channel: socket.socket) -> None:
+    url, cooldown = _receive(stream)
+    with Database.open(url, create=False) as database:
+        channel.sendall(message("ready"))
+        while True:
+            written = write(database, _receive(stream), cooldown)
+            channel.sendall(message(written))
+
+
+def write(database: Database, group: Sequence[Verified], cooldown: timedelta) -> Written | None:
+    """Take a group in one transaction. None where it failed and nothing was written.
+
+    Why is not told: the parent writes it then itself, and meets the same error.
+    """
+    facts: list[Fact] = []
+    database.observe = facts.append
+    try:
+        results = database.write(lambda tx: accept_all(tx, group, database.now(tx), cooldown))
+    except Exception:  # noqa: BLE001 - met again by the parent
+        return None
+    return Written(results, facts)
+
+
+def message(value: Any) -> bytes:
+    """A value as it goes through the socket."""
+    body = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    return len(body).to_bytes(HEAD) + body
+
+
+def _receive(stream: IO[bytes]) -> Any:
+    if len(head := stream.read(HEAD)) < HEAD:
+        raise EOFError
+    return pickle.loads(stream.read(int.from_bytes(head)))  # noqa: S301 - from our own parent
