@@ -40,7 +40,7 @@ from reconciler.store.servers import SILENCE, Server, beat, forget_silent, regis
 from reconciler.store.webhooks.tokens import renew_tokens
 from reconciler.telemetry import Metrics
 from reconciler.web.app import create_app
-from reconciler.web.context import Context, Readiness
+from reconciler.web.http.context import Context, Readiness
 
 log = structlog.get_logger(__name__)
 

@@ -11,27 +11,27 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from reconciler.core.base.errors import ReconcilerError
-from reconciler.web import (
+from reconciler.web.api import (
     autopilots,
     deliveries,
     events,
-    hooks,
     members,
     metrics,
     probes,
     runs,
     schedules,
     sources,
+    webhooks,
     workers,
     writes,
 )
-from reconciler.web.context import Context
-from reconciler.web.endpoint import AnyOperation, routes
-from reconciler.web.guard import Guarded, OwnNames
+from reconciler.web.http.context import Context
+from reconciler.web.http.endpoint import AnyOperation, routes
+from reconciler.web.http.guard import Guarded, OwnNames
+from reconciler.web.http.problems import HttpProblem, problem_of
 from reconciler.web.pages import page_routes
+from reconciler.web.pages.reference import reference_routes
 from reconciler.web.pages.serving import error_page
-from reconciler.web.problems import HttpProblem, problem_of
-from reconciler.web.reference import reference_routes
 
 OPERATIONS: tuple[AnyOperation, ...] = (
     *autopilots.OPERATIONS,
@@ -55,7 +55,7 @@ _EXPECTED = (HTTPException, HttpProblem, ReconcilerError)
 
 def create_app(context: Context) -> ASGIApp:
     """The application. It starts nothing by itself: loops belong to whoever made the context."""
-    return hooks.Entrance(_guarded(hooks.Door(context), context), api_and_pages(context))
+    return webhooks.Entrance(_guarded(webhooks.Door(context), context), api_and_pages(context))
 
 
 def _guarded(app: ASGIApp, context: Context) -> ASGIApp:
@@ -100,4 +100,6 @@ def _answering(context: Context) -> Callable[[Request, Exception], Awaitable[Res
 
 def is_self_protected(path: str) -> bool:
     """Whether this path asks for a credential of its own, whoever the caller is."""
-    return path.startswith(hooks.PREFIX) or path in _OPEN or _BY_LEASE.fullmatch(path) is not None
+    return (
+        path.startswith(webhooks.PREFIX) or path in _OPEN or _BY_LEASE.fullmatch(path) is not None
+    )

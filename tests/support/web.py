@@ -16,7 +16,7 @@ from reconciler.control.access.secrets import Vault
 from reconciler.control.webhooks.intake import Intake
 from reconciler.settings import Settings
 from reconciler.web.app import create_app
-from reconciler.web.context import Authority, Context
+from reconciler.web.http.context import Authority, Context
 from tests.support.rig import COOLDOWN, KEY, Rig
 
 STARTED = 10.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.core.calendar.errors import CronError, CronNeverFires, TimezoneError
-from reconciler.web.problems import _HTTP_CODES, _STATUSES, problem_of
+from reconciler.web.http.problems import _HTTP_CODES, _STATUSES, problem_of
 from tests.support.pages import ROOT, code, table
 
 ERRORS = ROOT / "docs" / "errors.md"

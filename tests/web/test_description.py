@@ -18,7 +18,7 @@ from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
 from reconciler.store.engine.database import Database
 from reconciler.web.app import OPERATIONS, api_and_pages
-from reconciler.web.openapi import description, operation_id
+from reconciler.web.http.openapi import description, operation_id
 from tests.support.clock import FakeClock
 from tests.support.rig import Rig, agent, autopilot, manifest, schedule, webhook
 from tests.support.web import Web

@@ -5,7 +5,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from reconciler.core.access.roles import Role
-from reconciler.web.context import Context
+from reconciler.web.http.context import Context
 from reconciler.web.pages import autopilot, login, run, run_lists, sources
 from reconciler.web.pages.overview import overview
 from reconciler.web.pages.rendering import STATIC

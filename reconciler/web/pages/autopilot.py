@@ -21,13 +21,13 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview, ShownTrigger
 from reconciler.store.runs.lists import RunFilter
 from reconciler.store.runs.missed import missed_between
-from reconciler.web.autopilot_models import condition_at
-from reconciler.web.autopilots import require_overview
-from reconciler.web.forecast import forecast
+from reconciler.web.api.autopilots import require_overview
+from reconciler.web.api.runs import require_autopilot
+from reconciler.web.models.autopilot import condition_at
+from reconciler.web.models.forecast import forecast
+from reconciler.web.models.urls import webhook_url
 from reconciler.web.pages.run_lists import RunTable, run_table
 from reconciler.web.pages.serving import Visit, see_other
-from reconciler.web.runs import require_autopilot
-from reconciler.web.urls import webhook_url
 
 COMING = 3
 """Occurrences that are shown of each schedule."""

@@ -2,8 +2,8 @@
 
 from starlette.responses import Response
 
+from reconciler.web.http.session import clear_cookie, seal, set_cookie
 from reconciler.web.pages.serving import Visit, see_other
-from reconciler.web.session import clear_cookie, seal, set_cookie
 
 _WRONG = "This token is unknown, was revoked or has run out."
 

@@ -10,11 +10,11 @@ from reconciler.core.access.roles import Caller
 from reconciler.core.runs.condition import Condition, Health
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview
-from reconciler.web.autopilot_models import condition_at
-from reconciler.web.autopilots import AutopilotQuery, find_page
+from reconciler.web.api.autopilots import AutopilotQuery, find_page
+from reconciler.web.http.parameters import read_query
+from reconciler.web.models.autopilot import condition_at
+from reconciler.web.models.source import SourceView, source_views
 from reconciler.web.pages.serving import Visit
-from reconciler.web.parameters import read_query
-from reconciler.web.source_models import SourceView, source_views
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reconciler.core.manifest.fields import format_instant
-from reconciler.web.words import duration, relative, shown_moment, trigger_words
+from reconciler.web.pages.words import duration, relative, shown_moment, trigger_words
 
 HERE = Path(__file__).parent.parent
 STATIC = HERE / "static"

@@ -10,9 +10,9 @@ from reconciler.control.runs.cancel import cancel
 from reconciler.core.runs.run import Run, Status, WaitingFor
 from reconciler.core.runs.view import duration_ms
 from reconciler.store.engine.database import Tx
+from reconciler.web.api.runs import require_run
 from reconciler.web.pages.rendering import shown_json
 from reconciler.web.pages.serving import Visit, see_other
-from reconciler.web.runs import require_run
 
 WAITING = {
     WaitingFor.QUEUE: "Waits in the queue until a run before it ends",

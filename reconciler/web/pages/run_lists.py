@@ -8,10 +8,10 @@ from starlette.responses import Response
 from reconciler.core.runs.run import Run, Source, Status
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.lists import RunFilter, find_runs
-from reconciler.web.cursor import decode_cursor, encode_cursor
+from reconciler.web.api.runs import RunQuery
+from reconciler.web.http.cursor import decode_cursor, encode_cursor
+from reconciler.web.http.parameters import read_query
 from reconciler.web.pages.serving import Visit
-from reconciler.web.parameters import read_query
-from reconciler.web.runs import RunQuery
 
 SHOWN = 25
 

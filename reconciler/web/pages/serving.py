@@ -9,15 +9,15 @@ from starlette.responses import RedirectResponse, Response
 
 from reconciler.core.access.roles import LOCAL, Caller, Role
 from reconciler.core.webhooks.form import parse_form
-from reconciler.web.answers import HTML, Reply, respond
-from reconciler.web.auth import SAFE, session_of
-from reconciler.web.context import Context
-from reconciler.web.endpoint import require_ids
-from reconciler.web.guard import origin_of
+from reconciler.web.http.answers import HTML, Reply, respond
+from reconciler.web.http.auth import SAFE, session_of
+from reconciler.web.http.context import Context
+from reconciler.web.http.endpoint import require_ids
+from reconciler.web.http.guard import origin_of
+from reconciler.web.http.parameters import read_bytes
+from reconciler.web.http.problems import HttpProblem, Problem, problem_of
+from reconciler.web.http.session import cookie_of, form_token, is_form_token
 from reconciler.web.pages.rendering import render
-from reconciler.web.parameters import read_bytes
-from reconciler.web.problems import HttpProblem, Problem, problem_of
-from reconciler.web.session import cookie_of, form_token, is_form_token
 
 LARGEST_FORM = 64 * 1024
 FORM_FIELD = "form_token"

@@ -10,8 +10,8 @@ from reconciler.core.access.roles import Caller
 from reconciler.core.plan.report import DriftReport, drift_report
 from reconciler.store.engine.database import Tx
 from reconciler.store.revisions.revisions import list_attempts
+from reconciler.web.models.source import RevisionView, SourceView, source_views
 from reconciler.web.pages.serving import Visit
-from reconciler.web.source_models import RevisionView, SourceView, source_views
 
 SHOWN = 20
 

@@ -1,0 +1,107 @@
+"""What a write through the API asks for: an object afterwards, and the plan of the edit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.core.base.errors import InvalidManifests, NotFound, Problem
+from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.model import API_VERSION, Kind
+from reconciler.core.manifest.state import Declared, Desired, Document, Origin
+from reconciler.core.plan.plan import Plan, semantic_plan
+from reconciler.manifest.load.load import load_bundle
+from reconciler.store.objects.overview import Overview
+from reconciler.web.http.answers import encode
+
+OWNED = frozenset({"id", "origin", "status"})
+"""What the server adds to a manifest; ignored on write (contract 8)."""
+_BODY = "body.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One object before and after; None where it is not there."""
+
+    before: Overview | None
+    after: Declared | None
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the object is already as it is asked to be."""
+        if self.before is None or self.before.stored.archived:
+            return self.after is None
+        return self.after is not None and self.before.stored.digest == self.after.digest
+
+    def plan(self, source_id: str) -> Plan:
+        """What applying just this edit would do, at the place where it belongs."""
+        before, after = _as_declared(self.before), self.after
+        if after is not None:
+            new = Origin(source_id, f"{after.key.workspace}/{after.key.name}.yaml")
+            after = replace(after, origin=before.origin if before else new)
+        return semantic_plan(_alone(source_id, before), _alone(source_id, after))
+
+
+def declared(body: Mapping[str, Any], source_id: str) -> Declared:
+    """The autopilot in a body, validated as one in a file. Raises InvalidManifests.
+
+    Whether what it refers to exists is the question of a plan, not asked here.
+    """
+    manifest = {name: value for name, value in body.items() if name not in OWNED}
+    manifest = {"apiVersion": API_VERSION, "kind": Kind.AUTOPILOT.value, **manifest}
+    desired = load_bundle({_BODY: encode(manifest)}, source_id=source_id, allow_external=True)
+    (found,) = desired.objects.values()
+    if found.key.kind != Kind.AUTOPILOT:
+        wrong = Problem(_BODY, 1, 1, "kind", "this address takes autopilots", "kind-unknown")
+        raise InvalidManifests([wrong])
+    return found
+
+
+def with_trigger(
+    overview: Overview, trigger: Mapping[str, Any], trigger_id: str | None = None
+) -> Document:
+    """The manifest with a trigger added, or with the one of this id (or name) replaced.
+
+    Raises NotFound for an id that is not there.
+    """
+    clean = {name: value for name, value in trigger.items() if name not in OWNED}
+    triggers = list(overview.stored.document["spec"]["triggers"])
+    names = [one["name"] for one in triggers]
+    if trigger_id is not None:
+        triggers[_place(overview, trigger_id)] = clean
+    elif clean.get("name") in names:
+        triggers[names.index(clean["name"])] = clean
+    else:
+        triggers.append(clean)
+    return _with(overview, triggers)
+
+
+def without_trigger(overview: Overview, trigger_id: str) -> Document:
+    """The manifest without one trigger. Raises NotFound."""
+    triggers = list(overview.stored.document["spec"]["triggers"])
+    del triggers[_place(overview, trigger_id)]
+    return _with(overview, triggers)
+
+
+def _place(overview: Overview, trigger_id: str) -> int:
+    # The rows are in the order of the manifest, and the document is made from them.
+    for place, trigger in enumerate(overview.triggers):
+        if trigger.id == trigger_id:
+            return place
+    raise NotFound(f"there is no trigger {trigger_id}")
+
+
+def _with(overview: Overview, triggers: list[Document]) -> Document:
+    document = overview.stored.document
+    return {**document, "spec": {**document["spec"], "triggers": triggers}}
+
+
+def _alone(source_id: str, one: Declared | None) -> Desired:
+    return Desired(source_id, Revision("api"), {one.key: one} if one else {})
+
+
+def _as_declared(overview: Overview | None) -> Declared | None:
+    if overview is None or overview.stored.archived:
+        return None
+    stored = overview.stored
+    origin = stored.origin or Origin("", "")
+    return Declared(stored.key, stored.id, stored.document, stored.digest, origin)

@@ -1,0 +1,31 @@
+"""`/metrics`: what is counted as it happens, and what is counted when somebody asks."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reconciler.store.gauges import Gauges, read_gauges
+from reconciler.telemetry import METRICS_TYPE, Metrics
+from reconciler.web.http.context import Context
+
+
+def route(context: Context) -> Route:
+    """The address that Prometheus reads."""
+
+    async def metrics(request: Request) -> Response:
+        database = context.database
+        found = await database.aread(lambda tx: read_gauges(tx, database.now(tx)))
+        _set(context.metrics, found)
+        headers = {"Cache-Control": "no-store"}
+        return Response(context.metrics.text(), headers=headers, media_type=METRICS_TYPE)
+
+    return Route("/metrics", metrics, methods=["GET"])
+
+
+def _set(metrics: Metrics, found: Gauges) -> None:
+    metrics.due_triggers.set(found.due_triggers)
+    metrics.queue_depth.set(found.queue_depth)
+    metrics.breaker_open.set(found.breakers_open)
+    metrics.applied_revision.clear()
+    for source, revision in found.applied.items():
+        metrics.applied_revision.labels(source, revision).set(1)

@@ -1,0 +1,59 @@
+"""Is it alive, is it ready: for whoever restarts it or sends it traffic."""
+
+from typing import Literal
+
+from reconciler.core.base.errors import ReconcilerError
+from reconciler.web.http.answers import Reply
+from reconciler.web.http.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
+
+
+class Alive(Wire):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+    """Always `ok`."""
+
+
+class Ready(Wire):
+    """Whether the server should get traffic."""
+
+    status: Literal["ready", "waiting"]
+    """`waiting` comes with 503."""
+    waiting_for: list[str]
+    """What is not there yet."""
+
+
+async def healthz(call: Call[NoQuery, NoBody]) -> Reply:
+    """The process is alive. Nothing else is asked, so that a slow database restarts nobody."""
+    return Reply(content=Alive(), headers={"Cache-Control": "no-store"})
+
+
+async def readyz(call: Call[NoQuery, NoBody]) -> Reply:
+    """The loops have started and the database answers."""
+    found = call.context.readiness()
+    waiting_for = list(found.waiting_for)
+    try:
+        await call.context.database.aread(call.context.database.now)
+    except ReconcilerError:
+        waiting_for.append("database")
+    ready = found.ready and not waiting_for
+    content = Ready(status="ready" if ready else "waiting", waiting_for=waiting_for)
+    return Reply(
+        content=content, status=200 if ready else 503, headers={"Cache-Control": "no-store"}
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="GET", path="/healthz", handler=healthz, role=None, tag="operation",
+        summary="Whether the process is alive", answers={200: json_content(Alive, "It is.")},
+    ),
+    Operation(
+        method="GET", path="/readyz", handler=readyz, role=None, tag="operation",
+        summary="Whether the server should get traffic",
+        answers={
+            200: json_content(Ready, "It should."),
+            503: json_content(Ready, "Not yet, or not now."),
+        },
+    ),
+)  # fmt: skip

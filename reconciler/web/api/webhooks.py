@@ -1,0 +1,86 @@
+"""The door for webhooks: the raw request goes to the intake, its answer goes back (contract 8.3).
+
+Everything below `/v1/webhooks/` comes here, whatever its method and however malformed its token, so
+that the answer to a guess is always the same.
+"""
+
+from collections.abc import AsyncIterator
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from reconciler.control.webhooks.inbound import InboundRequest
+from reconciler.core.base.errors import ReconcilerError
+from reconciler.web.http.answers import JSON, encode
+from reconciler.web.http.context import Context
+from reconciler.web.http.problems import MEDIA_TYPE, phrase, problem_of
+
+PREFIX = "/v1/webhooks/"
+CLIENT_GONE = 499
+"""Counted for a sender that went away before the answer; never sent."""
+
+
+class Entrance:
+    """Webhooks go to `door`, all else to `app`: the busiest address passes by every router."""
+
+    def __init__(self, door: ASGIApp, app: ASGIApp) -> None:
+        self.door = door
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_webhook = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        await (self.door if is_webhook else self.app)(scope, receive, send)
+
+
+class Door:
+    """Everything below the prefix, whatever its method."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        metrics, status = self.context.metrics, 500
+        with metrics.webhook.time():
+            try:
+                response = await answer(scope, receive, self.context)
+                status = response.status_code
+            except ClientDisconnect:
+                status = CLIENT_GONE
+                return  # nobody is left to answer
+            except ReconcilerError as error:  # the database: the sender should keep trying
+                response = problem_of(error).response()
+                status = response.status_code
+            finally:
+                metrics.webhook_requests.labels(str(status)).inc()
+        await response(scope, receive, send)
+
+
+async def answer(scope: Scope, receive: Receive, context: Context) -> Response:
+    """Hand one request over."""
+    client = scope.get("client")
+    inbound = InboundRequest(
+        method=scope["method"],
+        token=scope["path"].removeprefix(PREFIX),
+        headers=scope["headers"],
+        body=_body(receive),
+        remote=client[0] if client else "",
+    )
+    found = await context.intake.receive(inbound)
+    body = dict(found.body)
+    if found.status >= 400:
+        body.setdefault("title", phrase(found.status))
+    media_type = MEDIA_TYPE if found.status >= 400 else JSON
+    headers = {"Cache-Control": "no-store", **found.headers}
+    return Response(encode(body), found.status, headers, media_type)
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        if chunk := message.get("body", b""):
+            yield chunk
+        more = message.get("more_body", False)

@@ -1,0 +1,169 @@
+"""The API of workers: claim runs, keep their leases, report their end (contract 7)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.control.dispatching.workers import MOST, Claim, Claimed, claim, complete, heartbeat
+from reconciler.core.access.roles import Caller, Role
+from reconciler.core.manifest.fields import Instant, Name
+from reconciler.core.runs.lease import outcome_of
+from reconciler.store.engine.database import Tx
+from reconciler.web.api.runs import require_run
+from reconciler.web.http.answers import Reply
+from reconciler.web.http.auth import admit, bearer, caller_of
+from reconciler.web.http.operation import Call, NoQuery, Operation, Wire, json_content
+from reconciler.web.http.problems import HttpProblem
+from reconciler.web.models.run import Json, RunView
+
+OWN_TOKEN = "rct_run_"  # noqa: S105 - how a run's own token begins, not a token
+LeaseToken = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ClaimOrder(Wire):
+    """What a worker takes."""
+
+    agents: Annotated[
+        tuple[Name, ...],
+        Field(min_length=1, max_length=100),
+    ]
+    """The names of the agents that it works for."""
+    max: Annotated[int, Field(ge=1, le=MOST)] = 1
+    """Runs that it takes at most."""
+    lease_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 60
+    """How long it may be silent; 5 at least, 3600 at most."""
+
+
+class ClaimedView(Wire):
+    """A run that the worker holds now."""
+
+    run: RunView
+    """The run."""
+    prompt: str
+    """What the agent is asked."""
+    lease_token: str
+    """Proves that the worker holds it; shown once."""
+    lease_until: Instant
+    """Until when, without a heartbeat."""
+
+
+class ClaimedPage(Wire):
+    """Runs that were claimed; none where none waited."""
+
+    items: list[ClaimedView]
+    """The oldest first."""
+
+
+class BeatOrder(Wire):
+    """A sign of life."""
+
+    lease_token: LeaseToken
+    """Of the claim."""
+
+
+class BeatView(Wire):
+    """What a worker needs to know."""
+
+    cancel: bool
+    """Whether to stop, and then to complete."""
+    lease_until: Instant | None
+    """Until when the lease holds now."""
+
+
+class EndOrder(Wire):
+    """The end of a run."""
+
+    lease_token: LeaseToken | None = None
+    """Of the claim; not needed with the run's own token as bearer token."""
+    status: Literal["completed", "failed"]
+    """How it ended."""
+    result: Json = None
+    """JSON; what is beyond 256 KiB is cut."""
+
+
+async def claim_runs(call: Call[NoQuery, ClaimOrder]) -> Reply:
+    """Lease waiting runs, oldest first. Ask again in a moment where there are none."""
+    order, caller, database = call.body, call.caller, call.context.database
+    asked = Claim(
+        agents=order.agents,
+        most=order.max,
+        lease_seconds=order.lease_seconds,
+        worker=caller.name,
+        workspaces=caller.workspaces,
+    )
+    found = await database.awrite(lambda tx: claim(tx, asked, database.now(tx)))
+    return Reply(content=ClaimedPage(items=[_claimed(one) for one in found]))
+
+
+def _claimed(one: Claimed) -> ClaimedView:
+    return ClaimedView(
+        run=RunView.of(one.run),
+        prompt=one.prompt,
+        lease_token=one.lease_token,
+        lease_until=one.lease_until,
+    )
+
+
+async def beat(call: Call[NoQuery, BeatOrder]) -> Reply:
+    """Prolong a lease, and learn whether the run was cancelled."""
+    run_id, database = call.path["id"].lower(), call.context.database
+    caller = await _worker(call)
+
+    def write(tx: Tx) -> BeatView:
+        require_run(tx, run_id, caller)
+        found = heartbeat(tx, run_id, call.body.lease_token, database.now(tx))
+        return BeatView(cancel=found.cancel, lease_until=found.lease_until)
+
+    return Reply(content=await database.awrite(write, quiet=True))
+
+
+async def end(call: Call[NoQuery, EndOrder]) -> Reply:
+    """Report the end of a run, by its lease or by its own token."""
+    run_id, context, body = call.path["id"].lower(), call.context, call.body
+    own = _own_token(call)
+    caller = None if own else await _worker(call)
+    token = own or body.lease_token
+    if token is None:
+        raise HttpProblem(422, "lease-token-missing", "say which lease, in leaseToken")
+    outcome = outcome_of(body.status, body.result)
+
+    def write(tx: Tx) -> RunView:
+        if caller is not None:
+            require_run(tx, run_id, caller)
+        now, cooldown = context.database.now(tx), context.settings.breaker_cooldown
+        return RunView.of(complete(tx, run_id, token, outcome, now, cooldown))
+
+    ended = await context.database.awrite(write)
+    context.look()
+    return Reply(content=ended)
+
+
+def _own_token(call: Call[NoQuery, EndOrder]) -> str | None:
+    """The run's own token, where it was sent: then no other credential is asked for."""
+    credential = bearer(call.request)
+    return credential if credential and credential.startswith(OWN_TOKEN) else None
+
+
+async def _worker(call: Call[NoQuery, BeatOrder] | Call[NoQuery, EndOrder]) -> Caller:
+    caller = await caller_of(call.request, call.context)
+    return admit(caller, Role.WORKER)
+
+
+OPERATIONS = (
+    Operation(
+        method="POST", path="/v1/runs/claim", handler=claim_runs, role=Role.WORKER,
+        tag="workers", summary="Claim runs", body=ClaimOrder,
+        answers={200: json_content(ClaimedPage, "The runs that are yours now.")},
+    ),
+    Operation(
+        method="POST", path="/v1/runs/{id}/heartbeat", handler=beat, role=None, asks=Role.WORKER,
+        tag="workers", summary="Prolong a lease", body=BeatOrder, problems=(404, 409),
+        answers={200: json_content(BeatView, "The lease holds.")},
+    ),
+    Operation(
+        method="POST", path="/v1/runs/{id}/complete", handler=end, role=None, asks=Role.WORKER,
+        tag="workers", summary="Report the end of a run", body=EndOrder, problems=(404, 409),
+        answers={200: json_content(RunView, "It has ended.")},
+        body_limit=8 * 1024 * 1024,
+    ),
+)  # fmt: skip

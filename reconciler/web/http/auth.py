@@ -1,0 +1,70 @@
+"""Who calls, and whether the operation is open to them (contract 8.4)."""
+
+from starlette.requests import Request
+
+from reconciler.core.access.roles import Caller, Role
+from reconciler.web.http.context import Context
+from reconciler.web.http.problems import HttpProblem
+from reconciler.web.http.session import cookie_of, unseal
+
+SAFE = frozenset({"GET", "HEAD"})
+_MAX_CREDENTIAL = 16 * 1024
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="reconciler"'}
+
+
+async def caller_of(request: Request, context: Context) -> Caller | None:
+    """The caller of an API request; None where no credential was sent.
+
+    A session of the dashboard counts for reading only: everything else needs a bearer token, which
+    no other site can make a browser send. Raises a problem 401 for a credential that is no good.
+    """
+    if context.authority is None:
+        return context.anybody
+    credential = bearer(request)
+    if credential is not None:
+        return _known(await context.authority.identify(credential))
+    return session_of(request, context) if request.method in SAFE else None
+
+
+def session_of(request: Request, context: Context) -> Caller | None:
+    """The caller of a page: whose session the cookie is."""
+    if context.authority is None:
+        return context.anybody
+    cookie = cookie_of(request.headers.get("cookie"))
+    key = unseal(context.server_key, cookie, context.clock.now()) if cookie else None
+    return context.authority.resume(key) if key else None
+
+
+def bearer(request: Request) -> str | None:
+    """The token in `Authorization`, if there is such a header. Raises a problem 401."""
+    values = request.headers.getlist("authorization")
+    if not values:
+        return None
+    scheme, _, credential = values[0].partition(" ")
+    credential = credential.strip()
+    if len(values) > 1 or scheme.lower() != "bearer" or not credential:
+        raise _unauthenticated("send one header 'Authorization: Bearer TOKEN'")
+    if len(credential) > _MAX_CREDENTIAL:
+        raise _unauthenticated("this token is too long to be one")
+    return credential
+
+
+def admit(caller: Caller | None, asked: Role) -> Caller:
+    """The caller, if the operation is open to them; else raise a problem 401 or 403."""
+    if caller is None:
+        raise _unauthenticated("this needs a token: send 'Authorization: Bearer TOKEN'")
+    if not caller.may(asked):
+        raise HttpProblem(
+            403, "forbidden", f"this needs the role {asked}; the token's role is {caller.role}"
+        )
+    return caller
+
+
+def _known(caller: Caller | None) -> Caller:
+    if caller is None:
+        raise _unauthenticated("the token is unknown, was revoked or has run out")
+    return caller
+
+
+def _unauthenticated(detail: str) -> HttpProblem:
+    return HttpProblem(401, "unauthenticated", detail, _CHALLENGE)

@@ -1,0 +1,43 @@
+"""Cursors of lists: the key of the last item seen, opaque to clients (contract 8)."""
+
+import base64
+import binascii
+import json
+
+from reconciler.web.http.problems import HttpProblem
+
+MAX_LENGTH = 600
+_VERSION = 1
+
+
+def encode_cursor(kind: str, *key: str | int) -> str:
+    """The cursor after the item of this key, in a list of this kind."""
+    text = json.dumps([_VERSION, kind, *key], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode("ascii")
+
+
+def decode_cursor(cursor: str, kind: str, *types: type[str] | type[int]) -> tuple[str | int, ...]:
+    """The key in a cursor. Raises a problem 400 for one that this list did not give."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        raise _refused() from None
+    if not isinstance(parts, list) or parts[:2] != [_VERSION, kind]:
+        raise _refused()
+    key = tuple(parts[2:])
+    if tuple(type(part) for part in key) != types or any(_unstorable(part) for part in key):
+        raise _refused()
+    return key
+
+
+def _unstorable(part: str | int) -> bool:
+    if isinstance(part, int):
+        return abs(part) > 2**62
+    return "\0" in part or not part.isprintable()
+
+
+def _refused() -> HttpProblem:
+    return HttpProblem(
+        400, "cursor-invalid", "this cursor is not of this list; start again without one"
+    )

@@ -1,0 +1,72 @@
+"""From a declared operation to a Starlette route: let in, understand, answer."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reconciler.core.access.roles import LOCAL
+from reconciler.core.base.errors import NotFound
+from reconciler.web.http.answers import Reply, respond
+from reconciler.web.http.auth import SAFE, admit, caller_of
+from reconciler.web.http.context import Context
+from reconciler.web.http.operation import Call, NoBody, Operation
+from reconciler.web.http.parameters import read_body, read_query
+
+AnyOperation = Operation[Any, Any]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+
+
+def routes(operations: Sequence[AnyOperation], context: Context) -> list[Route]:
+    """One route for each path, whatever its methods: only so is `Allow` complete."""
+    by_path = sorted(operations, key=lambda one: one.path.count("{"))
+    by_path.sort(key=lambda one: one.path)
+    found = []
+    for path, same in groupby(by_path, key=lambda one: one.path):
+        table = {one.method: one for one in same}
+        found.append(Route(path, _endpoint(table, context), methods=list(table), name=path))
+    # A path with a placeholder would otherwise shadow a literal one.
+    return sorted(found, key=lambda route: "{" in route.path)
+
+
+def _endpoint(table: Mapping[str, AnyOperation], context: Context) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await serve(table[method], request, context)
+
+    return answer
+
+
+async def serve(operation: AnyOperation, request: Request, context: Context) -> Response:
+    """Answer one request. Expected failures are raised, and answered by the app's handlers.
+
+    1. Who is it, and may they?
+    2. Ids that can be none name nothing.
+    3. Parameters and body, as models.
+    4. The handler, and its answer with an ETag.
+    """
+    caller = LOCAL
+    if operation.role is not None:
+        caller = admit(await caller_of(request, context), operation.role)
+    require_ids(request.path_params)
+    query = read_query(request, operation.query)
+    if request.method in SAFE:
+        body = NoBody()
+    else:
+        body = await read_body(request, operation.body, operation.body_limit)
+    call = Call(context, caller, query, body, request.path_params, request)
+    answer = await operation.handler(call)
+    return respond(request, answer) if isinstance(answer, Reply) else answer
+
+
+def require_ids(path: Mapping[str, str]) -> None:
+    """An id that has not the shape of one is not looked up: no database stores a NUL."""
+    for value in path.values():
+        if not _ID.fullmatch(value):
+            raise NotFound("there is no such object")

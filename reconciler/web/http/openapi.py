@@ -1,0 +1,258 @@
+"""The description of the API (OpenAPI 3.1), made of the same declarations that serve it."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from reconciler import __version__
+from reconciler.manifest.schema import Generator
+from reconciler.web.http.answers import JSON
+from reconciler.web.http.endpoint import AnyOperation
+from reconciler.web.http.operation import Content, NoBody, Wire
+from reconciler.web.http.problems import MEDIA_TYPE, phrase
+
+Document = dict[str, Any]
+
+_ALWAYS = (400, 403, 500, 503)
+_WITH_ROLE = (401,)
+_WITH_BODY = (408, 413, 415, 422)
+_REF = "#/components/schemas/{model}"
+_ABOUT = """\
+Autopilots and their triggers live as YAML in a repository; this API shows what is in force, starts
+and cancels runs, and takes webhooks. Manifests are changed in git.
+
+Lists are pages: ask again with `cursor` set to `nextCursor` until that is null. Answers to GET
+carry an `ETag`; send it back in `If-None-Match` and an unchanged answer is 304. Times are RFC 3339
+in UTC. Errors are problem details (RFC 9457) with a stable `code`.
+"""
+_HEADERS = {
+    "ETag": "Changes whenever the answer does. Of an object with a manifest, the part before the "
+    "dot changes only with the manifest.",
+    "Location": "Where the new thing is.",
+}
+PROBLEM: Document = {
+    "type": "object",
+    "description": "Problem details (RFC 9457).",
+    "properties": {
+        "type": {"type": "string", "description": "A URN of the code, or about:blank."},
+        "title": {"type": "string", "description": "The phrase of the status."},
+        "status": {"type": "integer", "description": "The status."},
+        "detail": {"type": "string", "description": "What happened, and how to mend it."},
+        "code": {"type": "string", "description": "Stable, for machines."},
+    },
+    "required": ["type", "title", "status", "detail", "code"],
+}
+
+
+def description(operations: Sequence[AnyOperation], more: Mapping[str, Any] = {}) -> Document:
+    """The whole description; `more` are paths that no operation serves."""
+    schemas, references = _schemas(operations)
+    paths: dict[str, Document] = {}
+    for one in operations:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "reconciler",
+            "version": __version__,
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "tags": [{"name": tag} for tag in dict.fromkeys(one.tag for one in operations)],
+        "paths": dict(sorted((paths | dict(more)).items())),
+        "components": {
+            "schemas": {"Problem": PROBLEM, **schemas},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+Key = tuple[Any, JsonSchemaMode]
+
+
+def _schemas(operations: Sequence[AnyOperation]) -> tuple[Document, dict[Key, Document]]:
+    """Every model that is sent or received, once, and how each is referred to."""
+    wanted: dict[Key, TypeAdapter[Any]] = {}
+    for one in operations:
+        if one.body is not NoBody:
+            wanted[(one.body, "validation")] = TypeAdapter(described_by(one.body))
+        for content in one.answers.values():
+            for model in content.media.values():
+                if model is not None:
+                    wanted[(model, "serialization")] = TypeAdapter(model)
+    inputs = [(str(i), key[1], adapter) for i, (key, adapter) in enumerate(wanted.items())]
+    found, shared = TypeAdapter.json_schemas(
+        inputs, ref_template=_REF, schema_generator=Generator, by_alias=True
+    )
+    references = {key: found[(str(i), key[1])] for i, key in enumerate(wanted)}
+    return shared.get("$defs", {}), references
+
+
+def described_by(body: type[Wire]) -> Any:
+    """The type that a body is described by: its own, or that of the manifest that it takes."""
+    return getattr(body, "described_by", body)
+
+
+def _operation(one: AnyOperation, references: Mapping[Key, Document]) -> Document:
+    found: Document = {
+        "operationId": operation_id(one),
+        "summary": one.summary,
+        "description": " ".join((one.handler.__doc__ or "").split()),
+        "tags": [one.tag],
+        "parameters": [*_path_parameters(one), *_query_parameters(one), *_headers(one)],
+        "responses": _responses(one, references),
+    }
+    if role := one.role or one.asks:
+        found["security"] = [{"token": []}]
+        found["x-role"] = role.value
+    if one.body is not NoBody:
+        schema = references[(one.body, "validation")]
+        required = described_by(one.body) is not one.body or any(
+            field.is_required() for field in one.body.model_fields.values()
+        )
+        found["requestBody"] = {"required": required, "content": {JSON: {"schema": schema}}}
+    return found
+
+
+def operation_id(one: AnyOperation) -> str:
+    """A name for generated clients: `GET /v1/runs/{id}` is `get_runs_id`."""
+    words = re.findall(r"[A-Za-z]+", one.path.removeprefix("/v1"))
+    return "_".join([one.method.lower(), *words])
+
+
+def _path_parameters(one: AnyOperation) -> Iterable[Document]:
+    for name in re.findall(r"\{(\w+)\}", one.path):
+        yield {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"},
+        }
+
+
+def _query_parameters(one: AnyOperation) -> Iterable[Document]:
+    schema = one.query.model_json_schema(by_alias=True, schema_generator=Generator)
+    shared = schema.get("$defs", {})
+    for name, field in schema.get("properties", {}).items():
+        plain = _without_null(_inlined(field, shared))
+        yield {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": plain.pop("description", ""),
+            "schema": plain,
+        }
+
+
+def _headers(one: AnyOperation) -> Iterable[Document]:
+    for name, about in one.headers.items():
+        schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
+        yield {"name": name, "in": "header", "description": about, "schema": schema}
+
+
+def _inlined(schema: Document, shared: Document) -> Document:
+    """A schema without references: a parameter stands for itself."""
+    found = dict(schema)
+    if reference := found.pop("$ref", None):
+        target = dict(shared[reference.rpartition("/")[2]])
+        target.pop("title", None)
+        found = {**target, **found}
+    if "anyOf" in found:
+        found["anyOf"] = [_inlined(part, shared) for part in found["anyOf"]]
+    return found
+
+
+def _without_null(schema: Document) -> Document:
+    """A parameter is not sent rather than null."""
+    parts = [part for part in schema.get("anyOf", []) if part != {"type": "null"}]
+    found = {k: v for k, v in schema.items() if k != "title" and not (k == "default" and v is None)}
+    if len(parts) == 1:
+        del found["anyOf"]
+        return {**{k: v for k, v in parts[0].items() if k != "description"}, **found}
+    return found
+
+
+def _responses(one: AnyOperation, references: Mapping[Key, Document]) -> Document:
+    found: dict[int, Document] = {
+        status: _content(content, references) for status, content in one.answers.items()
+    }
+    if any("ETag" in content.headers for content in one.answers.values()):
+        found[304] = {"description": "Not changed since the answer with the ETag that was sent."}
+    for status in sorted({*_ALWAYS, *one.problems, *_implied(one)} - set(found)):
+        schema = {"$ref": _REF.format(model="Problem")}
+        found[status] = {
+            "description": phrase(status),
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+    return {str(status): found[status] for status in sorted(found)}
+
+
+def _implied(one: AnyOperation) -> Iterable[int]:
+    if one.role or one.asks:
+        yield from _WITH_ROLE
+    if "{" in one.path:
+        yield 404
+    if one.method not in ("GET", "HEAD"):
+        yield from _WITH_BODY
+
+
+def _content(content: Content, references: Mapping[Key, Document]) -> Document:
+    found: Document = {"description": content.description}
+    if content.media:
+        found["content"] = {
+            media: {"schema": references[(model, "serialization")]} if model is not None else {}
+            for media, model in content.media.items()
+        }
+    if content.headers:
+        found["headers"] = {
+            name: {"description": _HEADERS[name], "schema": {"type": "string"}}
+            for name in content.headers
+        }
+    return found
+
+
+@cache
+def webhook_path() -> Document:
+    """The door for webhooks, whose body is whatever the trigger's sender sends."""
+    answer = {
+        "type": "object",
+        "properties": {
+            "status": {"enum": ["accepted", "skipped", "duplicate", "ignored", "pong"]},
+            "runId": {"type": "string", "format": "uuid"},
+            "deliveryId": {"type": ["string", "null"], "format": "uuid"},
+            "reason": {"type": "string"},
+        },
+    }
+    statuses = (400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503)
+    problem = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
+    answers = {
+        "200": "A repetition, something ignored, a ping, or a challenge answered as it asks.",
+        "202": "A run was made of it: `accepted`, or `skipped` by the policy.",
+    }
+    return {
+        "post": {
+            "operationId": "post_webhooks_token",
+            "summary": "Deliver a webhook",
+            "description": "The token in the address opens one trigger; the signature is checked "
+            "over the raw body before anything else is read.",
+            "tags": ["webhooks"],
+            "parameters": [
+                {
+                    "name": "token",
+                    "in": "path",
+                    "required": True,
+                    "schema": {"type": "string", "pattern": "^whk_[A-Za-z0-9_-]{43}$"},
+                }
+            ],
+            "requestBody": {"content": {JSON: {"schema": {}}}},
+            "responses": {
+                status: {"description": about, "content": {JSON: {"schema": answer}}}
+                for status, about in answers.items()
+            }
+            | {str(s): {"description": phrase(s), "content": problem} for s in statuses},
+        }
+    }

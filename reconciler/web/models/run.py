@@ -1,0 +1,145 @@
+"""Runs and missed intervals on the wire (contract 8)."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, WithJsonSchema
+
+from reconciler.core.manifest.fields import Instant, format_instant
+from reconciler.core.runs.run import (
+    MissedInterval,
+    MissedReason,
+    Reason,
+    Run,
+    Source,
+    Status,
+    WaitingFor,
+)
+from reconciler.core.runs.view import run_document
+from reconciler.web.http.operation import Wire
+
+Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+"""The id of a stored thing."""
+Json = Annotated[Any, WithJsonSchema({"description": "any JSON"})]
+
+
+class RunView(Wire):
+    """One execution of an autopilot."""
+
+    id: Id
+    """Sorts by the moment of the trigger."""
+    autopilot_id: Id
+    """The autopilot."""
+    workspace: str
+    """The autopilot's workspace."""
+    autopilot: str
+    """The autopilot's name."""
+    trigger_id: Id | None
+    """The trigger; null for a run by hand."""
+    trigger: str | None
+    """The trigger's name."""
+    source: Source
+    """What started it."""
+    status: Status
+    """Where it is in its life."""
+    reason: Reason | None
+    """Why it was skipped or failed, for machines."""
+    failure_reason: str | None
+    """Why it was skipped or failed, as a sentence."""
+    waiting_for: WaitingFor | None
+    """What a pending run waits for."""
+    note: str | None
+    """What there is to say about it meanwhile, in words."""
+    title: str
+    """One line."""
+    scheduled_for: Instant | None
+    """The nominal moment of a schedule."""
+    triggered_at: Instant
+    """When it was asked for."""
+    admitted_at: Instant | None
+    """When the policy let it in."""
+    started_at: Instant | None
+    """When the work began."""
+    completed_at: Instant | None
+    """When it ended, however it ended."""
+    duration_ms: int | None
+    """From the start of the work to its end."""
+    attempts: int
+    """How often it was dispatched."""
+    session_id: str | None
+    """The session on the agent's runtime."""
+    agent: str | None
+    """The agent that got it."""
+    payload: Json
+    """What came with the trigger."""
+    result: Json
+    """What the agent answered."""
+    revision: str | None
+    """The revision whose manifest it was triggered under."""
+    commit: str | None
+    """That revision where it is a commit."""
+    blocked_by: Id | None
+    """The run that was in the way."""
+    replaced_by: Id | None
+    """The run that took its place."""
+
+    @classmethod
+    def of(cls, run: Run) -> "RunView":
+        """The view of a run."""
+        return cls.model_validate(run_document(run))
+
+
+class RunPage(Wire):
+    """Runs, newest first."""
+
+    items: list[RunView]
+    """This page."""
+    next_cursor: str | None
+    """For the next page; null on the last one."""
+
+
+class MissedView(Wire):
+    """Occurrences of one trigger that did not become runs: a row for as many as there are."""
+
+    trigger_id: Id
+    """The trigger."""
+    reason: MissedReason
+    """Why, for machines."""
+    first: Instant
+    """The first of them."""
+    last: Instant | None
+    """The last of them; null while it goes on."""
+    count: int | None
+    """How many; null where nobody counted: while it goes on, and of a stalled trigger."""
+    exact: bool
+    """False where there are more than `count`."""
+    detail: str
+    """Why, as a sentence."""
+
+    @classmethod
+    def of(cls, missed: MissedInterval) -> "MissedView":
+        """The view of an interval."""
+        return cls(
+            trigger_id=missed.trigger_id,
+            reason=missed.reason,
+            first=missed.first,
+            last=missed.last,
+            count=missed.count,
+            exact=missed.exact,
+            detail=missed.detail,
+        )
+
+
+def instant(value: Any) -> str | None:
+    """A moment as RFC 3339 in UTC, or null."""
+    return format_instant(value) if value is not None else None
+
+
+class RunOrder(Wire):
+    """A run that is asked for."""
+
+    trigger: Annotated[str, Field(max_length=64)] | None = None
+    """The name (or id) of a trigger; the source is `api` if it is an api trigger."""
+    payload: Json = None
+    """JSON that the agent gets, at most 1 MiB."""
+    force: bool = False
+    """Pass the policy and the limits; recorded on the run."""

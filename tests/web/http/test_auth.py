@@ -1,0 +1,411 @@
+"""Who may: roles, workspaces, and nothing of what a token does not reach (contract 8.4)."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.control.access.tokens import Tokens
+from reconciler.core.access.roles import GRANTS, Role
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.base.identity import trigger_id as trigger_id_of
+from reconciler.core.runs.run import Run
+from reconciler.core.webhooks.token import webhook_token
+from reconciler.store.runs.lists import RunFilter, list_runs
+from reconciler.web.app import OPERATIONS
+from reconciler.web.http.endpoint import AnyOperation
+from tests.support.rig import KEY, Rig, agent, autopilot, id_of, schedule, webhook
+from tests.support.web import Web
+from tests.web.conftest import Ask
+
+TOKENS = {role: f"rct_{role.value}{'x' * 40}" for role in Role}
+LIMITED = f"rct_limited{'x' * 40}"
+OLD = f"rct_old{'x' * 40}"
+
+
+def _file() -> str:
+    entries = [
+        f'[[token]]\nname = "{role.value}"\nrole = "{role.value}"\nsha256 = "{token_hash(token)}"\n'
+        for role, token in TOKENS.items()
+    ]
+    entries.append(
+        f'[[token]]\nname = "limited"\nrole = "admin"\nworkspaces = ["red"]\n'
+        f'sha256 = "{token_hash(LIMITED)}"\n'
+    )
+    entries.append(
+        f'[[token]]\nname = "old"\nrole = "admin"\nexpires = 2026-11-02T08:00:00Z\n'
+        f'sha256 = "{token_hash(OLD)}"\n'
+    )
+    return "\n".join(entries)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A tokens file with a token of each role."""
+    path = tmp_path / "tokens.toml"
+    path.write_text(_file())
+    return path
+
+
+@pytest.fixture
+def web(rig: Rig, path: Path) -> Web:
+    """A server that asks for tokens."""
+    return Web(rig, authority=Tokens(path, rig.clock))
+
+
+def _as(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _address(operation: AnyOperation) -> str:
+    unknown = "00000000-0000-4000-8000-000000000000"
+    return operation.path.replace("{id}", unknown).replace("{triggerId}", unknown)
+
+
+ENDLESS = {"/v1/events"}
+GUARDED = [
+    pytest.param(one, id=f"{one.method} {one.path}")
+    for one in OPERATIONS
+    if one.role is not None and one.path not in ENDLESS
+]
+
+
+@pytest.mark.parametrize("operation", GUARDED)
+def test_each_role_opens_what_it_is_for_and_nothing_else(web: Web, operation: AnyOperation) -> None:
+    async def statuses() -> dict[Role | None, int]:
+        async with web.client() as client:
+            send = [operation.method, _address(operation)]
+            found: dict[Role | None, int] = {None: (await client.request(*send)).status_code}
+            for role, token in TOKENS.items():
+                found[role] = (await client.request(*send, headers=_as(token))).status_code
+            return found
+
+    found = asyncio.run(statuses())
+    assert found.pop(None) == 401
+    for role, status in found.items():
+        assert operation.role is not None
+        refused = operation.role not in GRANTS[role] if role else True
+        assert (status == 403) == refused, f"{role}: {status}"
+        assert status != 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="none"),
+        pytest.param(_as("rct_unknown"), id="unknown"),
+        pytest.param(_as(OLD), id="run out"),
+        pytest.param(_as(""), id="empty"),
+        pytest.param({"Authorization": f"Basic {TOKENS[Role.ADMIN]}"}, id="another scheme"),
+        pytest.param(_as("a.b.c"), id="like a JWT, without rules"),
+        pytest.param(_as("x" * 20_000), id="endless"),
+        pytest.param(_as(f"{TOKENS[Role.ADMIN]}x"), id="one letter more"),
+        pytest.param(_as(token_hash(TOKENS[Role.ADMIN])), id="the hash itself"),
+    ],
+)
+def test_bad_credentials(ask: Ask, headers: dict[str, str]) -> None:
+    answer = ask("GET", "/v1/runs", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_two_authorization_headers_are_refused(ask: Ask) -> None:
+    pair = [("Authorization", f"Bearer {TOKENS[role]}") for role in (Role.VIEWER, Role.ADMIN)]
+    assert ask("GET", "/v1/runs", headers=httpx.Headers(pair)).status_code == 401
+
+
+def test_what_needs_no_token(ask: Ask) -> None:
+    for path in ("/healthz", "/readyz", "/openapi.json", "/docs"):
+        assert ask("GET", path).status_code == 200, path
+
+
+def test_the_callers_name_goes_into_history(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot())
+    headers = _as(TOKENS[Role.OPERATOR])
+    ask("POST", f"/v1/autopilots/{id_of('triage')}/run", headers=headers)
+    (run,) = rig.runs()
+    assert run.actor == "operator"
+
+
+def test_a_token_that_is_removed_opens_nothing_after_a_reload(
+    web: Web, path: Path, ask: Ask
+) -> None:
+    headers = _as(TOKENS[Role.VIEWER])
+    assert ask("GET", "/v1/runs", headers=headers).status_code == 200
+    path.write_text("")
+    assert ask("GET", "/v1/runs", headers=headers).status_code == 200
+    assert isinstance(web.authority, Tokens)
+    web.authority.reload()
+    assert ask("GET", "/v1/runs", headers=headers).status_code == 401
+
+
+# Workspaces
+
+
+@pytest.fixture
+def two(rig: Rig) -> dict[str, str]:
+    """An autopilot in workspace red and one in blue, both with a run; their ids."""
+    manifests = []
+    for colour in ("red", "blue"):
+        for one in (agent(), autopilot(f"{colour}-one", schedule())):
+            one["metadata"]["workspace"] = colour
+            manifests.append(one)
+    rig.apply(*manifests)
+    rig.tick(minutes=1)
+    return {colour: id_of(f"{colour}-one", colour) for colour in ("red", "blue")}
+
+
+LISTS = [
+    one
+    for one in OPERATIONS
+    if one.method == "GET" and "{" not in one.path and one.role and one.path not in ENDLESS
+]
+
+
+@pytest.mark.parametrize("operation", [pytest.param(one, id=one.path) for one in LISTS])
+def test_a_limited_token_sees_nothing_of_others(
+    rig: Rig, two: dict[str, str], ask: Ask, operation: AnyOperation
+) -> None:
+    rig.database.write(lambda tx: tx.exec_driver_sql("UPDATE autopilot SET title = 'drifted'"))
+    params = {"cron": "* * * * *"} if operation.path == "/v1/preview" else {}
+    shown = ask("GET", operation.path, headers=_as(LIMITED), params=params)
+    everything = ask("GET", operation.path, headers=_as(TOKENS[Role.ADMIN]), params=params)
+    assert shown.status_code == everything.status_code == 200
+    assert "blue" not in shown.text
+    assert two["blue"] not in shown.text
+
+
+def test_a_limited_token_sees_its_own(two: dict[str, str], ask: Ask) -> None:
+    for path in ("/v1/autopilots", "/v1/runs", "/v1/agents", "/v1/export"):
+        found = ask("GET", path, headers=_as(LIMITED)).json()["items"]
+        assert len(found) >= 1, path
+
+
+def test_a_mixed_revision_is_shown_without_what_is_in_it(two: dict[str, str], ask: Ask) -> None:
+    (shown,) = ask("GET", "/v1/revisions", headers=_as(LIMITED)).json()["items"]
+    assert (shown["partial"], shown["counts"], shown["problems"]) == (True, {}, [])
+    (whole,) = ask("GET", "/v1/revisions", headers=_as(TOKENS[Role.VIEWER])).json()["items"]
+    assert (whole["partial"], whole["counts"]["create"]) == (False, 4)
+
+
+BY_ID = [one for one in OPERATIONS if "{id}" in one.path and one.role is not None]
+
+
+@pytest.mark.parametrize(
+    "operation", [pytest.param(one, id=f"{one.method} {one.path}") for one in BY_ID]
+)
+def test_what_a_token_does_not_reach_is_as_if_it_were_not_there(
+    rig: Rig, two: dict[str, str], ask: Ask, operation: AnyOperation
+) -> None:
+    (run,) = _runs(rig, two["blue"])
+    trigger_id = trigger_id_of(two["blue"], "clock")
+    id_ = run.id if "/runs/" in operation.path else two["blue"]
+    address = operation.path.replace("{id}", id_).replace("{triggerId}", trigger_id)
+    answer = ask(operation.method, address, headers=_as(LIMITED))
+    assert answer.status_code == 404, answer.text
+    assert _runs(rig, two["blue"]) == [run]
+
+
+def test_deliveries_of_others_are_as_if_they_were_not_there(rig: Rig, web: Web, ask: Ask) -> None:
+    hook, spaces = webhook(), ("red", "blue")
+    documents = [one for _ in spaces for one in (agent(), autopilot("triage", hook))]
+    for number, one in enumerate(documents):
+        one["metadata"] = {**one["metadata"], "workspace": spaces[number // 2]}
+    rig.apply(*documents)
+    ids = {}
+    for space in spaces:
+        trigger = trigger_id_of(id_of("triage", space), "hook")
+        path = f"/v1/webhooks/{webhook_token(KEY, trigger, 1)}"
+        ids[space] = ask("POST", path, json={"n": space}).json()["deliveryId"]
+    listed = ask("GET", "/v1/deliveries", headers=_as(LIMITED)).json()["items"]
+    assert [one["id"] for one in listed] == [ids["red"]]
+    for method, tail in (("GET", ""), ("GET", "/body"), ("POST", "/replay")):
+        own = ask(method, f"/v1/deliveries/{ids['red']}{tail}", headers=_as(LIMITED))
+        other = ask(method, f"/v1/deliveries/{ids['blue']}{tail}", headers=_as(LIMITED))
+        assert own.status_code in (200, 202)
+        assert (other.status_code, other.json()["code"]) == (404, "not-found")
+    assert len(_runs(rig, id_of("triage", "blue"))) == 1
+
+
+def _runs(rig: Rig, autopilot_id: str) -> list[Run]:
+    where = RunFilter(autopilot_id=autopilot_id)
+    return rig.database.read(lambda tx: list_runs(tx, where))
+
+
+def test_writing_into_another_workspace_is_refused(two: dict[str, str], ask: Ask) -> None:
+    manifest = autopilot("new")
+    manifest["metadata"]["workspace"] = "blue"
+    answer = ask("POST", "/v1/autopilots", headers=_as(LIMITED), json=manifest)
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+# The dashboard
+
+
+def _form(page: httpx.Response) -> str:
+    return page.text.partition('name="form_token" value="')[2].partition('"')[0]
+
+
+async def _sign_in(client: httpx.AsyncClient, token: str) -> httpx.Response:
+    page = await client.get("/login")
+    form = {"form_token": _form(page), "token": token, "next": "/runs"}
+    return await client.post("/login", data=form)
+
+
+def _visit(web: Web, visit: Any) -> None:
+    async def run() -> None:
+        async with web.client() as client:
+            await visit(client)
+
+    asyncio.run(run())
+
+
+def test_pages_ask_to_sign_in(ask: Ask) -> None:
+    for path, next_ in (("/", "/login"), ("/runs", "/login?next=/runs")):
+        answer = ask("GET", path)
+        assert (answer.status_code, answer.headers["location"]) == (303, next_)
+
+
+def test_signing_in_and_out(web: Web) -> None:
+    async def visit(client: httpx.AsyncClient) -> None:
+        answer = await _sign_in(client, TOKENS[Role.VIEWER])
+        assert (answer.status_code, answer.headers["location"]) == (303, "/runs")
+        cookie = answer.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert TOKENS[Role.VIEWER] not in cookie
+        page = await client.get("/")
+        assert page.status_code == 200
+        assert (await client.get("/v1/runs")).status_code == 200
+        out = await client.post("/logout", data={"form_token": _form(page)})
+        assert (out.status_code, out.headers["location"]) == (303, "/login")
+        client.cookies.clear()
+        assert (await client.get("/")).status_code == 303
+
+    _visit(web, visit)
+
+
+def test_a_session_only_reads_the_api(web: Web) -> None:
+    async def visit(client: httpx.AsyncClient) -> None:
+        await _sign_in(client, TOKENS[Role.ADMIN])
+        path = f"/v1/autopilots/{id_of('triage')}/run"
+        assert (await client.post(path)).status_code == 401
+
+    _visit(web, visit)
+
+
+@pytest.mark.parametrize("token", ["rct_wrong", OLD, "", token_hash(TOKENS[Role.ADMIN])])
+def test_a_wrong_token_does_not_sign_in(web: Web, token: str) -> None:
+    async def visit(client: httpx.AsyncClient) -> None:
+        answer = await _sign_in(client, token)
+        assert answer.status_code == 401
+        assert "set-cookie" not in answer.headers
+        assert not token or token not in answer.text
+
+    _visit(web, visit)
+
+
+def test_a_session_ends_with_its_token_and_with_time(rig: Rig, web: Web, path: Path) -> None:
+    async def visit(client: httpx.AsyncClient) -> None:
+        await _sign_in(client, TOKENS[Role.VIEWER])
+        rig.clock.advance(hours=11, minutes=59)
+        assert (await client.get("/")).status_code == 200
+        rig.clock.advance(minutes=1)
+        assert (await client.get("/")).status_code == 303
+        await _sign_in(client, TOKENS[Role.VIEWER])
+        empty(path)
+        assert (await client.get("/")).status_code == 303
+
+    def empty(path: Path) -> None:
+        path.write_text("")
+        assert isinstance(web.authority, Tokens)
+        web.authority.reload()
+
+    _visit(web, visit)
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        pytest.param(f"9999999999.{token_hash(TOKENS[Role.ADMIN])}.x", id="no signature"),
+        pytest.param(f"9999999999.{token_hash(TOKENS[Role.ADMIN])}", id="cut"),
+        pytest.param("..", id="empty parts"),
+        pytest.param("\u00fc", id="not ASCII"),
+    ],
+)
+def test_a_cookie_that_we_did_not_make(ask: Ask, cookie: str) -> None:
+    headers = {"Cookie": f"reconciler_session={cookie}".encode()}
+    assert ask("GET", "/", headers=headers).status_code == 303
+
+
+def test_forms_need_their_page(rig: Rig, web: Web) -> None:
+    rig.apply(agent(), autopilot())
+    path = f"/autopilots/{id_of('triage')}"
+
+    async def visit(client: httpx.AsyncClient) -> None:
+        await _sign_in(client, TOKENS[Role.OPERATOR])
+        form = _form(await client.get(path))
+        for data, headers in (
+            ({}, {}),
+            ({"form_token": "x"}, {}),
+            ({"form_token": form}, {"Origin": "https://evil.example"}),
+            ({"form_token": form}, {"Sec-Fetch-Site": "cross-site"}),
+            ({"form_token": form}, {"Sec-Fetch-Site": "same-site"}),
+        ):
+            answer = await client.post(f"{path}/run", data=data, headers=headers)
+            assert answer.status_code == 403
+        assert rig.runs() == []
+        answer = await client.post(f"{path}/run", data={"form_token": form})
+        assert answer.status_code == 303
+        assert len(rig.runs()) == 1
+
+    _visit(web, visit)
+
+
+def test_a_viewer_sees_no_buttons_and_no_url_and_can_press_none(rig: Rig, web: Web) -> None:
+    hook = {"name": "hook", "kind": "webhook", "signature": {"scheme": "none"}}
+    rig.apply(agent(), autopilot("triage", hook))
+    path = f"/autopilots/{id_of('triage')}"
+
+    async def visit(client: httpx.AsyncClient) -> None:
+        await _sign_in(client, TOKENS[Role.VIEWER])
+        page = await client.get(path)
+        assert "whk_" not in page.text
+        assert "Run now" not in page.text
+        answer = await client.post(f"{path}/run", data={"form_token": _form(page)})
+        assert answer.status_code == 403
+        client.cookies.clear()
+        await _sign_in(client, TOKENS[Role.OPERATOR])
+        page = await client.get(path)
+        assert "whk_" in page.text
+        assert "Run now" in page.text
+
+    _visit(web, visit)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        pytest.param("/runs", "/runs", id="a page"),
+        pytest.param("//evil.example", "/", id="another host"),
+        pytest.param("/\\evil.example", "/", id="another host, as browsers read it"),
+        pytest.param("https://evil.example", "/", id="a URL"),
+        pytest.param("/\nSet-Cookie: a=b", "/", id="a header"),
+    ],
+)
+def test_signing_in_leads_nowhere_else(web: Web, target: str, expected: str) -> None:
+    async def visit(client: httpx.AsyncClient) -> None:
+        page = await client.get("/login")
+        data = {"form_token": _form(page), "token": TOKENS[Role.VIEWER], "next": target}
+        answer = await client.post("/login", data=data)
+        assert answer.headers["location"] == expected
+
+    _visit(web, visit)
+
+
+def test_problems_never_repeat_a_credential(ask: Ask) -> None:
+    answer = ask("GET", "/v1/runs", headers=_as("rct_this-is-not-known"))
+    assert "rct_" not in json.dumps(answer.json())
