@@ -21,25 +21,35 @@ from reconciler.core.base.errors import InvalidManifests, ReconcilerError, Refus
 MANIFESTS, STATE, RUNS, SERVER = "Manifests", "Plan and apply", "Runs and time", "Server"
 
 COMMANDS = {
-    "init": Lazy("reconciler.cli.init:init", "Start a repository of manifests.", MANIFESTS),
-    "validate": Lazy("reconciler.cli.validate:validate", "Check manifests, offline.", MANIFESTS),
-    "schema": Lazy("reconciler.cli.schema:schema", "Print a JSON Schema.", MANIFESTS),
-    "diff": Lazy("reconciler.cli.diff:diff", "Compare two revisions by meaning.", MANIFESTS),
-    "plan": Lazy("reconciler.cli.plan:plan", "Show what apply would change.", STATE),
-    "apply": Lazy("reconciler.cli.apply:apply", "Make the database equal the manifests.", STATE),
-    "drift": Lazy("reconciler.cli.drift:drift", "Show what was changed by hand.", STATE),
-    "export": Lazy("reconciler.cli.export:export", "Write manifests of what is there.", STATE),
-    "history": Lazy("reconciler.cli.history:history", "List the revisions tried.", STATE),
-    "adopt": Lazy("reconciler.cli.adopt:adopt", "Take over what no source owns.", STATE),
-    "run": Lazy("reconciler.cli.run:run", "Start a run by hand.", RUNS),
-    "runs": Lazy("reconciler.cli.runs:runs", "List, show and cancel runs.", RUNS),
-    "pause": Lazy("reconciler.cli.switches:pause", "Let an autopilot take no work.", RUNS),
-    "resume": Lazy("reconciler.cli.switches:resume", "Let it take work again.", RUNS),
-    "next": Lazy("reconciler.cli.next:next_", "Show when a schedule fires.", RUNS),
-    "why": Lazy("reconciler.cli.why:why", "Say why it ran, or did not.", RUNS),
-    "webhook": Lazy("reconciler.cli.webhook:app", "Show webhook URLs.", SERVER),
-    "serve": Lazy("reconciler.cli.serve:serve", "Reconcile, tick, dispatch, serve.", SERVER),
-    "token": Lazy("reconciler.cli.token:app", "Make API tokens.", SERVER),
+    "init": Lazy(
+        "reconciler.cli.manifests.init:init", "Start a repository of manifests.", MANIFESTS
+    ),
+    "validate": Lazy(
+        "reconciler.cli.manifests.validate:validate", "Check manifests, offline.", MANIFESTS
+    ),
+    "schema": Lazy("reconciler.cli.manifests.schema:schema", "Print a JSON Schema.", MANIFESTS),
+    "diff": Lazy(
+        "reconciler.cli.manifests.diff:diff", "Compare two revisions by meaning.", MANIFESTS
+    ),
+    "plan": Lazy("reconciler.cli.state.plan:plan", "Show what apply would change.", STATE),
+    "apply": Lazy(
+        "reconciler.cli.state.apply:apply", "Make the database equal the manifests.", STATE
+    ),
+    "drift": Lazy("reconciler.cli.state.drift:drift", "Show what was changed by hand.", STATE),
+    "export": Lazy(
+        "reconciler.cli.state.export:export", "Write manifests of what is there.", STATE
+    ),
+    "history": Lazy("reconciler.cli.state.history:history", "List the revisions tried.", STATE),
+    "adopt": Lazy("reconciler.cli.state.adopt:adopt", "Take over what no source owns.", STATE),
+    "run": Lazy("reconciler.cli.runs.run:run", "Start a run by hand.", RUNS),
+    "runs": Lazy("reconciler.cli.runs.runs:runs", "List, show and cancel runs.", RUNS),
+    "pause": Lazy("reconciler.cli.runs.switches:pause", "Let an autopilot take no work.", RUNS),
+    "resume": Lazy("reconciler.cli.runs.switches:resume", "Let it take work again.", RUNS),
+    "next": Lazy("reconciler.cli.runs.next:next_", "Show when a schedule fires.", RUNS),
+    "why": Lazy("reconciler.cli.runs.why:why", "Say why it ran, or did not.", RUNS),
+    "webhook": Lazy("reconciler.cli.server.webhook:app", "Show webhook URLs.", SERVER),
+    "serve": Lazy("reconciler.cli.server.serve:serve", "Reconcile, tick, dispatch, serve.", SERVER),
+    "token": Lazy("reconciler.cli.server.token:app", "Make API tokens.", SERVER),
 }
 
 

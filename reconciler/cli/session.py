@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reconciler.cli.policy import policy_of as policy_of
-from reconciler.cli.problems import from_here
 from reconciler.cli.progress import progress
+from reconciler.cli.rendering.problems import from_here
 from reconciler.control.apply.sources import Looked, look
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.base.identity import Key

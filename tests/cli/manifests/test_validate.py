@@ -177,7 +177,7 @@ class TestSchema:
 
     @pytest.mark.parametrize("kind", ["autopilot", "Agent", "SQUAD", "manifest"])
     def test_is_that_which_is_published(self, cli: Cli, kind: str) -> None:
-        published = Path(__file__).parents[2] / "schemas" / f"{kind.lower()}.schema.json"
+        published = Path(__file__).parents[3] / "schemas" / f"{kind.lower()}.schema.json"
         assert cli("schema", kind).out == published.read_text()
 
     def test_is_that_of_any_manifest_by_default(self, cli: Cli) -> None:

@@ -8,7 +8,7 @@ import typer
 from reconciler.cli import options
 from reconciler.cli.console import out_exactly, say
 from reconciler.cli.policy import offline_policy
-from reconciler.cli.problems import render
+from reconciler.cli.rendering.problems import render
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.manifest.state import Desired
 from reconciler.manifest.load.load import load

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from reconciler.cli.leaving import NUMBERS, Left, leaving
+from reconciler.cli.server.leaving import NUMBERS, Left, leaving
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.banner import banner
+from reconciler.cli.server.banner import banner
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.engine.database import Database
 from tests.support.clock import FakeClock

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reconciler.cli.problems import FORMATS, Format, below, render
+from reconciler.cli.rendering.problems import FORMATS, Format, below, render
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Problem
 

@@ -10,9 +10,9 @@ from reconciler.cli import options
 from reconciler.cli.console import colored, out, say
 from reconciler.cli.options import PlanFormat
 from reconciler.cli.policy import offline_policy
-from reconciler.cli.problems import below
 from reconciler.cli.rendering.json import render_json
 from reconciler.cli.rendering.markdown import render_markdown
+from reconciler.cli.rendering.problems import below
 from reconciler.cli.rendering.text import render_text
 from reconciler.core.base.errors import InvalidManifests, Refused
 from reconciler.core.manifest.checks import Policy

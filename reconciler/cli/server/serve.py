@@ -14,9 +14,9 @@ import uvloop
 from reconciler.app import System, listen, token_hasher
 from reconciler.app import serve as serve_system
 from reconciler.cli import options
-from reconciler.cli.banner import banner
 from reconciler.cli.console import out, say
-from reconciler.cli.leaving import Leaving, leaving
+from reconciler.cli.server.banner import banner
+from reconciler.cli.server.leaving import Leaving, leaving
 from reconciler.cli.session import mask_password, policy_of
 from reconciler.control.access.keys import server_key
 from reconciler.control.apply.follow_source import SourceFollower
