@@ -12,18 +12,18 @@ import structlog
 import uvicorn
 
 from reconciler.clock import Clock, Ids, SystemClock
-from reconciler.control.access.secrets import Vault
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.access.tokens import Tokens
 from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.apply.reconcile import Applied
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.changes import watch_database
 from reconciler.control.counting import counting
-from reconciler.control.dispatching.context import RunnerSettings, Station
+from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
 from reconciler.control.dispatching.runner import hand_back, renew_once, run_once
 from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.control.evaluation.titles import Titles
-from reconciler.control.loops import JumpDetector, Wake, repeat
+from reconciler.control.loops import JumpDetector, WorkSignal, repeat
 from reconciler.control.prune import Retention, prune_once
 from reconciler.control.runs.launch import Launcher
 from reconciler.control.runs.tick import Ticker, tick_once
@@ -70,13 +70,13 @@ class System:
     clock: Clock = field(default_factory=SystemClock)
     follower: SourceFollower | None = None
     ids: Ids = field(default_factory=Ids)
-    tick_wake: Wake = field(default_factory=Wake)
-    run_wake: Wake = field(default_factory=Wake)
-    source_wake: Wake = field(default_factory=Wake)
+    tick_signal: WorkSignal = field(default_factory=WorkSignal)
+    run_signal: WorkSignal = field(default_factory=WorkSignal)
+    source_signal: WorkSignal = field(default_factory=WorkSignal)
     evaluator: Evaluator = field(init=False)
     titles: Titles = field(init=False)
-    vault: Vault = field(init=False)
-    station: Station = field(init=False)
+    secret_store: SecretStore = field(init=False)
+    runner: RunnerContext = field(init=False)
     intake: Intake = field(init=False)
     jumps: JumpDetector = field(init=False)
     authority: Tokens | None = field(init=False)
@@ -88,29 +88,29 @@ class System:
         self.authority = Tokens(settings.tokens_file, self.clock) if settings.tokens_file else None
         self.evaluator = Evaluator()
         self.titles = Titles(self.evaluator)
-        self.vault = Vault(settings.secrets_dir)
+        self.secret_store = SecretStore(settings.secrets_dir)
         self.jumps = JumpDetector(self.clock)
         self.database.observe = counting(self.metrics)
-        self.station = Station(
+        self.runner = RunnerContext(
             self.database,
             Runtimes(
                 self.clock,
                 commands=settings.allow_command,
                 allowed_urls=settings.allowed_runtime_urls,
                 permission_modes=settings.allowed_permission_modes,
-                wake=self.run_wake.look,
+                notify=self.run_signal.notify,
             ),
-            self.vault,
+            self.secret_store,
             owner=f"{socket.gethostname()[:20]}:{os.getpid()}:{self.ids.new(self.clock.now())[-12:]}",
             key=self.key,
             settings=RunnerSettings(
                 settings.lease, settings.breaker_cooldown, settings.max_active_runs, self.url
             ),
-            wake=self.run_wake.look,
+            notify=self.run_signal.notify,
         )
         self.intake = Intake(
             self.database,
-            self.vault,
+            self.secret_store,
             self.evaluator,
             self.titles,
             self.ids,
@@ -133,7 +133,7 @@ class System:
             readiness=self._readiness,
             followed=self._followed,
             files=self._files,
-            look=self.run_wake.look,
+            notify=self.run_signal.notify,
             metrics=self.metrics,
         )
 
@@ -147,10 +147,10 @@ class System:
         follower = self.follower
         return follower.files if follower and follower.source_id == source_id else None
 
-    def look(self) -> None:
+    def notify(self) -> None:
         """Somebody wrote, or something happened: every loop looks."""
-        self.tick_wake.look()
-        self.run_wake.look()
+        self.tick_signal.notify()
+        self.run_signal.notify()
 
     async def tick(self) -> float:
         """One round of the clock; answers the seconds until the next one is due."""
@@ -163,21 +163,21 @@ class System:
         for lag in ticked.lags:
             self.metrics.schedule_lag.observe(lag)
         if ticked.runs or ticked.promoted:
-            self.run_wake.look()
+            self.run_signal.notify()
         if ticked.next_due is None:
             return LONGEST_SLEEP
-        now = await self.station.now()
+        now = await self.runner.now()
         return min(LONGEST_SLEEP, max(0.0, (ticked.next_due - now).total_seconds()))
 
     async def run(self) -> float:
         """One round of the runner."""
-        await run_once(self.station)
-        busy = self.station.jobs or self.station.tasks
+        await run_once(self.runner)
+        busy = self.runner.jobs or self.runner.tasks
         return RUNNER_PAUSE if busy else RUNNER_IDLE
 
     async def renew(self) -> float:
         """Prolong leases and the presence of this server, well before either runs out."""
-        await renew_once(self.station)
+        await renew_once(self.runner)
         await self.database.awrite(self._beat, quiet=True)
         return min(self.settings.lease, SILENCE / 2).total_seconds() / 3
 
@@ -189,12 +189,12 @@ class System:
             applied = await asyncio.to_thread(self.follower.reconcile_once)
         self.metrics.reconciles.labels(_result(applied)).inc()
         if applied is not None and applied.attempt is not None:
-            self.look()
+            self.notify()
         return self.settings.poll_interval.total_seconds()
 
     def reload(self) -> None:
         """Read secrets and tokens again (SIGHUP). A tokens file that is wrong changes nothing."""
-        self.vault.reload()
+        self.secret_store.reload()
         try:
             if self.authority is not None:
                 self.authority.reload()
@@ -224,7 +224,7 @@ class System:
         self.waits_for = ()
 
     def _beat(self, tx: Tx) -> None:
-        if not beat(tx, self.station.owner, self.database.now(tx)):
+        if not beat(tx, self.runner.owner, self.database.now(tx)):
             self._arrive(tx)
 
     def _arrive(self, tx: Tx) -> None:
@@ -237,15 +237,15 @@ class System:
         forget_silent(tx, now, SILENCE)
         register(
             tx,
-            Server(self.station.owner, socket.gethostname(), os.getpid(), self.url, now, now),
+            Server(self.runner.owner, socket.gethostname(), os.getpid(), self.url, now, now),
         )
 
     async def stop(self) -> None:
         """Take nothing more, finish what is short, hand leases back."""
         await self.intake.close()
-        handed_back = await hand_back(self.station)
-        await self.station.runtimes.close()
-        await self.database.awrite(lambda tx: remove(tx, self.station.owner))
+        handed_back = await hand_back(self.runner)
+        await self.runner.runtimes.close()
+        await self.database.awrite(lambda tx: remove(tx, self.runner.owner))
         self.evaluator.close()
         log.info("stopped", handed_back=handed_back)
 
@@ -339,15 +339,15 @@ def _loops(
     system: System, watch: Callable[[Callable[[], None]], Coroutine[None, None, None]] | None
 ) -> list[asyncio.Task[None]]:
     loops = [
-        asyncio.create_task(repeat("tick", system.tick, system.tick_wake)),
-        asyncio.create_task(repeat("run", system.run, system.run_wake)),
-        asyncio.create_task(repeat("renew", system.renew, Wake())),
-        asyncio.create_task(repeat("reconcile", system.reconcile, system.source_wake)),
-        asyncio.create_task(repeat("prune", system.prune, Wake())),
-        asyncio.create_task(watch_database(system.database, system.look)),
+        asyncio.create_task(repeat("tick", system.tick, system.tick_signal)),
+        asyncio.create_task(repeat("run", system.run, system.run_signal)),
+        asyncio.create_task(repeat("renew", system.renew, WorkSignal())),
+        asyncio.create_task(repeat("reconcile", system.reconcile, system.source_signal)),
+        asyncio.create_task(repeat("prune", system.prune, WorkSignal())),
+        asyncio.create_task(watch_database(system.database, system.notify)),
     ]
     if watch is not None:
-        loops.append(asyncio.create_task(watch(system.source_wake.look)))
+        loops.append(asyncio.create_task(watch(system.source_signal.notify)))
     return loops
 
 

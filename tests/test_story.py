@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.control.apply.reconcile import (
     Applied,
-    Asking,
+    ApplyRequest,
     apply_once,
     plan_once,
     record_failure,
@@ -98,16 +98,16 @@ class Team:
 
     def apply(self, confirm_deletes: int | None = None) -> Applied:
         """Make the database equal to the files."""
-        asking = Asking(actor=ADA, via=Via.CLI, confirmations=Confirmations(confirm_deletes))
-        return apply_once(self.rig.database, self.load(), asking, token_hash=hash_of)
+        request = ApplyRequest(actor=ADA, via=Via.CLI, confirmations=Confirmations(confirm_deletes))
+        return apply_once(self.rig.database, self.load(), request, token_hash=hash_of)
 
     def try_to_apply(self) -> InvalidManifests:
         """Apply files that hold Problems: they are recorded, and nothing else happens."""
         with pytest.raises(InvalidManifests) as error:
             self.apply()
-        asking = Asking(actor=ADA, via=Via.CLI)
+        request = ApplyRequest(actor=ADA, via=Via.CLI)
         revision = error.value.revision or Revision("unknown")
-        record_failure(self.rig.database, "default", revision, error.value, asking)
+        record_failure(self.rig.database, "default", revision, error.value, request)
         return error.value
 
     def push(self, delivery: str, branch: str = "main", *, secret: str = SECRET) -> Answer:

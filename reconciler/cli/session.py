@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from reconciler.cli.policy import policy_of as policy_of
 from reconciler.cli.progress import progress
 from reconciler.cli.rendering.problems import from_here
-from reconciler.control.apply.sources import Looked, look
+from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.base.identity import Key
 from reconciler.settings import Settings
@@ -30,10 +30,12 @@ def opened_to_apply(settings: Settings) -> Iterator[Database]:
         yield database
 
 
-def look_at(database: Database, path: str, settings: Settings, *, named_source: bool) -> Looked:
+def load_path(
+    database: Database, path: str, settings: Settings, *, named_source: bool
+) -> LoadedSource:
     """The manifests at a path, held against what the database has."""
     with progress("reading manifests"):
-        return look(
+        return load_source(
             database,
             path,
             source_id=settings.source,

@@ -17,21 +17,21 @@ INTERVAL = 0.5
 """Seconds between two looks."""
 
 
-async def watch_database(database: Database, look: Callable[[], None]) -> None:
-    """Call `look` whenever anybody wrote, for ever. A lost connection is taken up again."""
+async def watch_database(database: Database, notify: Callable[[], None]) -> None:
+    """Call `notify` whenever anybody wrote, for ever. A lost connection is taken up again."""
     while True:
         try:
             watcher = await _uninterrupted(database.watcher, lambda made: made.close())
             try:
                 while True:
                     if await _uninterrupted(watcher.changed):
-                        look()
+                        notify()
                     await asyncio.sleep(INTERVAL)
             finally:
                 watcher.close()
         except ReconcilerError as error:
             log.warning("cannot watch the database", why=str(error))
-            look()
+            notify()
             await asyncio.sleep(INTERVAL)
 
 

@@ -21,12 +21,12 @@ AFTER_FAILURE = 2.0
 
 
 @dataclass(slots=True)
-class Wake:
+class WorkSignal:
     """Something a loop sleeps on."""
 
     _event: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def look(self) -> None:
+    def notify(self) -> None:
         """End the sleep; from the event loop's thread."""
         self._event.set()
 
@@ -40,7 +40,7 @@ class Wake:
         self._event.clear()
 
 
-async def repeat(name: str, once: Callable[[], Awaitable[float]], wake: Wake) -> None:
+async def repeat(name: str, once: Callable[[], Awaitable[float]], signal: WorkSignal) -> None:
     """Do rounds for ever. `once` answers for how many seconds to sleep unless woken."""
     while True:
         try:
@@ -51,7 +51,7 @@ async def repeat(name: str, once: Callable[[], Awaitable[float]], wake: Wake) ->
         except Exception:
             log.exception("round failed", loop=name)
             pause = AFTER_FAILURE
-        await wake.sleep(pause)
+        await signal.sleep(pause)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """What every runtime does: start the work of a run, look at it, stop it and prove that it stopped.
 
 The runner (control/dispatching/runner.py) owns the run's row, its lease and its deadline. A runtime
-knows how to reach one kind of agent and nothing of the database. Nothing here raises for what an agent may
-do: each call returns a value. Only what `record` raises, and a cancellation, pass through.
+knows how to reach one kind of agent and nothing of the database. Nothing here raises for what an
+agent may do: each call returns a value. Only what `record` raises and a cancellation pass through.
 
 The order that keeps a run from ever having two sessions:
 

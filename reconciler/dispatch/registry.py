@@ -52,17 +52,17 @@ class Runtimes:
         graces: Graces | None = None,
         waits: Waits | None = None,
         patience: Patience | None = None,
-        wake: Callable[[], None] = no_hint,
+        notify: Callable[[], None] = no_hint,
     ) -> None:
         """`commands`, `allowed_urls` and `permission_modes` are the settings `allow_command`,
-        `allowed_runtime_urls` and `allowed_permission_modes`. `wake` is called, in the event loop,
-        when a look would pay: a hint that may be lost. The others are for tests."""
+        `allowed_runtime_urls` and `allowed_permission_modes`. `notify` is called, in the event
+        loop,         when a look would pay: a hint that may be lost. The others are for tests."""
         reach = Reach(tuple(allowed_urls))
         self._http = new_client()
         self._by_type: dict[type[RuntimeSpec], Runtime] = {
-            AegisRuntime: AegisSessions(self._http, reach, permission_modes, clock, waits, wake),
-            HttpRuntime: HttpAgents(self._http, reach, clock, patience, wake),
-            CommandRuntime: Commands(commands or {}, graces, wake),
+            AegisRuntime: AegisSessions(self._http, reach, permission_modes, clock, waits, notify),
+            HttpRuntime: HttpAgents(self._http, reach, clock, patience, notify),
+            CommandRuntime: Commands(commands or {}, graces, notify),
             WorkerRuntime: Workers(),
         }
 

@@ -51,7 +51,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FeedState:
     """The world at one moment. `runs` are open ones and those made since a moment, by id."""
 
     runs: dict[str, Run]
@@ -59,13 +59,13 @@ class Look:
     revisions: list[Attempt]
 
 
-def look(
+def read_feed(
     tx: Connection,
     since: datetime,
     known: Sequence[str],
     after_revision: int,
     before: Marks | None = None,
-) -> Look:
+) -> FeedState:
     """What is now. `known` are runs that were open before: they are read even if they ended.
 
     `before` are the marks of the last look, which are kept while their seal holds.
@@ -78,7 +78,7 @@ def look(
         rows = tx.execute(LIGHT.where(_R.id.in_(some)))
         runs.update((run.id, run) for run in map(run_of, rows))
     newest = list_attempts(tx, limit=50)
-    return Look(
+    return FeedState(
         runs,
         _marks(tx, before),
         [one for one in reversed(newest) if one.id > after_revision],

@@ -55,7 +55,9 @@ _EXPECTED = (HTTPException, HttpProblem, ReconcilerError)
 
 def create_app(context: Context) -> ASGIApp:
     """The application. It starts nothing by itself: loops belong to whoever made the context."""
-    return webhooks.Entrance(_guarded(webhooks.Door(context), context), api_and_pages(context))
+    return webhooks.WebhookRouter(
+        _guarded(webhooks.WebhookEndpoint(context), context), api_and_pages(context)
+    )
 
 
 def _guarded(app: ASGIApp, context: Context) -> ASGIApp:

@@ -19,7 +19,7 @@ from reconciler.control.changes import watch_database
 from reconciler.core.access.roles import Caller
 from reconciler.core.runs.run import Run
 from reconciler.store.engine.database import Database
-from reconciler.store.feed import AutopilotMark, Look, Marks, look
+from reconciler.store.feed import AutopilotMark, FeedState, Marks, read_feed
 from reconciler.store.revisions.revisions import Attempt
 
 log = structlog.get_logger(__name__)
@@ -178,13 +178,13 @@ class Hub:
         self._tell()
         return _remember(found, now, memory)
 
-    async def _look(self, memory: _Memory | None) -> Look:
+    async def _look(self, memory: _Memory | None) -> FeedState:
         since = (memory.at if memory else self.clock.now()) - OVERLAP
         known = list(memory.runs) if memory else []
         revision = memory.revision if memory else 0
         marks = memory.autopilots if memory else None
         began = self.clock.monotonic()
-        found = await self.database.aread(lambda tx: look(tx, since, known, revision, marks))
+        found = await self.database.aread(lambda tx: read_feed(tx, since, known, revision, marks))
         self._took = self.clock.monotonic() - began
         return found
 
@@ -200,7 +200,7 @@ def _state(run: Run) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _differences(memory: _Memory, found: Look) -> list[Subject]:
+def _differences(memory: _Memory, found: FeedState) -> list[Subject]:
     """Revisions first, since they explain what follows; runs in the order of their ids."""
     changed: list[Subject] = list(found.revisions)
     if found.autopilots is not memory.autopilots:
@@ -212,7 +212,7 @@ def _differences(memory: _Memory, found: Look) -> list[Subject]:
     return changed
 
 
-def _remember(found: Look, at: datetime, before: _Memory | None = None) -> _Memory:
+def _remember(found: FeedState, at: datetime, before: _Memory | None = None) -> _Memory:
     """Ended runs are forgotten once no later look could take them for new ones."""
     horizon = (before.at if before else at) - OVERLAP
     runs = {

@@ -48,9 +48,9 @@ def nothing() -> None:
     """Nobody sleeps."""
 
 
-def watched(database: Any, look: Callable[[], None]) -> "asyncio.Task[None]":
+def watched(database: Any, notify: Callable[[], None]) -> "asyncio.Task[None]":
     """The loop, as a task."""
-    return asyncio.create_task(watch_database(database, look))
+    return asyncio.create_task(watch_database(database, notify))
 
 
 @pytest.mark.parametrize("takes", ["made", "asked"])

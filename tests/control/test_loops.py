@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.control import loops
-from reconciler.control.loops import JumpDetector, Wake, repeat
+from reconciler.control.loops import JumpDetector, WorkSignal, repeat
 from reconciler.core.base.errors import Unavailable
 from tests.support.clock import FakeClock
 
@@ -15,10 +15,10 @@ LONG = 3600.0
 
 def test_a_wake_up_ends_the_sleep() -> None:
     async def body() -> None:
-        wake = Wake()
-        sleeping = asyncio.create_task(wake.sleep(LONG))
+        notify = WorkSignal()
+        sleeping = asyncio.create_task(notify.sleep(LONG))
         await asyncio.sleep(0)
-        wake.look()
+        notify.notify()
         await asyncio.wait_for(sleeping, 5)
 
     asyncio.run(body())
@@ -26,19 +26,19 @@ def test_a_wake_up_ends_the_sleep() -> None:
 
 def test_a_wake_up_between_two_sleeps_is_not_lost() -> None:
     async def body() -> None:
-        wake = Wake()
-        wake.look()
-        wake.look()
-        await asyncio.wait_for(wake.sleep(LONG), 5)
+        notify = WorkSignal()
+        notify.notify()
+        notify.notify()
+        await asyncio.wait_for(notify.sleep(LONG), 5)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(wake.sleep(LONG), 0.01)
+            await asyncio.wait_for(notify.sleep(LONG), 0.01)
 
     asyncio.run(body())
 
 
 @pytest.mark.parametrize("seconds", [0, -5])
 def test_no_time_is_no_sleep(seconds: float) -> None:
-    asyncio.run(asyncio.wait_for(Wake().sleep(seconds), 5))
+    asyncio.run(asyncio.wait_for(WorkSignal().sleep(seconds), 5))
 
 
 def test_a_round_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +56,7 @@ def test_a_round_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
             done.set()
             return LONG
 
-        looping = asyncio.create_task(repeat("test", once, Wake()))
+        looping = asyncio.create_task(repeat("test", once, WorkSignal()))
         await asyncio.wait_for(done.wait(), 5)
         looping.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -68,11 +68,11 @@ def test_a_round_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_each_look_is_a_round() -> None:
     async def body() -> None:
-        wake, rounds = Wake(), asyncio.Queue[int]()
-        looping = asyncio.create_task(repeat("test", lambda: counted(rounds), wake))
+        notify, rounds = WorkSignal(), asyncio.Queue[int]()
+        looping = asyncio.create_task(repeat("test", lambda: counted(rounds), notify))
         for _ in range(3):
             await asyncio.wait_for(rounds.get(), 5)
-            wake.look()
+            notify.notify()
         looping.cancel()
 
     asyncio.run(body())

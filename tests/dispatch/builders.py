@@ -72,7 +72,7 @@ class Recorder:
         return self.handles[-1]
 
 
-async def look(runtime: Runtime, job: Job, handle: Handle) -> Observation:
+async def poll(runtime: Runtime, job: Job, handle: Handle) -> Observation:
     """One look at one run."""
     seen: Mapping[str, Observation] = await runtime.observe([(job, handle)])
     assert set(seen) == {job.run_id}

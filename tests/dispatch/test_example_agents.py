@@ -8,7 +8,7 @@ import pytest
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.dispatch.base import Ended, Job, Started, Stopped
 from reconciler.dispatch.command.runtime import Commands
-from tests.dispatch.builders import Recorder, a_job, command, look
+from tests.dispatch.builders import Recorder, a_job, command, poll
 from tests.support.eventually import eventually_async
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ async def outcome(job: Job) -> Outcome:
     assert isinstance(started, Started), started
 
     async def ended() -> Outcome | None:
-        seen = await look(commands, job, recorder.last)
+        seen = await poll(commands, job, recorder.last)
         return seen.outcome if isinstance(seen, Ended) else None
 
     found = await eventually_async(ended)
@@ -70,7 +70,7 @@ async def test_it_stops_when_it_is_told_to() -> None:
 
     await eventually_async(at_work)
     assert await commands.stop(job, recorder.last) == Stopped()
-    seen = await look(commands, job, recorder.last)
+    seen = await poll(commands, job, recorder.last)
     assert isinstance(seen, Ended)
     assert "what is labelled stays labelled" in str(seen.outcome)
 

@@ -24,7 +24,7 @@ from reconciler.dispatch.base import (
 )
 from reconciler.dispatch.registry import Runtimes
 from tests.dispatch.aegis.runtime_kit import MODES, WAITS, job_on
-from tests.dispatch.builders import Recorder, a_job, command, look, script
+from tests.dispatch.builders import Recorder, a_job, command, poll, script
 from tests.support.aegis import Aegis
 from tests.support.eventually import eventually_async
 
@@ -37,17 +37,17 @@ async def test_each_job_goes_to_the_runtime_of_its_type(tmp_path: Path, aegis: A
     async with Runtimes(
         SystemClock(), commands=bound, permission_modes=MODES, waits=WAITS
     ) as runtimes:
-        looks = []
+        followed = []
         for job in jobs[:2]:
             started = await runtimes.start(job, Recorder())
             assert isinstance(started, Started)
             assert runtimes.is_ours(job.runtime, started.handle)
-            looks.append((job, started.handle))
+            followed.append((job, started.handle))
         assert await runtimes.start(jobs[2], Recorder()) == AwaitClaim()
-        looks.append((jobs[2], Handle("claim-1")))
+        followed.append((jobs[2], Handle("claim-1")))
 
         async def all_ended() -> Mapping[str, Observation] | None:
-            seen = await runtimes.observe(looks)
+            seen = await runtimes.observe(followed)
             return seen if all(isinstance(seen[j.run_id], Ended) for j in jobs[:2]) else None
 
         seen = await eventually_async(all_ended)
@@ -56,14 +56,14 @@ async def test_each_job_goes_to_the_runtime_of_its_type(tmp_path: Path, aegis: A
             jobs[1].run_id: Ended(Completed("Labelled 3 issues.")),
             jobs[2].run_id: Working(),
         }
-        for job, handle in looks:
+        for job, handle in followed:
             assert await runtimes.release(job, handle) == Stopped()
 
 
 async def test_the_end_of_a_program_is_a_hint_to_look(tmp_path: Path) -> None:
     hint, job = asyncio.Event(), a_job(command())
     bound = {"agent": script(tmp_path, "echo done")}
-    async with Runtimes(SystemClock(), commands=bound, wake=hint.set) as runtimes:
+    async with Runtimes(SystemClock(), commands=bound, notify=hint.set) as runtimes:
         started = await runtimes.start(job, Recorder())
         assert isinstance(started, Started)
         await asyncio.wait_for(hint.wait(), 20)
@@ -110,6 +110,6 @@ async def test_a_claimed_run_is_followed_and_only_its_worker_proves_its_end() ->
     job, handle = a_job(WorkerRuntime(type="worker")), Handle("claim-1")
     async with Runtimes(SystemClock()) as runtimes:
         assert await runtimes.start(replace(job, handle=handle), Recorder()) == Started(handle)
-        assert await look(runtimes.of(job.runtime), job, handle) == Working()
+        assert await poll(runtimes.of(job.runtime), job, handle) == Working()
         assert isinstance(await runtimes.stop(job, handle), Stopping)
         assert runtimes.is_ours(job.runtime, handle)

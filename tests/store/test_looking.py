@@ -11,7 +11,7 @@ from reconciler.core.manifest.model import AutopilotStatus, Kind
 from reconciler.core.runs.condition import Health
 from reconciler.core.runs.run import Failed, Reason
 from reconciler.store.engine.database import Database, Tx
-from reconciler.store.feed import Marks, look
+from reconciler.store.feed import Marks, read_feed
 from reconciler.store.gauges import read_gauges
 from reconciler.store.objects.autopilot_filter import AutopilotFilter
 from reconciler.store.objects.members import list_members
@@ -113,9 +113,9 @@ def test_a_look_finds_open_runs_recent_ones_and_those_that_were_open(rig: Rig) -
     rig.clock.advance(hours=1)
     recent = rig.launch()
     since = rig.clock.now() - timedelta(minutes=1)
-    found = rig.database.read(lambda tx: look(tx, since, [], 0))
+    found = rig.database.read(lambda tx: read_feed(tx, since, [], 0))
     assert set(found.runs) == {open_.id, recent.id}
-    found = rig.database.read(lambda tx: look(tx, since, [old.id], found.revisions[-1].id))
+    found = rig.database.read(lambda tx: read_feed(tx, since, [old.id], found.revisions[-1].id))
     assert set(found.runs) == {old.id, open_.id, recent.id}
     assert found.revisions == []
     assert found.autopilots.by_id[id_of("triage")].name == "triage"
@@ -130,7 +130,7 @@ def test_marks_are_made_anew_whenever_something_of_an_autopilot_changes(rig: Rig
         rig.clock.advance(minutes=1)
         what()
         before, now = marks, rig.clock.now()
-        marks = rig.database.read(lambda tx: look(tx, now, [], 0, before)).autopilots
+        marks = rig.database.read(lambda tx: read_feed(tx, now, [], 0, before)).autopilots
         if before is marks:
             return []
         known = before.by_id if before else {}
@@ -153,7 +153,7 @@ def test_marks_are_made_anew_whenever_something_of_an_autopilot_changes(rig: Rig
 @pytest.mark.parametrize(
     ("read", "index"),
     [
-        pytest.param(lambda tx: look(tx, NOW, [], 0), "ix_run_open", id="open runs"),
+        pytest.param(lambda tx: read_feed(tx, NOW, [], 0), "ix_run_open", id="open runs"),
         pytest.param(lambda tx: read_gauges(tx, NOW), "ix_autopilot_broken", id="open breakers"),
         pytest.param(
             lambda tx: list_overviews(tx, AutopilotFilter(may_be=(Health.FAILING, NOW))),

@@ -11,7 +11,7 @@ from reconciler.control.apply.upcoming import Upcoming
 from reconciler.core.manifest.state import Current, Desired
 from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.store.engine.database import Database, Tx
-from reconciler.store.objects.apply import Terms, apply_changes
+from reconciler.store.objects.apply import ApplyContext, apply_changes
 from reconciler.store.objects.current import read_current
 from reconciler.store.tables import metadata
 
@@ -25,9 +25,9 @@ def token_hash(trigger_id: str, generation: int) -> str:
     return hashlib.sha256(f"{trigger_id} {generation}".encode()).hexdigest()
 
 
-def terms(now: datetime = NOON, actor: str = "ada") -> Terms:
+def context(now: datetime = NOON, actor: str = "ada") -> ApplyContext:
     """What carrying out a plan needs."""
-    return Terms(
+    return ApplyContext(
         now=now,
         actor=actor,
         token_hash=token_hash,
@@ -41,7 +41,7 @@ def apply(database: Database, desired: Desired, now: datetime = NOON) -> Plan:
 
     def carry_out(tx: Tx) -> Plan:
         plan = make_plan(read_current(tx, desired.source_id), desired)
-        apply_changes(tx, plan, desired.files, terms(now))
+        apply_changes(tx, plan, desired.files, context(now))
         return plan
 
     return database.write(carry_out)

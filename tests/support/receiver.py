@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.control.access.secrets import Vault
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.webhooks.inbound import Answer, InboundRequest
 from reconciler.control.webhooks.intake import Intake
 from reconciler.core.webhooks.token import webhook_token
@@ -30,7 +30,7 @@ class Receiver:
         rig = self.rig
         self.intake = Intake(
             rig.database,
-            Vault(Path("/nonexistent"), self.secrets),
+            SecretStore(Path("/nonexistent"), self.secrets),
             rig.evaluator,
             rig.titles,
             rig.ids,

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.clock import Ids
-from reconciler.control.access.secrets import Vault
-from reconciler.control.apply.reconcile import Applied, Asking, apply_once
-from reconciler.control.dispatching.context import Station
+from reconciler.control.access.secrets import SecretStore
+from reconciler.control.apply.reconcile import Applied, ApplyRequest, apply_once
+from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.runner import run_once, settle
 from reconciler.control.dispatching.workers import Beat, Claim, Claimed, claim, complete, heartbeat
 from reconciler.control.evaluation.evaluator import Evaluator
@@ -114,8 +114,10 @@ class Rig:
         desired = Desired(
             source, Revision(f"sha256:{self.revision}"), {one.key: one for one in declared}
         )
-        asking = Asking(actor="tester", via=Via.CLI, confirmations=Confirmations(deletes=None))
-        return apply_once(self.database, desired, asking, token_hash=hash_of)
+        request = ApplyRequest(
+            actor="tester", via=Via.CLI, confirmations=Confirmations(deletes=None)
+        )
+        return apply_once(self.database, desired, request, token_hash=hash_of)
 
     def tick(self, **advance: float) -> Ticked:
         """Let time pass, then do one round of the clock."""
@@ -159,11 +161,13 @@ class Rig:
 
     async def _round(self) -> None:
         async with Runtimes(self.clock, commands=self.commands) as runtimes:
-            station = Station(self.database, runtimes, Vault(Path("none"), {}), "here", KEY)
-            await run_once(station)
-            await settle(station)
-            await run_once(station)
-            await settle(station)
+            runner = RunnerContext(
+                self.database, runtimes, SecretStore(Path("none"), {}), "here", KEY
+            )
+            await run_once(runner)
+            await settle(runner)
+            await run_once(runner)
+            await settle(runner)
 
     def claim(self, *agents: str, seconds: float = 60, most: int = 10) -> list[Claimed]:
         """A worker asks for work."""

@@ -12,7 +12,7 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from reconciler.control.access.secrets import Vault
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.webhooks.intake import Intake
 from reconciler.settings import Settings
 from reconciler.web.app import create_app
@@ -55,7 +55,7 @@ class Web:
         rig = self.rig
         return Intake(
             database=rig.database,
-            vault=Vault(self.settings.secrets_dir, self.secrets),
+            secret_store=SecretStore(self.settings.secrets_dir, self.secrets),
             evaluator=rig.evaluator,
             titles=rig.titles,
             ids=rig.ids,

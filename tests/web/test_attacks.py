@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from reconciler.control.webhooks.inbound import InboundRequest
-from reconciler.control.webhooks.token_cache import Doors, Opened
+from reconciler.control.webhooks.token_cache import Opened, TokenCache
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.webhooks.deliveries import list_deliveries
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook
@@ -236,13 +236,13 @@ def test_ten_thousand_wrong_tokens_cost_next_to_nothing(
     rig: Rig, web: Web, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Counter[str]()
-    look_up = web.intake.doors.look_up
+    look_up = web.intake.token_cache.look_up
 
     async def counting(token: str, now: float) -> Opened | None:
         asked["database"] += 1
         return await look_up(token, now)
 
-    monkeypatch.setattr(Doors, "look_up", lambda _doors, token, now: counting(token, now))
+    monkeypatch.setattr(TokenCache, "look_up", lambda _doors, token, now: counting(token, now))
 
     async def attack() -> Counter[int]:
         async def nothing() -> AsyncIterator[bytes]:

@@ -14,7 +14,7 @@ from reconciler.cli.progress import progress
 from reconciler.cli.saved_plan import is_saved_plan, load_plan
 from reconciler.cli.session import (
     actor,
-    look_at,
+    load_path,
     opened,
     opened_to_apply,
     policy_of,
@@ -24,12 +24,12 @@ from reconciler.cli.showing import show
 from reconciler.control.access.keys import server_key
 from reconciler.control.apply.reconcile import (
     Applied,
-    Asking,
+    ApplyRequest,
     apply_once,
     record_failure,
     record_refusal,
 )
-from reconciler.control.apply.sources import Looked, look_again
+from reconciler.control.apply.sources import LoadedSource, reload_source
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import InvalidManifests, StalePlan, UsageError
 from reconciler.core.base.identity import Revision
@@ -78,16 +78,16 @@ def apply(
     blocked is refused with every reason at once (exit 4).
     """
     settings = Settings.load(config, database=database, source=source, allow_command=allow_command)
-    asking = Asking(
+    request = ApplyRequest(
         actor=actor(),
         via=Via.CLI,
         confirmations=Confirmations(confirm_deletes, allow_rewrites or settings.allow_rewrites),
         self_heal=settings.self_heal,
     )
     if path != "-" and is_saved_plan(Path(path)):
-        job = _saved(load_plan(Path(path), policy_of(settings)), settings, asking)
+        job = _saved(load_plan(Path(path), policy_of(settings)), settings, request)
     else:
-        job = _at(path, settings, asking, named_source=source is not None)
+        job = _at(path, settings, request, named_source=source is not None)
     show(report_of(job.plan), output, job.looked.desired.source_id)
     sys.stdout.flush()
     if job.agreed(yes=yes):
@@ -100,13 +100,13 @@ class _Job:
     """A plan that is ready to be carried out, and no other."""
 
     settings: Settings
-    looked: Looked
+    looked: LoadedSource
     plan: Plan
-    asking: Asking
+    request: ApplyRequest
 
     def agreed(self, *, yes: bool) -> bool:
         """Ask where somebody is there. What will be refused is not asked about."""
-        refused = objections(self.plan, self.asking.confirmations, self.asking.limit)
+        refused = objections(self.plan, self.request.confirmations, self.request.limit)
         if self.plan.is_empty or yes or refused:
             return True
         if not interactive():
@@ -120,27 +120,27 @@ class _Job:
         desired, seen = self.looked.desired, self.looked.seen
         with opened_to_apply(self.settings) as state, progress(self._what()):
             hashes = token_hashes(self.settings)
-            return apply_once(state, desired, self.asking, token_hash=hashes, seen=seen)
+            return apply_once(state, desired, self.request, token_hash=hashes, seen=seen)
 
     def _what(self) -> str:
         count = len(self.plan.changes)
         return f"applying {count:,} {'change' if count == 1 else 'changes'}"
 
 
-def _at(path: str, settings: Settings, asking: Asking, *, named_source: bool) -> _Job:
+def _at(path: str, settings: Settings, request: ApplyRequest, *, named_source: bool) -> _Job:
     """What the manifests at a path ask for. Invalid ones are recorded, and change nothing."""
     try:
         with opened(settings) as state:
             _migrate(state)
-            looked = look_at(state, path, settings, named_source=named_source)
+            looked = load_path(state, path, settings, named_source=named_source)
     except InvalidManifests as error:
-        _record_failure(settings, settings.source, error, asking)
+        _record_failure(settings, settings.source, error, request)
         raise seen_from_here(error, path) from None
-    made = looked.plan(self_heal=asking.self_heal)
-    return _Job(settings, looked, made, replace(asking, descends=looked.descends, expected=made))
+    made = looked.plan(self_heal=request.self_heal)
+    return _Job(settings, looked, made, replace(request, descends=looked.descends, expected=made))
 
 
-def _saved(saved: "SavedPlan", settings: Settings, asking: Asking) -> _Job:
+def _saved(saved: "SavedPlan", settings: Settings, request: ApplyRequest) -> _Job:
     """What a saved plan asks for, if it is still the plan that it was."""
     source_id = saved.desired.source_id
     if "source" in settings.model_fields_set and settings.source != source_id:
@@ -151,21 +151,21 @@ def _saved(saved: "SavedPlan", settings: Settings, asking: Asking) -> _Job:
     try:
         with opened(settings) as state:
             _migrate(state)
-            looked = look_again(state, saved, policy_of(settings))
+            looked = reload_source(state, saved, policy_of(settings))
     except InvalidManifests as error:
-        _record_failure(settings, source_id, error, asking)
+        _record_failure(settings, source_id, error, request)
         raise
     order = order_around(Path.cwd(), saved.desired.revision.id)
     looked = replace(looked, descends=order)
     made = looked.plan(self_heal=saved.self_heal)
-    asking = replace(asking, self_heal=saved.self_heal, descends=order, expected=saved)
+    request = replace(request, self_heal=saved.self_heal, descends=order, expected=saved)
     try:
         check_still_holds(saved, made)
     except StalePlan as error:
         with opened_to_apply(settings) as state:
-            record_refusal(state, saved.desired, asking, error)
+            record_refusal(state, saved.desired, request, error)
         raise
-    return _Job(settings, looked, made, asking)
+    return _Job(settings, looked, made, request)
 
 
 def _migrate(state: Database) -> None:
@@ -175,11 +175,11 @@ def _migrate(state: Database) -> None:
 
 
 def _record_failure(
-    settings: Settings, source_id: str, error: InvalidManifests, asking: Asking
+    settings: Settings, source_id: str, error: InvalidManifests, request: ApplyRequest
 ) -> None:
     revision = error.revision or Revision("unknown")
     with opened_to_apply(settings) as state:
-        record_failure(state, source_id, revision, error, asking)
+        record_failure(state, source_id, revision, error, request)
 
 
 def _report(applied: Applied) -> None:

@@ -9,7 +9,7 @@ from reconciler.cli import options
 from reconciler.cli.console import say
 from reconciler.cli.options import PlanFormat
 from reconciler.cli.saved_plan import save_plan
-from reconciler.cli.session import look_at, opened, seen_from_here
+from reconciler.cli.session import load_path, opened, seen_from_here
 from reconciler.cli.showing import show, warn
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.plan.guards import Confirmations, objections
@@ -43,7 +43,7 @@ def plan(
     settings = Settings.load(config, database=database, source=source, allow_command=allow_command)
     with opened(settings) as state:
         try:
-            looked = look_at(state, path, settings, named_source=source is not None)
+            looked = load_path(state, path, settings, named_source=source is not None)
         except InvalidManifests as error:
             if output is PlanFormat.TEXT:
                 raise seen_from_here(error, path) from None

@@ -31,7 +31,7 @@ class Secrets:
     missing: tuple[str, ...] = ()
 
 
-class Vault:
+class SecretStore:
     """Reads the environment and `secrets_dir`. `reload` forgets what was read (SIGHUP)."""
 
     def __init__(self, secrets_dir: Path, environment: Mapping[str, str] | None = None) -> None:

@@ -12,7 +12,7 @@ from reconciler.core.plan.changes import Change
 from reconciler.core.plan.guards import DEFAULT_LIMIT, UNCONFIRMED, Confirmations, RemovalLimit
 from reconciler.core.plan.plan import Plan
 from reconciler.store.engine.database import Database, Tx
-from reconciler.store.revisions.revisions import Attempt, Result, Via, record_once
+from reconciler.store.revisions.revisions import Attempt, RevisionResult, Via, record_once
 
 if TYPE_CHECKING:  # reading saved plans takes models of its own, which most commands need not build
     from reconciler.core.plan.planfile import SavedPlan
@@ -22,7 +22,7 @@ Descends = Callable[[Revision], bool | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class ApplyRequest:
     """Who asks for an apply, and what they said beforehand.
 
     `expected` is the plan that they saw, whole or by its digest: another one is stale.
@@ -42,33 +42,33 @@ def record_failure(
     source_id: str,
     revision: Revision,
     problems: InvalidManifests,
-    asking: Asking,
+    request: ApplyRequest,
 ) -> None:
     """Note a revision whose manifests have Problems; the one that is applied stays in force."""
     desired = Desired(source_id, revision, {})
-    _record(database, desired, asking, Result.FAILED, problems.problems)
+    _record(database, desired, request, RevisionResult.FAILED, problems.problems)
 
 
 def record_refusal(
-    database: Database, desired: Desired, asking: Asking, error: Refused | StalePlan
+    database: Database, desired: Desired, request: ApplyRequest, error: Refused | StalePlan
 ) -> None:
     """Note a revision that was understood and not applied, with every objection."""
     if isinstance(error, Refused):
         found = [Problem("", 1, 1, o.subject, o.message, o.code) for o in error.objections]
     else:
         found = [Problem("", 1, 1, "", str(error), error.code)]
-    _record(database, desired, asking, Result.REFUSED, found)
+    _record(database, desired, request, RevisionResult.REFUSED, found)
 
 
 def _record(
     database: Database,
     desired: Desired,
-    asking: Asking,
-    result: Result,
+    request: ApplyRequest,
+    result: RevisionResult,
     problems: Iterable[Problem],
 ) -> None:
     def note(tx: Tx) -> None:
-        attempt = attempt_of(desired, asking, result, database.now(tx), None, tuple(problems))
+        attempt = attempt_of(desired, request, result, database.now(tx), None, tuple(problems))
         record_once(tx, attempt)
 
     database.write(note)
@@ -76,8 +76,8 @@ def _record(
 
 def attempt_of(
     desired: Desired,
-    asking: Asking,
-    result: Result,
+    request: ApplyRequest,
+    result: RevisionResult,
     now: datetime,
     plan: Plan | None,
     problems: tuple[Problem, ...] = (),
@@ -86,8 +86,8 @@ def attempt_of(
     return Attempt(
         source_id=desired.source_id,
         revision=desired.revision,
-        actor=asking.actor,
-        via=asking.via,
+        actor=request.actor,
+        via=request.via,
         result=result,
         created_at=now,
         plan_digest=plan.digest if plan else None,

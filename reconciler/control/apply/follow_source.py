@@ -10,7 +10,7 @@ import structlog
 
 from reconciler.control.apply.reconcile import (
     Applied,
-    Asking,
+    ApplyRequest,
     apply_once,
     record_failure,
 )
@@ -74,8 +74,8 @@ class SourceFollower:
         self.attempted = Attempted(revision.id, error)
         record_failure(self.database, self.source_id, revision, error, self._asking())
 
-    def _asking(self) -> Asking:
-        return Asking(
+    def _asking(self) -> ApplyRequest:
+        return ApplyRequest(
             actor="server",
             via=Via.SERVER,
             confirmations=Confirmations(allow_rewrites=self.allow_rewrites),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.control.apply.attempts import (
-    Asking,
+    ApplyRequest,
     Descends,
     attempt_of,
     record_failure,
@@ -20,10 +20,10 @@ from reconciler.core.plan.footprint import check_digest, check_still_holds
 from reconciler.core.plan.guards import require_safe
 from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.store.engine.database import Database, Schema, Tx
-from reconciler.store.objects.apply import Terms, apply_changes
+from reconciler.store.objects.apply import ApplyContext, apply_changes
 from reconciler.store.objects.apply_triggers import TokenHash
 from reconciler.store.objects.current import have_moved, read_current
-from reconciler.store.revisions.revisions import Result, newest_id, record
+from reconciler.store.revisions.revisions import RevisionResult, newest_id, record
 from reconciler.store.runs.waiting import cancel_waiting
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 __all__ = [
     "LOCK",
     "Applied",
-    "Asking",
+    "ApplyRequest",
     "Descends",
-    "Seen",
+    "Snapshot",
     "apply_once",
     "apply_saved",
     "plan_once",
@@ -60,19 +60,19 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Snapshot:
     """Current at one moment, and how many revisions had been tried by then."""
 
     current: Current = field(default_factory=Current)
     attempts: int = 0
 
 
-def see(database: Database, source_id: str) -> Seen:
+def see(database: Database, source_id: str) -> Snapshot:
     """Read Current; nothing is written, and a database that is missing is empty and not made."""
     if database.schema() is Schema.MISSING:
-        return Seen()
+        return Snapshot()
     database.require_current_schema()
-    return database.read(lambda tx: Seen(read_current(tx, source_id), newest_id(tx)))
+    return database.read(lambda tx: Snapshot(read_current(tx, source_id), newest_id(tx)))
 
 
 def plan_once(
@@ -90,10 +90,10 @@ def plan_once(
 def apply_once(
     database: Database,
     desired: Desired,
-    asking: Asking,
+    request: ApplyRequest,
     *,
     token_hash: TokenHash,
-    seen: Seen | None = None,
+    seen: Snapshot | None = None,
 ) -> Applied:
     """Make Current equal to `desired`, or change nothing.
 
@@ -106,7 +106,7 @@ def apply_once(
 
     Raises `Blocked`, `UnsafePlan`, `StalePlan` (each is recorded as a refused revision), `Locked`.
     """
-    work = _Work(database, desired, asking, token_hash, _once(asking.descends), seen)
+    work = _Work(database, desired, request, token_hash, _once(request.descends), seen)
     try:
         plan = work.check()
         if work.is_settled(plan):
@@ -114,32 +114,34 @@ def apply_once(
         work.upcoming.foresee(plan.changes, database.read(database.now))
         return database.write(lambda tx: work.carry_out(tx, plan))
     except (Refused, StalePlan) as error:
-        record_refusal(database, desired, asking, error)
+        record_refusal(database, desired, request, error)
         raise
 
 
 def apply_saved(
-    database: Database, saved: "SavedPlan", asking: Asking, *, token_hash: TokenHash
+    database: Database, saved: "SavedPlan", request: ApplyRequest, *, token_hash: TokenHash
 ) -> Applied:
     """Carry out a saved plan as it was saved; `StalePlan` if what it touches has moved."""
-    said = {name: getattr(asking, name) for name in ("actor", "via", "confirmations", "limit")}
-    asking = Asking(**said, self_heal=saved.self_heal, descends=asking.descends, expected=saved)
-    return apply_once(database, saved.desired, asking, token_hash=token_hash)
+    said = {name: getattr(request, name) for name in ("actor", "via", "confirmations", "limit")}
+    request = ApplyRequest(
+        **said, self_heal=saved.self_heal, descends=request.descends, expected=saved
+    )
+    return apply_once(database, saved.desired, request, token_hash=token_hash)
 
 
 @dataclass(slots=True)
 class _Work:
     database: Database
     desired: Desired
-    asking: Asking
+    request: ApplyRequest
     token_hash: TokenHash
     descends: Descends
-    given: Seen | None = None
-    seen: Seen = field(default_factory=Seen)
+    given: Snapshot | None = None
+    seen: Snapshot = field(default_factory=Snapshot)
     upcoming: Upcoming = field(default_factory=Upcoming)
 
     def check(self) -> Plan:
-        expected = self.asking.expected
+        expected = self.request.expected
         if self.given is not None and isinstance(expected, Plan):
             plan = expected  # it was made from what was seen
         else:
@@ -147,11 +149,11 @@ class _Work:
             plan = self.plan(self.given.current)
             _require_expected(expected, plan)
         self.seen = self.given
-        require_safe(plan, self.asking.confirmations, self.asking.limit)
+        require_safe(plan, self.request.confirmations, self.request.limit)
         return plan
 
     def plan(self, current: Current) -> Plan:
-        return _plan(current, self.desired, self.descends, self_heal=self.asking.self_heal)
+        return _plan(current, self.desired, self.descends, self_heal=self.request.self_heal)
 
     def is_settled(self, plan: Plan) -> bool:
         """Whether all of it, down to the files, is in force already."""
@@ -166,16 +168,18 @@ class _Work:
         self.database.lock(tx, LOCK)
         fresh = plan if self.still_holds(tx, plan) else self.plan_again(tx, plan)
         now = self.database.now(tx)
-        terms = Terms(
+        context = ApplyContext(
             now=now,
-            actor=self.asking.actor,
+            actor=self.request.actor,
             token_hash=self.token_hash,
             schedule=self.upcoming,
             lapsed=Undecided(),
         )
-        ended = apply_changes(tx, fresh, self.desired.files, terms)
+        ended = apply_changes(tx, fresh, self.desired.files, context)
         cancelled = cancel_waiting(tx, ended, now, "its autopilot was archived")
-        attempt = record(tx, attempt_of(self.desired, self.asking, Result.APPLIED, now, fresh))
+        attempt = record(
+            tx, attempt_of(self.desired, self.request, RevisionResult.APPLIED, now, fresh)
+        )
         return Applied(fresh, attempt, cancelled)
 
     def still_holds(self, tx: Tx, plan: Plan) -> bool:
@@ -187,7 +191,7 @@ class _Work:
     def plan_again(self, tx: Tx, plan: Plan) -> Plan:
         fresh = self.plan(read_current(tx, self.desired.source_id))
         check_still_holds(plan, fresh)
-        require_safe(fresh, self.asking.confirmations, self.asking.limit)
+        require_safe(fresh, self.request.confirmations, self.request.limit)
         return fresh
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.control.apply.attempts import Descends
-from reconciler.control.apply.reconcile import Seen, see
+from reconciler.control.apply.reconcile import Snapshot, see
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.checks import Policy
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LoadedSource:
     """What a source says, beside what the database held at that moment."""
 
     desired: Desired
-    seen: Seen
+    seen: Snapshot
     descends: Descends | None = None
 
     def plan(self, *, self_heal: bool = True) -> Plan:
@@ -37,14 +37,14 @@ class Looked:
         return make_plan(self.seen.current, self.desired, descends=order, self_heal=self_heal)
 
 
-def look(
+def load_source(
     database: Database,
     path: str | Path,
     *,
     source_id: str,
     policy: Policy,
     allow_file: bool = False,
-) -> Looked:
+) -> LoadedSource:
     """What the manifests at `path` say; a database that is missing is empty and not made.
 
     A folder that is as the commit says in whose checkout it lies has that commit as its revision.
@@ -61,10 +61,10 @@ def look(
         external=_external(seen.current, source_id),
         reuse=reuse_of(seen.current.files, _as_applied(seen.current, source_id)),
     )
-    return Looked(desired, seen, checkout.descends if checkout else None)
+    return LoadedSource(desired, seen, checkout.descends if checkout else None)
 
 
-def look_again(database: Database, saved: "SavedPlan", policy: Policy) -> Looked:
+def reload_source(database: Database, saved: "SavedPlan", policy: Policy) -> LoadedSource:
     """What a saved plan wants, held against what the database holds now.
 
     Raises InvalidManifests for references that resolve nowhere any more.
@@ -74,7 +74,7 @@ def look_again(database: Database, saved: "SavedPlan", policy: Policy) -> Looked
     external = _external(seen.current, desired.source_id)
     if problems := problems_of(desired, policy, external.__contains__):
         raise InvalidManifests(problems, revision=desired.revision)
-    return Looked(desired, seen)
+    return LoadedSource(desired, seen)
 
 
 def load_against(
@@ -85,7 +85,7 @@ def load_against(
     policy: Policy,
     allow_file: bool = False,
 ) -> Desired:
-    """As `look`, for a folder that is followed as it is edited: its files are its revision."""
+    """As `load_source`, for a folder followed as it is edited: its files are its revision."""
     current = see(database, source_id).current
     return load_path(
         path,

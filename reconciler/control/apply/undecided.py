@@ -45,17 +45,17 @@ class Undecided:
     ) -> Span | None:
         try:
             agenda = Agenda.of(id_, ScheduleTrigger.model_validate(trigger))
-            return lapsed(_Frugal(agenda, self), cursor, now)
+            return lapsed(_Bounded(agenda, self), cursor, now)
         except Exception:  # noqa: BLE001 - what is broken must not hinder the edit that mends it
             return None
 
 
 @dataclass(frozen=True, slots=True)
-class _Frugal:
+class _Bounded:
     """An agenda that counts no further than what is left of the budget."""
 
     agenda: Agenda
-    purse: Undecided
+    budget_of: Undecided
 
     def next_after(self, after: datetime) -> datetime | None:
         return self.agenda.next_after(after)
@@ -67,7 +67,7 @@ class _Frugal:
         return self.agenda.due_at(occurrence)
 
     def count(self, first: datetime, last: datetime) -> tuple[int, bool]:
-        cap = max(1, min(COUNT_CAP, self.purse.budget))
+        cap = max(1, min(COUNT_CAP, self.budget_of.budget))
         count, exact = count_between(self.agenda.schedule, first, last, cap=cap)
-        self.purse.budget -= min(count, cap)
+        self.budget_of.budget -= min(count, cap)
         return count, exact

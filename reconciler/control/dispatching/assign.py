@@ -10,7 +10,7 @@ from reconciler.store.objects.agents import LiveAgent, find_agents, find_squad
 
 
 @dataclass(slots=True)
-class Crew:
+class AgentPool:
     """The agents of one round: each is read once, and its runs are counted up as they are given.
 
     `by_agent` says how many runs each has in hand, by (workspace, name).
@@ -47,7 +47,7 @@ class Assigned:
 
 
 def assign(
-    tx: Tx, run: Run, assignee: tuple[str, str], crew: Crew, now: datetime
+    tx: Tx, run: Run, assignee: tuple[str, str], crew: AgentPool, now: datetime
 ) -> Assigned | NobodyAvailable:
     """Choose the agent of a run. A run that had an agent before stays with it."""
     kind, name = assignee

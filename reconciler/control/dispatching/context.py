@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from reconciler.control.access.secrets import Vault
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.dispatching.jobs import (
     Brief,
     build_job,
@@ -38,22 +38,22 @@ class RunnerSettings:
 
 
 @dataclass(slots=True)
-class Station:
+class RunnerContext:
     """One process's place of work. `owner` names it in leases and is unique to the process.
 
     `jobs` holds what is known of runs in hand, `tasks` the starts and stops that are under way,
     `leftovers` what ended runs left behind; by run id. All may be lost at any time: the rows say
-    what is needed to go on. `key` is the server's, for the tokens of runs. `wake` is called, in the
-    event loop, when a start or a stop has changed something: a look would pay.
+    what is needed to go on. `key` is the server's, for the tokens of runs. `notify` is called, in
+    the event loop, when a start or a stop has changed something: a look would pay.
     """
 
     database: Database
     runtimes: Runtimes
-    vault: Vault
+    secret_store: SecretStore
     owner: str
     key: bytes = field(repr=False)
     settings: RunnerSettings = field(default_factory=RunnerSettings)
-    wake: Callable[[], None] = no_hint
+    notify: Callable[[], None] = no_hint
     jobs: dict[str, Job] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
     leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Station:
             if brief is None:
                 return None
             token = run_token(self.key, brief.run)
-            self.jobs[run.id] = build_job(brief, self.vault, self.settings.base_url, token)
+            self.jobs[run.id] = build_job(brief, self.secret_store, self.settings.base_url, token)
         return replace(self.jobs[run.id], handle=handle_of(run), attempt=run.attempts)
 
     async def fresh_job(self, run: Run) -> Job | None:
@@ -90,7 +90,9 @@ class Station:
             return None
         return await self.database.aread(lambda tx: read_brief(tx, run.id, agent))
 
-    def spawn(self, run: Run, work: Callable[["Station", Run], Coroutine[Any, Any, bool]]) -> None:
+    def spawn(
+        self, run: Run, work: Callable[["RunnerContext", Run], Coroutine[Any, Any, bool]]
+    ) -> None:
         """Let a start or a stop go on beside the rounds; one at a time for a run.
 
         `work` answers whether it changed something. One that did not must not wake: each round
@@ -110,7 +112,7 @@ class Station:
         if (error := task.exception()) is not None:
             log.error("work on a run failed", run=run_id, exc_info=error)
         elif task.result():
-            self.wake()  # rounds passed the run over meanwhile, whatever had become of it
+            self.notify()  # rounds passed the run over meanwhile, whatever had become of it
 
     async def end(self, run: Run, outcome: Outcome) -> bool:
         """Record the end of a run that this process holds, then let go of what is left of it."""

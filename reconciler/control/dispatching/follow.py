@@ -3,7 +3,7 @@
 import structlog
 
 from reconciler.control.access.secrets import SecretMissing
-from reconciler.control.dispatching.context import Station
+from reconciler.control.dispatching.context import RunnerContext
 from reconciler.core.runs.run import Failed, Run, Status
 from reconciler.dispatch.base import Ended, Gone, Handle, Job, Observation, Working
 from reconciler.store.runs.leases import held_by
@@ -14,50 +14,50 @@ log = structlog.get_logger(__name__)
 _BEGUN = (Status.SESSION_CREATED, Status.RUNNING)
 
 
-async def follow_once(station: Station) -> list[str]:
+async def follow_once(runner: RunnerContext) -> list[str]:
     """Look at every run in hand whose work began; answers the ids of those that ended."""
-    runs = await station.database.aread(lambda tx: held_by(tx, station.owner))
+    runs = await runner.database.aread(lambda tx: held_by(tx, runner.owner))
     begun = {
         run.id: run
         for run in runs
-        if run.status in _BEGUN and run.handle is not None and run.id not in station.tasks
+        if run.status in _BEGUN and run.handle is not None and run.id not in runner.tasks
     }
-    looked_at = [pair for run in begun.values() if (pair := await _pair(station, run))]
+    looked_at = [pair for run in begun.values() if (pair := await _pair(runner, run))]
     if not looked_at:
         return []
-    seen = await station.runtimes.observe(looked_at)
+    seen = await runner.runtimes.observe(looked_at)
     return [
         run_id
         for run_id, observation in seen.items()
-        if await _settle(station, begun[run_id], observation)
+        if await _settle(runner, begun[run_id], observation)
     ]
 
 
-async def _pair(station: Station, run: Run) -> tuple[Job, Handle] | None:
+async def _pair(runner: RunnerContext, run: Run) -> tuple[Job, Handle] | None:
     try:
-        job = await station.job(run)
+        job = await runner.job(run)
     except SecretMissing as error:
         log.warning("run cannot be followed", run=run.id, why=str(error))
         return None
     return (job, job.handle) if job is not None and job.handle is not None else None
 
 
-async def _settle(station: Station, run: Run, observation: Observation) -> bool:
+async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> bool:
     match observation:
         case Ended(outcome):
-            return await station.end(run, outcome)
+            return await runner.end(run, outcome)
         case Gone(message, reason):
             if run.cancel_requested_at is not None:
                 return False  # asked to stop and gone: stop.py records why it was stopped
-            return await station.end(run, Failed(reason, message))
+            return await runner.end(run, Failed(reason, message))
         case Working(detail):
-            await _note(station, run, detail)
+            await _note(runner, run, detail)
         case _:
             pass  # could not look this time: that says nothing about the work
     return False
 
 
-async def _note(station: Station, run: Run, detail: str) -> None:
+async def _note(runner: RunnerContext, run: Run, detail: str) -> None:
     """Show on the run what it waits for (an approval); written only when it changes."""
     if detail and detail != run.note:
-        await station.database.awrite(lambda tx: change_run(tx, run.id, {"note": detail}))
+        await runner.database.awrite(lambda tx: change_run(tx, run.id, {"note": detail}))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.control.access.secrets import Vault
+from reconciler.control.access.secrets import SecretStore
 from reconciler.core.manifest.fields import SecretRef
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.runtime import AegisRuntime, CommandRuntime, HttpRuntime, Runtime
@@ -38,12 +38,12 @@ def read_brief(tx: Tx, run_id: str, agent: str) -> Brief | None:
     return Brief(run, get_document(tx, run.spec_digest), found) if found else None
 
 
-def build_job(brief: Brief, vault: Vault, base_url: str, token: str) -> Job:
+def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str) -> Job:
     """The job of a run. Raises SecretMissing where a secret of the runtime is not there."""
     run, spec = brief.run, brief.document["spec"]
     runtime = brief.agent.runtime
     document = run_document(run)
-    env, headers, secret = _resolved(runtime, vault, run.workspace)
+    env, headers, secret = _resolved(runtime, secret_store, run.workspace)
     return Job(
         run_id=run.id,
         mode=ExecutionMode(spec["executionMode"]),
@@ -77,27 +77,27 @@ def run_token(key: bytes, run: Run) -> str:
 
 
 def _resolved(
-    runtime: Runtime, vault: Vault, workspace: str
+    runtime: Runtime, secret_store: SecretStore, workspace: str
 ) -> tuple[dict[str, str], dict[str, str], str | None]:
     """Environment, headers and the one secret of a runtime, with references resolved."""
 
     def all_of(values: Mapping[str, str | SecretRef]) -> dict[str, str]:
-        return {name: _value(value, vault, workspace) for name, value in values.items()}
+        return {name: _value(value, secret_store, workspace) for name, value in values.items()}
 
     match runtime:
         case AegisRuntime():
-            return all_of(runtime.env), {}, _optional(runtime.token, vault, workspace)
+            return all_of(runtime.env), {}, _optional(runtime.token, secret_store, workspace)
         case HttpRuntime():
-            return {}, all_of(runtime.headers), _optional(runtime.secret, vault, workspace)
+            return {}, all_of(runtime.headers), _optional(runtime.secret, secret_store, workspace)
         case CommandRuntime():
             return all_of(runtime.env), {}, None
         case _:
             return {}, {}, None
 
 
-def _value(value: str | SecretRef, vault: Vault, workspace: str) -> str:
-    return value if isinstance(value, str) else vault.resolve(value, workspace)
+def _value(value: str | SecretRef, secret_store: SecretStore, workspace: str) -> str:
+    return value if isinstance(value, str) else secret_store.resolve(value, workspace)
 
 
-def _optional(ref: SecretRef | None, vault: Vault, workspace: str) -> str | None:
-    return None if ref is None else vault.resolve(ref, workspace)
+def _optional(ref: SecretRef | None, secret_store: SecretStore, workspace: str) -> str | None:
+    return None if ref is None else secret_store.resolve(ref, workspace)

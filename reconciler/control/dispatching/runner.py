@@ -8,7 +8,7 @@ its lease runs out when the process that held it dies.
 import asyncio
 
 from reconciler.control.dispatching.claim import claim_once, recover_once
-from reconciler.control.dispatching.context import Station
+from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.follow import follow_once
 from reconciler.control.dispatching.stop import PROOF_GRACE, stop_once
 from reconciler.control.dispatching.workers import end_silent
@@ -16,58 +16,58 @@ from reconciler.store.runs.leases import held_by, release, renew, silent_workers
 from reconciler.store.runs.runs import get_runs
 
 
-async def run_once(station: Station) -> None:
+async def run_once(runner: RunnerContext) -> None:
     """One round: first whatever may end, then what takes the places that became free."""
-    await recover_once(station)
-    await follow_once(station)
-    await stop_once(station)
-    await end_silent_once(station)
-    await claim_once(station)
-    await tidy_once(station)
+    await recover_once(runner)
+    await follow_once(runner)
+    await stop_once(runner)
+    await end_silent_once(runner)
+    await claim_once(runner)
+    await tidy_once(runner)
 
 
-async def end_silent_once(station: Station) -> list[str]:
+async def end_silent_once(runner: RunnerContext) -> list[str]:
     """End the runs of workers that let their lease run out."""
-    database, cooldown = station.database, station.settings.cooldown
-    now = await station.now()
+    database, cooldown = runner.database, runner.settings.cooldown
+    now = await runner.now()
     if not await database.aread(lambda tx: silent_workers(tx, now, now - PROOF_GRACE, 1)):
         return []
     return await database.awrite(lambda tx: end_silent(tx, database.now(tx), cooldown))
 
 
-async def tidy_once(station: Station) -> None:
+async def tidy_once(runner: RunnerContext) -> None:
     """Let go of runs that ended without us: an agent reported its end, or the lease went on.
 
     What was not proven to be gone is released again.
     """
-    for job, handle in [*station.leftovers.values()]:
-        await station.release(job, handle)
-    if not station.jobs:
+    for job, handle in [*runner.leftovers.values()]:
+        await runner.release(job, handle)
+    if not runner.jobs:
         return
-    held = await station.database.aread(lambda tx: held_by(tx, station.owner))
-    gone = set(station.jobs) - {run.id for run in held} - set(station.tasks)
-    for run in (await station.database.aread(lambda tx: get_runs(tx, sorted(gone)))).values():
+    held = await runner.database.aread(lambda tx: held_by(tx, runner.owner))
+    gone = set(runner.jobs) - {run.id for run in held} - set(runner.tasks)
+    for run in (await runner.database.aread(lambda tx: get_runs(tx, sorted(gone)))).values():
         if run.ended:
-            await station.let_go(run)
+            await runner.let_go(run)
         else:
-            station.jobs.pop(run.id, None)
+            runner.jobs.pop(run.id, None)
 
 
-async def renew_once(station: Station) -> int:
+async def renew_once(runner: RunnerContext) -> int:
     """Prolong the leases of everything in hand; answers how many runs that are."""
-    database, lease = station.database, station.settings.lease
+    database, lease = runner.database, runner.settings.lease
     return await database.awrite(
-        lambda tx: renew(tx, station.owner, database.now(tx) + lease), quiet=True
+        lambda tx: renew(tx, runner.owner, database.now(tx) + lease), quiet=True
     )
 
 
-async def settle(station: Station) -> None:
+async def settle(runner: RunnerContext) -> None:
     """Wait for the starts and stops that are under way now."""
-    if station.tasks:
-        await asyncio.wait([*station.tasks.values()])
+    if runner.tasks:
+        await asyncio.wait([*runner.tasks.values()])
 
 
-async def hand_back(station: Station) -> int:
+async def hand_back(runner: RunnerContext) -> int:
     """Shut down: finish what is short, then give every lease back; answers how many."""
-    await settle(station)
-    return await station.database.awrite(lambda tx: release(tx, station.owner))
+    await settle(runner)
+    return await runner.database.awrite(lambda tx: release(tx, runner.owner))

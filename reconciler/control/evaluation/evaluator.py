@@ -64,7 +64,7 @@ class Failed:
     transient: bool = False
 
 
-Result = Ok | Failed
+EvaluationResult = Ok | Failed
 Request = tuple[str, Kind]
 """The text of an expression, and what it is for."""
 
@@ -88,15 +88,15 @@ class Evaluator:
         self._closed = False
         self._finalizer = weakref.finalize(self, _stop_all, self._processes)
 
-    def condition(self, text: str, variables: Mapping[str, Json]) -> Result:
+    def condition(self, text: str, variables: Mapping[str, Json]) -> EvaluationResult:
         """The value of a `when`: Ok(True), Ok(False) or Failed."""
         return self.evaluate_many([(text, Kind.CONDITION)], variables)[0]
 
-    def key(self, text: str, variables: Mapping[str, Json]) -> Result:
+    def key(self, text: str, variables: Mapping[str, Json]) -> EvaluationResult:
         """The value of a `concurrencyKey`: Ok with 1..256 characters, or Failed."""
         return self.evaluate_many([(text, Kind.KEY)], variables)[0]
 
-    def title(self, template: str, variables: Mapping[str, Json]) -> Result:
+    def title(self, template: str, variables: Mapping[str, Json]) -> EvaluationResult:
         """The rendered `issueTitleTemplate`: Ok with 1..200 characters on one line.
 
         Failed where one placeholder fails or nothing is left: the autopilot's own title is the
@@ -117,13 +117,13 @@ class Evaluator:
 
     def evaluate_many(
         self, requests: Sequence[Request], variables: Mapping[str, Json]
-    ) -> list[Result]:
+    ) -> list[EvaluationResult]:
         """One result per request, in order. Blocks: call it from a thread, or `await soon(…)`."""
         return [self._evaluate(text, kind, variables) for text, kind in requests]
 
     async def soon(
         self, requests: Sequence[Request], variables: Mapping[str, Json]
-    ) -> list[Result]:
+    ) -> list[EvaluationResult]:
         """As `evaluate_many`, from an event loop: in place where all are cheap.
 
         Otherwise in threads of its own: the loop's shared ones must not fill up with evaluations
@@ -167,7 +167,7 @@ class Evaluator:
     ) -> None:
         self.close()
 
-    def _evaluate(self, text: str, kind: Kind, variables: Mapping[str, Json]) -> Result:
+    def _evaluate(self, text: str, kind: Kind, variables: Mapping[str, Json]) -> EvaluationResult:
         try:
             expression, needed = _prepared(text, kind, variables)
             if is_quick(expression, needed):
@@ -177,7 +177,7 @@ class Evaluator:
             return Failed(error.message)
         return self._in_process(_frame(text, kind, needed))
 
-    def _in_process(self, frame: bytes) -> Result:
+    def _in_process(self, frame: bytes) -> EvaluationResult:
         if self._closed:
             return Failed("the evaluator is closed", transient=True)
         try:
@@ -197,7 +197,7 @@ class Evaluator:
                 self._idle.put(process)
         return Ok(answer["value"]) if "value" in answer else Failed(answer["failed"])
 
-    def _lost(self, lost: ProcessLost) -> Result:
+    def _lost(self, lost: ProcessLost) -> EvaluationResult:
         if lost.out_of_time:
             milliseconds = round(self._timeout * 1000)
             return Failed(f"it took more than {milliseconds} ms of processor time")
@@ -206,7 +206,7 @@ class Evaluator:
         return Failed("it needs too much memory, or the CEL library crashed on it")
 
 
-def _quick(text: str, kind: Kind, variables: Mapping[str, Json]) -> Result | None:
+def _quick(text: str, kind: Kind, variables: Mapping[str, Json]) -> EvaluationResult | None:
     """The result where it can be had in place, else None."""
     try:
         expression, needed = _prepared(text, kind, variables)
@@ -223,7 +223,7 @@ def _prepared(
     return expression, expression.needed(variables)
 
 
-def _in_place(expression: Expression, kind: Kind, needed: Mapping[str, Json]) -> Result:
+def _in_place(expression: Expression, kind: Kind, needed: Mapping[str, Json]) -> EvaluationResult:
     _, take = KINDS[kind]
     try:
         return Ok(take(execute(expression, needed)))

@@ -97,7 +97,7 @@ def tick_once(ticker: Ticker) -> Ticked:
         moved = _carry_out(ticker, due, now, ticked)
         if len(due) < ticker.batch or not moved:
             break
-    look_after_waiters(ticker, now, ticked)
+    admit_waiting(ticker, now, ticked)
     ticked.next_due = ticker.database.read(next_due)
     return ticked
 
@@ -227,7 +227,7 @@ def _stall(tx: Tx, broken: _Stalled, now: datetime) -> None:
     open_stalled(tx, due.id, due.autopilot_id, due.occurrence, now, broken.why)
 
 
-def look_after_waiters(ticker: Ticker, now: datetime, ticked: Ticked) -> None:
+def admit_waiting(ticker: Ticker, now: datetime, ticked: Ticked) -> None:
     """Admit waiting runs where there is room now; fail those whose queueTtl has passed."""
     expired = ticker.database.read(lambda tx: expired_waiters(tx, now))
     for run in expired:

@@ -48,7 +48,7 @@ class Verified(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Accepted:
     """A run was made: admitted or waiting, or skipped by the policy for a reason."""
 
     run_id: str
@@ -65,12 +65,12 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True)
-class OtherBody:
+class KeyReused:
     """The same `Idempotency-Key` came before with another body."""
 
 
 @dataclass(frozen=True, slots=True)
-class NotTaken:
+class Declined:
     """The autopilot is not in force; recorded, and no key is used up."""
 
     reason: str
@@ -78,16 +78,16 @@ class NotTaken:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Stale:
     """The trigger or its autopilot was changed meanwhile: look it up and check again."""
 
 
-Result = Taken | Duplicate | OtherBody | NotTaken | Moved
+AcceptResult = Accepted | Duplicate | KeyReused | Declined | Stale
 
 
 def accept_all(
     tx: Tx, deliveries: Sequence[Verified], now: datetime, cooldown: timedelta
-) -> list[Result]:
+) -> list[AcceptResult]:
     """Take several deliveries at once; one result each, in order.
 
     1. Hold the autopilots, so that two servers cannot take one key at the same time.
@@ -97,14 +97,14 @@ def accept_all(
     lives = lock_autopilots(tx, [one.autopilot_id for one in deliveries])
     changes = last_changes(tx, [one.trigger_id for one in deliveries])
     seen = seen_keys(tx, [pair for one in deliveries for pair in one.key_pairs()], now)
-    results: dict[int, Result] = {}
+    results: dict[int, AcceptResult] = {}
     fresh: dict[int, Verified] = {}
     keys: list[SeenKey] = []
     for index, one in enumerate(deliveries):
         live = lives.get(one.autopilot_id)
         same = live is not None and live.digest == one.digest
         known = same and changes.get(one.trigger_id) == one.changed_at
-        found = _sorted_out(one, live, seen, now, cooldown) if live and known else Moved()
+        found = _sorted_out(one, live, seen, now, cooldown) if live and known else Stale()
         if found is not None:
             results[index] = found
             continue
@@ -121,9 +121,9 @@ def accept_all(
     return [results[index] for index in range(len(deliveries))]
 
 
-def _taken(run: Run, delivery_id: str) -> Taken:
+def _taken(run: Run, delivery_id: str) -> Accepted:
     skipped = run.reason if run.status is Status.SKIPPED else None
-    return Taken(run.id, delivery_id, skipped)
+    return Accepted(run.id, delivery_id, skipped)
 
 
 def _sorted_out(
@@ -132,16 +132,16 @@ def _sorted_out(
     seen: dict[tuple[str, str], SeenKey],
     now: datetime,
     cooldown: timedelta,
-) -> Result | None:
+) -> AcceptResult | None:
     """What becomes of a delivery that makes no run; None for one that does."""
     for pair in one.key_pairs():
         if (before := seen.get(pair)) is None:
             continue
         if one.explicit and pair[1].startswith("key:") and _differs(one, before):
-            return OtherBody()
+            return KeyReused()
         return Duplicate(before.run_id, before.delivery_id)
     force = force_of(live.switches, cooldown, now)
-    return NotTaken(force.why, one.delivery.id) if isinstance(force, NotInForce) else None
+    return Declined(force.why, one.delivery.id) if isinstance(force, NotInForce) else None
 
 
 def _differs(one: Verified, before: SeenKey) -> bool:
@@ -162,11 +162,11 @@ def _record(
     tx: Tx,
     deliveries: Sequence[Verified],
     made: dict[int, Run],
-    results: dict[int, Result],
+    results: dict[int, AcceptResult],
 ) -> None:
     rows = [_made(deliveries[index].delivery, run) for index, run in made.items()]
     for index, result in results.items():
-        if isinstance(result, NotTaken):
+        if isinstance(result, Declined):
             one = deliveries[index].delivery
             rows.append(one._replace(verdict="ignored", status_code=200, reason=result.reason))
     insert_deliveries(tx, rows)

@@ -1,7 +1,7 @@
 """What senders of webhooks are told; nothing in it helps a guesser (contract 8.3)."""
 
-from reconciler.control.webhooks.accept import Duplicate, NotTaken, Taken
-from reconciler.control.webhooks.inbound import Answer, Refused, problem
+from reconciler.control.webhooks.accept import Accepted, Declined, Duplicate
+from reconciler.control.webhooks.inbound import Answer, RequestRefused, problem
 from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.handshake import Challenge, Pong
 
@@ -45,17 +45,17 @@ def greet(greeting: Pong | Challenge) -> Answer:
     return Answer(200, {"status": "pong"})
 
 
-def answer_to(end: Refused | BodyError) -> Answer:
+def answer_to(end: RequestRefused | BodyError) -> Answer:
     """The answer to a request that is not taken."""
-    if isinstance(end, Refused):
+    if isinstance(end, RequestRefused):
         return end.answer
     return problem(end.status, end.reason, str(end))
 
 
-def answer_of(result: Taken | Duplicate | NotTaken) -> Answer:
+def answer_of(result: Accepted | Duplicate | Declined) -> Answer:
     """The answer of contract 8.3's table to what was recorded."""
     match result:
-        case Taken(run_id, delivery_id, skipped):
+        case Accepted(run_id, delivery_id, skipped):
             body = {
                 "status": "skipped" if skipped else "accepted",
                 "runId": run_id,
@@ -66,5 +66,5 @@ def answer_of(result: Taken | Duplicate | NotTaken) -> Answer:
             return Answer(202, body, {"Location": f"/v1/runs/{run_id}"})
         case Duplicate(run_id, delivery_id):
             return Answer(200, {"status": "duplicate", "runId": run_id, "deliveryId": delivery_id})
-        case NotTaken(reason, _):
+        case Declined(reason, _):
             return Answer(200, {"status": "ignored", "reason": reason})

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from reconciler.clock import Clock
-from reconciler.control.access.secrets import Vault
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.webhooks.answers import MISSING_SECRET, UNAUTHORIZED, greet
 from reconciler.control.webhooks.body import Body, too_large
-from reconciler.control.webhooks.inbound import InboundRequest, Refused
+from reconciler.control.webhooks.inbound import InboundRequest, RequestRefused
 from reconciler.control.webhooks.token_cache import Opened
 from reconciler.core.manifest.trigger import Scheme, WebhookTrigger
 from reconciler.core.webhooks.handshake import handshake
@@ -26,7 +26,7 @@ LARGE = 64 * 1024
 """Bytes from which a body is parsed beside the event loop."""
 
 
-class Proven(NamedTuple):
+class Authenticated(NamedTuple):
     """A delivery whose signature holds, at the moment `now`, under one of `secrets`."""
 
     opened: Opened
@@ -38,16 +38,16 @@ class Proven(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Prover:
+class Authenticator:
     """Asks requests for their proof."""
 
-    vault: Vault
+    secret_store: SecretStore
     clock: Clock
 
-    async def prove(self, request: InboundRequest, opened: Opened, body: Body) -> Proven:
+    async def prove(self, request: InboundRequest, opened: Opened, body: Body) -> Authenticated:
         """Head, body, signature, then what the body says; a ping or a challenge ends it, too.
 
-        Raises `Refused` and `BodyError`.
+        Raises `RequestRefused` and `BodyError`.
         """
         headers = _require_readable(request, opened.trigger)
         whole = await body.read(opened.trigger.max_body)
@@ -55,18 +55,18 @@ class Prover:
         secrets = self._verify(opened, headers, whole, now)
         scheme = opened.trigger.signature.scheme
         if (greeting := handshake(scheme, headers)) is not None:
-            raise Refused(greet(greeting))
+            raise RequestRefused(greet(greeting))
         payload = (await _parsed(headers.get("content-type"), whole)).payload
         if (greeting := handshake(scheme, headers, payload)) is not None:
-            raise Refused(greet(greeting))
-        return Proven(opened, headers, whole, payload, secrets, now)
+            raise RequestRefused(greet(greeting))
+        return Authenticated(opened, headers, whole, payload, secrets, now)
 
     def _verify(
         self, opened: Opened, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> Sequence[str]:
         """The active secrets, one of which holds."""
         signature, trigger = opened.trigger.signature, opened.target.trigger_id
-        active = self.vault.active(signature.secrets, opened.live.workspace, now)
+        active = self.secret_store.active(signature.secrets, opened.live.workspace, now)
         secrets = active.found
         if not secrets and signature.scheme is not Scheme.NONE:
             why = "; ".join(active.missing) or "no secret is active"
@@ -87,7 +87,7 @@ class Prover:
             raise _missing_secret(trigger, "; ".join(active.missing))
         if not valid:
             said = ("info", "signature refused", {"trigger": trigger})
-            raise Refused(UNAUTHORIZED, counts=True, log=said)
+            raise RequestRefused(UNAUTHORIZED, counts=True, log=said)
         return secrets
 
 
@@ -105,10 +105,10 @@ def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mappi
     media_type(headers.get("content-type"))
     declared = headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > trigger.max_body:
-        raise Refused(too_large(trigger.max_body))
+        raise RequestRefused(too_large(trigger.max_body))
     return headers
 
 
-def _missing_secret(trigger_id: str, why: str) -> Refused:
+def _missing_secret(trigger_id: str, why: str) -> RequestRefused:
     said = ("error", "secret missing", {"trigger": trigger_id, "why": why})
-    return Refused(MISSING_SECRET, log=said)
+    return RequestRefused(MISSING_SECRET, log=said)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from reconciler.control.webhooks.inbound import Answer, Refused, problem
+from reconciler.control.webhooks.inbound import Answer, RequestRefused, problem
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Body:
         return len(self._read)
 
     async def read(self, limit: int) -> bytes:
-        """All of it. Raises `Refused` with 413 beyond `limit` bytes, with 408 when it is slow."""
+        """All of it. Raises `RequestRefused`: 413 beyond `limit` bytes, 408 when it is slow."""
         if self._until is None:
             self._until = asyncio.get_running_loop().time() + self.deadline
         try:
@@ -36,9 +36,9 @@ class Body:
         except TimeoutError:
             # The rest will not come any more: what is read next would look like a whole body.
             slow = problem(408, "body-too-slow", "the body did not arrive in time")
-            raise Refused(slow, final=True) from None
+            raise RequestRefused(slow, final=True) from None
         if len(self._read) > limit:
-            raise Refused(too_large(limit))
+            raise RequestRefused(too_large(limit))
         return bytes(self._read)
 
     async def _next(self) -> None:

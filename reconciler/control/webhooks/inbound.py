@@ -40,7 +40,7 @@ def problem(status: int, code: str, detail: str, **headers: str) -> Answer:
     return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A check was final; `answer` goes back.
 
     `counts` it as a bad credential of its sender; `log` says why to the operator, as (level,

@@ -12,16 +12,16 @@ from typing import TypeVar
 import structlog
 
 from reconciler.clock import Clock, Ids
-from reconciler.control.access.secrets import Vault
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.control.evaluation.titles import Titles
 from reconciler.control.webhooks.accept import (
+    Accepted,
+    AcceptResult,
+    Declined,
     Duplicate,
-    Moved,
-    NotTaken,
-    OtherBody,
-    Result,
-    Taken,
+    KeyReused,
+    Stale,
     Verified,
 )
 from reconciler.control.webhooks.answers import (
@@ -36,15 +36,15 @@ from reconciler.control.webhooks.answers import (
     answer_to,
     too_many,
 )
-from reconciler.control.webhooks.authenticate import Proven, Prover
+from reconciler.control.webhooks.authenticate import Authenticated, Authenticator
 from reconciler.control.webhooks.body import Body
 from reconciler.control.webhooks.group import Full, GroupWriter, OutcomeUnknown
-from reconciler.control.webhooks.inbound import Answer, InboundRequest, Refused, problem
+from reconciler.control.webhooks.inbound import Answer, InboundRequest, RequestRefused, problem
 from reconciler.control.webhooks.limiter import BadCredentials
 from reconciler.control.webhooks.prepare import Preparer
 from reconciler.control.webhooks.recorder import Recorder
 from reconciler.control.webhooks.refusals import Refusals
-from reconciler.control.webhooks.token_cache import Doors, Opened
+from reconciler.control.webhooks.token_cache import Opened, TokenCache
 from reconciler.control.webhooks.writer_process import WriterProcess
 from reconciler.core.base.errors import Conflict
 from reconciler.core.webhooks.errors import BodyError
@@ -55,7 +55,7 @@ from reconciler.store.webhooks.deliveries import Delivery, insert_deliveries
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-Recorded = Taken | Duplicate | NotTaken | Moved
+Recorded = Accepted | Duplicate | Declined | Stale
 
 READ_DEADLINE = 10.0
 """Seconds that a body may take to arrive."""
@@ -64,7 +64,7 @@ READ_DEADLINE = 10.0
 class _Ignored(Exception):
     """A genuine delivery that makes no run, and why."""
 
-    def __init__(self, proven: Proven, why: str) -> None:
+    def __init__(self, proven: Authenticated, why: str) -> None:
         self.proven = proven
         self.why = why
         super().__init__(why)
@@ -77,39 +77,39 @@ class Intake:
     """
 
     database: Database
-    vault: Vault
+    secret_store: SecretStore
     evaluator: Evaluator
     titles: Titles
     ids: Ids
     clock: Clock
     cooldown: timedelta
-    doors: Doors = field(init=False)
+    token_cache: TokenCache = field(init=False)
     limiter: BadCredentials = field(default_factory=BadCredentials)
     read_deadline: float = READ_DEADLINE
     closing: bool = False
     refusals: Refusals = field(init=False)
     helper: WriterProcess | None = None
     recorder: Recorder = field(init=False)
-    writer: GroupWriter[Verified, Result] = field(init=False)
+    writer: GroupWriter[Verified, AcceptResult] = field(init=False)
     ignored: GroupWriter[Delivery, None] = field(init=False)
-    prover: Prover = field(init=False)
+    prover: Authenticator = field(init=False)
     preparer: Preparer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.doors = Doors(self.database)
+        self.token_cache = TokenCache(self.database)
         self.refusals = Refusals(self.database, self.ids, self.clock)
         self.recorder = Recorder(self.database, self.cooldown, self.helper)
         self.writer = GroupWriter(self.recorder.record)
         self.ignored = GroupWriter(self._record_ignored)
-        self.prover = Prover(self.vault, self.clock)
+        self.prover = Authenticator(self.secret_store, self.clock)
         self.preparer = Preparer(self.evaluator, self.titles, self.ids, self.cooldown)
 
     async def receive(self, request: InboundRequest) -> Answer:
         """Answer one request; never raises for what a sender can do."""
         try:
             return await self._receive(request)
-        except (Refused, BodyError) as end:
-            if isinstance(end, Refused):
+        except (RequestRefused, BodyError) as end:
+            if isinstance(end, RequestRefused):
                 self._note(request, end)
             return answer_to(end)
 
@@ -124,7 +124,7 @@ class Intake:
         """The steps of contract 8.3, in order; first with what is remembered of the token."""
         self._require_open(request)
         body, moment = Body(request.body, self.read_deadline), self.clock.monotonic()
-        known = self.doors.remembered(request.token, moment)
+        known = self.token_cache.remembered(request.token, moment)
         if known is not None:
             quick = self._quickly(request, known, body)
             if (answer := await self._noting(quick, request, known, body)) is not None:
@@ -135,18 +135,18 @@ class Intake:
             result = await self._noting(attempt, request, opened, body)
         except _Ignored as ignored:
             return await self._ignore(ignored.proven, ignored.why)
-        if isinstance(result, Moved):
-            raise Refused(CHANGED)
+        if isinstance(result, Stale):
+            raise RequestRefused(CHANGED)
         return answer_of(result)
 
     async def _look_up(self, token: str, moment: float) -> Opened:
         try:
-            opened = await self.doors.look_up(token, moment)
+            opened = await self.token_cache.look_up(token, moment)
         except Conflict as error:  # no fault of the sender: it should keep trying
             said = ("error", "webhook cannot be taken", {"why": str(error)})
-            raise Refused(UNREADABLE, log=said) from None
+            raise RequestRefused(UNREADABLE, log=said) from None
         if opened is None:
-            raise Refused(UNKNOWN, counts=True)
+            raise RequestRefused(UNKNOWN, counts=True)
         return opened
 
     async def _noting(
@@ -155,7 +155,7 @@ class Intake:
         """The result of an attempt; what ends it otherwise is noted (contract 8.3)."""
         try:
             return await attempt
-        except (Refused, BodyError) as end:
+        except (RequestRefused, BodyError) as end:
             await self.refusals.note(request, opened, answer_to(end), body.size)
             raise
 
@@ -165,11 +165,11 @@ class Intake:
             result = await self._attempt(request, known, body)
         except (BodyError, _Ignored):
             return None
-        except Refused as refused:
+        except RequestRefused as refused:
             if refused.final:
                 raise
             return None
-        return None if isinstance(result, Moved) else answer_of(result)
+        return None if isinstance(result, Stale) else answer_of(result)
 
     async def _attempt(self, request: InboundRequest, opened: Opened, body: Body) -> Recorded:
         proven = await self.prover.prove(request, opened, body)
@@ -179,28 +179,28 @@ class Intake:
 
     def _require_open(self, request: InboundRequest) -> None:
         if request.method != "POST":
-            raise Refused(problem(405, "method-not-allowed", "send a POST", Allow="POST"))
+            raise RequestRefused(problem(405, "method-not-allowed", "send a POST", Allow="POST"))
         if not is_token_shaped(request.token):
-            raise Refused(UNKNOWN, counts=True)
+            raise RequestRefused(UNKNOWN, counts=True)
         if self.closing:
-            raise Refused(CLOSING)
+            raise RequestRefused(CLOSING)
         wait = self.limiter.retry_after(request.remote, self.clock.monotonic())
         if wait is not None:
-            raise Refused(too_many(wait))
+            raise RequestRefused(too_many(wait))
 
-    def _note(self, request: InboundRequest, refused: Refused) -> None:
+    def _note(self, request: InboundRequest, refused: RequestRefused) -> None:
         if refused.counts:
             self.limiter.failed(request.remote, self.clock.monotonic())
         if refused.log is not None:
             level, event, fields = refused.log
             getattr(log, level)(event, **fields)
 
-    async def _ignore(self, proven: Proven, why: str) -> Answer:
+    async def _ignore(self, proven: Authenticated, why: str) -> Answer:
         delivery = self.preparer.delivery(proven, None, verdict="ignored", reason=why)
         try:
             await self.ignored.submit(delivery)
         except Full:
-            raise Refused(BUSY, final=True) from None
+            raise RequestRefused(BUSY, final=True) from None
         return Answer(200, {"status": "ignored", "reason": why})
 
     async def _record_ignored(self, group: Sequence[Delivery]) -> Sequence[None]:
@@ -211,9 +211,9 @@ class Intake:
         try:
             result = await self.writer.submit(verified)
         except Full:
-            raise Refused(BUSY, final=True) from None
+            raise RequestRefused(BUSY, final=True) from None
         except OutcomeUnknown:
-            raise Refused(OUTCOME_UNKNOWN, final=True) from None
-        if isinstance(result, OtherBody):
-            raise Refused(OTHER_BODY, final=True)
+            raise RequestRefused(OUTCOME_UNKNOWN, final=True) from None
+        if isinstance(result, KeyReused):
+            raise RequestRefused(OTHER_BODY, final=True)
         return result

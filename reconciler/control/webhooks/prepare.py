@@ -16,8 +16,8 @@ from reconciler.control.evaluation.titles import (
 from reconciler.control.runs.admit import Firing
 from reconciler.control.webhooks.accept import Verified
 from reconciler.control.webhooks.answers import BUSY
-from reconciler.control.webhooks.authenticate import Proven
-from reconciler.control.webhooks.inbound import Refused
+from reconciler.control.webhooks.authenticate import Authenticated
+from reconciler.control.webhooks.inbound import RequestRefused
 from reconciler.core.cel import event_scope
 from reconciler.core.manifest.trigger import Scheme
 from reconciler.core.runs.run import Source
@@ -40,10 +40,10 @@ class Preparer:
     ids: Ids
     cooldown: timedelta
 
-    async def why_ignored(self, proven: Proven) -> str | None:
+    async def why_ignored(self, proven: Authenticated) -> str | None:
         """Why a genuine delivery makes no run; None for one that does.
 
-        Raises `Refused` where the condition cannot be evaluated now.
+        Raises `RequestRefused` where the condition cannot be evaluated now.
         """
         opened = proven.opened
         force = force_of(opened.live.switches, self.cooldown, proven.now)
@@ -62,11 +62,11 @@ class Preparer:
         (result,) = await self.evaluator.soon([(opened.trigger.when, Kind.CONDITION)], scope)
         if isinstance(result, Failed):
             if result.transient:
-                raise Refused(BUSY, final=True)
+                raise RequestRefused(BUSY, final=True)
             return f"the condition 'when' could not be evaluated: {result.message}"
         return None if result.value else "the condition 'when' is false"
 
-    async def prepare(self, proven: Proven) -> Verified:
+    async def prepare(self, proven: Authenticated) -> Verified:
         """All that the transaction needs. Raises `BodyError` for a key that is none."""
         opened, signature = proven.opened, proven.opened.trigger.signature
         key = delivery_key(signature.scheme, proven.headers, proven.payload, proven.body)
@@ -101,7 +101,7 @@ class Preparer:
 
     def delivery(
         self,
-        proven: Proven,
+        proven: Authenticated,
         key: str | None,
         *,
         verdict: str = "accepted",
@@ -130,7 +130,7 @@ class Preparer:
             body_sha256=body_fingerprint(proven.body),
         )
 
-    async def _title(self, proven: Proven, run_id: str) -> Prepared:
+    async def _title(self, proven: Authenticated, run_id: str) -> Prepared:
         live = proven.opened.live
         if not needs_evaluation(live):
             return unevaluated(live)
@@ -145,5 +145,5 @@ class Preparer:
         return await asyncio.to_thread(self.titles.prepare, live, facts)
 
 
-def _expression_headers(proven: Proven) -> dict[str, str]:
+def _expression_headers(proven: Authenticated) -> dict[str, str]:
     return expression_headers(proven.headers, proven.opened.trigger.signature.header)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from reconciler.control.webhooks.accept import Result, Verified, accept_all
+from reconciler.control.webhooks.accept import AcceptResult, Verified, accept_all
 from reconciler.control.webhooks.writer_process import WriterProcess
 from reconciler.control.webhooks.writer_worker import Written
 from reconciler.store.engine.database import Database
@@ -27,7 +27,7 @@ class Recorder:
     cooldown: timedelta
     helper: WriterProcess | None = None
 
-    async def record(self, group: Sequence[Verified]) -> Sequence[Result]:
+    async def record(self, group: Sequence[Verified]) -> Sequence[AcceptResult]:
         """Commit all of a group, or none and raise. Raises `OutcomeUnknown` if nobody can tell."""
         written = await self._elsewhere(self.helper, group) if self.helper else None
         if written is not None:

@@ -28,7 +28,7 @@ class Opened:
 
 
 @dataclass(slots=True)
-class Doors:
+class TokenCache:
     """Looks tokens up. At most `most` are remembered, by their hashes, the oldest forgotten first.
 
     Only tokens that open something are remembered: guesses take no room. Moments are seconds of a

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import IO, Any, NamedTuple
 
-from reconciler.control.webhooks.accept import Result, Verified, accept_all
+from reconciler.control.webhooks.accept import AcceptResult, Verified, accept_all
 from reconciler.store.engine.database import Database
 from reconciler.store.engine.facts import Fact
 
@@ -23,7 +23,7 @@ HEAD = 8
 class Written(NamedTuple):
     """What became of a group, in its order, and what happened for whoever counts."""
 
-    results: Sequence[Result]
+    results: Sequence[AcceptResult]
     facts: Sequence[Fact]
 
 

@@ -154,12 +154,12 @@ def _require_five(words: list[tuple[str, int]]) -> None:
     column = words[len(FIELDS)][1] if len(words) > len(FIELDS) else None
     raise CronError(
         f"found {len(words)} field{'s' * (len(words) != 1)}, allowed are five",
-        _mended([word for word, _ in words]) or _EXAMPLE,
+        _suggestion([word for word, _ in words]) or _EXAMPLE,
         column,
     )
 
 
-def _mended(words: list[str]) -> str | None:
+def _suggestion(words: list[str]) -> str | None:
     """The five fields that were meant where seconds stand before them, and years behind."""
     if len(words) not in (6, 7):
         return None

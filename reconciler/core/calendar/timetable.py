@@ -51,7 +51,7 @@ def parse_at(text: str) -> datetime:
     """
     match = _AT.fullmatch(text)
     if match is None:
-        raise AtError(f"{shown(text)} is not a moment", _mended_at(text))
+        raise AtError(f"{shown(text)} is not a moment", _suggested_at(text))
     try:
         moment = datetime.fromisoformat(text)
         # An offset may carry a moment of the year 1 or 9999 out of all calendars.
@@ -60,7 +60,7 @@ def parse_at(text: str) -> datetime:
         raise AtError(f"{shown(text)} is not a moment: {error}") from None
 
 
-def _mended_at(text: str) -> str:
+def _suggested_at(text: str) -> str:
     mended = text.strip().upper().replace(" ", "T", 1)
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", mended, re.ASCII):
         return f"did you mean '{mended}T00:00'?"

@@ -14,7 +14,7 @@ from reconciler.core.webhooks.signature import (
     Headers,
     StaticToken,
     TimedMac,
-    proves,
+    verifies,
 )
 from reconciler.core.webhooks.signing_key import SecretInvalid
 
@@ -39,14 +39,14 @@ class Ignored:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """A request that is not taken in, with the status of its answer. It uses up no key."""
 
     status: int
     reason: str
 
 
-Verdict = Accepted | Ignored | Refused
+Verdict = Accepted | Ignored | Rejected
 
 
 def verify(
@@ -119,7 +119,7 @@ def _proven(
     if envelope.sent_at is not None and not _fresh(envelope.sent_at, now, tolerance):
         return False
     try:
-        genuine = proves(method, envelope, secret, body)
+        genuine = verifies(method, envelope, secret, body)
     except SecretInvalid:
         return False
     # The body is parsed only once its MAC holds: strangers cannot make us parse.

@@ -56,7 +56,7 @@ class SignedId:
     """The id that the envelope of a timed signature holds."""
 
 
-Place = Header | Field
+ValueSource = Header | Field
 IdPlace = Header | Field | SignedId
 
 
@@ -64,7 +64,7 @@ IdPlace = Header | Field | SignedId
 class Greeting:
     """A request that is no event when `place` says `text`; `echo` is what it wants back."""
 
-    place: Place
+    place: ValueSource
     text: str
     echo: str = ""
 
@@ -75,7 +75,7 @@ class Row:
 
     methods: tuple[tuple[str, Method], ...] = ()
     ids: tuple[IdPlace, ...] = ()
-    event: tuple[Place, ...] = ()
+    event: tuple[ValueSource, ...] = ()
     shown: tuple[str, ...] = ()
     """Headers for the delivery log beside the ids and the event: never a credential."""
     greetings: tuple[Greeting, ...] = ()
@@ -191,7 +191,7 @@ SCHEMES: Mapping[str, Row] = {
 }
 
 
-def look_up(place: Place, headers: Headers, payload: JSONValue) -> str | None:
+def look_up(place: ValueSource, headers: Headers, payload: JSONValue) -> str | None:
     """The text at `place`; None where there is none, or something else than a text."""
     match place:
         case Header():

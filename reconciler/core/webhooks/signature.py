@@ -93,7 +93,7 @@ class TimedMac:
 Method: TypeAlias = StaticToken | BodyMac | TimedMac
 
 
-def proves(method: Method, envelope: Envelope, secret: str, body: bytes) -> bool:
+def verifies(method: Method, envelope: Envelope, secret: str, body: bytes) -> bool:
     """Whether one of the envelope's entries is what `secret` gives for `body`; time is not asked.
 
     All entries are compared, whichever matches. Raises `SecretInvalid`.

@@ -45,7 +45,7 @@ class Waits:
     """How long a key rests after a 429 that names no time."""
     longest_rest: float = 300.0
     """The most that a `Retry-After` is believed."""
-    look: float = 1.0
+    poll: float = 1.0
     """Between two looks for a prompt that may have arrived."""
     error_stays: float = 10.0
     """How long `error` must stay until the run has failed."""
@@ -89,13 +89,13 @@ class Unsure:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """The server will never do this (400, 401, 403, 422): nothing happened."""
 
     message: str
 
 
-Trouble = Down | Busy | Unsure | Refused
+Trouble = Down | Busy | Unsure | Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class AegisClient:
         within = self.waits.create_with_prompt if "prompt" in request else self.waits.create
         answer = await self._call("POST", "/v1/sessions", request, within=within)
         if isinstance(answer, Absent):
-            return Refused(f"{self.target.url} has no session API: 404 to POST /v1/sessions")
+            return Rejected(f"{self.target.url} has no session API: 404 to POST /v1/sessions")
         if not isinstance(answer, Reply):
             return answer
         body = answer.object()
@@ -226,11 +226,11 @@ class AegisClient:
             case Reply(status) if status >= 500 or status == 404:
                 return Unsure(self._said(answer, method, path))
             case Reply():
-                return Refused(self._said(answer, method, path))
+                return Rejected(self._said(answer, method, path))
             case Unreached(message):
                 return Down(message)
             case Unsendable(message):
-                return Refused(message)
+                return Rejected(message)
             case Unanswered(message) | Oversized(message):
                 return Unsure(message)
 

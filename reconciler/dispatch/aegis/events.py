@@ -65,10 +65,10 @@ class Frames:
 
 @dataclass(slots=True)
 class Listener:
-    """Listens to one server by one key; `wake` is called when a followed session did something."""
+    """Listens to one server by one key; calls `notify` when a followed session did something."""
 
     api: AegisClient
-    wake: Callable[[], None]
+    notify: Callable[[], None]
     rhythm: Rhythm
     followed: frozenset[str] = frozenset()
     _last_id: str | None = None
@@ -126,7 +126,7 @@ class Listener:
         now = self.api.clock.monotonic()
         if _session_of(data) in self.followed and now - self._woke_at >= self.rhythm.between_hints:
             self._woke_at = now
-            self.wake()
+            self.notify()
 
 
 def _session_of(data: str) -> Json:

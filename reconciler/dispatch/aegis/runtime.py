@@ -17,7 +17,7 @@ from reconciler.dispatch.aegis.client import Absent, AegisClient, Target, Waits
 from reconciler.dispatch.aegis.events import Listener, Rhythm
 from reconciler.dispatch.aegis.reading import Session, is_session_id
 from reconciler.dispatch.aegis.start import Beginning
-from reconciler.dispatch.aegis.watch import Look, Watch
+from reconciler.dispatch.aegis.watch import Followed, Watch
 from reconciler.dispatch.base import (
     Ended,
     Handle,
@@ -44,11 +44,11 @@ class AegisSessions:
         modes: Sequence[str],
         clock: Clock,
         waits: Waits | None = None,
-        wake: Callable[[], None] = no_hint,
+        notify: Callable[[], None] = no_hint,
         rhythm: Rhythm | None = None,
     ) -> None:
-        """`wake` is called when a session that was looked at did something: look again soon."""
-        self._wake = wake
+        """`notify` is called when a session that was looked at did something: look again soon."""
+        self._notify = notify
         self._rhythm = rhythm or Rhythm()
         self._listeners: dict[Target, Listener] = {}
         self._http = http
@@ -66,12 +66,12 @@ class AegisSessions:
             return Ended(Failed(Reason.DISPATCH_FAILED, refusal))
         return await Beginning(self._api(job), job, runtime, record).begin()
 
-    async def observe(self, jobs: Sequence[Look]) -> Mapping[str, Observation]:
+    async def observe(self, jobs: Sequence[Followed]) -> Mapping[str, Observation]:
         """How each session is: one list call for each server and key, whatever their number."""
-        groups: dict[Target, list[Look]] = {}
+        groups: dict[Target, list[Followed]] = {}
         for job, handle in jobs:
             groups.setdefault(_target(job), []).append((job, handle))
-        seen = await asyncio.gather(*(self._round(looks) for looks in groups.values()))
+        seen = await asyncio.gather(*(self._round(followed) for followed in groups.values()))
         return {run_id: one for part in seen for run_id, one in part.items()}
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
@@ -125,19 +125,19 @@ class AegisSessions:
             )
         return self._reach.refusal(runtime.url)
 
-    async def _round(self, looks: Sequence[Look]) -> Mapping[str, Observation]:
-        api = self._api(looks[0][0])
+    async def _round(self, followed: Sequence[Followed]) -> Mapping[str, Observation]:
+        api = self._api(followed[0][0])
         if (refusal := self._reach.refusal(api.target.url)) is not None:
-            return {job.run_id: Unseen(refusal) for job, _ in looks}
-        self._listen(api, looks)
-        return await self._watch(api).look(looks)
+            return {job.run_id: Unseen(refusal) for job, _ in followed}
+        self._listen(api, followed)
+        return await self._watch(api).poll(followed)
 
-    def _listen(self, api: AegisClient, looks: Sequence[Look]) -> None:
-        if self._wake is no_hint:  # nobody would hear it
+    def _listen(self, api: AegisClient, followed: Sequence[Followed]) -> None:
+        if self._notify is no_hint:  # nobody would hear it
             return
         if api.target not in self._listeners:
-            self._listeners[api.target] = Listener(api, self._wake, self._rhythm)
-        ids = frozenset(handle.session_id for _, handle in looks if handle.session_id)
+            self._listeners[api.target] = Listener(api, self._notify, self._rhythm)
+        ids = frozenset(handle.session_id for _, handle in followed if handle.session_id)
         self._listeners[api.target].follow(ids)
 
     async def _end(self, api: AegisClient, session_id: str) -> Stop:

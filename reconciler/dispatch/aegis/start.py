@@ -17,7 +17,7 @@ from reconciler.dispatch.aegis.client import (
     Busy,
     Created,
     Down,
-    Refused,
+    Rejected,
     Trouble,
     Unsure,
 )
@@ -132,9 +132,9 @@ class Beginning:
 
     async def _look_for_prompt(self, session_id: str) -> Transcript | Absent | Trouble:
         """The transcript, read until it shows that the prompt arrived, at most `LOOKS` times."""
-        for look in range(LOOKS):
-            if look:
-                await asyncio.sleep(self.api.waits.look)
+        for poll in range(LOOKS):
+            if poll:
+                await asyncio.sleep(self.api.waits.poll)
             seen = await self.api.transcript(session_id)
             if not isinstance(seen, Transcript) or seen.began():
                 break
@@ -196,7 +196,7 @@ def failed(trouble: Trouble) -> Start:
             return TargetDown(message, retry_after)
         case Unsure(message):
             return Transient(message)
-        case Refused(message):
+        case Rejected(message):
             return Ended(Failed(Reason.DISPATCH_FAILED, message))
 
 

@@ -29,7 +29,7 @@ from reconciler.dispatch.base import (
     cut_result,
 )
 
-Look = tuple[Job, Handle]
+Followed = tuple[Job, Handle]
 
 
 @dataclass(slots=True)
@@ -48,16 +48,16 @@ class Watch:
     api: AegisClient
     _memory: dict[str, Memory] = field(default_factory=dict)
 
-    async def look(self, looks: Sequence[Look]) -> Mapping[str, Observation]:
+    async def poll(self, followed: Sequence[Followed]) -> Mapping[str, Observation]:
         """One round: one list call, and a transcript for each session that rests."""
         listed = await self.api.sessions()
         if not isinstance(listed, tuple):
-            return {job.run_id: Unseen(listed.message) for job, _ in looks}
+            return {job.run_id: Unseen(listed.message) for job, _ in followed}
         sessions = {session.id: session for session in listed}
         seen = await asyncio.gather(
-            *(self._look(handle, sessions.get(handle.session_id or "")) for _, handle in looks)
+            *(self._look(handle, sessions.get(handle.session_id or "")) for _, handle in followed)
         )
-        return {job.run_id: one for (job, _), one in zip(looks, seen, strict=True)}
+        return {job.run_id: one for (job, _), one in zip(followed, seen, strict=True)}
 
     def forget(self, session_id: str) -> None:
         """The session is over."""

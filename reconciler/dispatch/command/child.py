@@ -34,11 +34,11 @@ class Child:
         gate: Gate,
         data: bytes,
         drain: float,
-        wake: Callable[[], None],
+        notify: Callable[[], None],
     ) -> None:
         """Open the gate and feed `data`; call from within the running event loop.
 
-        `drain` is how many seconds the output may stay open after the program has ended; `wake`
+        `drain` is how many seconds the output may stay open after the program has ended; `notify`
         is called once `done`.
         """
         self.run_id = run_id
@@ -52,7 +52,7 @@ class Child:
         self._handover = threading.Lock()
         self._gate = gate
         self._drain = drain
-        self._wake = wake
+        self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._left = asyncio.Event()
         self._silent = asyncio.Event()
@@ -116,7 +116,7 @@ class Child:
         self._close_all()
         self._gate.process.wait()
         self.done = True
-        self._wake()
+        self._notify()
 
     async def _silence(self) -> None:
         with suppress(TimeoutError):

@@ -39,7 +39,7 @@ class Leader:
         return asdict(self)
 
 
-class Place(Enum):
+class Presence(Enum):
     """Where a leader is, seen from this process."""
 
     PRESENT = "present"
@@ -54,7 +54,7 @@ class Place(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LivingProcesses:
     """Living processes (zombies are not): `ours` surely, `doubtful` perhaps."""
 
     ours: tuple[psutil.Process, ...] = ()
@@ -85,44 +85,44 @@ def read_leader(detail: Mapping[str, Json]) -> Leader | None:
     return Leader(pid, *(str(text) for text in texts))
 
 
-def locate(leader: Leader) -> Place:
+def locate(leader: Leader) -> Presence:
     """Where the leader is now."""
     if leader.host != socket.gethostname():
-        return Place.ELSEWHERE
+        return Presence.ELSEWHERE
     if leader.boot != _boot():
-        return Place.REPLACED
+        return Presence.REPLACED
     match _started(leader.pid):
         case None:
-            return Place.GONE
+            return Presence.GONE
         case leader.started:
-            return Place.PRESENT
+            return Presence.PRESENT
         case _:
-            return Place.REPLACED
+            return Presence.REPLACED
 
 
 def is_alive(leader: Leader) -> bool:
     """Whether the leader itself is here and not a zombie."""
-    if locate(leader) is not Place.PRESENT:
+    if locate(leader) is not Presence.PRESENT:
         return False
     with suppress(psutil.Error):
         return _is_living(psutil.Process(leader.pid))
     return False
 
 
-def find(leader: Leader, run_id: str) -> Found:
+def find(leader: Leader, run_id: str) -> LivingProcesses:
     """What is alive of a run on this host; nothing where the leader is from elsewhere."""
     place = locate(leader)
-    if place is Place.ELSEWHERE:
-        return Found()
-    session = [] if place is Place.REPLACED else _members(leader.pid)
+    if place is Presence.ELSEWHERE:
+        return LivingProcesses()
+    session = [] if place is Presence.REPLACED else _members(leader.pid)
     strays = _carriers(run_id)
     # Without its leader a session may be one that came after it; one marked member settles that.
-    if place is Place.PRESENT or not strays.isdisjoint(session):
-        return Found(_living({*session, *strays}))
-    return Found(_living(strays), _living({*session}))
+    if place is Presence.PRESENT or not strays.isdisjoint(session):
+        return LivingProcesses(_living({*session, *strays}))
+    return LivingProcesses(_living(strays), _living({*session}))
 
 
-def send(found: Found, leader: Leader, number: int) -> None:
+def send(found: LivingProcesses, leader: Leader, number: int) -> None:
     """Signal what is surely ours: the group at once, so that no fork escapes, then the others."""
     if any(_in_group(process.pid, leader.pid) for process in found.ours):
         with suppress(OSError):

@@ -37,7 +37,7 @@ from reconciler.dispatch.base import (
 from reconciler.dispatch.command.child import Child
 from reconciler.dispatch.command.gate import Gate, exec_failure, open_gate
 from reconciler.dispatch.command.input import environment, stdin
-from reconciler.dispatch.command.processes import Place, is_alive, locate, read_leader
+from reconciler.dispatch.command.processes import Presence, is_alive, locate, read_leader
 from reconciler.dispatch.command.termination import Graces, terminate
 
 _SCARCE = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -47,17 +47,17 @@ _SCARCE = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 class Commands:
     """The `command` runtime. `bound` are the programs that manifests may name.
 
-    `wake` is called when a program has ended: a look would pay.
+    `notify` is called when a program has ended: a look would pay.
     """
 
     def __init__(
         self,
         bound: Mapping[str, Path],
         graces: Graces | None = None,
-        wake: Callable[[], None] = no_hint,
+        notify: Callable[[], None] = no_hint,
     ) -> None:
         self._bound = dict(bound)
-        self._wake = wake
+        self._notify = notify
         self._graces = graces or Graces()
         self._children: dict[str, Child] = {}
 
@@ -123,7 +123,7 @@ class Commands:
         except BaseException:
             gate.shut()
             raise
-        child = Child(job.run_id, handle, gate, data, self._graces.drain, self._wake)
+        child = Child(job.run_id, handle, gate, data, self._graces.drain, self._notify)
         self._children[job.run_id] = child
         return Started(handle)
 
@@ -141,7 +141,7 @@ class Commands:
         if child is not None:
             return Ended(await asyncio.to_thread(_outcome, job, child)) if child.done else Working()
         leader = read_leader(handle.detail)
-        if leader is not None and locate(leader) is Place.ELSEWHERE:
+        if leader is not None and locate(leader) is Presence.ELSEWHERE:
             return Unseen(f"process {leader.pid} runs on the host {leader.host!r}")
         if leader is not None and await asyncio.to_thread(is_alive, leader):
             return Working("runs without the server that started it")

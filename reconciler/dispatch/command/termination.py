@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from reconciler.dispatch.base import Handle, Stop, Stopped, Stopping
 from reconciler.dispatch.command.processes import (
-    Found,
     Leader,
-    Place,
+    LivingProcesses,
+    Presence,
     find,
     locate,
     read_leader,
@@ -41,7 +41,7 @@ async def terminate(handle: Handle, run_id: str, graces: Graces) -> Stop:
     leader = read_leader(handle.detail)
     if leader is None:
         return Stopping("the handle does not say which process it was")
-    if locate(leader) is Place.ELSEWHERE:
+    if locate(leader) is Presence.ELSEWHERE:
         return Stopping(
             f"process {leader.pid} belongs to the host {leader.host!r}, not to this one"
         )
@@ -63,14 +63,14 @@ async def _gone_within(leader: Leader, run_id: str, grace: float) -> bool:
     return True
 
 
-async def _look(leader: Leader, run_id: str) -> Found:
+async def _look(leader: Leader, run_id: str) -> LivingProcesses:
     """A look that finds nothing is repeated: a fork may hide from one, not from both."""
     return await asyncio.to_thread(find, leader, run_id) or await asyncio.to_thread(
         find, leader, run_id
     )
 
 
-def _verdict(remains: Found) -> Stop:
+def _verdict(remains: LivingProcesses) -> Stop:
     if not remains:
         return Stopped()
     if remains.ours:

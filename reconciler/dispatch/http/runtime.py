@@ -61,10 +61,10 @@ class HttpAgents:
         reach: Reach,
         clock: Clock,
         patience: Patience | None = None,
-        wake: Callable[[], None] = no_hint,
+        notify: Callable[[], None] = no_hint,
     ) -> None:
-        """`wake` is called when a long request was answered: a look would pay."""
-        self._wake = wake
+        """`notify` is called when a long request was answered: a look would pay."""
+        self._notify = notify
         self._http = http
         self._reach = reach
         self._clock = clock
@@ -142,7 +142,7 @@ class HttpAgents:
         """An answer within a moment decides at once; a later one is seen by `observe`."""
         if job.run_id not in self._posts:
             self._posts[job.run_id] = asyncio.create_task(self._answer(call))
-            self._posts[job.run_id].add_done_callback(lambda _: self._wake())
+            self._posts[job.run_id].add_done_callback(lambda _: self._notify())
         task = self._posts[job.run_id]
         try:
             await asyncio.wait([task], timeout=self._patience.settle)

@@ -74,7 +74,7 @@ class Layout:
         """Whether nothing but blanks stands before `offset` in its line."""
         return not self.text[self.line_start(offset) : offset].strip(" ")
 
-    def rest_of_line(self, offset: int) -> str:
+    def remainder_of_line(self, offset: int) -> str:
         """What stands between `offset` and the end of its line."""
         return self.text[offset : self.line_end(offset)]
 

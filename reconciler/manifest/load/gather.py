@@ -24,7 +24,7 @@ Reuse = Callable[[str, str], Sequence[Declared] | None]
 
 
 @dataclass(slots=True)
-class Found:
+class LoadedObject:
     """A valid object and where it stands; `declared` if it is taken over as it was."""
 
     key: Key
@@ -52,7 +52,7 @@ class Gathered:
     contents  the digest of all that was read
     """
 
-    objects: dict[Key, Found] = field(default_factory=dict)
+    objects: dict[Key, LoadedObject] = field(default_factory=dict)
     taken: dict[Key, Position] = field(default_factory=dict)
     broken: list[tuple[Position, Raw]] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
@@ -89,7 +89,7 @@ def _salt(policy: Policy) -> bytes:
 def _take_over(path: str, digest: str, known: Sequence[Declared], gathered: Gathered) -> None:
     for declared in known:
         at = Position(path, declared.origin.line, declared.origin.column)
-        found = Found(declared.key, declared.id, declared.document, at, declared)
+        found = LoadedObject(declared.key, declared.id, declared.document, at, declared)
         gathered.objects[declared.key] = found
         gathered.taken[declared.key] = at
     gathered.files.append(FileDigest(path, digest, tuple(declared.key for declared in known)))
@@ -110,7 +110,7 @@ def _read_file(path: str, data: bytes, digest: str, policy: Policy, gathered: Ga
         findings = [*read.findings, *_name_taken(read.key, at, gathered)]
         if read.manifest is not None and read.document is not None and not findings:
             key = read.manifest.key
-            gathered.objects[key] = Found(key, read.manifest.id, read.document, at)
+            gathered.objects[key] = LoadedObject(key, read.manifest.id, read.document, at)
         elif isinstance(document.value, dict) and document.complete:
             gathered.broken.append((at, document.value))
         gathered.problems += (locator.problem(document, finding) for finding in findings)

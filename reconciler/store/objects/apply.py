@@ -46,7 +46,7 @@ Changed = Update | Move | Restore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class ApplyContext:
     """What carrying out a plan needs beside it: the moment, who asked, and three callables.
 
     `token_hash(trigger id, generation)` is the SHA-256 of a webhook's token; `schedule(trigger,
@@ -61,7 +61,9 @@ class Terms:
     lapsed: Lapsed
 
 
-def apply_changes(tx: Tx, plan: Plan, files: Iterable[FileDigest], terms: Terms) -> tuple[str, ...]:
+def apply_changes(
+    tx: Tx, plan: Plan, files: Iterable[FileDigest], context: ApplyContext
+) -> tuple[str, ...]:
     """Write all of `plan` and the source's `files`; answers the ids of autopilots that ended.
 
     1. Hold the triggers that change: a tick takes triggers before autopilots, so must we.
@@ -79,13 +81,13 @@ def apply_changes(tx: Tx, plan: Plan, files: Iterable[FileDigest], terms: Terms)
     altered = [one.before for one in changed if _is_autopilot(one)]
     held = hold_triggers(tx, [row.id for row in (*altered, *leaving)])
     save_documents(tx, {d.digest: d.document for d in _declared(plan)})
-    record_lapsed(tx, {row.id: _triggers(row) for row in leaving}, held, terms)
-    _archive(tx, archived, terms.now)
+    record_lapsed(tx, {row.id: _triggers(row) for row in leaving}, held, context)
+    _archive(tx, archived, context.now)
     for kind in Kind:
-        _create(tx, kind, [d for d in created if d.key.kind == kind], plan, terms)
-        _change(tx, kind, [c for c in changed if c.key.kind == kind], plan, terms)
-    insert_triggers(tx, [_bare(one) for one in created if _is_autopilot(one)], terms)
-    update_triggers(tx, [_rescheduled(one) for one in changed if _is_autopilot(one)], held, terms)
+        _create(tx, kind, [d for d in created if d.key.kind == kind], plan, context)
+        _change(tx, kind, [c for c in changed if c.key.kind == kind], plan, context)
+    insert_triggers(tx, [_bare(one) for one in created if _is_autopilot(one)], context)
+    update_triggers(tx, [_rescheduled(one) for one in changed if _is_autopilot(one)], held, context)
     _refresh(tx, plan)
     save_files(tx, plan.source_id, files)
     return (
@@ -130,9 +132,11 @@ def _archive(tx: Tx, rows: Sequence[Stored], now: datetime) -> None:
     park_triggers(tx, [row.id for row in rows if _is_autopilot(row)])
 
 
-def _create(tx: Tx, kind: Kind, objects: Sequence[Declared], plan: Plan, terms: Terms) -> None:
-    author = plan.revision.author or terms.actor
-    made = {"created_by": author, "created_at": terms.now, "updated_at": terms.now}
+def _create(
+    tx: Tx, kind: Kind, objects: Sequence[Declared], plan: Plan, context: ApplyContext
+) -> None:
+    author = plan.revision.author or context.actor
+    made = {"created_by": author, "created_at": context.now, "updated_at": context.now}
     rows = [{"id": one.id, **_content(one, plan), **made} for one in objects]
     insert_rows(tx, TABLES[kind], rows)
 
@@ -153,13 +157,15 @@ def _ownership(declared: Declared, plan: Plan) -> Values:
     }
 
 
-def _change(tx: Tx, kind: Kind, changes: Sequence[Changed], plan: Plan, terms: Terms) -> None:
-    noted = {"archived_at": None, "updated_at": terms.now, **_RESET[kind]}
+def _change(
+    tx: Tx, kind: Kind, changes: Sequence[Changed], plan: Plan, context: ApplyContext
+) -> None:
+    noted = {"archived_at": None, "updated_at": context.now, **_RESET[kind]}
     _update_all(tx, kind, [(one.id, {**_content(one.after, plan), **noted}) for one in changes])
     if kind is Kind.AUTOPILOT:
         mended = [one.id for one in changes if _spec_changed(one)]
         _update_all(tx, kind, [(one, _CLOSED_BREAKER) for one in mended])
-        since = {"in_force_since": terms.now}
+        since = {"in_force_since": context.now}
         _update_all(tx, kind, [(one.id, since) for one in changes if _comes_into_force(one)])
 
 

@@ -33,8 +33,8 @@ Lapsed = Callable[[Document, str, datetime, datetime], Span | None]
 Row = Mapping[str, Any]
 
 
-class Terms(Protocol):
-    """See `apply.Terms`."""
+class ApplyContext(Protocol):
+    """See `apply.ApplyContext`."""
 
     @property
     def now(self) -> datetime: ...
@@ -89,10 +89,10 @@ def hold_triggers(tx: Tx, autopilot_ids: Sequence[str]) -> dict[str, dict[str, R
     return found
 
 
-def insert_triggers(tx: Tx, autopilots: Sequence[Bare], terms: Terms) -> None:
+def insert_triggers(tx: Tx, autopilots: Sequence[Bare], context: ApplyContext) -> None:
     """Add the triggers of new autopilots."""
     rows = [
-        _new(one.autopilot_id, trigger, place, one.parked, terms)
+        _new(one.autopilot_id, trigger, place, one.parked, context)
         for one in autopilots
         for place, trigger in enumerate(one.triggers)
     ]
@@ -103,7 +103,7 @@ def update_triggers(
     tx: Tx,
     autopilots: Sequence[Rescheduled],
     held: Mapping[str, Mapping[str, Row]],
-    terms: Terms,
+    context: ApplyContext,
 ) -> None:
     """Bring the triggers of existing autopilots to what their manifests say."""
     lapses: list[Missed] = []
@@ -116,18 +116,18 @@ def update_triggers(
         for place, trigger in enumerate(one.after):
             if row := matched[trigger["name"]]:
                 if _edited(one, row, trigger):
-                    lapses += _lapses(one.before, [row], terms)
-                known += _changed(one, row, trigger, place, terms)
+                    lapses += _lapses(one.before, [row], context)
+                known += _changed(one, row, trigger, place, context)
             else:
-                fresh.append(_new(one.autopilot_id, trigger, place, one.parked, terms))
+                fresh.append(_new(one.autopilot_id, trigger, place, one.parked, context))
         kept = {row["id"] for row in matched.values() if row}
         left = _left(rows.values(), kept)
-        lapses += _lapses(one.before, left, terms)
+        lapses += _lapses(one.before, left, context)
         removed += [row["id"] for row in left]
-    record_missed(tx, lapses, terms.now)
+    record_missed(tx, lapses, context.now)
     anew = [row["row_id"] for row in known if row["new_stalled_at"] is None]
-    close_stalled(tx, [*removed, *anew], terms.now)
-    _hide(tx, removed, terms.now)
+    close_stalled(tx, [*removed, *anew], context.now)
+    _hide(tx, removed, context.now)
     insert_rows(tx, autopilot_trigger, fresh)
     if known:
         tx.execute(_UPDATE, known)
@@ -148,22 +148,24 @@ def park_triggers(tx: Tx, autopilot_ids: Sequence[str]) -> None:
         tx.execute(statement.values(_PARKED))
 
 
-def _new(autopilot_id: str, trigger: Document, place: int, parked: bool, terms: Terms) -> Values:
+def _new(
+    autopilot_id: str, trigger: Document, place: int, parked: bool, context: ApplyContext
+) -> Values:
     id_ = trigger_id(autopilot_id, trigger["name"])
     return {
         "id": id_,
         "autopilot_id": autopilot_id,
         "position": place,
         **trigger_values(trigger),
-        **_tokens(id_, trigger, _NO_TOKEN, terms),
-        **_timing(id_, trigger, parked, terms),
-        "created_at": terms.now,
-        "updated_at": terms.now,
+        **_tokens(id_, trigger, _NO_TOKEN, context),
+        **_timing(id_, trigger, parked, context),
+        "created_at": context.now,
+        "updated_at": context.now,
     }
 
 
 def _changed(
-    one: Rescheduled, row: Row, trigger: Document, place: int, terms: Terms
+    one: Rescheduled, row: Row, trigger: Document, place: int, context: ApplyContext
 ) -> Iterator[dict[str, Any]]:
     """The update of a trigger that has a row, if there is anything to update."""
     edited = _edited(one, row, trigger)
@@ -174,10 +176,10 @@ def _changed(
     values = {
         "position": place,
         **trigger_values(trigger),
-        **_tokens(row["id"], trigger, row, terms),
-        **(_timing(row["id"], trigger, one.parked, terms, row["cursor"]) if edited else kept),
+        **_tokens(row["id"], trigger, row, context),
+        **(_timing(row["id"], trigger, one.parked, context, row["cursor"]) if edited else kept),
         "removed_at": None,
-        "updated_at": terms.now,
+        "updated_at": context.now,
     }
     yield {"row_id": row["id"], **{f"new_{name}": value for name, value in values.items()}}
 
@@ -201,15 +203,19 @@ def _essence(trigger: Document) -> Document:
 
 
 def _timing(
-    id_: str, trigger: Document, parked: bool, terms: Terms, decided: datetime | None = None
+    id_: str,
+    trigger: Document,
+    parked: bool,
+    context: ApplyContext,
+    decided: datetime | None = None,
 ) -> Values:
     """From this moment on; what was due before is over.
 
     Occurrences up to `decided` stay decided where the clock went back meanwhile.
     """
-    cursor = max(terms.now, decided or terms.now)
+    cursor = max(context.now, decided or context.now)
     asleep = parked or not trigger["enabled"] or trigger["kind"] != TriggerKind.SCHEDULE
-    following = None if asleep else terms.schedule(trigger, id_, cursor)
+    following = None if asleep else context.schedule(trigger, id_, cursor)
     return {
         "cursor": cursor,
         "next_run_at": following.run_at if following else None,
@@ -219,7 +225,7 @@ def _timing(
     }
 
 
-def _tokens(id_: str, trigger: Document, row: Row, terms: Terms) -> Values:
+def _tokens(id_: str, trigger: Document, row: Row, context: ApplyContext) -> Values:
     """Another generation is another URL; the one before works for `tokenGrace` more."""
     if trigger["kind"] != TriggerKind.WEBHOOK:
         return _NO_TOKEN
@@ -229,10 +235,10 @@ def _tokens(id_: str, trigger: Document, row: Row, terms: Terms) -> Values:
     grace = parse_duration(trigger["tokenGrace"])
     keeps = row["webhook_token"] is not None and grace > timedelta(0)
     return {
-        "webhook_token": terms.token_hash(id_, generation),
+        "webhook_token": context.token_hash(id_, generation),
         "token_generation": generation,
         "previous_token": row["webhook_token"] if keeps else None,
-        "previous_token_until": terms.now + grace if keeps else None,
+        "previous_token_until": context.now + grace if keeps else None,
     }
 
 
@@ -244,7 +250,7 @@ def record_lapsed(
     tx: Tx,
     before: Mapping[str, Mapping[str, Document]],
     held: Mapping[str, Mapping[str, Row]],
-    terms: Terms,
+    context: ApplyContext,
 ) -> None:
     """Record what nobody decided of autopilots that leave: their triggers by id and name.
 
@@ -253,23 +259,25 @@ def record_lapsed(
     lapses = [
         missed
         for autopilot_id, triggers in before.items()
-        for missed in _lapses(triggers, held[autopilot_id].values(), terms)
+        for missed in _lapses(triggers, held[autopilot_id].values(), context)
     ]
-    record_missed(tx, lapses, terms.now)
+    record_missed(tx, lapses, context.now)
     gone = [row["id"] for autopilot_id in before for row in held[autopilot_id].values()]
-    close_stalled(tx, gone, terms.now)
+    close_stalled(tx, gone, context.now)
 
 
-def _lapses(before: Mapping[str, Document], rows: Iterable[Row], terms: Terms) -> Iterator[Missed]:
+def _lapses(
+    before: Mapping[str, Document], rows: Iterable[Row], context: ApplyContext
+) -> Iterator[Missed]:
     """Every occurrence is a run or recorded, also those that a change overtook (contract 5)."""
     for row in rows:
         following, trigger = row["next_scheduled_for"], before.get(row["name"])
         if row["next_run_at"] is None or following is None or trigger is None:
             continue
-        if following > terms.now:
+        if following > context.now:
             continue
         cursor = row["cursor"] or row["created_at"]
-        if span := terms.lapsed(trigger, row["id"], cursor, terms.now):
+        if span := context.lapsed(trigger, row["id"], cursor, context.now):
             yield Missed(row["id"], row["autopilot_id"], span, cursor)
 
 

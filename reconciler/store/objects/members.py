@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, tuple_
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Stored
 from reconciler.store.objects.current import TABLES, list_objects
-from reconciler.store.objects.overview import Place
+from reconciler.store.objects.overview import PageKey
 from reconciler.store.runs.runs import ACTIVE
 from reconciler.store.tables import agent, autopilot_run
 
@@ -34,9 +34,9 @@ class Member:
     load: Load
 
     @property
-    def place(self) -> Place:
+    def place(self) -> PageKey:
         """Where it stands in lists."""
-        return Place(self.stored.key.name, self.stored.id)
+        return PageKey(self.stored.key.name, self.stored.id)
 
 
 def list_members(
@@ -46,7 +46,7 @@ def list_members(
     workspaces: frozenset[str] | None = None,
     name: str | None = None,
     limit: int = 50,
-    after: Place | None = None,
+    after: PageKey | None = None,
 ) -> list[Member]:
     """Agents or squads by name, without archived ones; `after` is where the page before ended."""
     columns = TABLES[kind].c

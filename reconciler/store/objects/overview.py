@@ -24,7 +24,7 @@ _A = autopilot.c
 _T = autopilot_trigger.c
 
 
-class Place(NamedTuple):
+class PageKey(NamedTuple):
     """Where a page ended: lists are by name, and by id where names are the same."""
 
     name: str
@@ -72,9 +72,9 @@ class Overview:
     missed: tuple[MissedInterval, ...]
 
     @property
-    def place(self) -> Place:
+    def place(self) -> PageKey:
         """Where it stands in lists."""
-        return Place(self.stored.key.name, self.stored.id)
+        return PageKey(self.stored.key.name, self.stored.id)
 
     @property
     def next_run_at(self) -> datetime | None:
@@ -83,7 +83,7 @@ class Overview:
 
 
 def list_overviews(
-    tx: Connection, where: AutopilotFilter, *, limit: int = 50, after: Place | None = None
+    tx: Connection, where: AutopilotFilter, *, limit: int = 50, after: PageKey | None = None
 ) -> list[Overview]:
     """Autopilots by name; `after` is where the page before ended."""
     query = select(_A.id).where(*where.conditions()).order_by(_A.name, _A.id).limit(limit)

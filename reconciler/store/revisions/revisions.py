@@ -24,7 +24,7 @@ class Via(StrEnum):
     API = "api"
 
 
-class Result(StrEnum):
+class RevisionResult(StrEnum):
     """`failed`: it has problems; `refused`: it is unsafe, blocked or stale."""
 
     APPLIED = "applied"
@@ -40,7 +40,7 @@ class Attempt:
     revision: Revision
     actor: str
     via: Via
-    result: Result
+    result: RevisionResult
     created_at: datetime
     plan_digest: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -89,13 +89,13 @@ def _says_the_same(one: Attempt, other: Attempt) -> bool:
 
 def applied_revision(tx: Tx, source_id: str) -> Revision | None:
     """The revision that is in force for a source."""
-    found = _newest(tx, source_id, _R.result == Result.APPLIED)
+    found = _newest(tx, source_id, _R.result == RevisionResult.APPLIED)
     return found.revision if found else None
 
 
 def last_applied(tx: Tx, source_id: str) -> Attempt | None:
     """The attempt that put the source's objects into force."""
-    return _newest(tx, source_id, _R.result == Result.APPLIED)
+    return _newest(tx, source_id, _R.result == RevisionResult.APPLIED)
 
 
 def last_attempt(tx: Tx, source_id: str) -> Attempt | None:
@@ -144,7 +144,7 @@ def list_sources(tx: Tx) -> list[str]:
 def prune(tx: Tx, older_than: datetime, limit: int = 500) -> int:
     """Forget old attempts, at most `limit`; each source keeps what is in force and its last try."""
     newest = select(func.max(_R.id)).group_by(_R.source_id)
-    in_force = newest.where(_R.result == Result.APPLIED)
+    in_force = newest.where(_R.result == RevisionResult.APPLIED)
     old = (
         select(_R.id)
         .where(_R.created_at < older_than, _R.id.not_in(newest), _R.id.not_in(in_force))
@@ -167,7 +167,7 @@ def _attempt(row: Row[Any]) -> Attempt:
         revision=Revision(row.revision, row.author, row.subject, row.committed_at),
         actor=row.actor,
         via=Via(row.via),
-        result=Result(row.result),
+        result=RevisionResult(row.result),
         created_at=row.created_at,
         plan_digest=row.plan_digest,
         counts=row.counts,

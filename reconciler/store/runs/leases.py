@@ -152,17 +152,17 @@ def wait_on(
 
 def load_of(tx: Connection, workspaces: Sequence[str]) -> dict[tuple[str, str], int]:
     """How many runs each agent of these workspaces has in hand, by (workspace, agent)."""
-    in_hand = and_(NOT_ENDED, _R.agent.is_not(None))
-    query = select(_R.workspace_id, _R.agent, func.count()).where(in_hand)
+    leased = and_(NOT_ENDED, _R.agent.is_not(None))
+    query = select(_R.workspace_id, _R.agent, func.count()).where(leased)
     rows = tx.execute(query.group_by(_R.agent, _R.workspace_id))
     # Narrowed here: by workspace SQLite would read all the runs that one ever had.
     return {(space, agent): count for space, agent, count in rows if space in workspaces}
 
 
-def count_in_hand(tx: Connection) -> int:
+def count_leased(tx: Connection) -> int:
     """How many active runs have been given to an agent, over all."""
-    in_hand = and_(NOT_ENDED, _R.agent.is_not(None))
-    return tx.execute(select(func.count()).select_from(autopilot_run).where(in_hand)).scalar_one()
+    leased = and_(NOT_ENDED, _R.agent.is_not(None))
+    return tx.execute(select(func.count()).select_from(autopilot_run).where(leased)).scalar_one()
 
 
 def waiting_for_claim(

@@ -13,7 +13,7 @@ from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.core.runs.condition import Health
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.autopilot_filter import AutopilotFilter
-from reconciler.store.objects.overview import Overview, Place, get_overview, list_overviews
+from reconciler.store.objects.overview import Overview, PageKey, get_overview, list_overviews
 from reconciler.web.api.runs import PageQuery
 from reconciler.web.http.answers import Reply
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
@@ -101,11 +101,11 @@ def find_page(
     return found, encode_cursor("autopilots", *after) if after else None
 
 
-def _after(cursor: str | None) -> Place | None:
+def _after(cursor: str | None) -> PageKey | None:
     if cursor is None:
         return None
     name, id_ = decode_cursor(cursor, "autopilots", str, str)
-    return Place(str(name), str(id_))
+    return PageKey(str(name), str(id_))
 
 
 def _fits(one: Overview, query: AutopilotQuery, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from reconciler.core.access.roles import Role
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.model import AgentSpec, Kind, Metadata, SquadSpec
 from reconciler.store.objects.members import Member, list_members
-from reconciler.store.objects.overview import Place
+from reconciler.store.objects.overview import PageKey
 from reconciler.web.api.runs import PageQuery
 from reconciler.web.http.answers import Reply
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
@@ -112,7 +112,7 @@ async def _page(call: Call[MemberQuery, NoBody], kind: Kind) -> Reply:
     query, after = call.query, None
     if query.cursor:
         name, id_ = decode_cursor(query.cursor, kind.value, str, str)
-        after = Place(str(name), str(id_))
+        after = PageKey(str(name), str(id_))
     found = await call.context.database.aread(
         lambda tx: list_members(
             tx,

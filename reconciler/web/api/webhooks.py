@@ -21,19 +21,19 @@ CLIENT_GONE = 499
 """Counted for a sender that went away before the answer; never sent."""
 
 
-class Entrance:
-    """Webhooks go to `door`, all else to `app`: the busiest address passes by every router."""
+class WebhookRouter:
+    """Webhooks go to `endpoint`, all else to `app`: the busiest address passes by every router."""
 
-    def __init__(self, door: ASGIApp, app: ASGIApp) -> None:
-        self.door = door
+    def __init__(self, endpoint: ASGIApp, app: ASGIApp) -> None:
+        self.endpoint = endpoint
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_webhook = scope["type"] == "http" and scope["path"].startswith(PREFIX)
-        await (self.door if is_webhook else self.app)(scope, receive, send)
+        await (self.endpoint if is_webhook else self.app)(scope, receive, send)
 
 
-class Door:
+class WebhookEndpoint:
     """Everything below the prefix, whatever its method."""
 
     def __init__(self, context: Context) -> None:

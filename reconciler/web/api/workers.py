@@ -134,7 +134,7 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
         return RunView.of(complete(tx, run_id, token, outcome, now, cooldown))
 
     ended = await context.database.awrite(write)
-    context.look()
+    context.notify()
     return Reply(content=ended)
 
 

@@ -61,8 +61,8 @@ class Context:
     """Everything that a request may need.
 
     `base_url` is what webhook URLs begin with; `server_key` derives them and signs sessions.
-    `followed` names the sources that this server itself follows, `files` gives theirs. `look` wakes
-    the runner, from the event loop: a place became free.
+    `followed` names the sources that this server itself follows, `files` gives theirs. `notify`
+    wakes the runner, from the event loop: a place became free.
     """
 
     database: Database
@@ -76,7 +76,7 @@ class Context:
     readiness: Callable[[], Readiness] = field(default=Readiness)
     followed: Callable[[], frozenset[str]] = field(default=frozenset)
     files: Callable[[str], SourceFiles | None] = field(default=_no_files)
-    look: Callable[[], None] = _nobody_sleeps
+    notify: Callable[[], None] = _nobody_sleeps
     metrics: Metrics = field(default_factory=Metrics)
     hub: Hub = field(init=False)
 

@@ -8,7 +8,7 @@ from reconciler.core.plan.report import ProblemReport
 from reconciler.store.engine.database import Tx
 from reconciler.store.revisions.revisions import (
     Attempt,
-    Result,
+    RevisionResult,
     Via,
     last_applied,
     last_attempt,
@@ -36,7 +36,7 @@ class RevisionView(Wire):
     """Who asked."""
     via: Via
     """By which way."""
-    result: Result
+    result: RevisionResult
     """What became of it."""
     digest: str | None
     """The plan that was made of it."""

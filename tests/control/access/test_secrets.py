@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.control.access.secrets import LARGEST, SecretMissing, Vault, is_active
+from reconciler.control.access.secrets import LARGEST, SecretMissing, SecretStore, is_active
 from reconciler.core.manifest.fields import SecretRef
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -14,8 +14,8 @@ VARIABLE = "AUTOPILOT_SECRET_PLATFORM__CI"
 
 
 def test_a_variable_of_the_workspace(tmp_path: Path) -> None:
-    vault = Vault(tmp_path, {VARIABLE: "s3cret"})
-    assert vault.resolve(SecretRef(env=VARIABLE), "platform") == "s3cret"
+    secret_store = SecretStore(tmp_path, {VARIABLE: "s3cret"})
+    assert secret_store.resolve(SecretRef(env=VARIABLE), "platform") == "s3cret"
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_other_variables_are_missing(tmp_path: Path, variable: str, workspace: s
     environment = {VARIABLE: "s3cret", "HOME": "/root", "AUTOPILOT_SECRET_PLATFORM": "s3cret"}
     environment["AUTOPILOT_SECRET_PLATFORM__EMPTY"] = ""
     with pytest.raises(SecretMissing) as error:
-        Vault(tmp_path, environment).resolve(SecretRef(env=variable), workspace)
+        SecretStore(tmp_path, environment).resolve(SecretRef(env=variable), workspace)
     assert "s3cret" not in str(error.value)
     assert variable in str(error.value)
 
@@ -49,7 +49,7 @@ def test_other_variables_are_missing(tmp_path: Path, variable: str, workspace: s
 )
 def test_a_file_of_the_workspace(tmp_path: Path, content: bytes, secret: str) -> None:
     write(tmp_path, content)
-    assert Vault(tmp_path, {}).resolve(SecretRef(file="ci"), "platform") == secret
+    assert SecretStore(tmp_path, {}).resolve(SecretRef(file="ci"), "platform") == secret
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_file_of_the_workspace(tmp_path: Path, content: bytes, secret: str) ->
 def test_files_that_hold_no_secret(tmp_path: Path, content: bytes, why: str) -> None:
     write(tmp_path, content)
     with pytest.raises(SecretMissing, match=why):
-        Vault(tmp_path, {}).resolve(SecretRef(file="ci"), "platform")
+        SecretStore(tmp_path, {}).resolve(SecretRef(file="ci"), "platform")
 
 
 def test_a_file_that_is_not_there_a_folder_and_a_link(tmp_path: Path) -> None:
@@ -73,23 +73,23 @@ def test_a_file_that_is_not_there_a_folder_and_a_link(tmp_path: Path) -> None:
     (tmp_path / "platform" / "link").symlink_to(tmp_path / "platform" / "real")
     for name in ("gone", "folder", "link"):
         with pytest.raises(SecretMissing, match=f"there is no file secrets_dir/platform/{name}"):
-            Vault(tmp_path, {}).resolve(SecretRef(file=name), "platform")
+            SecretStore(tmp_path, {}).resolve(SecretRef(file=name), "platform")
 
 
 def test_another_workspaces_file_is_not_there(tmp_path: Path) -> None:
     write(tmp_path, b"s3cret")
     with pytest.raises(SecretMissing):
-        Vault(tmp_path, {}).resolve(SecretRef(file="ci"), "other")
+        SecretStore(tmp_path, {}).resolve(SecretRef(file="ci"), "other")
 
 
 def test_files_are_read_again_after_a_reload(tmp_path: Path) -> None:
     write(tmp_path, b"old")
-    vault, ref = Vault(tmp_path, {}), SecretRef(file="ci")
-    assert vault.resolve(ref, "platform") == "old"
+    secret_store, ref = SecretStore(tmp_path, {}), SecretRef(file="ci")
+    assert secret_store.resolve(ref, "platform") == "old"
     write(tmp_path, b"new")
-    assert vault.resolve(ref, "platform") == "old"
-    vault.reload()
-    assert vault.resolve(ref, "platform") == "new"
+    assert secret_store.resolve(ref, "platform") == "old"
+    secret_store.reload()
+    assert secret_store.resolve(ref, "platform") == "new"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_active_ones_are_found_and_missing_ones_are_named(tmp_path: Path) ->
         SecretRef(env=f"{VARIABLE}_GONE"),
         SecretRef.model_validate(later),
     )
-    active = Vault(tmp_path, {VARIABLE: "s3cret"}).active(refs, "platform", NOW)
+    active = SecretStore(tmp_path, {VARIABLE: "s3cret"}).active(refs, "platform", NOW)
     assert active.found == ("s3cret",)
     assert active.missing == (f"the server's environment has no {VARIABLE}_GONE",)
     assert "s3cret" not in repr(active)

@@ -13,7 +13,7 @@ from sqlalchemy import insert, text, update
 from reconciler.control.apply.inventory import adopt, drift, export, history
 from reconciler.control.apply.reconcile import (
     Applied,
-    Asking,
+    ApplyRequest,
     apply_once,
     apply_saved,
     plan_once,
@@ -37,7 +37,13 @@ from reconciler.core.plan.planfile import read_plan, write_plan
 from reconciler.store.engine.database import Database
 from reconciler.store.objects.current import list_objects
 from reconciler.store.objects.manifests import save_documents
-from reconciler.store.revisions.revisions import Result, Via, last_applied, last_attempt, prune
+from reconciler.store.revisions.revisions import (
+    RevisionResult,
+    Via,
+    last_applied,
+    last_attempt,
+    prune,
+)
 from reconciler.store.tables import agent as agent_table
 from reconciler.store.tables import autopilot as autopilot_table
 from reconciler.store.tables import autopilot_run
@@ -47,12 +53,12 @@ from tests.support.worlds import agent, autopilot, desired, schedule
 BOT = Key("Agent", "default", "bot")
 
 
-def asking(**said: Any) -> Asking:
-    return Asking(**{"actor": "ada", "via": Via.CLI, **said})
+def request(**said: Any) -> ApplyRequest:
+    return ApplyRequest(**{"actor": "ada", "via": Via.CLI, **said})
 
 
 def apply(database: Database, wanted: Desired, **said: Any) -> Applied:
-    return apply_once(database, wanted, asking(**said), token_hash=token_hash)
+    return apply_once(database, wanted, request(**said), token_hash=token_hash)
 
 
 def named(revision: str, *objects: Declared, source: str = "default") -> Desired:
@@ -168,7 +174,7 @@ class TestApply:
     def test_a_saved_plan_is_applied_without_its_sources(self, database: Database) -> None:
         wanted = desired(agent(), autopilot("x"))
         saved = read_plan(write_plan(plan_once(database, wanted), wanted))
-        apply_saved(database, saved, asking(), token_hash=token_hash)
+        apply_saved(database, saved, request(), token_hash=token_hash)
         assert plan_once(database, wanted).is_empty
 
     def test_somebody_was_faster_between_plan_and_transaction(
@@ -339,7 +345,7 @@ class TestGuards:
             apply(database, then, **said)
         assert current_of(database).objects == before.objects
         (refused,) = history(database, then.source_id, limit=1)
-        assert (refused.result, refused.revision.id) == (Result.REFUSED, then.revision.id)
+        assert (refused.result, refused.revision.id) == (RevisionResult.REFUSED, then.revision.id)
         assert refused.problems
 
     @pytest.mark.parametrize(
@@ -391,7 +397,7 @@ class TestRevisions:
         problem = Problem("a.yaml", 3, 7, "spec.title", "is missing", "missing")
         broken = InvalidManifests([problem])
         for _ in range(3):  # polled again and again
-            record_failure(database, "default", Revision("bad"), broken, asking(via=Via.SERVER))
+            record_failure(database, "default", Revision("bad"), broken, request(via=Via.SERVER))
         assert results(database) == [("bad", "failed"), ("good", "applied")]
         attempt = database.read(lambda tx: last_attempt(tx, "default"))
         assert attempt is not None
@@ -420,7 +426,7 @@ class TestRevisions:
     def test_old_ones_are_pruned_but_never_what_is_in_force(self, clocked: Database) -> None:
         for n in range(4):
             apply(clocked, named(f"r{n}", agent()))
-        record_failure(clocked, "default", Revision("bad"), InvalidManifests([]), asking())
+        record_failure(clocked, "default", Revision("bad"), InvalidManifests([]), request())
         apply(clocked, named("x", agent("x"), source="other"))
         soon = NOON + timedelta(seconds=1)
         assert clocked.write(lambda tx: prune(tx, NOON)) == 0

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from reconciler.control.access.secrets import Vault
-from reconciler.control.dispatching.context import Station
+from reconciler.control.access.secrets import SecretStore
+from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.runner import hand_back, run_once, settle
 from reconciler.core.runs.run import Run, Status
 from reconciler.dispatch.http.runtime import Patience
@@ -19,18 +19,20 @@ QUICK = Patience(settle=0.05)
 
 
 @asynccontextmanager
-async def server(rig: Rig, owner: str) -> AsyncIterator[Station]:
+async def server(rig: Rig, owner: str) -> AsyncIterator[RunnerContext]:
     """One process's place of work; it hands back what it has in hand."""
     async with Runtimes(rig.clock, patience=QUICK) as runtimes:
-        station = Station(rig.database, runtimes, Vault(Path("/nonexistent"), {}), owner, KEY)
-        yield station
-        await hand_back(station)
+        runner = RunnerContext(
+            rig.database, runtimes, SecretStore(Path("/nonexistent"), {}), owner, KEY
+        )
+        yield runner
+        await hand_back(runner)
 
 
-async def once(station: Station, rig: Rig, run: Run) -> Run:
+async def once(runner: RunnerContext, rig: Rig, run: Run) -> Run:
     """One round with all that it started; the run as it is then."""
-    await run_once(station)
-    await settle(station)
+    await run_once(runner)
+    await settle(runner)
     return rig.run_of(run.id)
 
 
@@ -44,18 +46,18 @@ def test_a_run_that_another_server_posts_again_has_been_running_all_along(rig: R
         run, began = rig.launch(), rig.clock.now()
 
         async def body() -> None:
-            async with server(rig, "first") as station:
-                assert (await once(station, rig, run)).status is Status.RUNNING
+            async with server(rig, "first") as runner:
+                assert (await once(runner, rig, run)).status is Status.RUNNING
             rig.clock.advance(minutes=1)
-            async with server(rig, "second") as station:
-                again = await once(station, rig, run)
+            async with server(rig, "second") as runner:
+                again = await once(runner, rig, run)
                 assert (again.status, again.lease_owner) == (Status.RUNNING, "second")
                 assert (again.started_at, again.attempts) == (began, 2)
                 http.release()
-                await eventually_async(lambda: ended(station))
+                await eventually_async(lambda: ended(runner))
 
-        async def ended(station: Station) -> bool:
-            return (await once(station, rig, run)).ended
+        async def ended(runner: RunnerContext) -> bool:
+            return (await once(runner, rig, run)).ended
 
         asyncio.run(body())
     found = rig.run_of(run.id)

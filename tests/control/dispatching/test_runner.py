@@ -11,10 +11,10 @@ from typing import Any
 import psutil
 import pytest
 
-from reconciler.control.access.secrets import Vault
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.dispatching import stop
 from reconciler.control.dispatching.claim import claim_once, recover_once
-from reconciler.control.dispatching.context import RunnerSettings, Station
+from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
 from reconciler.control.dispatching.follow import follow_once
 from reconciler.control.dispatching.runner import hand_back, renew_once, run_once, settle
 from reconciler.control.dispatching.stop import stop_once
@@ -51,22 +51,24 @@ async def stationed(
     rig: Rig,
     owner: str = "here",
     secrets: dict[str, str] | None = None,
-    wake: Callable[[], None] = no_hint,
+    notify: Callable[[], None] = no_hint,
     **settings: Any,
-) -> AsyncIterator[Station]:
+) -> AsyncIterator[RunnerContext]:
     """One process's place of work; what it started ends with the block."""
     bound = rig.commands
-    async with Runtimes(rig.clock, commands=bound, graces=GRACES, wake=wake) as runtimes:
-        vault = Vault(Path("/nonexistent"), secrets or {})
-        yield Station(rig.database, runtimes, vault, owner, KEY, RunnerSettings(**settings))
+    async with Runtimes(rig.clock, commands=bound, graces=GRACES, notify=notify) as runtimes:
+        secret_store = SecretStore(Path("/nonexistent"), secrets or {})
+        yield RunnerContext(
+            rig.database, runtimes, secret_store, owner, KEY, RunnerSettings(**settings)
+        )
 
 
-def during(rig: Rig, body: Callable[[Station], Awaitable[None]], **settings: Any) -> None:
+def during(rig: Rig, body: Callable[[RunnerContext], Awaitable[None]], **settings: Any) -> None:
     """Run `body` with a station, and leave no process behind."""
 
     async def run() -> None:
-        async with stationed(rig, **settings) as station:
-            await body(station)
+        async with stationed(rig, **settings) as runner:
+            await body(runner)
 
     try:
         asyncio.run(run())
@@ -76,21 +78,21 @@ def during(rig: Rig, body: Callable[[Station], Awaitable[None]], **settings: Any
                 psutil.Process(pid).kill()
 
 
-async def began(station: Station, rig: Rig, run: Run) -> Run:
+async def began(runner: RunnerContext, rig: Rig, run: Run) -> Run:
     """One round, up to the point where the work has begun."""
-    await run_once(station)
-    await settle(station)
+    await run_once(runner)
+    await settle(runner)
     found = rig.run_of(run.id)
     assert found.status is Status.RUNNING, found
     return found
 
 
-async def until_ended(station: Station, rig: Rig, run: Run) -> Run:
+async def until_ended(runner: RunnerContext, rig: Rig, run: Run) -> Run:
     """Rounds until the run has ended."""
 
     async def ended() -> bool:
-        await run_once(station)
-        await settle(station)
+        await run_once(runner)
+        await settle(runner)
         return rig.run_of(run.id).ended
 
     await eventually_async(ended)
@@ -122,9 +124,9 @@ class TestTheWholeLife:
         rig.apply(program("bot", command), autopilot(executionMode=mode))
         run = rig.launch()
 
-        async def body(station: Station) -> None:
-            await until_ended(station, rig, run)
-            assert (station.jobs, station.tasks, station.leftovers) == ({}, {}, {})
+        async def body(runner: RunnerContext) -> None:
+            await until_ended(runner, rig, run)
+            assert (runner.jobs, runner.tasks, runner.leftovers) == ({}, {}, {})
 
         during(rig, body)
         found = rig.run_of(run.id)
@@ -137,8 +139,8 @@ class TestTheWholeLife:
         rig.apply(program("bot", 'echo "$RUN_ID $RUN_AUTOPILOT $RUN_SOURCE"'), autopilot())
         run = rig.launch()
 
-        async def body(station: Station) -> None:
-            await until_ended(station, rig, run)
+        async def body(runner: RunnerContext) -> None:
+            await until_ended(runner, rig, run)
 
         during(rig, body)
         assert rig.run_of(run.id).result == f"{run.id} triage manual\n"
@@ -147,9 +149,9 @@ class TestTheWholeLife:
         rig.apply(program("bot", "true"), autopilot(concurrencyPolicy="queue"))
         first, second = rig.launch(), rig.launch()
 
-        async def body(station: Station) -> None:
-            await until_ended(station, rig, first)
-            await until_ended(station, rig, second)
+        async def body(runner: RunnerContext) -> None:
+            await until_ended(runner, rig, first)
+            await until_ended(runner, rig, second)
 
         during(rig, body)
         assert rig.run_of(second.id).admitted_at is not None
@@ -162,18 +164,18 @@ class TestSoon:
     def test_one_round_ends_what_is_over_and_starts_what_waited_for_it(self, rig: Rig) -> None:
         rig.apply(program("bot", "true"), autopilot(concurrencyPolicy="queue"))
         first, second = rig.launch(), rig.launch()
-        looks: list[str] = []
+        followed: list[str] = []
 
-        async def body(station: Station) -> None:
-            await began(station, rig, first)
-            await eventually_async(lambda: heard(looks, "program"))
-            await run_once(station)
+        async def body(runner: RunnerContext) -> None:
+            await began(runner, rig, first)
+            await eventually_async(lambda: heard(followed, "program"))
+            await run_once(runner)
             assert rig.run_of(first.id).ended
-            assert second.id in station.tasks
-            await settle(station)
+            assert second.id in runner.tasks
+            await settle(runner)
             assert rig.run_of(second.id).status is Status.RUNNING
 
-        during(rig, body, wake=lambda: looks.append("program"))
+        during(rig, body, notify=lambda: followed.append("program"))
 
     @pytest.mark.parametrize(
         ("changed", "looked"),
@@ -188,54 +190,54 @@ class TestSoon:
     ) -> None:
         rig.apply(program("bot", "true"), autopilot())
         run = rig.launch()
-        looks: list[str] = []
+        followed: list[str] = []
 
-        async def work(_station: Station, _run: Run) -> bool:
+        async def work(_station: RunnerContext, _run: Run) -> bool:
             if changed is None:
                 raise ValueError("a mistake")
             return changed
 
-        async def body(station: Station) -> None:
-            station.wake = lambda: looks.append("busy" if station.tasks else "idle")
-            station.spawn(run, work)
-            await eventually_async(lambda: idle(station))
+        async def body(runner: RunnerContext) -> None:
+            runner.notify = lambda: followed.append("busy" if runner.tasks else "idle")
+            runner.spawn(run, work)
+            await eventually_async(lambda: idle(runner))
 
         during(rig, body)
-        assert looks == looked
+        assert followed == looked
 
     def test_a_run_that_goes_on_in_spite_of_a_cancel_does_not_keep_the_runner_awake(
         self, rig: Rig
     ) -> None:
         rig.apply(agent(runtime={"type": "http", "url": "http://127.0.0.1:1"}), autopilot())
         run = rig.launch()
-        looks: list[str] = []
+        followed: list[str] = []
 
-        async def body(station: Station) -> None:
+        async def body(runner: RunnerContext) -> None:
             now = rig.clock.now()
             held = {
                 "status": Status.RUNNING, "agent": "bot", "attempts": 1,
                 "handle": {}, "session_id": "s1",
-                "lease_owner": station.owner, "lease_until": now + station.settings.lease,
+                "lease_owner": runner.owner, "lease_until": now + runner.settings.lease,
             }  # fmt: skip
             rig.database.write(lambda tx: change_run(tx, run.id, held))
             rig.database.write(lambda tx: cancel(tx, run.id, "ada", now, COOLDOWN))
-            station.wake = lambda: looks.append("look")
-            await stop_once(station)
-            await settle(station)
-            await eventually_async(lambda: idle(station))
+            runner.notify = lambda: followed.append("look")
+            await stop_once(runner)
+            await settle(runner)
+            await eventually_async(lambda: idle(runner))
 
         during(rig, body)
-        assert (rig.run_of(run.id).active, looks) == (True, [])
+        assert (rig.run_of(run.id).active, followed) == (True, [])
 
 
-async def idle(station: Station) -> bool:
+async def idle(runner: RunnerContext) -> bool:
     """Whether nothing goes on beside the rounds."""
-    return not station.tasks
+    return not runner.tasks
 
 
-async def heard(looks: list[str], what: str) -> bool:
+async def heard(followed: list[str], what: str) -> bool:
     """Whether somebody said that a look would pay."""
-    return what in looks
+    return what in followed
 
 
 @pytest.mark.usefixtures("work")
@@ -245,12 +247,12 @@ class TestStopping:
         rig.apply(program("bot", command), autopilot())
         run = rig.launch()
 
-        async def body(station: Station) -> None:
-            running = await began(station, rig, run)
+        async def body(runner: RunnerContext) -> None:
+            running = await began(runner, rig, run)
             now = rig.clock.now()
             rig.database.write(lambda tx: cancel(tx, run.id, "ada", now, COOLDOWN))
             assert rig.run_of(run.id).active
-            await until_ended(station, rig, run)
+            await until_ended(runner, rig, run)
             assert not lives(running)
 
         during(rig, body)
@@ -261,10 +263,10 @@ class TestStopping:
         rig.apply(program("bot", "sleep 60"), autopilot(timeout="5m"))
         run = rig.launch()
 
-        async def body(station: Station) -> None:
-            running = await began(station, rig, run)
+        async def body(runner: RunnerContext) -> None:
+            running = await began(runner, rig, run)
             rig.clock.advance(minutes=5)
-            await until_ended(station, rig, run)
+            await until_ended(runner, rig, run)
             assert not lives(running)
 
         during(rig, body)
@@ -276,11 +278,11 @@ class TestStopping:
         rig.apply(program("bot", "sleep 60"), autopilot(concurrencyPolicy="replace"))
         old = rig.launch()
 
-        async def body(station: Station) -> None:
-            running = await began(station, rig, old)
+        async def body(runner: RunnerContext) -> None:
+            running = await began(runner, rig, old)
             new = rig.launch()
             assert rig.run_of(new.id).waiting
-            await until_ended(station, rig, old)
+            await until_ended(runner, rig, old)
             assert not lives(running)
             assert rig.run_of(new.id).active
 
@@ -292,12 +294,12 @@ class TestStopping:
         rig.apply(program("bot", "sleep 60"), autopilot())
         run = rig.launch()
 
-        async def body(station: Station) -> None:
+        async def body(runner: RunnerContext) -> None:
             before = replace(rig.run_of(run.id), agent="bot")
-            running = await began(station, rig, run)
+            running = await began(runner, rig, run)
             now = rig.clock.now()
             rig.database.write(lambda tx: cancel(tx, run.id, "ada", now, COOLDOWN))
-            await stop._stop(station, before)
+            await stop._stop(runner, before)
             assert rig.run_of(run.id).ended
             assert not lives(running)
 
@@ -320,10 +322,10 @@ class TestSeveralServers:
         rig.apply(bot, autopilot(maxConcurrency=20, maxActive=20))
         runs = [rig.launch() for _ in range(12)]
 
-        async def body(station: Station) -> None:
+        async def body(runner: RunnerContext) -> None:
             async with stationed(rig, "there") as other:
-                taken = await asyncio.gather(*(claim_once(one) for one in (station, other) * 3))
-                await asyncio.gather(settle(station), settle(other))
+                taken = await asyncio.gather(*(claim_once(one) for one in (runner, other) * 3))
+                await asyncio.gather(settle(runner), settle(other))
                 assert sorted(id_ for ids in taken for id_ in ids) == [one.id for one in runs[:8]]
 
         during(rig, body)
@@ -333,8 +335,8 @@ class TestSeveralServers:
         rig.apply(program("bot", "sleep 60"), autopilot())
         run = rig.launch()
 
-        async def body(station: Station) -> None:
-            await began(station, rig, run)
+        async def body(runner: RunnerContext) -> None:
+            await began(runner, rig, run)
             async with stationed(rig, "there") as other:
                 for _ in range(3):
                     await run_once(other)
@@ -347,11 +349,11 @@ class TestSeveralServers:
         rig.apply(program("bot", "sleep 60"), autopilot())
         run = rig.launch()
 
-        async def body(station: Station) -> None:
-            await began(station, rig, run)
+        async def body(runner: RunnerContext) -> None:
+            await began(runner, rig, run)
             for _ in range(4):
                 rig.clock.advance(seconds=20)
-                assert await renew_once(station) == 1
+                assert await renew_once(runner) == 1
             async with stationed(rig, "there") as other:
                 assert await recover_once(other) == []
 
@@ -361,13 +363,13 @@ class TestSeveralServers:
         rig.apply(program("bot", "sleep 60"), autopilot())
         run = rig.launch()
 
-        async def body(station: Station) -> None:
-            running = await began(station, rig, run)
+        async def body(runner: RunnerContext) -> None:
+            running = await began(runner, rig, run)
             rig.clock.advance(seconds=31)
             async with stationed(rig, "there") as other:
                 await until_ended(other, rig, run)
                 assert not lives(running)
-            assert await follow_once(station) == []
+            assert await follow_once(runner) == []
 
         during(rig, body)
         ended = rig.run_of(run.id)
@@ -377,10 +379,10 @@ class TestSeveralServers:
         rig.apply(program("bot", "echo done"), autopilot())
         run = rig.launch()
 
-        async def body(station: Station) -> None:
+        async def body(runner: RunnerContext) -> None:
             dies_before_it_starts = asyncio.create_task(asyncio.sleep(0, False))
-            station.tasks[run.id] = dies_before_it_starts
-            await claim_once(station)
+            runner.tasks[run.id] = dies_before_it_starts
+            await claim_once(runner)
             assert rig.run_of(run.id).lease_owner == "here"
             rig.clock.advance(seconds=31)
             async with stationed(rig, "there") as other:
@@ -394,9 +396,9 @@ class TestSeveralServers:
         rig.apply(program("bot", "sleep 60"), autopilot())
         run = rig.launch()
 
-        async def body(station: Station) -> None:
-            await began(station, rig, run)
-            assert await hand_back(station) == 1
+        async def body(runner: RunnerContext) -> None:
+            await began(runner, rig, run)
+            assert await hand_back(runner) == 1
             async with stationed(rig, "there") as other:
                 assert await recover_once(other) == [run.id]
                 await settle(other)
@@ -411,11 +413,11 @@ class TestRoom:
         rig.apply(program("bot", "sleep 60"), autopilot(maxConcurrency=5))
         runs = [rig.launch() for _ in range(3)]
 
-        async def body(station: Station) -> None:
-            assert await claim_once(station) == [one.id for one in runs[:2]]
-            await settle(station)
+        async def body(runner: RunnerContext) -> None:
+            assert await claim_once(runner) == [one.id for one in runs[:2]]
+            await settle(runner)
             assert rig.run_of(runs[2].id).waiting_for == "agent"
-            assert await claim_once(station) == []
+            assert await claim_once(runner) == []
 
         during(rig, body, max_active_runs=2)
 
@@ -430,9 +432,9 @@ class TestRoom:
         busy = [rig.launch() for _ in range(4)]
         quiet = rig.launcher.launch(Order(autopilot_id=id_of("quiet", "other")))
 
-        async def body(station: Station) -> None:
-            assert set(await claim_once(station)) == {busy[0].id, quiet.id}
-            await settle(station)
+        async def body(runner: RunnerContext) -> None:
+            assert set(await claim_once(runner)) == {busy[0].id, quiet.id}
+            await settle(runner)
             handle = rig.run_of(quiet.id).handle
             assert handle is not None
             psutil.Process(handle["pid"]).kill()
@@ -450,9 +452,9 @@ class TestRoom:
         )
         runs = [rig.launch() for _ in range(4)]
 
-        async def body(station: Station) -> None:
-            await claim_once(station)
-            await settle(station)
+        async def body(runner: RunnerContext) -> None:
+            await claim_once(runner)
+            await settle(runner)
 
         during(rig, body)
         assert [rig.run_of(one.id).agent for one in runs] == ["a", "b", "a", "b"]
@@ -468,16 +470,16 @@ class TestFailures:
         run = rig.launch()
         secrets: dict[str, str] = {"OTHER": "x"}
 
-        async def body(station: Station) -> None:
-            await claim_once(station)
-            await settle(station)
+        async def body(runner: RunnerContext) -> None:
+            await claim_once(runner)
+            await settle(runner)
             waiting = rig.run_of(run.id)
             assert (waiting.status, waiting.waiting_for) == (Status.PENDING, "retry")
             assert waiting.next_attempt_at == rig.clock.now() + timedelta(minutes=1)
-            assert await claim_once(station) == []
+            assert await claim_once(runner) == []
             secrets[SECRET] = "t0ken"
             rig.clock.advance(minutes=1)
-            await until_ended(station, rig, run)
+            await until_ended(runner, rig, run)
 
         during(rig, body, secrets=secrets)
         ended = rig.run_of(run.id)
@@ -489,8 +491,8 @@ class TestFailures:
         rig.apply(agent(runtime=runtime), autopilot())
         run = rig.launch()
 
-        async def body(station: Station) -> None:
-            await until_ended(station, rig, run)
+        async def body(runner: RunnerContext) -> None:
+            await until_ended(runner, rig, run)
 
         during(rig, body)
         ended = rig.run_of(run.id)
@@ -503,11 +505,11 @@ class TestFailures:
         assignee = {"type": "agent", "id": "other"}
         rig.apply(program("other", "true"), autopilot(timeout="5m", assignee=assignee))
 
-        async def body(station: Station) -> None:
-            await run_once(station)
+        async def body(runner: RunnerContext) -> None:
+            await run_once(runner)
             assert rig.run_of(run.id).waiting_for == "agent"
             rig.clock.advance(minutes=5)
-            await until_ended(station, rig, run)
+            await until_ended(runner, rig, run)
 
         during(rig, body)
         assert rig.run_of(run.id).reason == "target_unavailable"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconciler.control.evaluation import evaluator as evaluator_module
-from reconciler.control.evaluation.evaluator import Evaluator, Failed, Kind, Ok, Result
+from reconciler.control.evaluation.evaluator import EvaluationResult, Evaluator, Failed, Kind, Ok
 
 VARIABLES: dict[str, Any] = {
     "payload": {"ref": "refs/heads/main", "n": 7, "list": list(range(1000)), "s": "x" * 1000},
@@ -64,7 +64,7 @@ CONDITIONS = [
 
 
 @pytest.mark.parametrize(("text", "result"), CONDITIONS)
-def test_condition(shared: Evaluator, text: str, result: Result) -> None:
+def test_condition(shared: Evaluator, text: str, result: EvaluationResult) -> None:
     assert shared.condition(text, VARIABLES) == result
 
 
@@ -77,7 +77,7 @@ def test_condition(shared: Evaluator, text: str, result: Result) -> None:
         pytest.param(f"{BRANCH}.substring(4)", Failed(NO_KEY), id="empty"),
     ],
 )
-def test_key(shared: Evaluator, text: str, result: Result) -> None:
+def test_key(shared: Evaluator, text: str, result: EvaluationResult) -> None:
     assert shared.key(text, VARIABLES) == result
 
 
@@ -97,7 +97,7 @@ def test_key(shared: Evaluator, text: str, result: Result) -> None:
         pytest.param("{{ date", Failed("'{{' is not closed by '}}'"), id="not a template"),
     ],
 )
-def test_title(shared: Evaluator, template: str, result: Result) -> None:
+def test_title(shared: Evaluator, template: str, result: EvaluationResult) -> None:
     assert shared.title(template, VARIABLES) == result
 
 
@@ -205,7 +205,7 @@ def test_others_are_not_stalled_meanwhile() -> None:
 
 
 def test_the_event_loop_goes_on_meanwhile() -> None:
-    async def attacked(evaluator: Evaluator) -> tuple[list[list[Result]], int]:
+    async def attacked(evaluator: Evaluator) -> tuple[list[list[EvaluationResult]], int]:
         attacks = [evaluator.soon([(SLOW, Kind.CONDITION)], VARIABLES) for _ in range(3)]
         together = asyncio.gather(*attacks)
         turns = 0
@@ -226,7 +226,7 @@ def test_the_event_loop_goes_on_meanwhile() -> None:
 def test_a_flood_of_slow_ones_fails_as_transient_instead_of_piling_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def flooded(evaluator: Evaluator) -> list[list[Result]]:
+    async def flooded(evaluator: Evaluator) -> list[list[EvaluationResult]]:
         attacks = [evaluator.soon([(SLOW, Kind.CONDITION)], VARIABLES) for _ in range(10)]
         return await asyncio.gather(*attacks)
 
@@ -238,7 +238,7 @@ def test_a_flood_of_slow_ones_fails_as_transient_instead_of_piling_up(
 
 
 def test_many_threads_share_few_processes() -> None:
-    answers: dict[int, Result] = {}
+    answers: dict[int, EvaluationResult] = {}
 
     def ask(evaluator: Evaluator, number: int) -> None:
         payload = {"payload": {"n": [number]}}

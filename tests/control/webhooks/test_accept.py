@@ -7,12 +7,12 @@ from sqlalchemy.exc import IntegrityError
 
 from reconciler.control.runs.switches import pause
 from reconciler.control.webhooks.accept import (
+    Accepted,
+    AcceptResult,
+    Declined,
     Duplicate,
-    Moved,
-    NotTaken,
-    OtherBody,
-    Result,
-    Taken,
+    KeyReused,
+    Stale,
     Verified,
     accept_all,
 )
@@ -21,13 +21,13 @@ from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, webhook
 from tests.support.verified import verified
 
 
-def accept(rig: Rig, *deliveries: Verified) -> list[Result]:
+def accept(rig: Rig, *deliveries: Verified) -> list[AcceptResult]:
     """Take them in one transaction."""
     now = rig.clock.now()
     return rig.database.write(lambda tx: accept_all(tx, deliveries, now, COOLDOWN))
 
 
-def kinds(results: list[Result]) -> list[type]:
+def kinds(results: list[AcceptResult]) -> list[type]:
     """What became of each."""
     return [type(one) for one in results]
 
@@ -48,8 +48,8 @@ def hook(rig: Rig) -> Rig:
 def test_a_group_is_answered_in_order(hook: Rig) -> None:
     group = [verified(hook, key="a"), verified(hook, name="other"), verified(hook, key="b")]
     results = accept(hook, *group)
-    assert kinds(results) == [Taken, Taken, Taken]
-    assert [one.run_id for one in results if isinstance(one, Taken)] == [
+    assert kinds(results) == [Accepted, Accepted, Accepted]
+    assert [one.run_id for one in results if isinstance(one, Accepted)] == [
         one.firing.id for one in group
     ]
     assert [run.reason for run in hook.runs()] == [None, "overlap"]
@@ -65,17 +65,17 @@ def test_a_group_is_answered_in_order(hook: Rig) -> None:
     ("first", "second", "expected"),
     [
         pytest.param({"key": "k"}, {"key": "k"}, Duplicate, id="the same key"),
-        pytest.param({"key": "k"}, {"key": "K"}, Taken, id="another key"),
-        pytest.param({"key": "k"}, {"key": "k", "body": b"1"}, OtherBody, id="another body"),
+        pytest.param({"key": "k"}, {"key": "K"}, Accepted, id="another key"),
+        pytest.param({"key": "k"}, {"key": "k", "body": b"1"}, KeyReused, id="another body"),
         pytest.param({"key": "k", "explicit": False},
                      {"key": "k", "explicit": False, "body": b"1"}, Duplicate,
                      id="the provider's id with another body"),
         pytest.param({"replay": "r"}, {"replay": "r"}, Duplicate, id="the same signature"),
         pytest.param({"key": "a", "replay": "r"}, {"key": "b", "replay": "r"}, Duplicate,
                      id="the same signature under another key"),
-        pytest.param({"key": "r"}, {"replay": "r"}, Taken, id="a key is no signature"),
-        pytest.param({}, {}, Taken, id="nothing to know it by"),
-        pytest.param({"key": "k"}, {"key": "k", "name": "other"}, Taken, id="another trigger"),
+        pytest.param({"key": "r"}, {"replay": "r"}, Accepted, id="a key is no signature"),
+        pytest.param({}, {}, Accepted, id="nothing to know it by"),
+        pytest.param({"key": "k"}, {"key": "k", "name": "other"}, Accepted, id="another trigger"),
     ],
 )  # fmt: skip
 def test_what_is_known_again(
@@ -83,12 +83,12 @@ def test_what_is_known_again(
 ) -> None:
     one, other = verified(hook, **first), verified(hook, **second)
     results = accept(hook, one, other) if together else accept(hook, one) + accept(hook, other)
-    assert kinds(results) == [Taken, expected]
+    assert kinds(results) == [Accepted, expected]
     match results[1]:
         case Duplicate(run_id, delivery_id):
             assert (run_id, delivery_id) == (one.firing.id, one.delivery.id)
             assert kept(hook) == {one.delivery.id: ("accepted", 2)}
-        case OtherBody():
+        case KeyReused():
             assert [*kept(hook)] == [one.delivery.id]
         case _:
             assert {*kept(hook)} == {one.delivery.id, other.delivery.id}
@@ -97,7 +97,7 @@ def test_what_is_known_again(
 def test_a_replay_is_known_for_its_window_only(hook: Rig) -> None:
     accept(hook, verified(hook, replay="r"))
     hook.clock.advance(minutes=10)
-    assert kinds(accept(hook, verified(hook, replay="r"))) == [Taken]
+    assert kinds(accept(hook, verified(hook, replay="r"))) == [Accepted]
 
 
 def test_not_in_force_is_recorded_and_uses_up_no_key(hook: Rig) -> None:
@@ -105,7 +105,7 @@ def test_not_in_force_is_recorded_and_uses_up_no_key(hook: Rig) -> None:
     hook.database.write(lambda tx: pause(tx, id_of("triage"), "ada", "holiday", now))
     one = verified(hook, key="k")
     (result,) = accept(hook, one)
-    assert isinstance(result, NotTaken)
+    assert isinstance(result, Declined)
     assert "holiday" in result.reason
     assert kept(hook) == {one.delivery.id: ("ignored", 1)}
     hook.apply(agent(), autopilot("triage", webhook()), autopilot("other", webhook()))
@@ -124,7 +124,7 @@ def test_what_was_changed_meanwhile_is_looked_at_again(hook: Rig, edit: dict[str
     one, neighbour = verified(hook), verified(hook, name="other")
     hook.clock.advance(seconds=1)
     hook.apply(agent(), edit, autopilot("other", webhook()))
-    assert kinds(accept(hook, one, neighbour)) == [Moved, Taken]
+    assert kinds(accept(hook, one, neighbour)) == [Stale, Accepted]
     assert hook.runs() == []
     assert [*kept(hook)] == [neighbour.delivery.id]
 
@@ -136,4 +136,4 @@ def test_a_group_that_cannot_be_written_leaves_nothing(hook: Rig) -> None:
     with pytest.raises(IntegrityError):
         accept(hook, fresh, poisoned, poisoned)
     assert {*kept(hook)} == {taken.delivery.id}
-    assert kinds(accept(hook, fresh)) == [Taken]
+    assert kinds(accept(hook, fresh)) == [Accepted]

@@ -35,7 +35,7 @@ def test_a_busy_token_is_looked_up_once(warm: Receiver, monkeypatch: pytest.Monk
         raise AssertionError("looked up")
 
     token = warm.token()
-    monkeypatch.setattr(type(warm.intake.doors), "look_up", nobody)
+    monkeypatch.setattr(type(warm.intake.token_cache), "look_up", nobody)
     assert post(warm, b'{"n": 1}', token=token) == 202
     warm.rig.clock.advance(seconds=1)
     with pytest.raises(AssertionError, match="looked up"):

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from reconciler.control.webhooks.accept import Taken, Verified, accept_all
+from reconciler.control.webhooks.accept import Accepted, Verified, accept_all
 from reconciler.control.webhooks.group import GroupWriter, OutcomeUnknown
 from reconciler.control.webhooks.recorder import MANY, MUCH, Recorder
 from reconciler.control.webhooks.writer_process import WriterProcess
@@ -78,7 +78,7 @@ def test_what_it_writes_is_there_and_answered_in_order(hook: Rig, helped: Helped
     group = [verified(hook, key=key) for key in "abb"]
     written = helped.write(group)
     assert written is not None
-    assert [one.run_id for one in written.results if isinstance(one, Taken)] == [
+    assert [one.run_id for one in written.results if isinstance(one, Accepted)] == [
         group[0].firing.id,
         group[1].firing.id,
     ]
@@ -187,7 +187,7 @@ def test_few_are_written_here_and_many_there_once_it_is_up(hook: Rig, database_u
 
     async def record(size: int) -> None:
         results = await recorder.record([verified(hook) for _ in range(size)])
-        assert [type(one) for one in results] == [Taken] * size
+        assert [type(one) for one in results] == [Accepted] * size
 
     async def body() -> int:
         try:
@@ -228,5 +228,5 @@ def test_a_poisoned_one_fails_alone_wherever_it_is_written(hook: Rig, helped: He
         return await asyncio.gather(*map(writer.submit, group), return_exceptions=True)
 
     *rest, failed = helped.loop.run(body())
-    assert [type(one) for one in rest] == [Taken] * MANY
+    assert [type(one) for one in rest] == [Accepted] * MANY
     assert isinstance(failed, IntegrityError)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.handshake import MAX_CHALLENGE, Challenge, Pong, event_name, handshake
-from reconciler.core.webhooks.ingress import Accepted, Ignored, Refused, Verdict
+from reconciler.core.webhooks.ingress import Accepted, Ignored, Rejected, Verdict
 from reconciler.core.webhooks.payload import JSONValue
 from reconciler.core.webhooks.schemes import SCHEMES
 
@@ -129,11 +129,11 @@ def test_a_verdict_is_one_of_three() -> None:
                 return 202
             case Ignored():
                 return 200
-            case Refused(status=status):
+            case Rejected(status=status):
                 return status
 
     now = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
-    assert [status(v) for v in (Accepted({"at": now}), Ignored("paused"), Refused(401, "no"))] == [
+    assert [status(v) for v in (Accepted({"at": now}), Ignored("paused"), Rejected(401, "no"))] == [
         202,
         200,
         401,

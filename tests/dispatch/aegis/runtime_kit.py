@@ -12,7 +12,7 @@ from reconciler.dispatch.aegis.runtime import AegisSessions
 from reconciler.dispatch.base import Ended, Handle, Job, Started
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import new_client
-from tests.dispatch.builders import Recorder, a_job, look
+from tests.dispatch.builders import Recorder, a_job, poll
 from tests.support.aegis import Aegis
 from tests.support.eventually import eventually_async
 
@@ -24,7 +24,7 @@ WAITS = Waits(
     create_with_prompt=5.0,
     limited=0.05,
     longest_rest=0.2,
-    look=0.02,
+    poll=0.02,
     error_stays=0.05,
     read_again=0.0,
 )
@@ -62,7 +62,7 @@ async def end(runtime: AegisSessions, job: Job, handle: Handle) -> Outcome:
     """Look until the run has ended."""
 
     async def ended() -> Outcome | None:
-        seen = await look(runtime, job, handle)
+        seen = await poll(runtime, job, handle)
         return seen.outcome if isinstance(seen, Ended) else None
 
     outcome = await eventually_async(ended)

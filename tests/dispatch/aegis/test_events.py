@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.dispatch.aegis.events import LONGEST_LINE, Frames, Rhythm
 from reconciler.dispatch.aegis.runtime import AegisSessions
 from tests.dispatch.aegis.runtime_kit import begin, job_on, sessions_of
-from tests.dispatch.builders import look
+from tests.dispatch.builders import poll
 from tests.support.aegis import Aegis
 from tests.support.eventually import eventually_async
 
@@ -32,7 +32,7 @@ class Hints(asyncio.Event):
 @asynccontextmanager
 async def hinted(rhythm: Rhythm = RHYTHM) -> AsyncIterator[tuple[AegisSessions, Hints]]:
     hint = Hints()
-    async with sessions_of(wake=hint.set, rhythm=rhythm) as runtime:
+    async with sessions_of(notify=hint.set, rhythm=rhythm) as runtime:
         yield runtime, hint
         await runtime.close()
 
@@ -52,7 +52,7 @@ async def test_a_change_of_a_followed_session_is_a_hint(aegis: Aegis) -> None:
     job = job_on(aegis)
     async with hinted() as (runtime, hint):
         handle = await begin(runtime, job)
-        await look(runtime, job, handle)
+        await poll(runtime, job, handle)
         await listening(aegis)
         aegis.control(session=job.run_id, status="permission_prompt")
         await asyncio.wait_for(hint.wait(), 10)
@@ -66,7 +66,7 @@ async def test_what_others_do_is_no_hint_and_the_stream_is_opened_once(aegis: Ae
         handle = await begin(runtime, job)
         await begin(runtime, other)
         for _ in range(3):
-            await look(runtime, job, handle)
+            await poll(runtime, job, handle)
         await listening(aegis)
         before = hint.count
         hint.clear()
@@ -83,7 +83,7 @@ async def test_a_broken_stream_comes_back_and_misses_nothing(aegis: Aegis) -> No
     job = job_on(aegis)
     async with hinted() as (runtime, hint):
         handle = await begin(runtime, job)
-        await look(runtime, job, handle)
+        await poll(runtime, job, handle)
         await listening(aegis)
         aegis.control(session=job.run_id, status="compacting")
         await asyncio.wait_for(hint.wait(), 10)
@@ -102,7 +102,7 @@ async def test_without_events_polling_goes_on(aegis: Aegis) -> None:
         handle = await begin(runtime, job)
 
         async def tried() -> bool:
-            await look(runtime, job, handle)
+            await poll(runtime, job, handle)
             return aegis.calls.get("sse-token", 0) > 2
 
         await eventually_async(tried)
@@ -114,14 +114,14 @@ async def test_a_server_that_nobody_looks_at_is_not_listened_to(aegis: Aegis) ->
     job = job_on(aegis)
     async with hinted(Rhythm(first_pause=0.01, silence=0.05, unused=0.1)) as (runtime, _):
         handle = await begin(runtime, job)
-        await look(runtime, job, handle)
+        await poll(runtime, job, handle)
         (listener,) = runtime._listeners.values()
 
         async def over() -> bool:
             return listener._task is not None and listener._task.done()
 
         await eventually_async(over)
-        await look(runtime, job, handle)
+        await poll(runtime, job, handle)
         assert not await over()
 
 

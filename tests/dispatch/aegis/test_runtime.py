@@ -22,7 +22,7 @@ from reconciler.dispatch.base import (
     Working,
 )
 from tests.dispatch.aegis.runtime_kit import WAITS, begin, end, job_on, sessions_of
-from tests.dispatch.builders import PROMPT, Recorder, look
+from tests.dispatch.builders import PROMPT, Recorder, poll
 from tests.support.aegis import Aegis
 from tests.support.eventually import eventually_async
 
@@ -180,7 +180,7 @@ async def test_trap_4_a_prompt_that_did_not_arrive_is_sent_by_the_next_attempt(
     start = await runtime.start(job, recorder)
     assert isinstance(start, Transient)
     assert "did not take its prompt" in start.message
-    assert isinstance(await look(runtime, job, recorder.last), Working)
+    assert isinstance(await poll(runtime, job, recorder.last), Working)
     again = replace(job, attempt=2, handle=recorder.last)
     handle = await begin(runtime, again, recorder)
     assert await end(runtime, job, handle) == Completed("Labelled 3 issues.")
@@ -254,10 +254,10 @@ async def test_one_list_call_per_round_for_all_runs_of_an_agent(
 ) -> None:
     aegis.control(script={"hold": True})
     jobs = [job_on(aegis, spec={"workDir": f"/srv/{i}"}) for i in range(5)]
-    looks = [(job, await begin(runtime, job)) for job in jobs]
+    followed = [(job, await begin(runtime, job)) for job in jobs]
     await eventually_async(lambda: all_working(aegis))
     aegis.control(forget_calls=True)
-    seen = await runtime.observe(looks)
+    seen = await runtime.observe(followed)
     assert seen == {job.run_id: Working("") for job in jobs}
     assert aegis.calls == {"list": 1}
 
@@ -288,7 +288,7 @@ async def test_no_status_by_itself_is_an_end(
     job = job_on(aegis)
     handle = await begin(runtime, job)
     aegis.control(session=job.run_id, status=status)
-    assert await look(runtime, job, handle) == expected
+    assert await poll(runtime, job, handle) == expected
 
 
 async def test_thinking_is_no_answer_and_a_rest_without_one_is_no_end(
@@ -302,7 +302,7 @@ async def test_thinking_is_no_answer_and_a_rest_without_one_is_no_end(
         return bool(aegis.sessions[0]["status"] == "idle")
 
     await eventually_async(idle)
-    assert await look(runtime, job, handle) == Working("idle, without an answer yet")
+    assert await poll(runtime, job, handle) == Working("idle, without an answer yet")
 
 
 async def test_an_error_that_stays_is_a_failure_and_one_that_mends_itself_is_not(
@@ -312,9 +312,9 @@ async def test_an_error_that_stays_is_a_failure_and_one_that_mends_itself_is_not
     job = job_on(aegis)
     handle = await begin(runtime, job)
     aegis.control(session=job.run_id, status="error", detail="API Error")
-    assert await look(runtime, job, handle) == Working("the session shows an error")
+    assert await poll(runtime, job, handle) == Working("the session shows an error")
     aegis.control(session=job.run_id, status="working")
-    assert await look(runtime, job, handle) == Working("")
+    assert await poll(runtime, job, handle) == Working("")
     aegis.control(session=job.run_id, status="error", detail="API Error")
     outcome = await end(runtime, job, handle)
     assert isinstance(outcome, Failed)
@@ -327,7 +327,7 @@ async def test_a_session_that_ended_by_itself_is_gone(runtime: AegisSessions, ae
     job = job_on(aegis)
     handle = await begin(runtime, job)
     aegis.control(session=job.run_id, die=True)
-    seen = await look(runtime, job, handle)
+    seen = await poll(runtime, job, handle)
     assert isinstance(seen, Gone)
     assert seen.reason is Reason.SESSION_FAILED
     start = await runtime.start(replace(job, attempt=2, handle=handle), Recorder())
@@ -343,7 +343,7 @@ async def test_every_session_is_gone_after_a_restart_of_aegis(
     job = job_on(aegis)
     handle = await begin(runtime, job)
     aegis.control(restart=True)
-    assert isinstance(await look(runtime, job, handle), Gone)
+    assert isinstance(await poll(runtime, job, handle), Gone)
 
 
 async def test_another_server_process_follows_the_session_by_its_handle_alone(
@@ -381,10 +381,10 @@ async def test_a_limited_key_rests_as_long_as_it_is_told(
         handle = await begin(runtime, job)
         told = {} if retry_after is None else {"retry_after": "90"}
         aegis.control(fault={"endpoint": "list", "status": 429, **told}, forget_calls=True)
-        seen = await look(runtime, job, handle)
+        seen = await poll(runtime, job, handle)
         assert isinstance(seen, Unseen)
         assert "429" in seen.message
-        assert isinstance(await look(runtime, job, handle), Unseen)
+        assert isinstance(await poll(runtime, job, handle), Unseen)
         start = await runtime.start(job_on(aegis), Recorder())
         assert isinstance(start, TargetDown)
         assert start.retry_after == pytest.approx(90 if told else 60, abs=5)
@@ -395,7 +395,7 @@ async def test_a_limited_key_goes_on_after_its_rest(runtime: AegisSessions, aegi
     aegis.control(script={"per_minute": 4, "retry_after": None})
     job = job_on(aegis)
     handle = await begin(runtime, job)
-    seen = [await look(runtime, job, handle) for _ in range(4)]
+    seen = [await poll(runtime, job, handle) for _ in range(4)]
     assert isinstance(seen[-1], Unseen)
     aegis.control(script={"per_minute": 0})
     assert isinstance(await end(runtime, job, handle), Completed)
@@ -468,7 +468,7 @@ async def test_a_server_that_is_down_is_waited_for(runtime: AegisSessions) -> No
     assert isinstance(start, TargetDown)
     assert "http://127.0.0.1:9 cannot be reached" in start.message
     handle = Handle("7a0e9a30-6c1c-4f0a-8d7e-0c7d3b6ad201", {"prompted": True})
-    assert isinstance(await look(runtime, job, handle), Unseen)
+    assert isinstance(await poll(runtime, job, handle), Unseen)
     assert isinstance(await runtime.stop(job, handle), Stopping)
 
 
@@ -479,7 +479,7 @@ async def test_a_session_under_another_key_is_not_seen_and_not_proven_gone(
     job = job_on(aegis)
     handle = await begin(runtime, job)
     stranger = replace(job, secret="key-2")
-    assert isinstance(await look(runtime, stranger, handle), Unseen)
+    assert isinstance(await poll(runtime, stranger, handle), Unseen)
     stop = await runtime.stop(stranger, handle)
     assert isinstance(stop, Stopping)
     assert "403" in stop.message
@@ -491,7 +491,7 @@ async def test_a_proxys_404_is_no_proof(runtime: AegisSessions, aegis: Aegis) ->
     job = job_on(aegis)
     handle = await begin(runtime, job)
     aegis.control(fault={"endpoint": "list", "html": True})
-    assert isinstance(await look(runtime, job, handle), Unseen)
+    assert isinstance(await poll(runtime, job, handle), Unseen)
     aegis.control(fault={"endpoint": "delete", "html": True})
     assert isinstance(await runtime.stop(job, handle), Stopping)
     aegis.control(fault={"endpoint": "get", "html": True})

@@ -31,7 +31,7 @@ from reconciler.dispatch.base import (
 from reconciler.dispatch.command.input import PATH
 from reconciler.dispatch.command.runtime import Commands
 from reconciler.dispatch.command.termination import Graces
-from tests.dispatch.builders import Recorder, a_job, command, lines, look, script
+from tests.dispatch.builders import Recorder, a_job, command, lines, poll, script
 from tests.support.eventually import eventually_async
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +63,7 @@ async def outcome(commands: Commands, job: Job, recorder: Recorder | None = None
         case Started(handle):
 
             async def ended_now() -> Outcome | None:
-                seen = await look(commands, job, handle)
+                seen = await poll(commands, job, handle)
                 return seen.outcome if isinstance(seen, Ended) else None
 
             found = await eventually_async(ended_now)
@@ -113,12 +113,12 @@ async def test_the_exit_status_decides(
 async def test_the_end_is_told_again_until_it_is_released(bind: Bind, tmp_path: Path) -> None:
     commands, job, recorder = bind(agent=script(tmp_path, "echo x")), a_job(command()), Recorder()
     first = await outcome(commands, job, recorder)
-    assert await look(commands, job, recorder.last) == Ended(first)
+    assert await poll(commands, job, recorder.last) == Ended(first)
     assert commands.is_ours(recorder.last)
     assert await commands.release(job, recorder.last) == Stopped()
     assert await commands.release(job, recorder.last) == Stopped()
     assert not commands.is_ours(recorder.last)
-    assert isinstance(await look(commands, job, recorder.last), Gone)
+    assert isinstance(await poll(commands, job, recorder.last), Gone)
 
 
 async def test_only_the_tail_of_the_output_is_kept(bind: Bind, tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ async def test_a_second_start_of_a_run_is_the_same_process(bind: Bind, tmp_path:
     first = await commands.start(job, recorder)
     assert await commands.start(job, recorder) == first
     assert len(recorder.handles) == 1
-    assert await look(commands, job, recorder.last) == Working()
+    assert await poll(commands, job, recorder.last) == Working()
     assert await commands.stop(job, recorder.last) == Stopped()
 
 
@@ -387,19 +387,19 @@ async def test_what_an_earlier_server_left_is_stopped_and_the_run_is_lost(
     job, recorder = a_job(command()), Recorder()
     await before.start(job, recorder)
     assert not after.is_ours(recorder.last)
-    assert isinstance(await look(after, job, recorder.last), Working)
+    assert isinstance(await poll(after, job, recorder.last), Working)
     ended = await after.start(replace(job, handle=recorder.last, attempt=2), Recorder())
     assert isinstance(ended, Ended)
     assert isinstance(ended.outcome, Failed)
     assert ended.outcome.reason is Reason.LOST
     assert not alive(recorder.last.detail["pid"])
-    assert isinstance(await look(after, job, recorder.last), Gone)
+    assert isinstance(await poll(after, job, recorder.last), Gone)
 
 
 async def test_the_process_of_another_host_is_not_ours_to_judge(bind: Bind) -> None:
     detail = {"pid": os.getpid(), "started": "1", "boot": "b", "host": "another-host"}
     commands, job, handle = bind(), a_job(command()), Handle("another-host:9", detail)
-    stop, seen = await commands.stop(job, handle), await look(commands, job, handle)
+    stop, seen = await commands.stop(job, handle), await poll(commands, job, handle)
     assert isinstance(stop, Stopping)
     assert isinstance(seen, Unseen)
     assert "another-host" in stop.message

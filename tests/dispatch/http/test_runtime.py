@@ -33,7 +33,7 @@ from reconciler.dispatch.base import (
 from reconciler.dispatch.http.runtime import HttpAgents, Patience
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import new_client
-from tests.dispatch.builders import Recorder, a_job, look
+from tests.dispatch.builders import Recorder, a_job, poll
 from tests.support.eventually import eventually_async
 from tests.support.http_agent import HttpAgent
 
@@ -86,7 +86,7 @@ async def test_a_session_is_accepted_and_reports_by_itself(
         "callbackUrl": CALLBACK,
         "token": "rct_run_x",
     }
-    assert await look(runtime, job, handle) == Working()
+    assert await poll(runtime, job, handle) == Working()
     assert runtime.is_ours(handle)
     assert await runtime.release(job, handle) == Stopped()
     assert len(agent.requests) == 1, "an ended session is left alone"
@@ -334,11 +334,11 @@ async def test_a_long_request_runs_until_it_is_answered(agent: HttpAgent) -> Non
         assert started == Started(Handle(None, {"url": agent.url, "runId": job.run_id}))
         assert recorder.handles == [recorder.last]
         assert runtime.is_ours(recorder.last)
-        assert await look(runtime, job, recorder.last) == Working()
+        assert await poll(runtime, job, recorder.last) == Working()
         agent.release()
 
         async def ended() -> bool:
-            return await look(runtime, job, recorder.last) == Ended(Completed("late"))
+            return await poll(runtime, job, recorder.last) == Ended(Completed("late"))
 
         await eventually_async(ended)
         assert await ended(), "told again until it is released"
@@ -355,7 +355,7 @@ async def test_a_long_request_that_fails_in_the_end(agent: HttpAgent) -> None:
         agent.release()
 
         async def outcome() -> Any:
-            seen = await look(runtime, job, recorder.last)
+            seen = await poll(runtime, job, recorder.last)
             return seen.outcome if isinstance(seen, Ended) else None
 
         assert await eventually_async(outcome) == Failed(
@@ -392,7 +392,7 @@ async def test_the_next_server_posts_an_open_request_again_under_the_same_key(
         await first.start(job, recorder)
     async with runtime_with() as second:
         assert not second.is_ours(recorder.last)
-        assert isinstance(await look(second, job, recorder.last), Unseen)
+        assert isinstance(await poll(second, job, recorder.last), Unseen)
         start = await second.start(replace(job, attempt=2, handle=recorder.last), recorder)
     assert start == Ended(Completed({"labelled": 3}))
     assert {r.header("idempotency-key") for r in agent.requests} == {job.run_id}

@@ -19,7 +19,7 @@ from reconciler.store.runs.missed import open_stalled
 from reconciler.store.tables import autopilot as autopilot_table
 from reconciler.store.tables import autopilot_trigger, missed_interval
 from reconciler.store.webhooks.tokens import renew_tokens
-from tests.support.applying import MINUTE, NOON, apply, current_of, rows_of, terms, token_hash
+from tests.support.applying import MINUTE, NOON, apply, context, current_of, rows_of, token_hash
 from tests.support.strategies import desired_sets
 from tests.support.worlds import agent, apply_to, autopilot, desired, schedule, squad
 
@@ -483,7 +483,7 @@ def test_a_blocked_plan_is_never_written(database: Database) -> None:
     plan = make_plan(current_of(database), desired(agent(limit=3)))
     assert objections(plan)
     with pytest.raises(ValueError, match="blocked"):
-        database.write(lambda tx: apply_changes(tx, plan, (), terms()))
+        database.write(lambda tx: apply_changes(tx, plan, (), context()))
 
 
 def test_several_thousand_objects_fit_the_statements(database: Database) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-from reconciler.control.apply.reconcile import Asking, apply_once
+from reconciler.control.apply.reconcile import ApplyRequest, apply_once
 from reconciler.core.manifest.state import Desired
 from reconciler.store.engine.database import Database
 from reconciler.store.revisions.revisions import Via
@@ -20,7 +20,7 @@ from tests.support.applying import current_of, token_hash, whole
 from tests.support.worlds import agent, autopilot, desired, schedule
 
 HOOK = {"name": "hook", "kind": "webhook", "signature": {"scheme": "none"}}
-ASKING = Asking(actor="ada", via=Via.CLI)
+ASKING = ApplyRequest(actor="ada", via=Via.CLI)
 
 
 class PowerCut(BaseException):

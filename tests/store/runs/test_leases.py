@@ -10,7 +10,7 @@ from reconciler.store.runs.leases import (
     abandoned,
     adopt_run,
     claimable,
-    count_in_hand,
+    count_leased,
     held_by,
     load_of,
     overdue,
@@ -201,7 +201,7 @@ def test_what_agents_have_in_hand(rig: Rig, runs: list[Run]) -> None:
     for run in runs[:2]:
         took(rig, run)
     assert rig.database.read(lambda tx: load_of(tx, ["default", "none"])) == {("default", "bot"): 2}
-    assert rig.database.read(count_in_hand) == 2
+    assert rig.database.read(count_leased) == 2
     rig.end(runs[0], Completed())
-    assert rig.database.read(count_in_hand) == 1
+    assert rig.database.read(count_leased) == 1
     assert rig.database.read(lambda tx: load_of(tx, [])) == {}

@@ -29,7 +29,7 @@ SPACES = frozenset({"default"})
         pytest.param(
             "ix_run_status", lambda tx: leases.unattended_cancels(tx, NOW), id="between attempts"
         ),
-        pytest.param("ix_run_agent", leases.count_in_hand, id="all in hand"),
+        pytest.param("ix_run_agent", leases.count_leased, id="all in hand"),
         pytest.param("ix_run_agent", lambda tx: leases.load_of(tx, ["default"]), id="load"),
         pytest.param(
             "ix_run_agent",

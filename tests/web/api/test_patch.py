@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.control.apply.reconcile import Asking, apply_once
+from reconciler.control.apply.reconcile import ApplyRequest, apply_once
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import load_against
 from reconciler.core.manifest.checks import OFFLINE
@@ -70,8 +70,8 @@ def _git(folder: Path, *arguments: str, text: str | None = None) -> None:
 
 def _apply(rig: Rig, folder: Path) -> None:
     desired = load_against(rig.database, folder, source_id="default", policy=OFFLINE)
-    asking = Asking(actor="tester", via=Via.CLI)
-    apply_once(rig.database, desired, asking, token_hash=hash_of)
+    request = ApplyRequest(actor="tester", via=Via.CLI)
+    apply_once(rig.database, desired, request, token_hash=hash_of)
 
 
 def _refused(ask: Ask, method: str, path: str, body: Any = None) -> str:

@@ -2,7 +2,7 @@
 
 import yaml
 
-from reconciler.control.apply.reconcile import Asking, record_failure
+from reconciler.control.apply.reconcile import ApplyRequest, record_failure
 from reconciler.core.base.errors import InvalidManifests, Problem
 from reconciler.core.base.identity import Revision
 from reconciler.manifest.load.load import load_bundle
@@ -36,8 +36,8 @@ def test_agents_come_in_pages(rig: Rig, ask: Ask) -> None:
 def _fail(rig: Rig) -> None:
     wrong = Problem("a.yaml", 3, 7, "spec.title", "is missing", "field-missing")
     revision = Revision("c0ffee", "Ada", "Break it")
-    asking = Asking(actor="server", via=Via.SERVER)
-    record_failure(rig.database, "default", revision, InvalidManifests([wrong]), asking)
+    request = ApplyRequest(actor="server", via=Via.SERVER)
+    record_failure(rig.database, "default", revision, InvalidManifests([wrong]), request)
 
 
 def test_revisions_are_told_whether_applied_or_not(rig: Rig, ask: Ask) -> None:

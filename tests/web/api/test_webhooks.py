@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from reconciler.control.webhooks.accept import Result, Verified
+from reconciler.control.webhooks.accept import AcceptResult, Verified
 from reconciler.core.base.errors import Locked
 from reconciler.core.webhooks.token import webhook_token
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook
@@ -61,7 +61,7 @@ def test_a_body_in_chunks_is_one_body(url: str, ask: Ask) -> None:
 def test_a_database_that_does_not_answer_is_no_fault_of_the_sender(
     rig: Rig, web: Web, url: str, ask: Ask
 ) -> None:
-    async def locked(group: Sequence[Verified]) -> Sequence[Result]:
+    async def locked(group: Sequence[Verified]) -> Sequence[AcceptResult]:
         raise Locked("another process kept writing")
 
     web.intake.writer.write = locked
@@ -73,7 +73,7 @@ def test_a_database_that_does_not_answer_is_no_fault_of_the_sender(
 
 
 def test_an_error_that_nobody_foresaw_tells_nothing(web: Web, url: str, ask: Ask) -> None:
-    async def broken(group: Sequence[Verified]) -> Sequence[Result]:
+    async def broken(group: Sequence[Verified]) -> Sequence[AcceptResult]:
         raise ZeroDivisionError("s3cret")
 
     web.intake.writer.write = broken
