@@ -23,7 +23,7 @@ from reconciler.core.runs.admission import (
 )
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Json, Reason, Run, Source, Status
-from reconciler.core.runs.standing import InForce, force_of
+from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.fired import save_fired
 from reconciler.store.runs.occupancy import (
@@ -109,8 +109,8 @@ class _Probing:
             one.id
             for one in autopilots.values()
             if one.switches.breaker_opened_at
-            and isinstance(force := force_of(one.switches, cooldown, now), InForce)
-            and force.probe
+            and isinstance(standing := standing_of(one.switches, cooldown, now), InForce)
+            and standing.probe
         }
         self._probes: dict[str, tuple[LiveAutopilot, str]] = {}
 

@@ -11,7 +11,7 @@ from reconciler.control.unreadable import find_readable
 from reconciler.core.runs.admission import promotable
 from reconciler.core.runs.live import LiveAutopilot, SpecTimes
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason, Run, Status
-from reconciler.core.runs.standing import Breaker, InForce, after_run, force_of
+from reconciler.core.runs.standing import Breaker, InForce, after_run, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.occupancy import read_occupancy, save_breaker
@@ -88,8 +88,8 @@ def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> li
     live = find_readable(tx, autopilot_id, lock=True)
     if live is None:
         return []
-    force = force_of(live.switches, cooldown, now)
-    if not isinstance(force, InForce):
+    standing = standing_of(live.switches, cooldown, now)
+    if not isinstance(standing, InForce):
         return []
     occupancy = read_occupancy(tx, [live], now)[autopilot_id]
     admitted: list[str] = []
@@ -97,7 +97,7 @@ def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> li
         _admit_waiter(tx, run_id, now)
         occupancy.promote(run_id)
         admitted.append(run_id)
-        if force.probe:
+        if standing.probe:
             switches = live.switches
             save_breaker(tx, live.id, switches.failures, switches.breaker_opened_at, run_id)
             break

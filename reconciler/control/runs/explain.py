@@ -14,7 +14,7 @@ from reconciler.core.calendar.errors import ScheduleError
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
 from reconciler.core.runs.run import MissedInterval, Run, Status
-from reconciler.core.runs.standing import InForce, force_of
+from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.triggers import NamedTrigger, list_triggers
@@ -59,12 +59,12 @@ def explain(
 
 
 def _switches(live: Switched, now: datetime, cooldown: timedelta) -> Step:
-    force = force_of(live.switches, cooldown, now)
+    standing = standing_of(live.switches, cooldown, now)
     subject = f"autopilot {live.workspace}/{live.name}"
-    if isinstance(force, InForce):
-        since = f" since {format_instant(force.since)}" if force.since else ""
+    if isinstance(standing, InForce):
+        since = f" since {format_instant(standing.since)}" if standing.since else ""
         return Step(subject, "in force", f"it takes work now{since}")
-    return Step(subject, force.cause, f"it takes no work now: {force.why}")
+    return Step(subject, standing.cause, f"it takes no work now: {standing.why}")
 
 
 def _trigger(tx: Tx, trigger: NamedTrigger, at: datetime, now: datetime) -> Iterator[Step]:

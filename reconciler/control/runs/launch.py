@@ -11,7 +11,7 @@ from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.manifest.state import canonical
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Json, Run, Source
-from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.runs.standing import NotInForce, standing_of
 from reconciler.core.webhooks.delivery_key import KEPT, body_fingerprint
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.triggers import NamedTrigger, list_triggers
@@ -61,9 +61,9 @@ class Launcher:
             live = readable(tx, order.autopilot_id, lock=True)
             if (before := _before(tx, order, now)) is not None:
                 return before
-            force = force_of(live.switches, self.cooldown, now)
-            if isinstance(force, NotInForce) and (force.final or not order.force):
-                raise Conflict(_refusal(live, force), reason="not-in-force")
+            standing = standing_of(live.switches, self.cooldown, now)
+            if isinstance(standing, NotInForce) and (standing.final or not order.force):
+                raise Conflict(_refusal(live, standing), reason="not-in-force")
             admit_all(tx, [firing], now, self.cooldown)
             _remember(tx, order, firing.id, now)
             return _whole(tx, firing.id)
@@ -119,9 +119,9 @@ def _trigger(
     return found
 
 
-def _refusal(live: LiveAutopilot, force: NotInForce) -> str:
-    hint = "" if force.final else "; use force to run it all the same"
-    return f"{live.workspace}/{live.name} is not in force: {force.why}{hint}"
+def _refusal(live: LiveAutopilot, standing: NotInForce) -> str:
+    hint = "" if standing.final else "; use force to run it all the same"
+    return f"{live.workspace}/{live.name} is not in force: {standing.why}{hint}"
 
 
 def _before(tx: Tx, order: Order, now: datetime) -> Run | None:

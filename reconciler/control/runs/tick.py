@@ -20,7 +20,7 @@ from reconciler.control.runs.ending import expire, promote
 from reconciler.core.manifest.trigger import CatchUp, ScheduleTrigger
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Json, Run, Source
-from reconciler.core.runs.standing import force_of
+from reconciler.core.runs.standing import standing_of
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.core.schedule.decide import Decision, decide
 from reconciler.store.engine.database import Database, Tx
@@ -152,9 +152,11 @@ def _decide(
     try:
         read = _read(due.definition)
         agenda = read.agenda.of_trigger(due.id)
-        force = force_of(live.switches, ticker.cooldown, now)
+        standing = standing_of(live.switches, ticker.cooldown, now)
         catch_up, window = read.trigger.catch_up, read.trigger.catch_up_window
-        decision = _decision(agenda, due.cursor, now, force=force, catch_up=catch_up, window=window)
+        decision = _decision(
+            agenda, due.cursor, now, standing=standing, catch_up=catch_up, window=window
+        )
         firings = tuple(_firings(ticker, due, live, read, decision, now))
     except Exception as error:  # noqa: BLE001 - any failure of one trigger stalls that one only
         return _Stalled(due, f"{type(error).__name__}: {error}")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from reconciler.control.runs.admit import Firing, admit_all
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Reason, Run, Status
-from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.runs.standing import NotInForce, standing_of
 from reconciler.core.webhooks.delivery_key import KEPT
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.occupancy import lock_autopilots
@@ -140,8 +140,8 @@ def _sorted_out(
         if one.explicit and pair[1].startswith("key:") and _differs(one, before):
             return KeyReused()
         return Duplicate(before.run_id, before.delivery_id)
-    force = force_of(live.switches, cooldown, now)
-    return Declined(force.why, one.delivery.id) if isinstance(force, NotInForce) else None
+    standing = standing_of(live.switches, cooldown, now)
+    return Declined(standing.why, one.delivery.id) if isinstance(standing, NotInForce) else None
 
 
 def _differs(one: Verified, before: SeenKey) -> bool:

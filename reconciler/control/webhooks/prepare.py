@@ -21,7 +21,7 @@ from reconciler.control.webhooks.inbound import RequestRefused
 from reconciler.core.cel import event_scope
 from reconciler.core.manifest.trigger import Scheme
 from reconciler.core.runs.run import Source
-from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.runs.standing import NotInForce, standing_of
 from reconciler.core.webhooks.delivery_key import body_fingerprint, delivery_key, replay_fingerprint
 from reconciler.core.webhooks.handshake import event_name
 from reconciler.core.webhooks.headers import expression_headers, shown_headers
@@ -46,9 +46,9 @@ class Preparer:
         Raises `RequestRefused` where the condition cannot be evaluated now.
         """
         opened = proven.opened
-        force = force_of(opened.live.switches, self.cooldown, proven.now)
-        if isinstance(force, NotInForce):
-            return force.why
+        standing = standing_of(opened.live.switches, self.cooldown, proven.now)
+        if isinstance(standing, NotInForce):
+            return standing.why
         if not opened.trigger.enabled:
             return "the trigger is disabled"
         if opened.trigger.when is None:

@@ -19,7 +19,7 @@ from reconciler.core.cel import event_scope
 from reconciler.core.manifest.trigger import Scheme
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Run, Source, Status
-from reconciler.core.runs.standing import NotInForce, force_of
+from reconciler.core.runs.standing import NotInForce, standing_of
 from reconciler.core.webhooks.delivery_key import KEPT
 from reconciler.core.webhooks.payload import parse_body
 from reconciler.store.engine.database import Tx
@@ -159,10 +159,10 @@ def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery, pair: Pa
     live = readable(tx, firing.autopilot_id, lock=True)
     if (before := _before(tx, launcher, pair)) is not None:
         return before
-    force = force_of(live.switches, launcher.cooldown, now)
-    if isinstance(force, NotInForce):
+    standing = standing_of(live.switches, launcher.cooldown, now)
+    if isinstance(standing, NotInForce):
         raise Conflict(
-            f"{live.workspace}/{live.name} is not in force: {force.why}", reason="not-in-force"
+            f"{live.workspace}/{live.name} is not in force: {standing.why}", reason="not-in-force"
         )
     (made,) = admit_all(tx, [firing], now, launcher.cooldown)
     skipped = made.status is Status.SKIPPED

@@ -35,7 +35,7 @@ class NotInForce:
         return self.cause == "archived"
 
 
-Force = InForce | NotInForce
+Standing = InForce | NotInForce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Switches:
     breaker_probe: str | None = None
 
 
-def force_of(switches: Switches, cooldown: timedelta, now: datetime) -> Force:
+def standing_of(switches: Switches, cooldown: timedelta, now: datetime) -> Standing:
     """The strictest switch decides; the order here is the order of strictness."""
     if switches.archived or switches.status is AutopilotStatus.ARCHIVED:
         return NotInForce("archived", "the autopilot is archived")
@@ -70,7 +70,7 @@ def _paused_sentence(switches: Switches) -> str:
     return f"paused at {switches.paused_at:%Y-%m-%d %H:%M:%SZ}{by}{why}"
 
 
-def _breaker(switches: Switches, cooldown: timedelta, now: datetime) -> Force:
+def _breaker(switches: Switches, cooldown: timedelta, now: datetime) -> Standing:
     if switches.breaker_opened_at is None:
         return InForce(switches.in_force_since)
     again = switches.breaker_opened_at + cooldown

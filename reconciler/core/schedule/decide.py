@@ -16,7 +16,7 @@ from typing import Protocol
 
 from reconciler.core.manifest.trigger import CatchUp
 from reconciler.core.runs.run import MissedReason
-from reconciler.core.runs.standing import Force, InForce
+from reconciler.core.runs.standing import InForce, Standing
 
 PROMPTLY = timedelta(minutes=1)
 """`catchUp: none` still starts what is at most this late."""
@@ -83,7 +83,7 @@ def decide(
     cursor: datetime,
     now: datetime,
     *,
-    force: Force,
+    standing: Standing,
     catch_up: CatchUp = CatchUp.LATEST,
     window: timedelta = timedelta(hours=1),
 ) -> Decision:
@@ -91,9 +91,9 @@ def decide(
     newest = _newest_due(timetable, cursor, now)
     if newest is None:
         return Decision((), (), None, upcoming(timetable, cursor))
-    barrier = min(_barrier(force, newest), newest)
+    barrier = min(_barrier(standing, newest), newest)
     starts = _starts(timetable, max(cursor, barrier), newest, now, catch_up, window)
-    spans = _spans(timetable, cursor, barrier, starts, newest, force)
+    spans = _spans(timetable, cursor, barrier, starts, newest, standing)
     return Decision(starts, spans, newest, upcoming(timetable, newest))
 
 
@@ -120,10 +120,10 @@ def _newest_due(timetable: Timetable, cursor: datetime, now: datetime) -> dateti
     return next((o for o in recent if timetable.due_at(o) <= now), None)
 
 
-def _barrier(force: Force, newest: datetime) -> datetime:
+def _barrier(standing: Standing, newest: datetime) -> datetime:
     """Occurrences up to here are never started."""
-    if isinstance(force, InForce):
-        return force.since or datetime.min.replace(tzinfo=newest.tzinfo)
+    if isinstance(standing, InForce):
+        return standing.since or datetime.min.replace(tzinfo=newest.tzinfo)
     return newest
 
 
@@ -164,10 +164,10 @@ def _spans(
     barrier: datetime,
     starts: tuple[datetime, ...],
     newest: datetime,
-    force: Force,
+    standing: Standing,
 ) -> tuple[Span, ...]:
     """What does not start: first what was not in force, then what came too late."""
-    why = "resumed after this" if isinstance(force, InForce) else force.why
+    why = "resumed after this" if isinstance(standing, InForce) else standing.why
     last_missed = starts[0] - timedelta(microseconds=1) if starts else newest
     paused = _span(timetable, MissedReason.PAUSED, cursor, barrier, why)
     late = _span(

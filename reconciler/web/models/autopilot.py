@@ -15,7 +15,7 @@ from reconciler.core.runs.condition import (
     recent_occurrences,
 )
 from reconciler.core.runs.run import Status
-from reconciler.core.runs.standing import InForce, NotInForce, Switches, force_of
+from reconciler.core.runs.standing import InForce, NotInForce, Switches, standing_of
 from reconciler.store.objects.overview import Overview, ShownTrigger
 from reconciler.web.http.context import Context
 from reconciler.web.http.operation import Wire
@@ -171,20 +171,20 @@ def autopilot_document(overview: Overview, context: Context, now: datetime) -> d
 def status_of(overview: Overview, context: Context, now: datetime) -> AutopilotStatusView:
     """The runtime part of an autopilot."""
     switches, condition = overview.switches, condition_at(overview, now)
-    force = force_of(switches, context.settings.breaker_cooldown, now)
+    standing = standing_of(switches, context.settings.breaker_cooldown, now)
     last = overview.runs[0] if overview.runs else None
     return AutopilotStatusView(
         health=condition.health,
         health_reason=condition.why,
-        in_force=isinstance(force, InForce),
-        not_in_force_reason=force.why if isinstance(force, NotInForce) else None,
+        in_force=isinstance(standing, InForce),
+        not_in_force_reason=standing.why if isinstance(standing, NotInForce) else None,
         archived=overview.stored.archived,
         next_run_at=overview.next_run_at,
         last_run_at=overview.last_run_at,
         last_run_status=last.status if last else None,
         active_runs=overview.active,
         waiting_runs=overview.waiting,
-        breaker=_breaker(overview, half_open=isinstance(force, InForce) and force.probe),
+        breaker=_breaker(overview, half_open=isinstance(standing, InForce) and standing.probe),
         paused=_pause(switches),
         triggers=[_trigger(trigger) for trigger in overview.triggers],
         created_at=overview.created_at,

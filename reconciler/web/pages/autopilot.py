@@ -15,7 +15,7 @@ from reconciler.core.manifest.model import Autopilot, AutopilotStatus
 from reconciler.core.manifest.state import Document
 from reconciler.core.runs.condition import Condition
 from reconciler.core.runs.run import MissedInterval, Run
-from reconciler.core.runs.standing import Force, NotInForce, force_of
+from reconciler.core.runs.standing import NotInForce, Standing, standing_of
 from reconciler.manifest.edit.export import to_yaml
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview, ShownTrigger
@@ -53,7 +53,7 @@ class Detail:
 
     overview: Overview
     condition: Condition
-    force: Force
+    standing: Standing
     cards: list[TriggerCard]
     runs: RunTable
     missed: list[MissedInterval]
@@ -75,7 +75,7 @@ class Detail:
     @property
     def can_run(self) -> bool:
         """Whether a run by hand would be taken."""
-        return not isinstance(self.force, NotInForce)
+        return not isinstance(self.standing, NotInForce)
 
     @property
     def trigger_names(self) -> dict[str, str]:
@@ -98,7 +98,7 @@ def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
     return Detail(
         overview=overview,
         condition=condition_at(overview, now),
-        force=force_of(overview.switches, visit.context.settings.breaker_cooldown, now),
+        standing=standing_of(overview.switches, visit.context.settings.breaker_cooldown, now),
         cards=[_card(visit, trigger, now) for trigger in overview.triggers],
         runs=run_table(tx, visit, RunFilter(autopilot_id=id_)),
         missed=missed[: -MOST_MISSED - 1 : -1],

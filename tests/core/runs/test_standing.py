@@ -11,12 +11,12 @@ from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.core.runs.run import BREAKER_REASONS, FAIL_REASONS, Reason, Status
 from reconciler.core.runs.standing import (
     Breaker,
-    Force,
     InForce,
     NotInForce,
+    Standing,
     Switches,
     after_run,
-    force_of,
+    standing_of,
 )
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -35,11 +35,11 @@ def opened(ago: timedelta, probe: str | None = None, **more: Any) -> Switches:
     return switches(failures=5, breaker_opened_at=NOW - ago, breaker_probe=probe, **more)
 
 
-def cause(force: Force) -> str:
+def cause(standing: Standing) -> str:
     """What stands in the way, or how it is in force."""
-    if isinstance(force, NotInForce):
-        return force.cause
-    return "probe" if force.probe else "in force"
+    if isinstance(standing, NotInForce):
+        return standing.cause
+    return "probe" if standing.probe else "in force"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def cause(force: Force) -> str:
     ],
 )
 def test_the_strictest_switch_decides(given: Switches, expected: str) -> None:
-    assert cause(force_of(given, COOLDOWN, NOW)) == expected
+    assert cause(standing_of(given, COOLDOWN, NOW)) == expected
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ def test_the_strictest_switch_decides(given: Switches, expected: str) -> None:
     ],
 )
 def test_the_sentence_says_why(given: Switches, sentence: str) -> None:
-    force = force_of(given, COOLDOWN, NOW)
-    assert isinstance(force, NotInForce)
-    assert force.why == sentence
+    standing = standing_of(given, COOLDOWN, NOW)
+    assert isinstance(standing, NotInForce)
+    assert standing.why == sentence
 
 
 def test_only_archived_is_final() -> None:
     finals = {
-        cause(force): force.final
+        cause(standing): standing.final
         for one in (switches(archived=True), switches(PAUSED), opened(MINUTE))
-        if isinstance(force := force_of(one, COOLDOWN, NOW), NotInForce)
+        if isinstance(standing := standing_of(one, COOLDOWN, NOW), NotInForce)
     }
     assert finals == {"archived": True, "paused": False, "breaker": False}
 
@@ -119,9 +119,9 @@ def test_only_archived_is_final() -> None:
 def test_occurrences_before_it_came_into_force_never_start(
     given: Switches, since: datetime | None
 ) -> None:
-    force = force_of(given, COOLDOWN, NOW)
-    assert isinstance(force, InForce)
-    assert force.since == since
+    standing = standing_of(given, COOLDOWN, NOW)
+    assert isinstance(standing, InForce)
+    assert standing.since == since
 
 
 OPEN = Breaker(5, NOW - COOLDOWN, None)

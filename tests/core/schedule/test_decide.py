@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.manifest.trigger import CatchUp, ScheduleTrigger
 from reconciler.core.runs.run import MissedReason
-from reconciler.core.runs.standing import Force, InForce, NotInForce
+from reconciler.core.runs.standing import InForce, NotInForce, Standing
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.core.schedule.decide import MOST_AT_ONCE, Decision, Span, decide, upcoming
 
@@ -45,7 +45,7 @@ IN = InForce()
 
 
 @pytest.mark.parametrize(
-    ("cursor", "now", "catch_up", "window", "force", "starts", "spans"),
+    ("cursor", "now", "catch_up", "window", "standing", "starts", "spans"),
     [
         pytest.param("08:00", "08:09", "latest", "1h", IN, [], [], id="nothing is due"),
         pytest.param("08:00", "08:10", "latest", "1h", IN, ["08:10"], [], id="due to the second"),
@@ -111,7 +111,7 @@ def test_decide(
     now: str,
     catch_up: str,
     window: str,
-    force: Force,
+    standing: Standing,
     starts: list[str],
     spans: list[str],
 ) -> None:
@@ -120,7 +120,7 @@ def test_decide(
         TENS,
         at(cursor),
         at(now),
-        force=force,
+        standing=standing,
         catch_up=CatchUp(catch_up),
         window=timedelta(seconds=int(window[:-1]) * units[window[-1]]),
     )
@@ -128,14 +128,14 @@ def test_decide(
 
 
 def test_the_cursor_is_the_newest_that_was_decided_and_next_the_one_after() -> None:
-    decision = decide(TENS, at("08:00"), at("08:35"), force=InForce())
+    decision = decide(TENS, at("08:00"), at("08:35"), standing=InForce())
     assert decision.cursor == at("08:30")
     assert decision.next is not None
     assert decision.next.scheduled_for == decision.next.run_at == at("08:40")
 
 
 def test_nothing_due_leaves_the_cursor_and_says_when_to_look_again() -> None:
-    decision = decide(TENS, at("08:00"), at("08:05"), force=InForce())
+    decision = decide(TENS, at("08:00"), at("08:05"), standing=InForce())
     assert decision == Decision((), (), None, upcoming(TENS, at("08:00")))
 
 
@@ -145,7 +145,7 @@ def test_catching_up_is_bounded() -> None:
         minutes,
         at("00:00"),
         at("23:59"),
-        force=InForce(),
+        standing=InForce(),
         catch_up=CatchUp.ALL,
         window=timedelta(days=1),
     )
@@ -156,7 +156,7 @@ def test_catching_up_is_bounded() -> None:
 
 
 def test_a_month_away_is_one_span_and_its_count_says_when_it_is_a_bound() -> None:
-    decision = decide(agenda(cron="* * * * *"), at("08:00"), at("08:00", 30), force=InForce())
+    decision = decide(agenda(cron="* * * * *"), at("08:00"), at("08:00", 30), standing=InForce())
     (span,) = decision.spans
     assert (span.first, span.last) == (at("08:01"), at("07:59", 30))
     assert span.exact is False
@@ -165,16 +165,16 @@ def test_a_month_away_is_one_span_and_its_count_says_when_it_is_a_bound() -> Non
 
 def test_the_end_of_a_schedule_leaves_nothing_next() -> None:
     ended = agenda(endAt="2026-11-02T08:20:00Z")
-    decision = decide(ended, at("08:00"), at("09:00"), force=InForce())
+    decision = decide(ended, at("08:00"), at("09:00"), standing=InForce())
     assert (started(decision), recorded(decision)) == (["08:20"], ["missed 08:10-08:10 (1)"])
     assert decision.next is None
-    again = decide(ended, at("08:20"), at("10:00"), force=InForce())
+    again = decide(ended, at("08:20"), at("10:00"), standing=InForce())
     assert again == Decision((), (), None, None)
 
 
 def test_a_single_moment_starts_once() -> None:
     once = agenda(at="2026-11-02T08:30Z")
-    decision = decide(once, at("08:00"), at("08:31"), force=InForce())
+    decision = decide(once, at("08:00"), at("08:31"), standing=InForce())
     assert (started(decision), decision.next) == (["08:30"], None)
 
 
@@ -189,23 +189,25 @@ class TestJitter:
 
     def test_waits_for_its_jitter(self) -> None:
         just_before = self.due - timedelta(milliseconds=1)
-        decision = decide(self.spread, at("08:00"), just_before, force=InForce())
+        decision = decide(self.spread, at("08:00"), just_before, standing=InForce())
         assert decision.cursor is None
         assert decision.next is not None
         assert (decision.next.scheduled_for, decision.next.run_at) == (at("08:10"), self.due)
 
     def test_starts_with_its_jitter_under_its_nominal_moment(self) -> None:
-        decision = decide(self.spread, at("08:00"), self.due, force=InForce())
+        decision = decide(self.spread, at("08:00"), self.due, standing=InForce())
         assert decision.starts == (at("08:10"),)
 
     def test_is_no_lateness(self) -> None:
         still = self.due + timedelta(minutes=1)
-        decision = decide(self.spread, at("08:00"), still, force=InForce(), catch_up=CatchUp.NONE)
+        decision = decide(
+            self.spread, at("08:00"), still, standing=InForce(), catch_up=CatchUp.NONE
+        )
         assert decision.starts == (at("08:10"),)
 
     def test_one_that_waits_does_not_hold_up_the_one_before(self) -> None:
         waiting = self.spread.due_at(at("08:20")) - timedelta(milliseconds=1)
-        decision = decide(self.spread, at("08:00"), waiting, force=InForce())
+        decision = decide(self.spread, at("08:00"), waiting, standing=InForce())
         assert (decision.starts, decision.cursor) == ((at("08:10"),), at("08:10"))
 
 
@@ -224,10 +226,10 @@ forces = st.one_of(
     passed=st.lists(st.integers(0, 20_000), min_size=1, max_size=6),
     catch_up=st.sampled_from(list(CatchUp)),
     window=st.integers(1, 7200),
-    force=forces,
+    standing=forces,
 )
 def test_every_occurrence_is_decided_once(
-    every: int, jitter: str, passed: list[int], catch_up: CatchUp, window: int, force: Force
+    every: int, jitter: str, passed: list[int], catch_up: CatchUp, window: int, standing: Standing
 ) -> None:
     """Whatever the rounds: between the first cursor and the last, each starts or is in one span."""
     timetable = agenda(every=f"{every}m", jitter=jitter)
@@ -236,7 +238,7 @@ def test_every_occurrence_is_decided_once(
     spans: list[Span] = []
     for seconds in passed:
         now += timedelta(seconds=seconds)
-        terms = {"force": force, "catch_up": catch_up, "window": timedelta(seconds=window)}
+        terms = {"standing": standing, "catch_up": catch_up, "window": timedelta(seconds=window)}
         decision = decide(timetable, cursor, now, **terms)  # type: ignore[arg-type]
         starts += decision.starts
         spans += decision.spans
@@ -253,5 +255,5 @@ def test_every_occurrence_is_decided_once(
     assert sum(span.count for span in spans) + len(starts) == len(due)
     assert starts == sorted(starts)
     assert {span.reason for span in spans} <= {MissedReason.PAUSED, MissedReason.MISSED}
-    if isinstance(force, NotInForce):
+    if isinstance(standing, NotInForce):
         assert starts == []
