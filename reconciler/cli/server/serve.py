@@ -11,14 +11,13 @@ from typing import Annotated
 import typer
 import uvloop
 
-from reconciler.app import System, listen, token_hasher
-from reconciler.app import serve as serve_system
+from reconciler.app import build_system
 from reconciler.cli import options
 from reconciler.cli.console import out, say
 from reconciler.cli.server.banner import banner
 from reconciler.cli.server.leaving import Leaving, leaving
 from reconciler.cli.session import mask_password, policy_of
-from reconciler.control.access.keys import server_key
+from reconciler.control.access.keys import server_key, token_hasher
 from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import load_against
@@ -27,6 +26,8 @@ from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.reach import is_loopback
 from reconciler.core.manifest.state import Desired
 from reconciler.manifest.watch import watch_path
+from reconciler.server.http_server import listen
+from reconciler.server.lifecycle import serve as serve_system
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
 from reconciler.telemetry import configure_logging
@@ -101,10 +102,14 @@ def _run(settings: Settings, path: str | None, leave: Leaving) -> None:
         watch = partial(watch_path, Path(path)) if path else None
 
         async def main() -> None:
-            system = System(settings, state, key, url, follower=follower)
+            system = build_system(settings, state, key, url, follower)
             announce = partial(_announce, state, None if settings.tokens_file else key, url)
             await serve_system(
-                system, listener, watch=watch, announce=announce, asked=lambda: leave.asked
+                system,
+                listener,
+                watch=watch,
+                announce=announce,
+                stop_requested=lambda: leave.asked,
             )
 
         leave.later()

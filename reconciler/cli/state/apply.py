@@ -21,7 +21,7 @@ from reconciler.cli.session import (
     seen_from_here,
 )
 from reconciler.cli.showing import show
-from reconciler.control.access.keys import server_key
+from reconciler.control.access.keys import server_key, token_hasher
 from reconciler.control.apply.reconcile import (
     Applied,
     ApplyRequest,
@@ -30,14 +30,12 @@ from reconciler.control.apply.reconcile import (
     record_refusal,
 )
 from reconciler.control.apply.sources import LoadedSource, reload_source
-from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import InvalidManifests, StalePlan, UsageError
 from reconciler.core.base.identity import Revision
 from reconciler.core.plan.footprint import check_still_holds
 from reconciler.core.plan.guards import Confirmations, objections
 from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.report import report_of
-from reconciler.core.webhooks.token import webhook_token
 from reconciler.manifest.git.checkout import order_around
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database, Schema
@@ -194,5 +192,4 @@ def _report(applied: Applied) -> None:
 
 def token_hashes(settings: Settings) -> TokenHash:
     """How webhook tokens are hashed for the database; makes the server's key on first use."""
-    key = server_key(settings.key_file, settings.secrets_dir)
-    return lambda id_, generation: token_hash(webhook_token(key, id_, generation))
+    return token_hasher(server_key(settings.key_file, settings.secrets_dir))

@@ -2,9 +2,12 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
+from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import Unavailable, UsageError
+from reconciler.core.webhooks.token import webhook_token
 
 LENGTH = 32
 
@@ -23,6 +26,11 @@ def server_key(path: Path, secrets_dir: Path) -> bytes:
         return _make(path)
     except OSError as error:
         raise Unavailable(f"the key file {path} cannot be read: {error.strerror}") from None
+
+
+def token_hasher(key: bytes) -> Callable[[str, int], str]:
+    """How the database knows webhook tokens: (trigger id, generation) to the token's SHA-256."""
+    return lambda id_, generation: token_hash(webhook_token(key, id_, generation))
 
 
 def _read(path: Path) -> bytes:

@@ -1,19 +1,18 @@
-"""Loops: woken or in time, never ended by a failure; and jumps of the clock."""
+"""Loops: notified or in time, never ended by a failure."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
-from reconciler.control import loops
-from reconciler.control.loops import JumpDetector, WorkSignal, repeat
 from reconciler.core.base.errors import Unavailable
-from tests.support.clock import FakeClock
+from reconciler.server import loops
+from reconciler.server.loops import repeat
+from reconciler.server.signals import WorkSignal
 
 LONG = 3600.0
 
 
-def test_a_wake_up_ends_the_sleep() -> None:
+def test_a_notification_ends_the_sleep() -> None:
     async def body() -> None:
         notify = WorkSignal()
         sleeping = asyncio.create_task(notify.sleep(LONG))
@@ -24,7 +23,7 @@ def test_a_wake_up_ends_the_sleep() -> None:
     asyncio.run(body())
 
 
-def test_a_wake_up_between_two_sleeps_is_not_lost() -> None:
+def test_a_notification_between_two_sleeps_is_not_lost() -> None:
     async def body() -> None:
         notify = WorkSignal()
         notify.notify()
@@ -66,7 +65,7 @@ def test_a_round_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert asyncio.run(body()) == 4
 
 
-def test_each_look_is_a_round() -> None:
+def test_each_notification_is_a_round() -> None:
     async def body() -> None:
         notify, rounds = WorkSignal(), asyncio.Queue[int]()
         looping = asyncio.create_task(repeat("test", lambda: counted(rounds), notify))
@@ -82,23 +81,3 @@ async def counted(rounds: "asyncio.Queue[int]") -> float:
     """A round that is noted."""
     await rounds.put(1)
     return LONG
-
-
-@pytest.mark.parametrize(
-    ("passes", "jumps", "found"),
-    [
-        pytest.param(30, 0, None, id="time passes"),
-        pytest.param(30, 1, None, id="a little adjustment"),
-        pytest.param(1, 3600, timedelta(hours=1), id="forward: as after a sleep of the machine"),
-        pytest.param(1, -3600, timedelta(hours=-1), id="backward"),
-    ],
-)
-def test_jumps(passes: float, jumps: float, found: timedelta | None) -> None:
-    clock = FakeClock()
-    detector = JumpDetector(clock)
-    assert detector.jumped() is None
-    clock.advance(seconds=passes)
-    clock.jump(seconds=jumps)
-    assert detector.jumped() == found
-    clock.advance(seconds=1)
-    assert detector.jumped() is None

@@ -1,0 +1,59 @@
+"""The HTTP server: uvicorn with our limits, and without its signal handlers."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from reconciler.web.app import create_app
+from reconciler.web.http.context import Context
+
+OPEN_REQUESTS = 20.0
+"""Seconds that requests under way get to finish once the server stops."""
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn, whose own signal handlers would end the process before leases are handed back."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `reconciler.server.lifecycle`."""
+        yield
+
+    def stop(self) -> None:
+        """Finish open requests, then return from `serve`."""
+        self.should_exit = True
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self.should_exit
+
+
+def http_server(context: Context) -> HttpServer:
+    """The server of the application, with the bounds of connections and headers."""
+    config = uvicorn.Config(
+        create_app(context),
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=int(OPEN_REQUESTS),
+        timeout_keep_alive=30,
+        http="h11",  # httptools would take headers of any size
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    return HttpServer(config)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind before anything else is started, so that a port in use is said at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,89 @@
+"""One round of each loop. Each returns the seconds until the next one, unless it is notified."""
+
+import asyncio
+
+import structlog
+
+from reconciler.control.apply.reconcile import Applied
+from reconciler.control.dispatching.runner import renew_once, run_once
+from reconciler.control.prune import Retention, prune_once
+from reconciler.control.runs.tick import tick_once
+from reconciler.server.presence import note_presence
+from reconciler.server.system import System
+from reconciler.store.servers import SILENCE
+
+log = structlog.get_logger(__name__)
+
+LONGEST_SLEEP = 30.0
+"""Seconds: the clock's loop never sleeps longer."""
+RUNNER_PAUSE = 0.3
+"""Seconds between two rounds of the runner while runs are in flight."""
+RUNNER_IDLE = 5.0
+"""Seconds between two rounds of the runner when nothing is in flight."""
+PRUNE_PAUSE = 600.0
+"""Seconds between two rounds of retention."""
+
+
+async def tick(system: System) -> float:
+    """Fire what is due."""
+    if (jump := system.jumps.jumped()) is not None:
+        log.warning("the clock jumped", seconds=jump.total_seconds())
+        system.metrics.clock_jumps.inc()
+    with system.metrics.tick.time():
+        ticked = await asyncio.to_thread(tick_once, system.ticker)
+    for lag in ticked.lags:
+        system.metrics.schedule_lag.observe(lag)
+    if ticked.runs or ticked.promoted:
+        system.signals.run.notify()
+    if ticked.next_due is None:
+        return LONGEST_SLEEP
+    now = await system.runner.now()
+    return min(LONGEST_SLEEP, max(0.0, (ticked.next_due - now).total_seconds()))
+
+
+async def run(system: System) -> float:
+    """Give runs to agents, follow and stop them."""
+    await run_once(system.runner)
+    busy = system.runner.jobs or system.runner.tasks
+    return RUNNER_PAUSE if busy else RUNNER_IDLE
+
+
+async def renew(system: System) -> float:
+    """Prolong leases and the presence of this server, well before either expires."""
+    await renew_once(system.runner)
+    await note_presence(system)
+    return min(system.settings.lease, SILENCE / 2).total_seconds() / 3
+
+
+async def reconcile(system: System) -> float:
+    """Apply the source that this server follows."""
+    if system.follower is None:
+        return LONGEST_SLEEP
+    with system.metrics.reconcile.time():
+        applied = await asyncio.to_thread(system.follower.reconcile_once)
+    system.metrics.reconciles.labels(_result(applied)).inc()
+    if applied is not None and applied.attempt is not None:
+        system.signals.notify()
+    return system.settings.poll_interval.total_seconds()
+
+
+async def prune(system: System) -> float:
+    """Delete what is old enough."""
+    settings = system.settings
+    retention = Retention(
+        settings.keep_runs,
+        settings.keep_deliveries,
+        settings.keep_bodies,
+        settings.keep_revisions,
+    )
+    pruned = await asyncio.to_thread(prune_once, system.database, retention)
+    if pruned:
+        log.info("pruned", **pruned)
+    return PRUNE_PAUSE
+
+
+def _result(applied: Applied | None) -> str:
+    """The label of a round in the metrics."""
+    if applied is None:
+        return "failed"
+    return "unchanged" if applied.attempt is None else "applied"

@@ -1,0 +1,38 @@
+"""What loops sleep on, and who is notified together."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class WorkSignal:
+    """Something a loop sleeps on."""
+
+    _event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def notify(self) -> None:
+        """End the sleep; from the event loop's thread."""
+        self._event.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep until notified, at most so long."""
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """The signals of one server's loops: the clock's, the runner's, the source's."""
+
+    tick: WorkSignal = field(default_factory=WorkSignal)
+    run: WorkSignal = field(default_factory=WorkSignal)
+    source: WorkSignal = field(default_factory=WorkSignal)
+
+    def notify(self) -> None:
+        """Somebody wrote, or something happened: the clock and the runner poll the database."""
+        self.tick.notify()
+        self.run.notify()
