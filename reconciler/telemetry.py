@@ -1,4 +1,4 @@
-"""What a server tells of itself: logs without a token or a secret, and metrics (contract 11)."""
+"""Logs without tokens and secrets, and metrics (docs/operating.md#metrics)."""
 
 import logging
 import re
@@ -102,7 +102,7 @@ def _redacted(value: Any, depth: int = 0) -> Any:
                 for k, v in value.items()
             }
         case Sequence():
-            return [_redacted(one, depth + 1) for one in value]
+            return [_redacted(item, depth + 1) for item in value]
         case BaseException():
             return redact_text(str(value))
         case _:
@@ -124,7 +124,7 @@ _SLOW = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600)
 
 @dataclass(slots=True)
 class Metrics:
-    """The metrics of one server; the names are the contract's. Each server has a registry."""
+    """The metrics of one server, in a registry of its own; docs/operating.md#metrics lists them."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     runs: Counter = field(init=False)
@@ -159,8 +159,10 @@ class Metrics:
         self.dispatch = self._histogram(
             "dispatch_seconds", "From admission to the start of the work.", _SLOW
         )
-        self.reconciles = self._counter("reconcile_total", "Looks at a source.", "result")
-        self.reconcile = self._histogram("reconcile_seconds", "One look at a source.", _SLOW)
+        self.reconciles = self._counter("reconcile_total", "Reconciliations of a source.", "result")
+        self.reconcile = self._histogram(
+            "reconcile_seconds", "One reconciliation of a source.", _SLOW
+        )
         self.applied_revision = self._gauge(
             "applied_revision_info", "Always 1: which revision is in force.", "source", "revision"
         )

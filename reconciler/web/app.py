@@ -1,4 +1,4 @@
-"""The HTTP application: every route in one table, every failure as problem details (contract 8)."""
+"""The HTTP application: every route in one table, every failure as problem details."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -61,8 +61,8 @@ def create_app(context: Context) -> ASGIApp:
 
 
 def _guarded(app: ASGIApp, context: Context) -> ASGIApp:
-    for one in reversed(_guards(context)):
-        app = one.cls(app, *one.args, **one.kwargs)
+    for guard in reversed(_guards(context)):
+        app = guard.cls(app, *guard.args, **guard.kwargs)
     return app
 
 

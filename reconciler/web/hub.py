@@ -1,7 +1,7 @@
-"""Events: what changed from one look at the database to the next, for whoever listens.
+"""Events: what changed from one poll of the database to the next, for whoever listens.
 
 Nothing is kept on disk. A listener that was away comes back with the id of the last event it saw
-and gets what it missed, as long as that is remembered; else it is told to look at everything again.
+and gets what it missed, as long as that is remembered; else it is told to read everything again.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 
 REMEMBERED = 2000
 LINGER = 60.0
-"""Seconds that looking goes on after the last listener left: most come back."""
+"""Seconds that polling goes on after the last listener left: most come back."""
 UNTOLD = 5.0
-"""Seconds after which the database is looked at although nobody said that it changed."""
+"""Seconds after which the database is polled although nobody said that it changed."""
 PAUSE = 4
-"""Pauses between two looks, as times of what a look took: with very many autopilots it is long."""
+"""The pause between two polls as a multiple of a poll's duration, long with many autopilots."""
 OVERLAP = timedelta(minutes=1)
 """Ids of runs follow clocks of several servers; a transaction may commit after a later one."""
 
@@ -47,14 +47,14 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Events may have been missed: look at everything again."""
+    """Events may have been missed: read everything again."""
 
     number: int
 
 
 @dataclass(slots=True)
 class _Memory:
-    """The world as it was at the last look."""
+    """The world as it was at the last poll."""
 
     at: datetime
     runs: dict[str, tuple[object, ...]]
@@ -64,7 +64,7 @@ class _Memory:
 
 @dataclass(slots=True)
 class Hub:
-    """Looks at the database while somebody listens, and tells all of them."""
+    """Polls the database while somebody listens, and tells all of them."""
 
     database: Database
     clock: Clock
@@ -80,7 +80,7 @@ class Hub:
 
     @property
     def listeners(self) -> int:
-        """How many listen now."""
+        """The number of listeners."""
         return self._listeners
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class Hub:
                 if position + 1 < oldest:
                     position = self.last
                     yield Reset(position)
-                for event in [one for one in self._events if one.number > position]:
+                for event in [missed for missed in self._events if missed.number > position]:
                     position = event.number
                     if sees(caller, event.subject):
                         yield event
@@ -138,10 +138,10 @@ class Hub:
 
     async def _started(self) -> None:
         if self._task is None or self._task.done():
-            # What happened while nobody looked is not known: ids of before mean nothing now.
+            # What happened while nobody polled is not known: ids of before mean nothing now.
             self.epoch, self.last = secrets.token_hex(6), 0
             self._events.clear()
-            memory = _remember(await self._look(None), self.clock.now())
+            memory = _remember(await self._poll(None), self.clock.now())
             self._task = asyncio.create_task(self._follow(memory))
 
     async def _follow(self, memory: _Memory) -> None:
@@ -166,27 +166,27 @@ class Hub:
     async def _compare(self, memory: _Memory) -> _Memory:
         try:
             now = self.clock.now()
-            found = await self._look(memory)
+            state = await self._poll(memory)
         except Exception:
-            log.exception("events: a look at the database failed")
+            log.exception("events: a poll of the database failed")
             self._changed.set()
             await asyncio.sleep(1)
             return memory
-        for subject in _differences(memory, found):
+        for subject in _differences(memory, state):
             self.last += 1
             self._events.append(Happened(self.last, subject))
         self._tell()
-        return _remember(found, now, memory)
+        return _remember(state, now, memory)
 
-    async def _look(self, memory: _Memory | None) -> FeedState:
+    async def _poll(self, memory: _Memory | None) -> FeedState:
         since = (memory.at if memory else self.clock.now()) - OVERLAP
         known = list(memory.runs) if memory else []
         revision = memory.revision if memory else 0
         marks = memory.autopilots if memory else None
         began = self.clock.monotonic()
-        found = await self.database.aread(lambda tx: read_feed(tx, since, known, revision, marks))
+        state = await self.database.aread(lambda tx: read_feed(tx, since, known, revision, marks))
         self._took = self.clock.monotonic() - began
-        return found
+        return state
 
     def _tell(self) -> None:
         self._news.set()
@@ -200,28 +200,30 @@ def _state(run: Run) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _differences(memory: _Memory, found: FeedState) -> list[Subject]:
+def _differences(memory: _Memory, state: FeedState) -> list[Subject]:
     """Revisions first, since they explain what follows; runs in the order of their ids."""
-    changed: list[Subject] = list(found.revisions)
-    if found.autopilots is not memory.autopilots:
+    changed: list[Subject] = list(state.revisions)
+    if state.autopilots is not memory.autopilots:
         before = memory.autopilots.by_id
-        changed += [one for id_, one in found.autopilots.by_id.items() if before.get(id_) != one]
+        changed += [mark for id_, mark in state.autopilots.by_id.items() if before.get(id_) != mark]
     changed += [
-        run for id_, run in sorted(found.runs.items()) if memory.runs.get(id_) != _state(run)
+        run for id_, run in sorted(state.runs.items()) if memory.runs.get(id_) != _state(run)
     ]
     return changed
 
 
-def _remember(found: FeedState, at: datetime, before: _Memory | None = None) -> _Memory:
-    """Ended runs are forgotten once no later look could take them for new ones."""
+def _remember(state: FeedState, at: datetime, before: _Memory | None = None) -> _Memory:
+    """Ended runs are forgotten once no later poll could take them for new ones."""
     horizon = (before.at if before else at) - OVERLAP
     runs = {
         id_: _state(run)
-        for id_, run in found.runs.items()
+        for id_, run in state.runs.items()
         if not run.ended or run.created_at >= horizon - OVERLAP
     }
-    revision = max((one.id for one in found.revisions), default=before.revision if before else 0)
-    return _Memory(at, runs, found.autopilots, revision)
+    revision = max(
+        (attempt.id for attempt in state.revisions), default=before.revision if before else 0
+    )
+    return _Memory(at, runs, state.autopilots, revision)
 
 
 def sees(caller: Caller, subject: Subject) -> bool:

@@ -1,4 +1,4 @@
-"""JWTs of OIDC issuers: their keys are fetched, kept for an hour, and looked for again (8.4).
+"""JWTs of OIDC issuers: their keys are fetched, kept for an hour, and fetched again.
 
 Nothing here decides what a token opens: see `core/access/claims.py`.
 """
@@ -39,7 +39,7 @@ _MOST_KEYS = 100
 
 
 class NotValid(Exception):
-    """The token is none of the issuer's, or not any more."""
+    """The token is not valid for this issuer, or no longer."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Issuers:
     async def verify(self, token: str, rules: Iterable[Rule]) -> dict[str, Any]:
         """The claims of a token that one of the rules' issuers signed, for one of their audiences.
 
-        Raises NotValid, and Unavailable where the issuer's keys cannot be had.
+        Raises NotValid, and Unavailable where the issuer's keys are unavailable.
         """
         issuer, key_id = _announced(token)
         wanted = {rule.audience for rule in rules if rule.issuer == issuer}
@@ -70,18 +70,20 @@ class Issuers:
             raise NotValid("the issuer is not known")
         key = await self._key(issuer, key_id)
         claims = _verified(token, key, issuer)
-        if wanted.isdisjoint(one for one in audiences(claims) if isinstance(one, str)):
+        if wanted.isdisjoint(
+            audience for audience in audiences(claims) if isinstance(audience, str)
+        ):
             raise NotValid("the token is for somebody else")
         self._require_time(claims)
         return claims
 
     def _require_time(self, claims: Mapping[str, Any]) -> None:
-        """Our own clock decides. A number that is none (NaN, true) must not pass."""
+        """Our own clock decides. NaN and true must not pass for numbers."""
         now, leeway = self.clock.now().timestamp(), LEEWAY.total_seconds()
         expires = _moment(claims.get("exp"))
         begins = _moment(claims.get("nbf", claims.get("iat", 0)))
         if now >= expires + leeway or now < begins - leeway:
-            raise NotValid("the token has run out, or is not valid yet")
+            raise NotValid("the token has expired, or is not valid yet")
 
     async def _key(self, issuer: str, key_id: str | None) -> jwt.PyJWK:
         keys = self.keys.setdefault(issuer, _Keys())
@@ -95,7 +97,7 @@ class Issuers:
             if key_id in keys.by_id:
                 return keys.by_id[key_id]
             if not keys.by_id:
-                raise Unavailable(f"the keys of {issuer} cannot be had; try again in a moment")
+                raise Unavailable(f"the keys of {issuer} are unavailable; try again in a moment")
         raise NotValid("the token is signed with a key that the issuer does not publish")
 
     async def _fetch(self, issuer: str, keys: _Keys, now: float) -> None:
@@ -178,7 +180,7 @@ async def _document(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
 
 
 def _usable(keys: Any) -> dict[str | None, jwt.PyJWK]:
-    found: dict[str | None, jwt.PyJWK] = {}
+    usable: dict[str | None, jwt.PyJWK] = {}
     for data in keys[:_MOST_KEYS] if isinstance(keys, list) else []:
         if not isinstance(data, dict) or data.get("use", "sig") != "sig":
             continue
@@ -187,9 +189,9 @@ def _usable(keys: Any) -> dict[str | None, jwt.PyJWK]:
         except (jwt.PyJWTError, ValueError, TypeError):
             continue  # one key that we cannot read must not take the others with it
         if key.algorithm_name in ALGORITHMS:
-            found[key.key_id] = key
-    if len(found) == 1:
-        found[None] = next(iter(found.values()))
-    if not found:
+            usable[key.key_id] = key
+    if len(usable) == 1:
+        usable[None] = next(iter(usable.values()))
+    if not usable:
         raise _Malformed("the issuer publishes no key that can be used")
-    return found
+    return usable

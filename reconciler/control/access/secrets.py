@@ -25,9 +25,9 @@ class SecretMissing(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The active secrets of a trigger; `missing` are sentences about those not to be had."""
+    """The active secrets of a trigger; `missing` are sentences about those that are unavailable."""
 
-    found: tuple[str, ...] = field(repr=False)
+    values: tuple[str, ...] = field(repr=False)
     missing: tuple[str, ...] = ()
 
 
@@ -50,14 +50,14 @@ class SecretStore:
 
         While secrets are rotated one of several may not be there yet, or not any more.
         """
-        found, missing = [], []
+        values, missing = [], []
         for ref in refs:
             try:
                 if is_active(ref, now):
-                    found.append(self.resolve(ref, workspace))
+                    values.append(self.resolve(ref, workspace))
             except SecretMissing as error:
                 missing.append(str(error))
-        return Secrets(tuple(found), tuple(missing))
+        return Secrets(tuple(values), tuple(missing))
 
     def reload(self) -> None:
         """Read files again when they are next needed."""

@@ -1,4 +1,4 @@
-"""Who a credential belongs to: API tokens by their hash, JWTs by rules (contract 8.4)."""
+"""Who a credential belongs to: API tokens by their hash, JWTs by rules (docs/http.md#who-may)."""
 
 import hmac
 import secrets
@@ -42,13 +42,13 @@ class Tokens:
         self.credentials = read_tokens_file(self.path)
 
     async def identify(self, credential: str) -> Caller | None:
-        """Whose credential this is; None for one that is unknown, revoked or has run out.
+        """Whose credential this is; None for one that is unknown, revoked or expired.
 
         Raises Unavailable where an issuer's keys are needed and cannot be had.
         """
         if credential.startswith(PREFIX):
-            found = self._find(token_hash(credential))
-            return _caller(found) if found else None
+            token = self._find(token_hash(credential))
+            return _caller(token) if token else None
         rules = self.credentials.rules
         if not rules or credential.count(".") != 2:
             return None
@@ -68,17 +68,17 @@ class Tokens:
         return digest if credential.startswith(PREFIX) and self._find(digest) else None
 
     def resume(self, session_key: str) -> Caller | None:
-        """Whose session this is; None once its token was removed or has run out."""
-        found = self._find(session_key)
-        return _caller(found) if found else None
+        """Whose session this is; None once its token was removed or has expired."""
+        token = self._find(session_key)
+        return _caller(token) if token else None
 
     def _find(self, digest: str) -> Token | None:
         """Compares with every token, so that the time taken tells nothing."""
-        given, found = digest.encode("utf-8", "surrogatepass"), None
+        presented, match = digest.encode("utf-8", "surrogatepass"), None
         for token in self.credentials.tokens:
-            if hmac.compare_digest(given, token.sha256.encode()):
-                found = token
-        return found if found is not None and found.holds_at(self.clock.now()) else None
+            if hmac.compare_digest(presented, token.sha256.encode()):
+                match = token
+        return match if match is not None and match.holds_at(self.clock.now()) else None
 
 
 def _caller(token: Token) -> Caller:

@@ -1,4 +1,4 @@
-"""The tokens file: TOML with the hashes of API tokens, and with rules for OIDC (contract 8.4)."""
+"""The tokens file: hashes of API tokens and rules for OIDC, in TOML (docs/http.md#who-may)."""
 
 import stat
 import tomllib
@@ -53,7 +53,7 @@ class Token(Model):
         return value
 
     def holds_at(self, now: datetime) -> bool:
-        """Whether it has not run out."""
+        """Whether it has not expired."""
         return self.expires is None or now < self.expires
 
 
@@ -90,7 +90,7 @@ class _Oidc(Model):
             audience=self.audience,
             role=self.role,
             workspaces=self.workspaces,
-            pins={pin: given for pin in PINS if (given := getattr(self, pin))},
+            pins={pin: values for pin in PINS if (values := getattr(self, pin))},
             claims=self.claims,
             names={**GITHUB_NAMES, **self.names},
         )
@@ -116,15 +116,15 @@ def read_tokens_file(path: Path) -> Credentials:
     written a token where its hash belongs.
     """
     try:
-        found = _File.model_validate(tomllib.loads(_text(path)))
+        content = _File.model_validate(tomllib.loads(_text(path)))
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
         raise UsageError("\n".join(f"{path}: {line}" for line in _explained(error))) from None
-    rules = tuple(entry.rule() for entry in found.oidc)
-    if wrong := [*_repeated(found.token), *_unsafe(rules)]:
+    rules = tuple(entry.rule() for entry in content.oidc)
+    if wrong := [*_repeated(content.token), *_unsafe(rules)]:
         raise UsageError("\n".join(f"{path}: {line}" for line in wrong))
-    return Credentials(found.token, rules)
+    return Credentials(content.token, rules)
 
 
 def _text(path: Path) -> str:
@@ -157,11 +157,11 @@ def _explained(error: ValidationError) -> list[str]:
 
 
 def _repeated(tokens: tuple[Token, ...]) -> list[str]:
-    names, hashes = [one.name for one in tokens], [one.sha256 for one in tokens]
+    names, hashes = [token.name for token in tokens], [token.sha256 for token in tokens]
     wrong = [f"two tokens are named {name!r}" for name in sorted({*names}) if names.count(name) > 1]
     return wrong + (["two tokens have the same sha256"] if len({*hashes}) < len(hashes) else [])
 
 
 def _unsafe(rules: tuple[Rule, ...]) -> list[str]:
-    found = ((place, objection_to(rule)) for place, rule in enumerate(rules, start=1))
-    return [f"[[oidc]] number {place} {why}" for place, why in found if why]
+    objections = ((place, objection_to(rule)) for place, rule in enumerate(rules, start=1))
+    return [f"[[oidc]] number {place} {why}" for place, why in objections if why]

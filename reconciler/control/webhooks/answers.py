@@ -1,4 +1,4 @@
-"""What senders of webhooks are told; nothing in it helps a guesser (contract 8.3)."""
+"""Answers to senders of webhooks; nothing in them helps a guesser (docs/webhooks.md#answers)."""
 
 from reconciler.control.webhooks.accept import Accepted, Declined, Duplicate
 from reconciler.control.webhooks.inbound import Answer, RequestRefused, problem
@@ -53,7 +53,7 @@ def answer_to(end: RequestRefused | BodyError) -> Answer:
 
 
 def answer_of(result: Accepted | Duplicate | Declined) -> Answer:
-    """The answer of contract 8.3's table to what was recorded."""
+    """The answer to what was recorded (docs/webhooks.md#answers)."""
     match result:
         case Accepted(run_id, delivery_id, skipped):
             body = {

@@ -1,4 +1,4 @@
-"""From a request to a delivery whose sender is proven (contract 8.3).
+"""From a request to a delivery whose sender is authenticated (docs/webhooks.md).
 
 Every check here is made with bytes of a stranger: nothing is parsed before its signature holds.
 """
@@ -39,12 +39,14 @@ class Authenticated(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Asks requests for their proof."""
+    """Verifies the signatures of requests."""
 
     secret_store: SecretStore
     clock: Clock
 
-    async def prove(self, request: InboundRequest, opened: Opened, body: Body) -> Authenticated:
+    async def authenticate(
+        self, request: InboundRequest, opened: Opened, body: Body
+    ) -> Authenticated:
         """Head, body, signature, then what the body says; a ping or a challenge ends it, too.
 
         Raises `RequestRefused` and `BodyError`.
@@ -67,7 +69,7 @@ class Authenticator:
         """The active secrets, one of which holds."""
         signature, trigger = opened.trigger.signature, opened.target.trigger_id
         active = self.secret_store.active(signature.secrets, opened.live.workspace, now)
-        secrets = active.found
+        secrets = active.values
         if not secrets and signature.scheme is not Scheme.NONE:
             why = "; ".join(active.missing) or "no secret is active"
             raise _missing_secret(trigger, why)
@@ -86,8 +88,8 @@ class Authenticator:
             # It may well be signed with the one that is missing: not the sender's fault.
             raise _missing_secret(trigger, "; ".join(active.missing))
         if not valid:
-            said = ("info", "signature refused", {"trigger": trigger})
-            raise RequestRefused(UNAUTHORIZED, counts=True, log=said)
+            entry = ("info", "signature refused", {"trigger": trigger})
+            raise RequestRefused(UNAUTHORIZED, counts=True, log=entry)
         return secrets
 
 
@@ -110,5 +112,5 @@ def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mappi
 
 
 def _missing_secret(trigger_id: str, why: str) -> RequestRefused:
-    said = ("error", "secret missing", {"trigger": trigger_id, "why": why})
-    return RequestRefused(MISSING_SECRET, log=said)
+    entry = ("error", "secret missing", {"trigger": trigger_id, "why": why})
+    return RequestRefused(MISSING_SECRET, log=entry)

@@ -44,7 +44,7 @@ class RequestRefused(Exception):
     """A check was final; `answer` goes back.
 
     `counts` it as a bad credential of its sender; `log` says why to the operator, as (level,
-    event, fields). `final` stands whatever a fresh look at the trigger would say.
+    event, fields). `final` stands whatever a fresh read of the trigger would say.
     """
 
     def __init__(

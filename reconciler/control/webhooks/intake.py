@@ -1,4 +1,4 @@
-"""The webhook receiver: every check in the contract's order, each one final (contract 8.3).
+"""The webhook receiver: every check in a fixed order, each one final (docs/webhooks.md).
 
 What is accepted is committed before it is answered. A refusal says nothing that helps a guesser:
 one body for all unknown tokens, one for all bad signatures.
@@ -64,8 +64,8 @@ READ_DEADLINE = 10.0
 class _Ignored(Exception):
     """A genuine delivery that makes no run, and why."""
 
-    def __init__(self, proven: Authenticated, why: str) -> None:
-        self.proven = proven
+    def __init__(self, authenticated: Authenticated, why: str) -> None:
+        self.authenticated = authenticated
         self.why = why
         super().__init__(why)
 
@@ -92,7 +92,7 @@ class Intake:
     recorder: Recorder = field(init=False)
     writer: GroupWriter[Verified, AcceptResult] = field(init=False)
     ignored: GroupWriter[Delivery, None] = field(init=False)
-    prover: Authenticator = field(init=False)
+    authenticator: Authenticator = field(init=False)
     preparer: Preparer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ class Intake:
         self.recorder = Recorder(self.database, self.cooldown, self.helper)
         self.writer = GroupWriter(self.recorder.record)
         self.ignored = GroupWriter(self._record_ignored)
-        self.prover = Authenticator(self.secret_store, self.clock)
+        self.authenticator = Authenticator(self.secret_store, self.clock)
         self.preparer = Preparer(self.evaluator, self.titles, self.ids, self.cooldown)
 
     async def receive(self, request: InboundRequest) -> Answer:
@@ -121,7 +121,7 @@ class Intake:
         await self.recorder.close()
 
     async def _receive(self, request: InboundRequest) -> Answer:
-        """The steps of contract 8.3, in order; first with what is remembered of the token."""
+        """The steps of docs/webhooks.md in order; first with what is remembered of the token."""
         self._require_open(request)
         body, moment = Body(request.body, self.read_deadline), self.clock.monotonic()
         known = self.token_cache.remembered(request.token, moment)
@@ -134,7 +134,7 @@ class Intake:
         try:
             result = await self._noting(attempt, request, opened, body)
         except _Ignored as ignored:
-            return await self._ignore(ignored.proven, ignored.why)
+            return await self._ignore(ignored.authenticated, ignored.why)
         if isinstance(result, Stale):
             raise RequestRefused(CHANGED)
         return answer_of(result)
@@ -143,8 +143,8 @@ class Intake:
         try:
             opened = await self.token_cache.look_up(token, moment)
         except Conflict as error:  # no fault of the sender: it should keep trying
-            said = ("error", "webhook cannot be taken", {"why": str(error)})
-            raise RequestRefused(UNREADABLE, log=said) from None
+            entry = ("error", "webhook cannot be taken", {"why": str(error)})
+            raise RequestRefused(UNREADABLE, log=entry) from None
         if opened is None:
             raise RequestRefused(UNKNOWN, counts=True)
         return opened
@@ -152,7 +152,7 @@ class Intake:
     async def _noting(
         self, attempt: Awaitable[T], request: InboundRequest, opened: Opened, body: Body
     ) -> T:
-        """The result of an attempt; what ends it otherwise is noted (contract 8.3)."""
+        """The result of an attempt; what ends it otherwise is noted."""
         try:
             return await attempt
         except (RequestRefused, BodyError) as end:
@@ -160,7 +160,7 @@ class Intake:
             raise
 
     async def _quickly(self, request: InboundRequest, known: Opened, body: Body) -> Answer | None:
-        """The answer of a delivery that is taken; None where a fresh look must decide."""
+        """The answer of a delivery that is taken; None where a fresh read must decide."""
         try:
             result = await self._attempt(request, known, body)
         except (BodyError, _Ignored):
@@ -172,10 +172,10 @@ class Intake:
         return None if isinstance(result, Stale) else answer_of(result)
 
     async def _attempt(self, request: InboundRequest, opened: Opened, body: Body) -> Recorded:
-        proven = await self.prover.prove(request, opened, body)
-        if why := await self.preparer.why_ignored(proven):
-            raise _Ignored(proven, why)
-        return await self._take(await self.preparer.prepare(proven))
+        authenticated = await self.authenticator.authenticate(request, opened, body)
+        if why := await self.preparer.why_ignored(authenticated):
+            raise _Ignored(authenticated, why)
+        return await self._take(await self.preparer.prepare(authenticated))
 
     def _require_open(self, request: InboundRequest) -> None:
         if request.method != "POST":
@@ -195,8 +195,8 @@ class Intake:
             level, event, fields = refused.log
             getattr(log, level)(event, **fields)
 
-    async def _ignore(self, proven: Authenticated, why: str) -> Answer:
-        delivery = self.preparer.delivery(proven, None, verdict="ignored", reason=why)
+    async def _ignore(self, authenticated: Authenticated, why: str) -> Answer:
+        delivery = self.preparer.delivery(authenticated, None, verdict="ignored", reason=why)
         try:
             await self.ignored.submit(delivery)
         except Full:

@@ -1,4 +1,4 @@
-"""From a proven delivery to what its transaction needs: wanted or not, title, keys, record."""
+"""From an authenticated delivery to what its transaction needs: title, keys, record."""
 
 import asyncio
 from dataclasses import dataclass
@@ -40,13 +40,13 @@ class Preparer:
     ids: Ids
     cooldown: timedelta
 
-    async def why_ignored(self, proven: Authenticated) -> str | None:
+    async def why_ignored(self, authenticated: Authenticated) -> str | None:
         """Why a genuine delivery makes no run; None for one that does.
 
         Raises `RequestRefused` where the condition cannot be evaluated now.
         """
-        opened = proven.opened
-        standing = standing_of(opened.live.switches, self.cooldown, proven.now)
+        opened = authenticated.opened
+        standing = standing_of(opened.live.switches, self.cooldown, authenticated.now)
         if isinstance(standing, NotInForce):
             return standing.why
         if not opened.trigger.enabled:
@@ -56,8 +56,8 @@ class Preparer:
         scope = event_scope(
             opened.live.document(),
             opened.target.document,
-            payload=proven.payload,
-            headers=_expression_headers(proven),
+            payload=authenticated.payload,
+            headers=_expression_headers(authenticated),
         )
         (result,) = await self.evaluator.soon([(opened.trigger.when, Kind.CONDITION)], scope)
         if isinstance(result, Failed):
@@ -66,26 +66,33 @@ class Preparer:
             return f"the condition 'when' could not be evaluated: {result.message}"
         return None if result.value else "the condition 'when' is false"
 
-    async def prepare(self, proven: Authenticated) -> Verified:
-        """All that the transaction needs. Raises `BodyError` for a key that is none."""
-        opened, signature = proven.opened, proven.opened.trigger.signature
-        key = delivery_key(signature.scheme, proven.headers, proven.payload, proven.body)
-        run_id = self.ids.new(proven.now)
-        prepared = await self._title(proven, run_id)
-        delivery = self.delivery(proven, key.value if key else None)
+    async def prepare(self, authenticated: Authenticated) -> Verified:
+        """All that the transaction needs. Raises `BodyError` for an invalid key."""
+        opened, signature = authenticated.opened, authenticated.opened.trigger.signature
+        key = delivery_key(
+            signature.scheme, authenticated.headers, authenticated.payload, authenticated.body
+        )
+        run_id = self.ids.new(authenticated.now)
+        prepared = await self._title(authenticated, run_id)
+        delivery = self.delivery(authenticated, key.value if key else None)
         firing = Firing(
             id=run_id,
             autopilot_id=opened.live.id,
             source=Source.WEBHOOK,
-            at=proven.now,
+            at=authenticated.now,
             title=prepared.title,
             key=prepared.key,
             trigger_id=opened.target.trigger_id,
-            payload=proven.payload,
+            payload=authenticated.payload,
             delivery_id=delivery.id,
         )
         window = opened.trigger.replay_window
-        signed = (signature.scheme, proven.secrets, proven.headers, proven.body)
+        signed = (
+            signature.scheme,
+            authenticated.secrets,
+            authenticated.headers,
+            authenticated.body,
+        )
         return Verified(
             autopilot_id=opened.live.id,
             trigger_id=opened.target.trigger_id,
@@ -101,18 +108,18 @@ class Preparer:
 
     def delivery(
         self,
-        proven: Authenticated,
+        authenticated: Authenticated,
         key: str | None,
         *,
         verdict: str = "accepted",
         reason: str | None = None,
     ) -> Delivery:
         """The record of a delivery."""
-        opened, headers = proven.opened, proven.headers
+        opened, headers = authenticated.opened, authenticated.headers
         scheme = opened.trigger.signature.scheme
         return Delivery(
-            id=self.ids.new(proven.now),
-            received_at=proven.now,
+            id=self.ids.new(authenticated.now),
+            received_at=authenticated.now,
             verdict=verdict,
             status_code=202 if verdict == "accepted" else 200,
             verified=scheme is not Scheme.NONE,
@@ -121,29 +128,29 @@ class Preparer:
             workspace_id=opened.live.workspace,
             reason=reason,
             scheme=scheme,
-            event=(event_name(scheme, headers, proven.payload) or "")[:200] or None,
+            event=(event_name(scheme, headers, authenticated.payload) or "")[:200] or None,
             provider_id=key,
             headers=shown_headers(scheme, headers),
             content_type=(headers.get("content-type") or "")[:200] or None,
-            body=proven.body,
-            body_size=len(proven.body),
-            body_sha256=body_fingerprint(proven.body),
+            body=authenticated.body,
+            body_size=len(authenticated.body),
+            body_sha256=body_fingerprint(authenticated.body),
         )
 
-    async def _title(self, proven: Authenticated, run_id: str) -> Prepared:
-        live = proven.opened.live
+    async def _title(self, authenticated: Authenticated, run_id: str) -> Prepared:
+        live = authenticated.opened.live
         if not needs_evaluation(live):
             return unevaluated(live)
         facts = Facts(
             run_id=run_id,
             source=Source.WEBHOOK,
-            at=proven.now,
-            trigger=proven.opened.target.document,
-            payload=proven.payload,
-            headers=_expression_headers(proven),
+            at=authenticated.now,
+            trigger=authenticated.opened.target.document,
+            payload=authenticated.payload,
+            headers=_expression_headers(authenticated),
         )
         return await asyncio.to_thread(self.titles.prepare, live, facts)
 
 
-def _expression_headers(proven: Authenticated) -> dict[str, str]:
-    return expression_headers(proven.headers, proven.opened.trigger.signature.header)
+def _expression_headers(authenticated: Authenticated) -> dict[str, str]:
+    return expression_headers(authenticated.headers, authenticated.opened.trigger.signature.header)

@@ -1,4 +1,4 @@
-"""Refused requests of known webhooks: each is counted, a few are kept to look at (contract 8.3).
+"""Refused requests of known webhooks: each is counted, a few are kept as samples.
 
 Whoever sets up a sender wants to see why it is refused; whoever attacks must not fill the disk. So
 each trigger has a small budget of samples, and all of them share a larger one. A sample holds no
@@ -88,14 +88,14 @@ class Refusals:
 
     def _due(self, trigger_id: str) -> int | None:
         now = self.clock.monotonic()
-        found = self._triggers.pop(trigger_id, None) or _Trigger(Budget(burst=10, refill=600))
-        self._triggers[trigger_id] = found
+        counter = self._triggers.pop(trigger_id, None) or _Trigger(Budget(burst=10, refill=600))
+        self._triggers[trigger_id] = counter
         if len(self._triggers) > self.most:
             self._triggers.popitem(last=False)
-        found.unseen += 1
-        if not (found.budget.take(now) and self.all.take(now)):
+        counter.unseen += 1
+        if not (counter.budget.take(now) and self.all.take(now)):
             return None
-        stands_for, found.unseen = found.unseen, 0
+        stands_for, counter.unseen = counter.unseen, 0
         return stands_for
 
     def _sample(

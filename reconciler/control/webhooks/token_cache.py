@@ -1,7 +1,7 @@
-"""What webhook tokens open, remembered for a moment, so that busy hooks are not looked up.
+"""What webhook tokens open, remembered for a moment, so that busy webhooks need no query.
 
 Nothing is decided by what is remembered: `accept_all` compares it with the rows that it holds, and
-every refusal is made from a fresh look (control/webhooks/intake.py).
+every refusal is made from a fresh read (control/webhooks/intake.py).
 """
 
 from collections import OrderedDict
@@ -40,11 +40,11 @@ class TokenCache:
     _known: OrderedDict[str, tuple[float, Opened]] = field(default_factory=OrderedDict)
 
     def remembered(self, token: str, now: float) -> Opened | None:
-        """What the token opened when it was looked up last, if that was just now."""
+        """What the token opened at the last look-up, if that was just now."""
         digest = token_hash(token)
         at, opened = self._known.get(digest, (now, None))
         if opened is not None and now - at >= AGE:
-            # Whoever comes first looks; the others need not all look at the same moment.
+            # One request reads again; the others must not all do so at the same moment.
             self._known[digest] = (now, opened)
             return None
         return opened

@@ -70,10 +70,10 @@ class PauseOrder(Wire):
 async def list_all(call: Call[AutopilotQuery, NoBody]) -> Reply:
     """Autopilots by name."""
     context, now = call.context, call.context.clock.now()
-    found, cursor = await context.database.aread(
+    rows, cursor = await context.database.aread(
         lambda tx: find_page(tx, call.query, call.caller, now)
     )
-    items = [autopilot_document(one, context, now) for one in found]
+    items = [autopilot_document(row, context, now) for row in rows]
     return Reply(content={"items": items, "nextCursor": cursor})
 
 
@@ -86,19 +86,19 @@ def find_page(
     until all autopilots are judged; the cursor says where to go on.
     """
     where, after = _filter(query, caller, now), _after(query.cursor)
-    found: list[Overview] = []
+    rows: list[Overview] = []
     judged, size = 0, query.limit + 1
-    while len(found) <= query.limit and judged < _MOST_JUDGED:
+    while len(rows) <= query.limit and judged < _MOST_JUDGED:
         batch = list_overviews(tx, where, limit=size, after=after)
-        found += [one for one in batch if _fits(one, query, now)]
+        rows += [row for row in batch if _fits(row, query, now)]
         if len(batch) < size:
             after = None
             break
         judged, after, size = judged + size, batch[-1].place, _BATCH
-    if len(found) > query.limit:
-        found = found[: query.limit]
-        after = found[-1].place
-    return found, encode_cursor("autopilots", *after) if after else None
+    if len(rows) > query.limit:
+        rows = rows[: query.limit]
+        after = rows[-1].place
+    return rows, encode_cursor("autopilots", *after) if after else None
 
 
 def _after(cursor: str | None) -> PageKey | None:
@@ -108,8 +108,8 @@ def _after(cursor: str | None) -> PageKey | None:
     return PageKey(str(name), str(id_))
 
 
-def _fits(one: Overview, query: AutopilotQuery, now: datetime) -> bool:
-    return query.health is None or condition_at(one, now).health is query.health
+def _fits(row: Overview, query: AutopilotQuery, now: datetime) -> bool:
+    return query.health is None or condition_at(row, now).health is query.health
 
 
 def _filter(query: AutopilotQuery, caller: Caller, now: datetime) -> AutopilotFilter:
@@ -119,7 +119,7 @@ def _filter(query: AutopilotQuery, caller: Caller, now: datetime) -> AutopilotFi
         status=query.status,
         assignee=_assignee(query.assignee) if query.assignee else None,
         text=query.q,
-        labels=tuple(_label(one) for one in query.label),
+        labels=tuple(_label(label) for label in query.label),
         may_be=(query.health, now) if query.health else None,
     )
 

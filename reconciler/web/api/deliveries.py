@@ -90,11 +90,13 @@ class DeliveryView(Wire):
     """The delivery that this one repeats."""
 
     @classmethod
-    def of(cls, one: Delivery, *, whole: bool = False) -> "DeliveryView":
+    def of(cls, delivery: Delivery, *, whole: bool = False) -> "DeliveryView":
         """The view of a delivery; `whole` is one that was read with its body."""
-        body_kept = one.body is not None if whole else None
-        same = {name: getattr(one, name) for name in cls.model_fields if hasattr(one, name)}
-        return cls(**same, workspace=one.workspace_id, body_kept=body_kept)
+        body_kept = delivery.body is not None if whole else None
+        same = {
+            name: getattr(delivery, name) for name in cls.model_fields if hasattr(delivery, name)
+        }
+        return cls(**same, workspace=delivery.workspace_id, body_kept=body_kept)
 
 
 class DeliveryPage(Wire):
@@ -117,7 +119,7 @@ async def list_all(call: Call[DeliveryQuery, NoBody]) -> Reply:
     """Deliveries, without bodies."""
     query = call.query
     before = str(decode_cursor(query.cursor, "deliveries", str)[0]) if query.cursor else None
-    found = await call.context.database.aread(
+    rows = await call.context.database.aread(
         lambda tx: list_deliveries(
             tx,
             workspaces=call.caller.narrowed(query.workspace),
@@ -127,8 +129,8 @@ async def list_all(call: Call[DeliveryQuery, NoBody]) -> Reply:
             before=before,
         )
     )
-    items = [DeliveryView.of(one) for one in found[: query.limit]]
-    more = len(found) > query.limit
+    items = [DeliveryView.of(delivery) for delivery in rows[: query.limit]]
+    more = len(rows) > query.limit
     cursor = encode_cursor("deliveries", items[-1].id) if more else None
     return Reply(content=DeliveryPage(items=items, next_cursor=cursor))
 
@@ -158,13 +160,13 @@ async def repeat(call: Call[NoQuery, NoBody]) -> Reply:
 async def url(call: Call[NoQuery, NoBody]) -> Reply:
     """The URL of a webhook trigger."""
     overview, trigger_id = await read_one(call), call.path["triggerId"].lower()
-    found = next((one for one in overview.triggers if one.id == trigger_id), None)
-    if found is None:
+    trigger = next((trigger for trigger in overview.triggers if trigger.id == trigger_id), None)
+    if trigger is None:
         raise NotFound(f"there is no trigger {trigger_id}")
-    if found.kind != TriggerKind.WEBHOOK:
-        raise HttpProblem(409, "not-a-webhook", f"the trigger {found.name} is no webhook")
+    if trigger.kind != TriggerKind.WEBHOOK:
+        raise HttpProblem(409, "not-a-webhook", f"the trigger {trigger.name} is no webhook")
     return Reply(
-        content=WebhookUrl(url=webhook_url(call.context, found)),
+        content=WebhookUrl(url=webhook_url(call.context, trigger)),
         headers={"Cache-Control": "no-store"},
     )
 

@@ -14,7 +14,7 @@ from reconciler.store.objects.overview import Overview
 from reconciler.web.http.answers import encode
 
 OWNED = frozenset({"id", "origin", "status"})
-"""What the server adds to a manifest; ignored on write (contract 8)."""
+"""What the server adds to a manifest; ignored on write (docs/http.md#writing-manifests)."""
 _BODY = "body.json"
 
 
@@ -49,11 +49,11 @@ def declared(body: Mapping[str, Any], source_id: str) -> Declared:
     manifest = {name: value for name, value in body.items() if name not in OWNED}
     manifest = {"apiVersion": API_VERSION, "kind": Kind.AUTOPILOT.value, **manifest}
     desired = load_bundle({_BODY: encode(manifest)}, source_id=source_id, allow_external=True)
-    (found,) = desired.objects.values()
-    if found.key.kind != Kind.AUTOPILOT:
+    (declared_,) = desired.objects.values()
+    if declared_.key.kind != Kind.AUTOPILOT:
         wrong = Problem(_BODY, 1, 1, "kind", "this address takes autopilots", "kind-unknown")
         raise InvalidManifests([wrong])
-    return found
+    return declared_
 
 
 def with_trigger(
@@ -65,7 +65,7 @@ def with_trigger(
     """
     clean = {name: value for name, value in trigger.items() if name not in OWNED}
     triggers = list(overview.stored.document["spec"]["triggers"])
-    names = [one["name"] for one in triggers]
+    names = [known["name"] for known in triggers]
     if trigger_id is not None:
         triggers[_place(overview, trigger_id)] = clean
     elif clean.get("name") in names:
@@ -95,8 +95,8 @@ def _with(overview: Overview, triggers: list[Document]) -> Document:
     return {**document, "spec": {**document["spec"], "triggers": triggers}}
 
 
-def _alone(source_id: str, one: Declared | None) -> Desired:
-    return Desired(source_id, Revision("api"), {one.key: one} if one else {})
+def _alone(source_id: str, declared: Declared | None) -> Desired:
+    return Desired(source_id, Revision("api"), {declared.key: declared} if declared else {})
 
 
 def _as_declared(overview: Overview | None) -> Declared | None:

@@ -1,4 +1,4 @@
-"""`GET /v1/events`: server-sent events of runs, autopilots and revisions (contract 8.1)."""
+"""`GET /v1/events`: server-sent events of runs, autopilots and revisions (docs/http.md#events)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ async def events(call: Call[NoQuery, NoBody]) -> Response:
     Of a run `payload` and `result` are left out: ask for the run.
 
     After a break send `Last-Event-ID`, as browsers do by themselves: what was missed comes first.
-    `reset` says that events were missed for good, so look at everything again.
+    `reset` says that events were missed for good, so read everything again.
     """
     if call.request.method == "HEAD":
         return Response(media_type="text/event-stream", headers={"Cache-Control": "no-store"})

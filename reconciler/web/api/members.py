@@ -40,7 +40,7 @@ class AgentStatusView(SquadStatusView):
     """What the server knows of an agent."""
 
     active_runs: int
-    """Runs that it has in hand."""
+    """Runs that are in flight on it."""
     unavailable_until: Instant | None
     """Set when it could not be reached: nothing is sent to it until then."""
     unavailable_reason: str | None
@@ -113,7 +113,7 @@ async def _page(call: Call[MemberQuery, NoBody], kind: Kind) -> Reply:
     if query.cursor:
         name, id_ = decode_cursor(query.cursor, kind.value, str, str)
         after = PageKey(str(name), str(id_))
-    found = await call.context.database.aread(
+    rows = await call.context.database.aread(
         lambda tx: list_members(
             tx,
             kind,
@@ -123,10 +123,10 @@ async def _page(call: Call[MemberQuery, NoBody], kind: Kind) -> Reply:
             after=after,
         )
     )
-    page = found[: query.limit]
-    more = len(found) > query.limit
+    page = rows[: query.limit]
+    more = len(rows) > query.limit
     cursor = encode_cursor(kind.value, *page[-1].place) if more else None
-    return Reply(content={"items": [_document(one) for one in page], "nextCursor": cursor})
+    return Reply(content={"items": [_document(member) for member in page], "nextCursor": cursor})
 
 
 def _document(member: Member) -> dict[str, Any]:

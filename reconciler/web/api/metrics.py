@@ -14,18 +14,18 @@ def route(context: Context) -> Route:
 
     async def metrics(request: Request) -> Response:
         database = context.database
-        found = await database.aread(lambda tx: read_gauges(tx, database.now(tx)))
-        _set(context.metrics, found)
+        gauges = await database.aread(lambda tx: read_gauges(tx, database.now(tx)))
+        _set(context.metrics, gauges)
         headers = {"Cache-Control": "no-store"}
         return Response(context.metrics.text(), headers=headers, media_type=METRICS_TYPE)
 
     return Route("/metrics", metrics, methods=["GET"])
 
 
-def _set(metrics: Metrics, found: Gauges) -> None:
-    metrics.due_triggers.set(found.due_triggers)
-    metrics.queue_depth.set(found.queue_depth)
-    metrics.breaker_open.set(found.breakers_open)
+def _set(metrics: Metrics, gauges: Gauges) -> None:
+    metrics.due_triggers.set(gauges.due_triggers)
+    metrics.queue_depth.set(gauges.queue_depth)
+    metrics.breaker_open.set(gauges.breakers_open)
     metrics.applied_revision.clear()
-    for source, revision in found.applied.items():
+    for source, revision in gauges.applied.items():
         metrics.applied_revision.labels(source, revision).set(1)

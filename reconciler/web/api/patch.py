@@ -1,4 +1,4 @@
-"""The edit of a manifest as a unified diff that `git apply` takes (contract 8.2)."""
+"""The edit of a manifest as a unified diff that `git apply` takes."""
 
 import difflib
 import re

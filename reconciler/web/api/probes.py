@@ -30,13 +30,13 @@ async def healthz(call: Call[NoQuery, NoBody]) -> Reply:
 
 async def readyz(call: Call[NoQuery, NoBody]) -> Reply:
     """The loops have started and the database answers."""
-    found = call.context.readiness()
-    waiting_for = list(found.waiting_for)
+    readiness = call.context.readiness()
+    waiting_for = list(readiness.waiting_for)
     try:
         await call.context.database.aread(call.context.database.now)
     except ReconcilerError:
         waiting_for.append("database")
-    ready = found.ready and not waiting_for
+    ready = readiness.ready and not waiting_for
     content = Ready(status="ready" if ready else "waiting", waiting_for=waiting_for)
     return Reply(
         content=content, status=200 if ready else 503, headers={"Cache-Control": "no-store"}

@@ -102,11 +102,11 @@ def _bounded(
     size = 0
     while len(items) < limit and size < _LARGEST_PAGE:
         wanted = min(_BATCH, limit - len(items))
-        found = list_runs(tx, where, limit=wanted + 1, before=before)
-        for run in found[:wanted]:
+        rows = list_runs(tx, where, limit=wanted + 1, before=before)
+        for run in rows[:wanted]:
             items.append(RunView.of(run))
             size += _weight(run.payload) + _weight(run.result)
-        if len(found) <= wanted:
+        if len(rows) <= wanted:
             return items, False
         before = items[-1].id
     return items, True

@@ -72,9 +72,9 @@ class OccurrenceView(Wire):
     """What a clock change did to it."""
 
     @classmethod
-    def of(cls, one: Occurrence) -> "OccurrenceView":
+    def of(cls, occurrence: Occurrence) -> "OccurrenceView":
         """The view of an occurrence."""
-        return cls(utc=one.at, local=one.local.isoformat(), note=one.note)
+        return cls(utc=occurrence.at, local=occurrence.local.isoformat(), note=occurrence.note)
 
 
 class TriggerOccurrenceView(OccurrenceView):
@@ -145,15 +145,17 @@ async def next_(call: Call[NextQuery, NoBody]) -> Reply:
     """When the schedule triggers of an autopilot fire."""
     overview, query = await read_one(call), call.query
     after = query.after or call.context.clock.now()
-    found = [
+    views = [
         TriggerOccurrenceView(
-            trigger=trigger.name, trigger_id=trigger.id, **OccurrenceView.of(one).model_dump()
+            trigger=trigger.name,
+            trigger_id=trigger.id,
+            **OccurrenceView.of(occurrence).model_dump(),
         )
         for trigger in overview.triggers
         if trigger.enabled
-        for one in forecast(trigger.id, trigger.document, after, query.count)
+        for occurrence in forecast(trigger.id, trigger.document, after, query.count)
     ]
-    items = sorted(found, key=lambda one: (one.utc, one.trigger))
+    items = sorted(views, key=lambda occurrence: (occurrence.utc, occurrence.trigger))
     return Reply(content=TriggerOccurrencePage(items=items))
 
 
@@ -162,10 +164,12 @@ async def preview(call: Call[PreviewQuery, NoBody]) -> Reply:
     query = call.query
     after = query.after or call.context.clock.now()
     try:
-        found = await asyncio.to_thread(occurrences, query.cron, query.timezone, after, query.count)
+        moments = await asyncio.to_thread(
+            occurrences, query.cron, query.timezone, after, query.count
+        )
     except ScheduleError as error:
         raise HttpProblem(400, error.code, str(error)) from None
-    return Reply(content=OccurrencePage(items=[OccurrenceView.of(one) for one in found]))
+    return Reply(content=OccurrencePage(items=[OccurrenceView.of(moment) for moment in moments]))
 
 
 async def why(call: Call[WhyQuery, NoBody]) -> Reply:
@@ -197,7 +201,7 @@ async def timeline(call: Call[TimelineQuery, NoBody]) -> Reply:
             from_=since,
             to=until,
             runs=[RunView.of(run) for run in runs[:MOST_RUNS]],
-            missed=[MissedView.of(one) for one in missed_between(tx, id_, since, until)],
+            missed=[MissedView.of(interval) for interval in missed_between(tx, id_, since, until)],
             complete=len(runs) <= MOST_RUNS,
         )
 

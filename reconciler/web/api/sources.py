@@ -91,7 +91,7 @@ async def revisions(call: Call[RevisionQuery, NoBody]) -> Reply:
     """Revisions that were tried, whether they were applied or not."""
     query = call.query
     before = int(decode_cursor(query.cursor, "revisions", int)[0]) if query.cursor else None
-    found = await call.context.database.aread(
+    attempts = await call.context.database.aread(
         lambda tx: list_attempts(
             tx,
             source_id=query.source,
@@ -100,18 +100,18 @@ async def revisions(call: Call[RevisionQuery, NoBody]) -> Reply:
             limit=query.limit + 1,
         )
     )
-    items = [RevisionView.of(one, call.caller) for one in found[: query.limit]]
-    more = len(found) > query.limit
+    items = [RevisionView.of(attempt, call.caller) for attempt in attempts[: query.limit]]
+    more = len(attempts) > query.limit
     cursor = encode_cursor("revisions", items[-1].id) if more else None
     return Reply(content=RevisionPage(items=items, next_cursor=cursor))
 
 
 async def drift(call: Call[SourceQuery, NoBody]) -> Reply:
     """What was changed by hand since it was applied."""
-    found = await asyncio.to_thread(
+    drifted = await asyncio.to_thread(
         find_drift, call.context.database, call.query.source, call.caller.workspaces
     )
-    return Reply(content=DriftPage(items=list(drift_report(found))))
+    return Reply(content=DriftPage(items=list(drift_report(drifted))))
 
 
 async def status(call: Call[NoQuery, NoBody]) -> Reply:
@@ -120,7 +120,7 @@ async def status(call: Call[NoQuery, NoBody]) -> Reply:
     sources = await context.database.aread(lambda tx: source_views(tx, call.caller))
     seen = {source.id for source in sources}
     limited = call.caller.workspaces is not None
-    followed = sorted(one for one in context.followed() if not limited or one in seen)
+    followed = sorted(source for source in context.followed() if not limited or source in seen)
     return Reply(
         content=ServerStatus(
             version=__version__,

@@ -1,4 +1,4 @@
-"""The door for webhooks: the raw request goes to the intake, its answer goes back (contract 8.3).
+"""The webhook endpoint: the raw request goes to the intake, its answer goes back.
 
 Everything below `/v1/webhooks/` comes here, whatever its method and however malformed its token, so
 that the answer to a guess is always the same.
@@ -66,13 +66,13 @@ async def answer(scope: Scope, receive: Receive, context: Context) -> Response:
         body=_body(receive),
         remote=client[0] if client else "",
     )
-    found = await context.intake.receive(inbound)
-    body = dict(found.body)
-    if found.status >= 400:
-        body.setdefault("title", phrase(found.status))
-    media_type = MEDIA_TYPE if found.status >= 400 else JSON
-    headers = {"Cache-Control": "no-store", **found.headers}
-    return Response(encode(body), found.status, headers, media_type)
+    result = await context.intake.receive(inbound)
+    body = dict(result.body)
+    if result.status >= 400:
+        body.setdefault("title", phrase(result.status))
+    media_type = MEDIA_TYPE if result.status >= 400 else JSON
+    headers = {"Cache-Control": "no-store", **result.headers}
+    return Response(encode(body), result.status, headers, media_type)
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""The API of workers: claim runs, keep their leases, report their end (contract 7)."""
+"""The API of workers: claim runs, keep their leases, report their end (docs/runtimes.md#worker)."""
 
 from typing import Annotated, Literal
 
@@ -42,7 +42,7 @@ class ClaimedView(Wire):
     prompt: str
     """What the agent is asked."""
     lease_token: str
-    """Proves that the worker holds it; shown once."""
+    """The proof that the worker holds it; shown once."""
     lease_until: Instant
     """Until when, without a heartbeat."""
 
@@ -91,16 +91,16 @@ async def claim_runs(call: Call[NoQuery, ClaimOrder]) -> Reply:
         worker=caller.name,
         workspaces=caller.workspaces,
     )
-    found = await database.awrite(lambda tx: claim(tx, asked, database.now(tx)))
-    return Reply(content=ClaimedPage(items=[_claimed(one) for one in found]))
+    claimed = await database.awrite(lambda tx: claim(tx, asked, database.now(tx)))
+    return Reply(content=ClaimedPage(items=[_claimed(run) for run in claimed]))
 
 
-def _claimed(one: Claimed) -> ClaimedView:
+def _claimed(claimed: Claimed) -> ClaimedView:
     return ClaimedView(
-        run=RunView.of(one.run),
-        prompt=one.prompt,
-        lease_token=one.lease_token,
-        lease_until=one.lease_until,
+        run=RunView.of(claimed.run),
+        prompt=claimed.prompt,
+        lease_token=claimed.lease_token,
+        lease_until=claimed.lease_until,
     )
 
 
@@ -111,8 +111,8 @@ async def beat(call: Call[NoQuery, BeatOrder]) -> Reply:
 
     def write(tx: Tx) -> BeatView:
         require_run(tx, run_id, caller)
-        found = heartbeat(tx, run_id, call.body.lease_token, database.now(tx))
-        return BeatView(cancel=found.cancel, lease_until=found.lease_until)
+        beat_ = heartbeat(tx, run_id, call.body.lease_token, database.now(tx))
+        return BeatView(cancel=beat_.cancel, lease_until=beat_.lease_until)
 
     return Reply(content=await database.awrite(write, quiet=True))
 

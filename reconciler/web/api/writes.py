@@ -1,4 +1,4 @@
-"""Writes of manifests through the API: YAML is the source of truth (contract 8.2).
+"""Writes of manifests through the API: YAML is the source of truth.
 
 Under `reject` nothing is written here: what would change an object is answered 409 with the place
 where the change belongs, and what changes nothing is answered 200.
@@ -65,8 +65,8 @@ async def create(call: Call[NoQuery, AutopilotBody]) -> Reply:
     _require_sight(call, after.key)
 
     def read(tx: Tx) -> Overview | None:
-        found = find(tx, after.key)
-        return get_overview(tx, found.id) if found else None
+        stored = find(tx, after.key)
+        return get_overview(tx, stored.id) if stored else None
 
     before = await call.context.database.aread(read)
     return await _decide(call, Edit(before, after))

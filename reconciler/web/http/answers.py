@@ -1,4 +1,4 @@
-"""Answers: a value becomes bytes with an ETag, or a 304 where the client has them (contract 8)."""
+"""Responses: a value becomes bytes with an ETag, or a 304 (docs/http.md#conventions)."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _REVALIDATE = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorizat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a handler answers. `version` is the digest that `If-Match` is compared with."""
+    """The result of a handler. `version` is the digest that `If-Match` is compared with."""
 
     content: Any = None
     status: int = 200

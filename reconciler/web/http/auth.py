@@ -1,4 +1,4 @@
-"""Who calls, and whether the operation is open to them (contract 8.4)."""
+"""Authentication and authorization of API requests (docs/http.md#who-may)."""
 
 from starlette.requests import Request
 
@@ -16,7 +16,7 @@ async def caller_of(request: Request, context: Context) -> Caller | None:
     """The caller of an API request; None where no credential was sent.
 
     A session of the dashboard counts for reading only: everything else needs a bearer token, which
-    no other site can make a browser send. Raises a problem 401 for a credential that is no good.
+    no other site can make a browser send. Raises a problem 401 for an invalid credential.
     """
     if context.authority is None:
         return context.anybody
@@ -45,7 +45,7 @@ def bearer(request: Request) -> str | None:
     if len(values) > 1 or scheme.lower() != "bearer" or not credential:
         raise _unauthenticated("send one header 'Authorization: Bearer TOKEN'")
     if len(credential) > _MAX_CREDENTIAL:
-        raise _unauthenticated("this token is too long to be one")
+        raise _unauthenticated("this token is too long")
     return credential
 
 
@@ -62,7 +62,7 @@ def admit(caller: Caller | None, asked: Role) -> Caller:
 
 def _known(caller: Caller | None) -> Caller:
     if caller is None:
-        raise _unauthenticated("the token is unknown, was revoked or has run out")
+        raise _unauthenticated("the token is unknown, was revoked or has expired")
     return caller
 
 

@@ -1,4 +1,4 @@
-"""What the web layer is given: values to read from, and the parts of control to write through."""
+"""The dependencies of the web layer: what it reads from, and what it writes through."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Authority(Protocol):
     """Knows the credentials (control/access/tokens.py); None where there is no tokens file."""
 
     async def identify(self, credential: str) -> Caller | None:
-        """Whose credential this is; None for one that is unknown, revoked or has run out."""
+        """Whose credential this is; None for one that is unknown, revoked or expired."""
         ...
 
     def session_key_of(self, credential: str) -> str | None:
@@ -35,7 +35,7 @@ class Authority(Protocol):
         ...
 
     def resume(self, session_key: str) -> Caller | None:
-        """Whose session this is; None once its token was removed or has run out."""
+        """Whose session this is; None once its token was removed or has expired."""
         ...
 
 
@@ -44,7 +44,7 @@ def _no_files(_source_id: str) -> SourceFiles | None:
     return None
 
 
-def _nobody_sleeps() -> None:
+def _no_runner() -> None:
     """There is no runner in this process."""
 
 
@@ -62,7 +62,7 @@ class Context:
 
     `base_url` is what webhook URLs begin with; `server_key` derives them and signs sessions.
     `followed` names the sources that this server itself follows, `files` gives theirs. `notify`
-    wakes the runner, from the event loop: a place became free.
+    tells the runner, from the event loop, that a slot became free.
     """
 
     database: Database
@@ -76,7 +76,7 @@ class Context:
     readiness: Callable[[], Readiness] = field(default=Readiness)
     followed: Callable[[], frozenset[str]] = field(default=frozenset)
     files: Callable[[str], SourceFiles | None] = field(default=_no_files)
-    notify: Callable[[], None] = _nobody_sleeps
+    notify: Callable[[], None] = _no_runner
     metrics: Metrics = field(default_factory=Metrics)
     hub: Hub = field(init=False)
 

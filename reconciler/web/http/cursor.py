@@ -1,4 +1,4 @@
-"""Cursors of lists: the key of the last item seen, opaque to clients (contract 8)."""
+"""Cursors of lists: the key of the last item seen, opaque to clients (docs/http.md#conventions)."""
 
 import base64
 import binascii

@@ -25,14 +25,14 @@ _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII
 
 def routes(operations: Sequence[AnyOperation], context: Context) -> list[Route]:
     """One route for each path, whatever its methods: only so is `Allow` complete."""
-    by_path = sorted(operations, key=lambda one: one.path.count("{"))
-    by_path.sort(key=lambda one: one.path)
-    found = []
-    for path, same in groupby(by_path, key=lambda one: one.path):
-        table = {one.method: one for one in same}
-        found.append(Route(path, _endpoint(table, context), methods=list(table), name=path))
+    by_path = sorted(operations, key=lambda operation: operation.path.count("{"))
+    by_path.sort(key=lambda operation: operation.path)
+    routes_ = []
+    for path, same in groupby(by_path, key=lambda operation: operation.path):
+        table = {operation.method: operation for operation in same}
+        routes_.append(Route(path, _endpoint(table, context), methods=list(table), name=path))
     # A path with a placeholder would otherwise shadow a literal one.
-    return sorted(found, key=lambda route: "{" in route.path)
+    return sorted(routes_, key=lambda route: "{" in route.path)
 
 
 def _endpoint(table: Mapping[str, AnyOperation], context: Context) -> Endpoint:
@@ -44,10 +44,10 @@ def _endpoint(table: Mapping[str, AnyOperation], context: Context) -> Endpoint:
 
 
 async def serve(operation: AnyOperation, request: Request, context: Context) -> Response:
-    """Answer one request. Expected failures are raised, and answered by the app's handlers.
+    """Serve one request. Expected failures are raised, and answered by the app's handlers.
 
     1. Who is it, and may they?
-    2. Ids that can be none name nothing.
+    2. Malformed ids name nothing.
     3. Parameters and body, as models.
     4. The handler, and its answer with an ETag.
     """
@@ -66,7 +66,7 @@ async def serve(operation: AnyOperation, request: Request, context: Context) -> 
 
 
 def require_ids(path: Mapping[str, str]) -> None:
-    """An id that has not the shape of one is not looked up: no database stores a NUL."""
+    """Raise NotFound for a malformed id, before any query: PostgreSQL refuses a NUL in a text."""
     for value in path.values():
         if not _ID.fullmatch(value):
             raise NotFound("there is no such object")

@@ -37,9 +37,9 @@ def faults(error: ValidationError, allowed: Iterable[str] = ()) -> Iterable[dict
         yield {"field": where[:200], "message": message}
 
 
-def _one_of(context: Context, given: Any) -> str:
+def _one_of(context: Context, value: Any) -> str:
     words = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-    hint = did_you_mean(given, words) if isinstance(given, str) else ""
+    hint = did_you_mean(value, words) if isinstance(value, str) else ""
     return f"must be {context['expected']}{hint}"
 
 

@@ -45,9 +45,9 @@ class Guarded:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                given = message.get("headers", ())
-                names = {name.lower() for name, _ in given}
-                message["headers"] = [*given, *(h for h in _HEADERS if h[0] not in names)]
+                headers = message.get("headers", ())
+                names = {name.lower() for name, _ in headers}
+                message["headers"] = [*headers, *(h for h in _HEADERS if h[0] not in names)]
             await send(message)
 
         try:
@@ -114,10 +114,10 @@ _ORIGIN = Problem(403, "origin-refused", "requests from the pages of other sites
 
 @lru_cache(maxsize=64)
 def host_name(host: str) -> str | None:
-    """The name in a `Host` header without its port, in lower case; None for what is no host."""
+    """The name in a `Host` header without its port, in lower case; None for an invalid host."""
     try:
         parts = urlsplit(f"//{host}")
-        parts.port  # noqa: B018 - raises for a port that is none
+        parts.port  # noqa: B018 - raises for an invalid port
     except ValueError:
         return None
     if parts.username is not None or parts.path or parts.query or parts.fragment:

@@ -52,9 +52,9 @@ def to_yaml(value: Any) -> str:
 def _blocks(value: Any) -> Any:
     match value:
         case dict():
-            return {key: _blocks(one) for key, one in value.items()}
+            return {key: _blocks(item) for key, item in value.items()}
         case list():
-            return [_blocks(one) for one in value]
+            return [_blocks(item) for item in value]
         case str() if "\n" in value and value.replace("\n", "").isprintable():
             return LiteralScalarString(value)
         case _:

@@ -41,7 +41,7 @@ PROBLEM: Document = {
         "type": {"type": "string", "description": "A URN of the code, or about:blank."},
         "title": {"type": "string", "description": "The phrase of the status."},
         "status": {"type": "integer", "description": "The status."},
-        "detail": {"type": "string", "description": "What happened, and how to mend it."},
+        "detail": {"type": "string", "description": "What happened, and how to fix it."},
         "code": {"type": "string", "description": "Stable, for machines."},
     },
     "required": ["type", "title", "status", "detail", "code"],
@@ -52,8 +52,10 @@ def description(operations: Sequence[AnyOperation], more: Mapping[str, Any] = {}
     """The whole description; `more` are paths that no operation serves."""
     schemas, references = _schemas(operations)
     paths: dict[str, Document] = {}
-    for one in operations:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, references)
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
+            operation, references
+        )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,7 +64,7 @@ def description(operations: Sequence[AnyOperation], more: Mapping[str, Any] = {}
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "tags": [{"name": tag} for tag in dict.fromkeys(one.tag for one in operations)],
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": dict(sorted((paths | dict(more)).items())),
         "components": {
             "schemas": {"Problem": PROBLEM, **schemas},
@@ -77,18 +79,18 @@ Key = tuple[Any, JsonSchemaMode]
 def _schemas(operations: Sequence[AnyOperation]) -> tuple[Document, dict[Key, Document]]:
     """Every model that is sent or received, once, and how each is referred to."""
     wanted: dict[Key, TypeAdapter[Any]] = {}
-    for one in operations:
-        if one.body is not NoBody:
-            wanted[(one.body, "validation")] = TypeAdapter(described_by(one.body))
-        for content in one.answers.values():
+    for operation in operations:
+        if operation.body is not NoBody:
+            wanted[(operation.body, "validation")] = TypeAdapter(described_by(operation.body))
+        for content in operation.answers.values():
             for model in content.media.values():
                 if model is not None:
                     wanted[(model, "serialization")] = TypeAdapter(model)
     inputs = [(str(i), key[1], adapter) for i, (key, adapter) in enumerate(wanted.items())]
-    found, shared = TypeAdapter.json_schemas(
+    schemas, shared = TypeAdapter.json_schemas(
         inputs, ref_template=_REF, schema_generator=Generator, by_alias=True
     )
-    references = {key: found[(str(i), key[1])] for i, key in enumerate(wanted)}
+    references = {key: schemas[(str(i), key[1])] for i, key in enumerate(wanted)}
     return shared.get("$defs", {}), references
 
 
@@ -97,35 +99,39 @@ def described_by(body: type[Wire]) -> Any:
     return getattr(body, "described_by", body)
 
 
-def _operation(one: AnyOperation, references: Mapping[Key, Document]) -> Document:
-    found: Document = {
-        "operationId": operation_id(one),
-        "summary": one.summary,
-        "description": " ".join((one.handler.__doc__ or "").split()),
-        "tags": [one.tag],
-        "parameters": [*_path_parameters(one), *_query_parameters(one), *_headers(one)],
-        "responses": _responses(one, references),
+def _operation(operation: AnyOperation, references: Mapping[Key, Document]) -> Document:
+    described: Document = {
+        "operationId": operation_id(operation),
+        "summary": operation.summary,
+        "description": " ".join((operation.handler.__doc__ or "").split()),
+        "tags": [operation.tag],
+        "parameters": [
+            *_path_parameters(operation),
+            *_query_parameters(operation),
+            *_headers(operation),
+        ],
+        "responses": _responses(operation, references),
     }
-    if role := one.role or one.asks:
-        found["security"] = [{"token": []}]
-        found["x-role"] = role.value
-    if one.body is not NoBody:
-        schema = references[(one.body, "validation")]
-        required = described_by(one.body) is not one.body or any(
-            field.is_required() for field in one.body.model_fields.values()
+    if role := operation.role or operation.asks:
+        described["security"] = [{"token": []}]
+        described["x-role"] = role.value
+    if operation.body is not NoBody:
+        schema = references[(operation.body, "validation")]
+        required = described_by(operation.body) is not operation.body or any(
+            field.is_required() for field in operation.body.model_fields.values()
         )
-        found["requestBody"] = {"required": required, "content": {JSON: {"schema": schema}}}
-    return found
+        described["requestBody"] = {"required": required, "content": {JSON: {"schema": schema}}}
+    return described
 
 
-def operation_id(one: AnyOperation) -> str:
+def operation_id(operation: AnyOperation) -> str:
     """A name for generated clients: `GET /v1/runs/{id}` is `get_runs_id`."""
-    words = re.findall(r"[A-Za-z]+", one.path.removeprefix("/v1"))
-    return "_".join([one.method.lower(), *words])
+    words = re.findall(r"[A-Za-z]+", operation.path.removeprefix("/v1"))
+    return "_".join([operation.method.lower(), *words])
 
 
-def _path_parameters(one: AnyOperation) -> Iterable[Document]:
-    for name in re.findall(r"\{(\w+)\}", one.path):
+def _path_parameters(operation: AnyOperation) -> Iterable[Document]:
+    for name in re.findall(r"\{(\w+)\}", operation.path):
         yield {
             "name": name,
             "in": "path",
@@ -134,8 +140,8 @@ def _path_parameters(one: AnyOperation) -> Iterable[Document]:
         }
 
 
-def _query_parameters(one: AnyOperation) -> Iterable[Document]:
-    schema = one.query.model_json_schema(by_alias=True, schema_generator=Generator)
+def _query_parameters(operation: AnyOperation) -> Iterable[Document]:
+    schema = operation.query.model_json_schema(by_alias=True, schema_generator=Generator)
     shared = schema.get("$defs", {})
     for name, field in schema.get("properties", {}).items():
         plain = _without_null(_inlined(field, shared))
@@ -148,76 +154,76 @@ def _query_parameters(one: AnyOperation) -> Iterable[Document]:
         }
 
 
-def _headers(one: AnyOperation) -> Iterable[Document]:
-    for name, about in one.headers.items():
+def _headers(operation: AnyOperation) -> Iterable[Document]:
+    for name, about in operation.headers.items():
         schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
         yield {"name": name, "in": "header", "description": about, "schema": schema}
 
 
 def _inlined(schema: Document, shared: Document) -> Document:
     """A schema without references: a parameter stands for itself."""
-    found = dict(schema)
-    if reference := found.pop("$ref", None):
+    inlined = dict(schema)
+    if reference := inlined.pop("$ref", None):
         target = dict(shared[reference.rpartition("/")[2]])
         target.pop("title", None)
-        found = {**target, **found}
-    if "anyOf" in found:
-        found["anyOf"] = [_inlined(part, shared) for part in found["anyOf"]]
-    return found
+        inlined = {**target, **inlined}
+    if "anyOf" in inlined:
+        inlined["anyOf"] = [_inlined(part, shared) for part in inlined["anyOf"]]
+    return inlined
 
 
 def _without_null(schema: Document) -> Document:
     """A parameter is not sent rather than null."""
     parts = [part for part in schema.get("anyOf", []) if part != {"type": "null"}]
-    found = {k: v for k, v in schema.items() if k != "title" and not (k == "default" and v is None)}
+    plain = {k: v for k, v in schema.items() if k != "title" and not (k == "default" and v is None)}
     if len(parts) == 1:
-        del found["anyOf"]
-        return {**{k: v for k, v in parts[0].items() if k != "description"}, **found}
-    return found
+        del plain["anyOf"]
+        return {**{k: v for k, v in parts[0].items() if k != "description"}, **plain}
+    return plain
 
 
-def _responses(one: AnyOperation, references: Mapping[Key, Document]) -> Document:
-    found: dict[int, Document] = {
-        status: _content(content, references) for status, content in one.answers.items()
+def _responses(operation: AnyOperation, references: Mapping[Key, Document]) -> Document:
+    answers: dict[int, Document] = {
+        status: _content(content, references) for status, content in operation.answers.items()
     }
-    if any("ETag" in content.headers for content in one.answers.values()):
-        found[304] = {"description": "Not changed since the answer with the ETag that was sent."}
-    for status in sorted({*_ALWAYS, *one.problems, *_implied(one)} - set(found)):
+    if any("ETag" in content.headers for content in operation.answers.values()):
+        answers[304] = {"description": "Not changed since the answer with the ETag that was sent."}
+    for status in sorted({*_ALWAYS, *operation.problems, *_implied(operation)} - set(answers)):
         schema = {"$ref": _REF.format(model="Problem")}
-        found[status] = {
+        answers[status] = {
             "description": phrase(status),
             "content": {MEDIA_TYPE: {"schema": schema}},
         }
-    return {str(status): found[status] for status in sorted(found)}
+    return {str(status): answers[status] for status in sorted(answers)}
 
 
-def _implied(one: AnyOperation) -> Iterable[int]:
-    if one.role or one.asks:
+def _implied(operation: AnyOperation) -> Iterable[int]:
+    if operation.role or operation.asks:
         yield from _WITH_ROLE
-    if "{" in one.path:
+    if "{" in operation.path:
         yield 404
-    if one.method not in ("GET", "HEAD"):
+    if operation.method not in ("GET", "HEAD"):
         yield from _WITH_BODY
 
 
 def _content(content: Content, references: Mapping[Key, Document]) -> Document:
-    found: Document = {"description": content.description}
+    described: Document = {"description": content.description}
     if content.media:
-        found["content"] = {
+        described["content"] = {
             media: {"schema": references[(model, "serialization")]} if model is not None else {}
             for media, model in content.media.items()
         }
     if content.headers:
-        found["headers"] = {
+        described["headers"] = {
             name: {"description": _HEADERS[name], "schema": {"type": "string"}}
             for name in content.headers
         }
-    return found
+    return described
 
 
 @cache
 def webhook_path() -> Document:
-    """The door for webhooks, whose body is whatever the trigger's sender sends."""
+    """The webhook endpoint, whose body is whatever the trigger's sender sends."""
     answer = {
         "type": "object",
         "properties": {

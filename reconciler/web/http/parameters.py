@@ -123,5 +123,5 @@ def _validated(model: type[M], values: Mapping[str, Any], status: int) -> M:
 
 def _refused(errors: list[dict[str, str]], status: int) -> HttpProblem:
     code = "parameter-invalid" if status == 400 else "body-invalid"
-    detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors[:5])
+    detail = "; ".join(f"{error['field']}: {error['message']}" for error in errors[:5])
     return HttpProblem(status, code, detail, errors=errors[:50])

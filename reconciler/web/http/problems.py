@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: every one has a stable `code` and a sentence (contract 8)."""
+"""Problem details (RFC 9457): every error has a stable `code` and a sentence (docs/errors.md)."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -86,7 +86,7 @@ _STATUSES: dict[type[ReconcilerError], int] = {
     ReconcilerError: 500,
 }
 _BY_CODE = {"idempotency-key-reused": 422}
-"""As for webhooks (contract 8.3)."""
+"""The same as for webhooks (docs/webhooks.md#answers)."""
 _RETRY_AFTER: dict[type[ReconcilerError], str] = {Locked: "1", Unavailable: "5"}
 _HTTP_CODES = {
     404: ("not-found", "there is nothing at this address; /openapi.json lists what there is"),
@@ -122,11 +122,11 @@ def _of_http(error: HTTPException) -> Problem:
 
 
 def _of_domain(error: ReconcilerError) -> Problem:
-    found = next(kind for kind in type(error).__mro__ if kind in _STATUSES)
+    kind = next(kind for kind in type(error).__mro__ if kind in _STATUSES)
     wait = next((_RETRY_AFTER[kind] for kind in type(error).__mro__ if kind in _RETRY_AFTER), None)
     headers = {"Retry-After": wait} if wait else {}
     code = error.reason if isinstance(error, Conflict) else error.code
-    status = _BY_CODE.get(code, _STATUSES[found])
+    status = _BY_CODE.get(code, _STATUSES[kind])
     return Problem(status, code, str(error), headers, _details(error))
 
 

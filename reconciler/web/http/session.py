@@ -24,7 +24,7 @@ def seal(server_key: bytes, session_key: str, now: datetime) -> str:
 
 
 def unseal(server_key: bytes, value: str, now: datetime) -> str | None:
-    """The session key of a cookie; None for one that we did not make or that has run out."""
+    """The session key of a cookie; None for one that we did not make or that has expired."""
     text, _, mac = value.rpartition(".")
     if not hmac.compare_digest(_bytes(mac), _bytes(_mac(server_key, _SESSION, text))):
         return None
@@ -39,18 +39,18 @@ def form_token(server_key: bytes, cookie: str | None) -> str:
     return _mac(server_key, _FORM, cookie or _LOCAL)
 
 
-def is_form_token(server_key: bytes, cookie: str | None, given: str) -> bool:
+def is_form_token(server_key: bytes, cookie: str | None, token: str) -> bool:
     """Whether a form came from a page of this session; in constant time."""
-    return hmac.compare_digest(_bytes(given), _bytes(form_token(server_key, cookie)))
+    return hmac.compare_digest(_bytes(token), _bytes(form_token(server_key, cookie)))
 
 
 def cookie_of(header: str | None) -> str | None:
     """The session's cookie in a `Cookie` header, if there is one."""
     try:
-        found = SimpleCookie(header or "").get(COOKIE)
+        morsel = SimpleCookie(header or "").get(COOKIE)
     except CookieError:
         return None
-    return found.value if found and found.value else None
+    return morsel.value if morsel and morsel.value else None
 
 
 def set_cookie(value: str, *, secure: bool) -> str:

@@ -1,4 +1,4 @@
-"""Autopilots on the wire: the manifest plus `id`, `origin` and `status` (contract 8)."""
+"""Autopilots on the wire: the manifest plus `id`, `origin` and `status`."""
 
 from datetime import datetime
 from typing import Any, Literal

@@ -24,14 +24,14 @@ def forecast(
     try:
         spec = ScheduleTrigger.model_validate(document)
         agenda = Agenda.of(trigger_id, spec)
-        found: list[Occurrence] = []
+        moments: list[Occurrence] = []
         at = agenda.next_after(after)
-        while at is not None and len(found) < count:
-            found.append(_explained(agenda, spec.timezone, at))
+        while at is not None and len(moments) < count:
+            moments.append(_explained(agenda, spec.timezone, at))
             at = agenda.next_after(at)
     except (ScheduleError, ValueError):
         return []
-    return found
+    return moments
 
 
 def _explained(agenda: Agenda, timezone: str, at: datetime) -> Occurrence:

@@ -1,4 +1,4 @@
-"""Runs and missed intervals on the wire (contract 8)."""
+"""Runs and missed intervals on the wire."""
 
 from typing import Annotated, Any
 

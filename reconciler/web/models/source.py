@@ -1,4 +1,4 @@
-"""Revisions and sources on the wire: what was tried, what is in force (contract 3 and 9)."""
+"""Revisions and sources on the wire: what was tried, what is in force."""
 
 from dataclasses import asdict
 
@@ -86,8 +86,8 @@ class SourceView(Wire):
 
 def source_views(tx: Tx, caller: Caller) -> list[SourceView]:
     """Every source of which the caller may know, by name."""
-    found = (_source(tx, name, caller) for name in list_sources(tx))
-    return [source for source in found if source.applied or source.attempted]
+    sources = (_source(tx, name, caller) for name in list_sources(tx))
+    return [source for source in sources if source.applied or source.attempted]
 
 
 def _source(tx: Tx, name: str, caller: Caller) -> SourceView:

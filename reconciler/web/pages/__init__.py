@@ -1,4 +1,4 @@
-"""The dashboard: server-rendered pages for people, which work without a script (contract 8)."""
+"""The dashboard: server-rendered pages for people, which work without a script."""
 
 from reconciler.web.pages.app import page_routes
 

@@ -28,15 +28,15 @@ _FORMS: tuple[tuple[str, View], ...] = (
 
 def page_routes(context: Context) -> list[Route | Mount]:
     """Pages, forms, the login and static files."""
-    found: list[Route | Mount] = [
+    routes: list[Route | Mount] = [
         Route(path, serving(view, context), methods=["GET"]) for path, view in _PAGES
     ]
-    found += [
+    routes += [
         Route(path, serving(view, context, asks=Role.OPERATOR), methods=["POST"])
         for path, view in _FORMS
     ]
-    found += [_login(context), _logout(context)]
-    return [*found, Mount("/static", StaticFiles(directory=STATIC))]
+    routes += [_login(context), _logout(context)]
+    return [*routes, Mount("/static", StaticFiles(directory=STATIC))]
 
 
 def _login(context: Context) -> Route:

@@ -63,14 +63,14 @@ class Detail:
     @property
     def is_paused_here(self) -> bool:
         """Whether `resume` would change anything."""
-        found = self.overview.switches
-        return found.paused_at is not None or found.breaker_opened_at is not None
+        switches = self.overview.switches
+        return switches.paused_at is not None or switches.breaker_opened_at is not None
 
     @property
     def can_pause(self) -> bool:
         """Whether `pause` would change anything."""
-        found = self.overview.switches
-        return found.paused_at is None and found.status is AutopilotStatus.ACTIVE
+        switches = self.overview.switches
+        return switches.paused_at is None and switches.status is AutopilotStatus.ACTIVE
 
     @property
     def can_run(self) -> bool:
@@ -80,7 +80,7 @@ class Detail:
     @property
     def trigger_names(self) -> dict[str, str]:
         """Names of triggers by id."""
-        return {one.id: one.name for one in self.overview.triggers}
+        return {trigger.id: trigger.name for trigger in self.overview.triggers}
 
 
 async def show(visit: Visit) -> Response:
@@ -91,8 +91,8 @@ async def show(visit: Visit) -> Response:
 
 
 def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
-    found = require_overview(tx, visit.path["id"].lower(), visit.caller)
-    overview = legible(found)
+    stored = require_overview(tx, visit.path["id"].lower(), visit.caller)
+    overview = legible(stored)
     id_ = overview.stored.id
     missed = missed_between(tx, id_, now - MISSED_FOR, now)
     return Detail(
@@ -103,7 +103,7 @@ def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
         runs=run_table(tx, visit, RunFilter(autopilot_id=id_)),
         missed=missed[: -MOST_MISSED - 1 : -1],
         manifest=to_yaml(overview.stored.document),
-        illegible=overview is not found,
+        illegible=overview is not stored,
     )
 
 
@@ -117,8 +117,10 @@ def legible(overview: Overview) -> Overview:
         return overview
     if stored.applied is None or not _is_whole(stored.applied):
         raise unreadable(str(stored.key))
-    said = {trigger["name"]: trigger for trigger in stored.applied["spec"]["triggers"]}
-    triggers = [replace(t, document=said[t.name]) for t in overview.triggers if t.name in said]
+    applied = {trigger["name"]: trigger for trigger in stored.applied["spec"]["triggers"]}
+    triggers = [
+        replace(t, document=applied[t.name]) for t in overview.triggers if t.name in applied
+    ]
     return replace(
         overview, stored=replace(stored, document=stored.applied), triggers=tuple(triggers)
     )
@@ -130,9 +132,9 @@ def _is_whole(document: Document) -> bool:
         whole = Autopilot.model_validate(document).document()
     except ValueError:
         return False
-    spec, said = whole["spec"], document["spec"]
-    pairs = [(spec, said), *zip(spec["triggers"], said["triggers"], strict=True)]
-    return all(one.keys() <= other.keys() for one, other in pairs)
+    spec, stated = whole["spec"], document["spec"]
+    pairs = [(spec, stated), *zip(spec["triggers"], stated["triggers"], strict=True)]
+    return all(full.keys() <= other.keys() for full, other in pairs)
 
 
 def _card(visit: Visit, trigger: ShownTrigger, now: datetime) -> TriggerCard:
@@ -144,7 +146,7 @@ def _card(visit: Visit, trigger: ShownTrigger, now: datetime) -> TriggerCard:
 
 
 async def run(visit: Visit) -> Response:
-    """Start a run by hand, then look at it."""
+    """Start a run by hand, then show it."""
     id_ = await _seen(visit)
     order = Order(autopilot_id=id_, actor=visit.caller.name)
     started: Run = await asyncio.to_thread(visit.context.launcher.launch, order)

@@ -1,11 +1,11 @@
-"""Signing in with a token, and out again (contract 8.4)."""
+"""Signing in with a token, and out again (docs/dashboard.md#signing-in)."""
 
 from starlette.responses import Response
 
 from reconciler.web.http.session import clear_cookie, seal, set_cookie
 from reconciler.web.pages.serving import Visit, see_other
 
-_WRONG = "This token is unknown, was revoked or has run out."
+_WRONG = "This token is unknown, was revoked or has expired."
 
 
 async def form(visit: Visit) -> Response:

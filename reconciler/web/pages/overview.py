@@ -44,11 +44,11 @@ async def overview(visit: Visit) -> Response:
 
 
 def _read(tx: Tx, query: AutopilotQuery, caller: Caller, now: datetime) -> Listing:
-    found, cursor = find_page(tx, query, caller, now)
-    given = query.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    rows, cursor = find_page(tx, query, caller, now)
+    filters = query.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return Listing(
-        rows=[Row(one, condition_at(one, now)) for one in found],
-        following=f"/?{urlencode({**given, 'cursor': cursor}, doseq=True)}" if cursor else None,
+        rows=[Row(row, condition_at(row, now)) for row in rows],
+        following=f"/?{urlencode({**filters, 'cursor': cursor}, doseq=True)}" if cursor else None,
         sources=source_views(tx, caller),
-        filtered=bool(given),
+        filtered=bool(filters),
     )

@@ -81,19 +81,19 @@ def _entry(document: Document, path: str, method: str, operation: Document) -> E
         summary=operation["summary"],
         about=operation["description"],
         role=operation.get("x-role"),
-        parameters=[_parameter(one) for one in operation["parameters"]],
+        parameters=[_parameter(parameter) for parameter in operation["parameters"]],
         body=list(_fields(document, operation.get("requestBody", {}))),
         answers=[(status, answer["description"]) for status, answer in answers.items()],
         fields=list(_fields(document, first)),
     )
 
 
-def _parameter(one: Document) -> Field:
+def _parameter(parameter: Document) -> Field:
     return Field(
-        one["name"],
-        one.get("required", False),
-        type_name(one["schema"]),
-        one.get("description", ""),
+        parameter["name"],
+        parameter.get("required", False),
+        type_name(parameter["schema"]),
+        parameter.get("description", ""),
     )
 
 
@@ -110,8 +110,8 @@ def _resolved(document: Document, schema: Document) -> Document:
     reference = schema.get("$ref")
     if reference is None:
         return schema
-    found: Document = document["components"]["schemas"][reference.rpartition("/")[2]]
-    return found
+    target: Document = document["components"]["schemas"][reference.rpartition("/")[2]]
+    return target
 
 
 def type_name(schema: Document) -> str:

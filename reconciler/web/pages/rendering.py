@@ -22,7 +22,7 @@ LARGEST_SHOWN = 64 * 1024
 @cache
 def environment() -> Environment:
     """The templates, compiled once."""
-    found = Environment(
+    templates = Environment(
         autoescape=True,
         loader=FileSystemLoader(HERE / "templates"),
         lstrip_blocks=True,
@@ -30,9 +30,9 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         auto_reload=False,
     )
-    found.filters |= {"moment": moment, "taken": duration, "fires": trigger_words}
-    found.globals |= {"asset": asset}
-    return found
+    templates.filters |= {"moment": moment, "taken": duration, "fires": trigger_words}
+    templates.globals |= {"asset": asset}
+    return templates
 
 
 def render(template: str, **values: Any) -> str:

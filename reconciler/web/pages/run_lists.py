@@ -27,14 +27,14 @@ class RunTable:
 
 def run_table(tx: Tx, visit: Visit, where: RunFilter) -> RunTable:
     """The runs that a page shows, by its `cursor`."""
-    given = [(name, value) for name, value in visit.request.query_params.items() if value]
-    others = [(name, value) for name, value in given if name != "cursor"]
-    cursor = dict(given).get("cursor")
+    parameters = [(name, value) for name, value in visit.request.query_params.items() if value]
+    others = [(name, value) for name, value in parameters if name != "cursor"]
+    cursor = dict(parameters).get("cursor")
     before = str(decode_cursor(cursor, "runs", str)[0]) if cursor else None
-    found = find_runs(tx, where, limit=SHOWN + 1, before=before)
-    runs, here = found[:SHOWN], visit.request.url.path
+    rows = find_runs(tx, where, limit=SHOWN + 1, before=before)
+    runs, here = rows[:SHOWN], visit.request.url.path
     older = None
-    if len(found) > SHOWN:
+    if len(rows) > SHOWN:
         older = f"{here}?{urlencode([*others, ('cursor', encode_cursor('runs', runs[-1].id))])}"
     newest = f"{here}?{urlencode(others)}" if before else None
     return RunTable(runs, older, newest)

@@ -1,4 +1,4 @@
-"""How a page is served: who looks at it, forms that only our own pages can send, errors as HTML."""
+"""How a page is served: who visits it, forms that only our own pages can send, errors as HTML."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ FORM_FIELD = "form_token"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One look at a page, or one form that was sent from it."""
+    """One request of a page, or of a form that was sent from it."""
 
     context: Context
     caller: Caller
@@ -125,13 +125,13 @@ def to_login(request: Request) -> Response:
 
 
 def see_other(target: str) -> Response:
-    """After a form: look there. Only our own addresses are ever given."""
+    """A redirect after a form; only ever to our own addresses."""
     return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
 
 
 def error_page(context: Context, request: Request, problem: Problem) -> Response:
     """A failure as a page."""
-    found = page(context, request, "error.html", problem.status, problem=problem)
-    response = respond(request, found)
+    reply = page(context, request, "error.html", problem.status, problem=problem)
+    response = respond(request, reply)
     response.headers.update(dict(problem.headers))
     return response

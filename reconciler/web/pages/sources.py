@@ -28,8 +28,8 @@ async def sources(visit: Visit) -> Response:
     """Every source that the caller sees."""
     database, caller = visit.context.database, visit.caller
     history = await database.aread(lambda tx: _read(tx, caller))
-    found = await asyncio.to_thread(drift, database, workspaces=caller.workspaces)
-    drifted: tuple[DriftReport, ...] = drift_report(found)
+    differences = await asyncio.to_thread(drift, database, workspaces=caller.workspaces)
+    drifted: tuple[DriftReport, ...] = drift_report(differences)
     return visit.page(
         "sources.html", history=history, drifted=drifted, followed=visit.context.followed()
     )

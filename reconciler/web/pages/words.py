@@ -53,15 +53,15 @@ def duration(milliseconds: int | None) -> str:
     seconds = milliseconds / 1000
     if seconds < 10:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remaining = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes} min {remaining} s" if minutes else f"{remaining} s"
 
 
 def shown_moment(at: datetime, now: datetime) -> str:
-    """`2 Nov, 09:00:12 UTC`: without seconds where there are none, with a year that is not this."""
+    """`2 Nov, 09:00:12 UTC`: seconds unless they are 0, the year unless it is this one."""
     moment = at.astimezone(UTC)
     year = "" if moment.year == now.year else f" {moment.year}"
     clock = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
@@ -90,10 +90,10 @@ def _schedule_words(trigger: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=1024)
 def cron_words(expression: str) -> str | None:
-    """`At 09:00, Monday through Friday`; None where words would be wrong or are not to be had.
+    """`At 09:00, Monday through Friday`; None where words would be wrong or there are none.
 
     An expression that restricts both days is left alone: whether either or both must match depends
-    on how the fields are written (contract 5), which words do not say.
+    on how the fields are written (docs/time.md#cron), which words do not say.
     """
     fields = expression.split()
     if len(fields) != 5 or "*" not in (fields[2], fields[4]):

@@ -117,7 +117,7 @@ def test_the_active_ones_are_found_and_missing_ones_are_named(tmp_path: Path) ->
         SecretRef.model_validate(later),
     )
     active = SecretStore(tmp_path, {VARIABLE: "s3cret"}).active(refs, "platform", NOW)
-    assert active.found == ("s3cret",)
+    assert active.values == ("s3cret",)
     assert active.missing == (f"the server's environment has no {VARIABLE}_GONE",)
     assert "s3cret" not in repr(active)
 

@@ -1,4 +1,4 @@
-"""The receiver of webhooks: the table of contract 8.3 row by row, and the order of its checks."""
+"""The receiver of webhooks: the table of answers row by row, and the order of its checks."""
 
 import asyncio
 from collections.abc import AsyncIterator

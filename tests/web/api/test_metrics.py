@@ -1,4 +1,4 @@
-"""`/metrics`: the contract's names, counted once a transaction is committed, and only then."""
+"""`/metrics`: every documented name, counted once a transaction is committed, and only then."""
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -35,7 +35,7 @@ def _counted(web: Web) -> None:
     web.rig.database.observe = counting(web.context.metrics)
 
 
-def test_every_name_of_the_contract_is_there(ask: Ask) -> None:
+def test_every_documented_name_is_there(ask: Ask) -> None:
     text = ask("GET", "/metrics").text
     for name in NAMES:
         assert f"# TYPE {name} " in text or f"# TYPE {name.removesuffix('_total')} " in text, name

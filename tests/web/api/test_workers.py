@@ -1,4 +1,4 @@
-"""Workers over HTTP: claim, heartbeat, complete (contract 7)."""
+"""Workers over HTTP: claim, heartbeat, complete."""
 
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,14 @@ def test_claim_heartbeat_complete(rig: Rig, waiting: str, ask: Ask) -> None:
 def test_an_end_wakes_the_runner_and_a_refusal_does_not(
     rig: Rig, waiting: str, web: Web, ask: Ask
 ) -> None:
-    looks: list[str] = []
-    web.more["look"] = lambda: looks.append(rig.run_of(waiting).status)
+    notified: list[str] = []
+    web.more["notify"] = lambda: notified.append(rig.run_of(waiting).status)
     lease = {"leaseToken": _claim(ask)["leaseToken"]}
     wrong = {"leaseToken": "lease_x", "status": "completed"}
     assert ask("POST", f"/v1/runs/{waiting}/complete", json=wrong).status_code == 409
-    assert looks == []
+    assert notified == []
     ask("POST", f"/v1/runs/{waiting}/complete", json={**lease, "status": "completed"})
-    assert looks == ["completed"]
+    assert notified == ["completed"]
 
 
 def test_a_run_is_claimed_once(waiting: str, ask: Ask) -> None:

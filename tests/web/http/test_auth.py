@@ -1,4 +1,4 @@
-"""Who may: roles, workspaces, and nothing of what a token does not reach (contract 8.4)."""
+"""Who may: roles, workspaces, and nothing of what a token does not reach."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Without a tokens file only loopback names and our own pages are answered (contract 8.4)."""
+"""Without a tokens file only loopback names and our own pages are answered."""
 
 import pytest
 from hypothesis import given
