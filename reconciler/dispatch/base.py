@@ -1,4 +1,4 @@
-"""What every runtime does: start the work of a run, look at it, stop it and prove that it stopped.
+"""The interface of a runtime: start the work of a run, poll it, stop it, release what is left.
 
 The runner (control/dispatching/runner.py) owns the run's row, its lease and its deadline. A runtime
 knows how to reach one kind of agent and nothing of the database. Nothing here raises for what an
@@ -36,7 +36,7 @@ from reconciler.core.runs.run import Json, Outcome, Reason
 class Handle:
     """How work in progress is found again, also by another process after a crash.
 
-    `session_id` is what the runtime calls it (contract 8 shows it); `detail` is JSON that only the
+    `session_id` is what the runtime calls it (the API shows it); `detail` is JSON that only the
     runtime reads: pid, start time and host of a process, the URL of a session.
     """
 
@@ -46,7 +46,7 @@ class Handle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run, ready to be given to an agent. `run` is the run as JSON (contract 8), with payload.
+    """One run, ready to be given to an agent. `run` is its JSON as the API shows it, with payload.
 
     `prompt` is the text with the payload in its untrusted block. `secret` is the resolved token of
     an aegis runtime or signing secret of an http one; `env` and `headers` are resolved too: they
@@ -96,7 +96,7 @@ Start = Started | Ended | Transient | TargetDown | AwaitClaim
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """Still at it. `detail` is shown on the run ("waits for approval: permission_prompt")."""
+    """The work goes on. `detail` is shown on the run ("waits for approval: permission_prompt")."""
 
     detail: str = ""
 
@@ -111,7 +111,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Could not look this time (agent unreachable): says nothing about the work."""
+    """The poll failed (agent unreachable): that says nothing about the work."""
 
     message: str
 
@@ -144,7 +144,7 @@ class Runtime(Protocol):
         ...
 
     async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
-        """Look at all of these at once (one list call per agent); keyed by run id."""
+        """Poll all of these at once (one list call per agent); keyed by run id."""
         ...
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
@@ -158,14 +158,10 @@ class Runtime(Protocol):
         """
         ...
 
-    def is_ours(self, handle: Handle) -> bool:
-        """Whether this server process can follow the work to its end by `observe` alone."""
-        ...
-
     async def close(self) -> None:
         """Let go of connections; processes in progress stay as they are."""
         ...
 
 
 def no_hint() -> None:
-    """For whoever looks by the clock alone."""
+    """Do nothing: the default of `notify`, for a caller that polls by the clock alone."""

@@ -1,7 +1,7 @@
-"""Which URLs manifests may make the server call: what the operator allows (contract 2).
+"""The URLs that manifests may make the server call (docs/operating.md#what-a-server-may-reach).
 
-The same rule is asked when a manifest is loaded; here it holds also for what was applied before
-the operator changed his mind.
+Manifests are held against the same rule when they are loaded; here it also holds for what was
+applied under other settings.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Reach:
     allowed: tuple[str, ...] = LOOPBACK
 
     def refusal(self, url: str) -> str | None:
-        """Why the URL may not be called, as a sentence that repeats no secret; None if it may."""
+        """Return why the URL may not be called, in a sentence without secrets; None if it may."""
         if admits(self.allowed, url):
             return None
         parsed = parse_url(url)

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class Runtimes:
-    """The four runtimes on one HTTP client; a `Runtime` itself. Make it within the event loop."""
+    """All runtimes on one HTTP client; itself a `Runtime`. Create it within the event loop."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Runtimes:
     ) -> None:
         """`commands`, `allowed_urls` and `permission_modes` are the settings `allow_command`,
         `allowed_runtime_urls` and `allowed_permission_modes`. `notify` is called, in the event
-        loop,         when a look would pay: a hint that may be lost. The others are for tests."""
+        loop, when a poll would find news: a hint that may be lost. The others are for tests."""
         reach = Reach(tuple(allowed_urls))
         self._http = new_client()
         self._by_type: dict[type[RuntimeSpec], Runtime] = {
@@ -67,7 +67,7 @@ class Runtimes:
         }
 
     def of(self, spec: RuntimeSpec) -> Runtime:
-        """The runtime that a manifest names."""
+        """Return the runtime of a manifest's `type`."""
         return self._by_type[type(spec)]
 
     async def start(self, job: Job, record: Record) -> Start:
@@ -75,14 +75,14 @@ class Runtimes:
         return await self.of(job.runtime).start(job, record)
 
     async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
-        """All runtimes at once; a mistake in one of them does not blind the others."""
+        """Poll all runtimes at once; an exception in one of them does not affect the others."""
         groups: dict[type[RuntimeSpec], list[tuple[Job, Handle]]] = {}
         for job, handle in jobs:
             groups.setdefault(type(job.runtime), []).append((job, handle))
         rounds = [self._by_type[kind].observe(group) for kind, group in groups.items()]
         seen: dict[str, Observation] = {}
-        found = await asyncio.gather(*rounds, return_exceptions=True)
-        for group, part in zip(groups.values(), found, strict=True):
+        parts = await asyncio.gather(*rounds, return_exceptions=True)
+        for group, part in zip(groups.values(), parts, strict=True):
             seen |= _unseen(group, part) if isinstance(part, BaseException) else part
         return seen
 
@@ -94,12 +94,8 @@ class Runtimes:
         """See `Runtime.release`."""
         return await self.of(job.runtime).release(job, handle)
 
-    def is_ours(self, spec: RuntimeSpec, handle: Handle) -> bool:
-        """See `Runtime.is_ours`; a handle alone does not say of which type it is."""
-        return self.of(spec).is_ours(handle)
-
     async def close(self) -> None:
-        """Let go of connections and open requests; processes and sessions stay as they are."""
+        """Close connections and open requests; processes and sessions stay as they are."""
         for runtime in self._by_type.values():
             await runtime.close()
         await self._http.aclose()
@@ -114,5 +110,5 @@ class Runtimes:
 def _unseen(group: Sequence[tuple[Job, Handle]], error: BaseException) -> dict[str, Observation]:
     if not isinstance(error, Exception):
         raise error
-    log.error("runtime could not look", runtime=group[0][0].runtime.type, exc_info=error)
-    return {job.run_id: Unseen(f"the server could not look: {error!r}") for job, _ in group}
+    log.error("poll failed", runtime=group[0][0].runtime.type, exc_info=error)
+    return {job.run_id: Unseen(f"the poll failed: {error!r}") for job, _ in group}

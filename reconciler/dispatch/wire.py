@@ -47,11 +47,13 @@ class Reply:
         value = self.json()
         return value if isinstance(value, dict) else {}
 
-    def said(self) -> str:
-        """What it said, for a message: one line, cut."""
-        found = self.object()
-        said = next((found[k] for k in ("detail", "message", "error", "title") if found.get(k)), "")
-        text = said if isinstance(said, str) and said else self.body.decode("utf-8", "replace")
+    def summary(self) -> str:
+        """Return the answer's message, or else its body: one line, cut."""
+        fields = self.object()
+        names = ("detail", "message", "error", "title")
+        message = next((fields[name] for name in names if fields.get(name)), "")
+        is_text = isinstance(message, str) and message
+        text = message if is_text else self.body.decode("utf-8", "replace")
         return one_line(text)
 
     def retry_after(self) -> float | None:
@@ -75,7 +77,7 @@ class Unreached:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """The request left, and no whole answer came: it may have been acted on."""
+    """The request left and no complete answer came: it may have been acted on."""
 
     message: str
 
@@ -140,7 +142,7 @@ async def exchange(client: httpx.AsyncClient, call: Call) -> Exchange:
 
 
 async def _exchange(client: httpx.AsyncClient, call: Call) -> Exchange:
-    # Unpacked, a few bytes may be gigabytes.
+    # Decompressed, a few bytes may be gigabytes.
     headers = {"accept-encoding": "identity", **call.headers}
     async with client.stream(call.method, call.url, headers=headers, content=call.body) as answer:
         body = bytearray()

@@ -46,7 +46,7 @@ def test_retry_after_as_a_date() -> None:
     ],
 )
 def test_what_an_agent_said(body: bytes, expected: str) -> None:
-    assert Reply(400, {}, body).said() == expected
+    assert Reply(400, {}, body).summary() == expected
 
 
 def test_one_line_holds_nothing_that_moves_a_terminal() -> None:

@@ -1,4 +1,4 @@
-"""Which URLs a runtime may be sent to: the setting `allowed_runtime_urls` (contract 2).
+"""The URLs that a runtime may call: the setting `allowed_runtime_urls`.
 
 An entry is the beginning of a URL taken apart, not a text that another one starts with:
 `http://127.0.0.1` admits every port and path of that host, and not `http://127.0.0.1.evil.example`.

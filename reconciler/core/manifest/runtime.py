@@ -1,4 +1,4 @@
-"""How work reaches an agent: the four runtimes of contract 7."""
+"""How work reaches an agent: the runtimes of docs/runtimes.md."""
 
 from typing import Annotated, Literal
 

@@ -238,11 +238,11 @@ class AegisClient:
         asked = answer.retry_after()
         rest = self.waits.limited if asked is None else min(asked, self.waits.longest_rest)
         self._rest_until = self.clock.monotonic() + rest
-        return Busy(f"{self.target.url} answered {answer.status}: {answer.said()}", rest)
+        return Busy(f"{self.target.url} answered {answer.status}: {answer.summary()}", rest)
 
     def _said(self, answer: Reply, method: str, path: str) -> str:
         where = f"{method} {path.partition('?')[0]}"
-        return f"{self.target.url} answered {answer.status} to {where}: {answer.said()}"
+        return f"{self.target.url} answered {answer.status} to {where}: {answer.summary()}"
 
     def _nonsense(self, what: str) -> Unsure:
         return Unsure(f"{self.target.url} answered {what}")

@@ -1,6 +1,6 @@
-"""Aegis: a run is a session of an Aegis server (contract 7).
+"""Aegis: a run is a session of an Aegis server (docs/runtimes.md#aegis).
 
-Starting is aegis_start.py, looking aegis_watch.py; events are hints to look sooner. A session is
+start.py begins a session, watch.py polls it; events are hints to poll sooner. A session is
 known by its handle alone, so that any server process can go on with it.
 """
 
@@ -72,7 +72,7 @@ class AegisSessions:
         for job, handle in jobs:
             groups.setdefault(_target(job), []).append((job, handle))
         seen = await asyncio.gather(*(self._round(followed) for followed in groups.values()))
-        return {run_id: one for part in seen for run_id, one in part.items()}
+        return {run_id: observation for part in seen for run_id, observation in part.items()}
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """Interrupt, then end the session; a 404 is the proof."""
@@ -94,10 +94,6 @@ class AegisSessions:
                 return await self._end(api, session_id)
             case trouble:
                 return Stopping(trouble.message)
-
-    def is_ours(self, handle: Handle) -> bool:
-        """Any server can follow a session."""
-        return True
 
     async def close(self) -> None:
         """Sessions go on; connections belong to the client, which others use as well."""

@@ -57,7 +57,7 @@ class Watch:
         seen = await asyncio.gather(
             *(self._look(handle, sessions.get(handle.session_id or "")) for _, handle in followed)
         )
-        return {job.run_id: one for (job, _), one in zip(followed, seen, strict=True)}
+        return {job.run_id: poll for (job, _), poll in zip(followed, seen, strict=True)}
 
     def forget(self, session_id: str) -> None:
         """The session is over."""

@@ -1,4 +1,4 @@
-"""Commands: a run is a process of this host (contract 7).
+"""Commands: a run is a process of this host (docs/runtimes.md).
 
 A manifest names a program; the operator bound that name to a path with `--allow-command`. The
 process starts behind a gate (gate.py), leads a session of its own, and its exit status decides:
@@ -97,11 +97,6 @@ class Commands:
         if isinstance(stop, Stopped):
             self._children.pop(job.run_id, None)
         return stop
-
-    def is_ours(self, handle: Handle) -> bool:
-        """Only the server process that started a program reads its output and exit status."""
-        leader = read_leader(handle.detail)
-        return any(child.leader == leader for child in self._children.values())
 
     async def close(self) -> None:
         """Leave the processes as they are; the next server stops what is then still alive."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 TAIL_LIMIT = 64 * 1024
-"""Bytes of a command's output that are kept (contract 7)."""
+"""Bytes of a command's output that are kept."""
 CONTINUATION = bytes(range(0x80, 0xC0))
 """The bytes after the first one of a character in UTF-8; there are at most three."""
 

@@ -2,7 +2,7 @@
 
 Nothing reached, 429 and 503: the agent is down or full, the run waits. No whole answer, 408, 409,
 425 and other 5xx: transient, and a repeat is harmless under the same idempotency key. Anything
-else that is not what the contract says will not get better by itself.
+else that is not in the protocol will not get better by itself.
 """
 
 from collections.abc import Mapping
@@ -55,13 +55,13 @@ def _judged(answer: Exchange) -> Verdict:
         case Reply(200):
             return _ended(answer.object())
         case Reply(status) if status in _FULL:
-            return TargetDown(_said(answer), answer.retry_after())
+            return TargetDown(_quoted(answer), answer.retry_after())
         case Reply(status) if status in _PASSING or status >= 500:
-            return Transient(_said(answer), answer.retry_after())
+            return Transient(_quoted(answer), answer.retry_after())
         case Reply(status) if 300 <= status < 400:
             return _refused(f"answered {status}; redirects are not followed, name the new URL")
         case Reply():
-            return Ended(Failed(Reason.DISPATCH_FAILED, _said(answer)))
+            return Ended(Failed(Reason.DISPATCH_FAILED, _quoted(answer)))
         case Unreached(message):
             return TargetDown(message)
         case Unanswered(message):
@@ -108,6 +108,6 @@ def _refused(what: str) -> Ended:
     return Ended(Failed(Reason.DISPATCH_FAILED, f"the agent {what}"))
 
 
-def _said(answer: Reply) -> str:
-    said = answer.said()
-    return f"the agent answered {answer.status}{f': {said}' if said else ''}"
+def _quoted(answer: Reply) -> str:
+    summary = answer.summary()
+    return f"the agent answered {answer.status}{f': {summary}' if summary else ''}"

@@ -1,4 +1,4 @@
-"""HTTP agents: a run is a signed request (contract 7).
+"""HTTP agents: a run is a signed request (docs/runtimes.md).
 
 In mode `create_session` the agent answers 202 and reports to the callback URL, so there is nothing
 to look at here. In mode `run_only` the answer ends the run; the request stays open beside the
@@ -116,10 +116,6 @@ class HttpAgents:
             task.cancel()
             await asyncio.wait([task])
         return Stopped()
-
-    def is_ours(self, handle: Handle) -> bool:
-        """Sessions report to any server; an open request is this process's own."""
-        return handle.session_id is not None or handle.detail.get("runId") in self._posts
 
     async def close(self) -> None:
         """Close open requests; the next server posts them again under the same key."""

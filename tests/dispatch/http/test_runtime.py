@@ -1,4 +1,4 @@
-"""A run as a signed request (contract 7)."""
+"""A run as a signed request."""
 
 import asyncio
 import json
@@ -87,7 +87,6 @@ async def test_a_session_is_accepted_and_reports_by_itself(
         "token": "rct_run_x",
     }
     assert await poll(runtime, job, handle) == Working()
-    assert runtime.is_ours(handle)
     assert await runtime.release(job, handle) == Stopped()
     assert len(agent.requests) == 1, "an ended session is left alone"
 
@@ -230,7 +229,7 @@ async def test_an_answer_that_starts_nothing(
         pytest.param(RUN_ONLY, {"sessionId": "s"}, "in mode run_only 200", id="run_only"),
     ],
 )
-async def test_an_answer_of_202_that_the_contract_does_not_know(
+async def test_an_answer_of_202_that_is_not_in_the_protocol(
     runtime: HttpAgents, agent: HttpAgent, mode: ExecutionMode, body: Any, expected: str
 ) -> None:
     agent.answer(202, body)
@@ -333,7 +332,6 @@ async def test_a_long_request_runs_until_it_is_answered(agent: HttpAgent) -> Non
         started = await runtime.start(job, recorder)
         assert started == Started(Handle(None, {"url": agent.url, "runId": job.run_id}))
         assert recorder.handles == [recorder.last]
-        assert runtime.is_ours(recorder.last)
         assert await poll(runtime, job, recorder.last) == Working()
         agent.release()
 
@@ -343,7 +341,6 @@ async def test_a_long_request_runs_until_it_is_answered(agent: HttpAgent) -> Non
         await eventually_async(ended)
         assert await ended(), "told again until it is released"
         await runtime.release(job, recorder.last)
-        assert not runtime.is_ours(recorder.last)
     assert len(agent.requests) == 1
 
 
@@ -380,7 +377,6 @@ async def test_a_record_that_fails_closes_the_request(agent: HttpAgent) -> None:
     async with runtime_with(settle=0.05) as runtime:
         with pytest.raises(LookupError):
             await runtime.start(job, record)
-        assert not runtime.is_ours(Handle(None, {"runId": job.run_id}))
 
 
 async def test_the_next_server_posts_an_open_request_again_under_the_same_key(
@@ -391,7 +387,6 @@ async def test_the_next_server_posts_an_open_request_again_under_the_same_key(
     async with runtime_with(settle=0.05) as first:
         await first.start(job, recorder)
     async with runtime_with() as second:
-        assert not second.is_ours(recorder.last)
         assert isinstance(await poll(second, job, recorder.last), Unseen)
         start = await second.start(replace(job, attempt=2, handle=recorder.last), recorder)
     assert start == Ended(Completed({"labelled": 3}))
@@ -450,10 +445,8 @@ async def test_an_open_request_is_closed_only_on_proof(agent: HttpAgent) -> None
         await runtime.start(job, recorder)
         agent.answer(405, b"")
         assert isinstance(await runtime.stop(job, recorder.last), Stopping)
-        assert runtime.is_ours(recorder.last)
         agent.answer(200, b"")
         assert await runtime.stop(job, recorder.last) == Stopped()
-        assert not runtime.is_ours(recorder.last)
 
 
 async def test_an_agent_that_is_down_proves_nothing(runtime: HttpAgents) -> None:

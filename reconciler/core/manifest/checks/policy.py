@@ -1,4 +1,4 @@
-"""What the operator lets manifests reach: closed by default (contract 2)."""
+"""What the operator lets manifests reach (docs/operating.md#what-a-server-may-reach)."""
 
 import hashlib
 from dataclasses import dataclass
