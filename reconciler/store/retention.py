@@ -30,7 +30,7 @@ BATCH = 500
 _K = idempotency_key.c
 
 Prune = Callable[[Connection, datetime], int]
-"""Deletes at most `BATCH` rows that are older than the moment; answers how many."""
+"""Deletes at most `BATCH` rows that are older than the moment; returns their number."""
 
 
 def prune_runs(tx: Connection, before: datetime) -> int:
@@ -50,17 +50,17 @@ def prune_deliveries(tx: Connection, before: datetime) -> int:
 
 
 def prune_bodies(tx: Connection, before: datetime) -> int:
-    """Bodies of deliveries that were received before; the rest of the delivery stays.
+    """Bodies of deliveries that were received before; all else of the delivery stays.
 
     The oldest go first, so that those of before the newest one without a body, of which there may
-    be weeks, need not be looked at again.
+    be weeks, need not be read again.
     """
     d = delivery.c
     old, unusual = _of_before(d.id, before), d.verdict.in_(("refused", "pong"))
     newest = select(d.id).where(old, d.body.is_(None), ~unusual).order_by(d.id.desc()).limit(1)
     later = d.id > func.coalesce(newest.scalar_subquery(), "")
-    some = select(d.id).where(old, later, d.body.is_not(None)).order_by(d.id).limit(BATCH)
-    return tx.execute(update(delivery).where(d.id.in_(some)).values(body=None)).rowcount
+    batch = select(d.id).where(old, later, d.body.is_not(None)).order_by(d.id).limit(BATCH)
+    return tx.execute(update(delivery).where(d.id.in_(batch)).values(body=None)).rowcount
 
 
 def _of_before(id_: ColumnElement[str], before: datetime) -> ColumnElement[bool]:
@@ -83,7 +83,7 @@ def prune_revisions(tx: Connection, before: datetime) -> int:
 
 
 def prune_keys(tx: Connection, before: datetime) -> int:
-    """Idempotency keys that ran out before."""
+    """Idempotency keys that expired before."""
     old = _K.expires_at < before
     rows = tx.execute(select(_K.scope, _K.key).where(old).limit(BATCH))
     gone = delete(idempotency_key).where(_K.scope == bindparam("in_scope"), _K.key.in_(IDS), old)
@@ -95,5 +95,5 @@ def prune_keys(tx: Connection, before: datetime) -> int:
 
 def _delete(tx: Connection, table: Table, old: ColumnElement[bool]) -> int:
     key: Any = table.c.id
-    some = select(key).where(old).order_by(key).limit(BATCH)
-    return tx.execute(delete(table).where(key.in_(some))).rowcount
+    batch = select(key).where(old).order_by(key).limit(BATCH)
+    return tx.execute(delete(table).where(key.in_(batch))).rowcount

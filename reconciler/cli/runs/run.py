@@ -46,7 +46,8 @@ def run(
     """Start a run by hand; it obeys the autopilot's policy like any other.
 
     The run is recorded at once. A running server gives it to its agent: without one it waits, and
-    that is said. Exit code 1 if the run was refused, or with --wait if it failed or no server runs.
+    a message says so. Exit code 1 if the run was refused, or with --wait if it failed or no server
+    runs.
     """
     settings = Settings.load(config, database=database)
     with opened(settings) as state, Evaluator() as evaluator:
@@ -81,7 +82,7 @@ def _payload(text: str | None) -> Any:
 
 
 def _recorded(state: Database, made: Run) -> Run:
-    """Leave the run to the servers; says so where there is none."""
+    """Leave the run to the servers; say so where there is none."""
     if not serving(state):
         say(_undispatched(made))
     return made

@@ -54,7 +54,7 @@ def runs(
                 where = RunFilter(autopilot_id=owner, status=status, source=source, reason=reason)
                 _list(state, where, limit, output)
             case _:
-                raise UsageError("say: runs, runs NAME, runs show ID or runs cancel ID")
+                raise UsageError("write: runs, runs NAME, runs show ID or runs cancel ID")
 
 
 def _autopilot(state: Database, name: str) -> str:
@@ -75,11 +75,11 @@ def _cancel(state: Database, run_id: str, settings: Settings) -> Run:
 
 
 def _list(state: Database, where: RunFilter, limit: int, output: ListFormat) -> None:
-    found = state.read(lambda tx: list_runs(tx, where, limit=limit))
+    listed = state.read(lambda tx: list_runs(tx, where, limit=limit))
     if output is ListFormat.JSON:
-        out_json([run_document(run) for run in found])
+        out_json([run_document(run) for run in listed])
     else:
-        out(run_table(found))
+        out(run_table(listed))
 
 
 def _show(run: Run, output: ListFormat) -> None:

@@ -11,8 +11,8 @@ from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.session import actor, opened
-from reconciler.control.runs.switches import pause as pause_one
-from reconciler.control.runs.switches import resume as resume_one
+from reconciler.control.runs.switches import pause as pause_autopilot
+from reconciler.control.runs.switches import resume as resume_autopilot
 from reconciler.core.base.errors import UsageError
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.model import AutopilotStatus, Kind
@@ -52,7 +52,7 @@ def pause(
         def switch(tx: Tx) -> list[Switched]:
             now = state.now(tx)
             for autopilot_id in ids:
-                pause_one(tx, autopilot_id, actor(), reason, now)
+                pause_autopilot(tx, autopilot_id, actor(), reason, now)
             return list(read_switches(tx, ids).values())
 
         _show(state.write(switch), output)
@@ -78,7 +78,7 @@ def resume(
         def switch(tx: Tx) -> list[Switched]:
             now = state.now(tx)
             for autopilot_id in ids:
-                resume_one(tx, autopilot_id, now)
+                resume_autopilot(tx, autopilot_id, now)
             return list(read_switches(tx, ids).values())
 
         _show(state.write(switch), output)
@@ -86,7 +86,7 @@ def resume(
 
 def _chosen(state: Database, name: str | None, *, everything: bool) -> list[str]:
     if (name is None) != everything:
-        raise UsageError("say which: an autopilot's NAME, or --all")
+        raise UsageError("name an autopilot: NAME, or --all")
     if name is None:
         return [row.id for row in state.read(lambda tx: list_objects(tx, Kind.AUTOPILOT))]
     stored = find_autopilot(state, name)
@@ -94,16 +94,16 @@ def _chosen(state: Database, name: str | None, *, everything: bool) -> list[str]
 
 
 def _show(autopilots: Sequence[Switched], output: ListFormat) -> None:
-    ordered = sorted(autopilots, key=lambda one: (one.workspace, one.name))
+    ordered = sorted(autopilots, key=lambda row: (row.workspace, row.name))
     if output is ListFormat.JSON:
-        out_json([_document(one) for one in ordered])
+        out_json([_document(row) for row in ordered])
         return
-    for one in ordered:
-        out(one_line(f"{one.workspace}/{one.name}: {_state(one)}"))
+    for row in ordered:
+        out(one_line(f"{row.workspace}/{row.name}: {_state(row)}"))
 
 
-def _state(one: Switched) -> str:
-    switches = one.switches
+def _state(row: Switched) -> str:
+    switches = row.switches
     if switches.paused_at is not None:
         since = f"paused since {format_instant(switches.paused_at)} by {switches.paused_by}"
         return f"{since}: {switches.pause_reason}" if switches.pause_reason else since
@@ -112,14 +112,14 @@ def _state(one: Switched) -> str:
     return "takes work"
 
 
-def _document(one: Switched) -> dict[str, Any]:
-    at = one.switches.paused_at
+def _document(row: Switched) -> dict[str, Any]:
+    at = row.switches.paused_at
     return {
-        "id": one.id,
-        "workspace": one.workspace,
-        "name": one.name,
-        "status": one.switches.status.value,
+        "id": row.id,
+        "workspace": row.workspace,
+        "name": row.name,
+        "status": row.switches.status.value,
         "pausedAt": format_instant(at) if at else None,
-        "pausedBy": one.switches.paused_by,
-        "pauseReason": one.switches.pause_reason,
+        "pausedBy": row.switches.paused_by,
+        "pauseReason": row.switches.pause_reason,
     }

@@ -11,28 +11,28 @@ from reconciler.store.objects.agents import LiveAgent, find_agents, find_squad
 
 @dataclass(slots=True)
 class AgentPool:
-    """The agents of one round: each is read once, and its runs are counted up as they are given.
+    """The agents of one round: each is read once, and its runs are counted as they are assigned.
 
-    `by_agent` says how many runs each has in hand, by (workspace, name).
+    `by_agent` says how many runs each has in flight, by (workspace, name).
     """
 
     by_agent: dict[tuple[str, str], int]
     _read: dict[tuple[str, tuple[str, ...]], dict[str, LiveAgent]] = field(default_factory=dict)
 
     def find(self, tx: Tx, workspace: str, names: tuple[str, ...]) -> dict[str, LiveAgent]:
-        """Those of these agents that are there, by name."""
+        """Return those of these agents that exist, by name."""
         key = (workspace, names)
         if key not in self._read:
             self._read[key] = find_agents(tx, workspace, names)
         return self._read[key]
 
     def add(self, workspace: str, agent: str) -> None:
-        """One more run in hand."""
+        """Count one more run in flight."""
         key = (workspace, agent)
         self.by_agent[key] = self.by_agent.get(key, 0) + 1
 
     def load(self, workspace: str, agent: str) -> int:
-        """Runs in hand."""
+        """Return the number of runs in flight."""
         return self.by_agent.get((workspace, agent), 0)
 
 
@@ -47,7 +47,7 @@ class Assigned:
 
 
 def assign(
-    tx: Tx, run: Run, assignee: tuple[str, str], crew: AgentPool, now: datetime
+    tx: Tx, run: Run, assignee: tuple[str, str], pool: AgentPool, now: datetime
 ) -> Assigned | NobodyAvailable:
     """Choose the agent of a run. A run that had an agent before stays with it."""
     kind, name = assignee
@@ -60,12 +60,12 @@ def assign(
         if squad is None:
             return NobodyAvailable(f"there is no squad {run.workspace}/{name} any more")
         members, strategy, turn = squad.members, squad.strategy, squad.turn
-    agents = crew.find(tx, run.workspace, members)
+    agents = pool.find(tx, run.workspace, members)
     own = 1 if run.agent in members else 0
 
     def unavailable(member: str) -> str | None:
         held = own if member == run.agent else 0
-        return _unavailable(agents.get(member), crew.load(run.workspace, member) - held, now)
+        return _unavailable(agents.get(member), pool.load(run.workspace, member) - held, now)
 
     chosen = choose(members, strategy, turn, unavailable)
     if isinstance(chosen, Chosen):
@@ -76,9 +76,9 @@ def assign(
 def _unavailable(agent: LiveAgent | None, load: int, now: datetime) -> str | None:
     """Why the agent takes nothing now, or None."""
     if agent is None:
-        return "is not there any more"
+        return "does not exist any more"
     if agent.unavailable_until is not None and now < agent.unavailable_until:
         return f"is unavailable ({agent.unavailable_reason})"
     if load >= agent.max_concurrency:
-        return f"has {load} runs in hand; its maxConcurrency is {agent.max_concurrency}"
+        return f"has {load} runs in flight; its maxConcurrency is {agent.max_concurrency}"
     return None

@@ -1,4 +1,4 @@
-"""What the parts of the runner share: the database, the runtimes, and the work in hand."""
+"""What the parts of the runner share: the database, the runtimes, and the work in flight."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -39,12 +39,12 @@ class RunnerSettings:
 
 @dataclass(slots=True)
 class RunnerContext:
-    """One process's place of work. `owner` names it in leases and is unique to the process.
+    """What one server process works with. `owner` names it in leases and is unique to the process.
 
-    `jobs` holds what is known of runs in hand, `tasks` the starts and stops that are under way,
+    `jobs` holds what is known of leased runs, `tasks` the starts and stops that are under way,
     `leftovers` what ended runs left behind; by run id. All may be lost at any time: the rows say
     what is needed to go on. `key` is the server's, for the tokens of runs. `notify` is called, in
-    the event loop, when a start or a stop has changed something: a look would pay.
+    the event loop, when a start or a stop has changed something: another round would find work.
     """
 
     database: Database
@@ -63,7 +63,7 @@ class RunnerContext:
         return await self.database.aread(self.database.now)
 
     async def job(self, run: Run) -> Job | None:
-        """The job of a run in hand; None where its agent is no longer there.
+        """The job of a leased run; None where its agent does not exist any more.
 
         Raises SecretMissing.
         """
@@ -95,7 +95,7 @@ class RunnerContext:
     ) -> None:
         """Let a start or a stop go on beside the rounds; one at a time for a run.
 
-        `work` answers whether it changed something. One that did not must not wake: each round
+        `work` returns whether it changed something. One that did not must not notify: each round
         asks again whatever has not stopped yet, and would never sleep.
         """
         run_id = run.id
@@ -116,15 +116,15 @@ class RunnerContext:
 
     async def end(self, run: Run, outcome: Outcome) -> bool:
         """Record the end of a run that this process holds, then let go of what is left of it."""
-        kept = _kept(outcome)
+        storable = _storable(outcome)
 
         def write(tx: Tx) -> bool:
             now = self.database.now(tx)
-            return finish(tx, run, kept, now, cooldown=self.settings.cooldown, owner=self.owner)
+            return finish(tx, run, storable, now, cooldown=self.settings.cooldown, owner=self.owner)
 
         ended = await self.database.awrite(write)
         if ended:
-            log.info("run ended", run=run.id, autopilot=run.autopilot_id, outcome=_word(kept))
+            log.info("run ended", run=run.id, autopilot=run.autopilot_id, outcome=_word(storable))
             await self.let_go(run)
         return ended
 
@@ -143,7 +143,7 @@ class RunnerContext:
             self.leftovers[job.run_id] = (job, handle)
 
 
-def _kept(outcome: Outcome) -> Outcome:
+def _storable(outcome: Outcome) -> Outcome:
     match outcome:
         case Completed(result):
             return Completed(cut_result(result))

@@ -1,4 +1,4 @@
-"""Following: the runs in hand are looked at, all of an agent's at once, until they end."""
+"""Following: leased runs are observed, all of an agent's at once, until they end."""
 
 import structlog
 
@@ -15,17 +15,17 @@ _BEGUN = (Status.SESSION_CREATED, Status.RUNNING)
 
 
 async def follow_once(runner: RunnerContext) -> list[str]:
-    """Look at every run in hand whose work began; answers the ids of those that ended."""
+    """Observe every leased run whose work began; return the ids of those that ended."""
     runs = await runner.database.aread(lambda tx: held_by(tx, runner.owner))
     begun = {
         run.id: run
         for run in runs
         if run.status in _BEGUN and run.handle is not None and run.id not in runner.tasks
     }
-    looked_at = [pair for run in begun.values() if (pair := await _pair(runner, run))]
-    if not looked_at:
+    followed = [pair for run in begun.values() if (pair := await _pair(runner, run))]
+    if not followed:
         return []
-    seen = await runner.runtimes.observe(looked_at)
+    seen = await runner.runtimes.observe(followed)
     return [
         run_id
         for run_id, observation in seen.items()
@@ -53,7 +53,7 @@ async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> 
         case Working(detail):
             await _note(runner, run, detail)
         case _:
-            pass  # could not look this time: that says nothing about the work
+            pass  # could not be observed this time: that says nothing about the work
     return False
 
 

@@ -22,7 +22,7 @@ from reconciler.store.runs.runs import get_run
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What is read of the database for one job."""
+    """What one job needs of the database."""
 
     run: Run
     document: Mapping[str, Any]
@@ -34,12 +34,12 @@ def read_brief(tx: Tx, run_id: str, agent: str) -> Brief | None:
     run = get_run(tx, run_id)
     if run is None:
         return None
-    found = find_agent(tx, run.workspace, agent)
-    return Brief(run, get_document(tx, run.spec_digest), found) if found else None
+    live = find_agent(tx, run.workspace, agent)
+    return Brief(run, get_document(tx, run.spec_digest), live) if live else None
 
 
 def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str) -> Job:
-    """The job of a run. Raises SecretMissing where a secret of the runtime is not there."""
+    """The job of a run. Raises SecretMissing where a secret of the runtime is missing."""
     run, spec = brief.run, brief.document["spec"]
     runtime = brief.agent.runtime
     document = run_document(run)

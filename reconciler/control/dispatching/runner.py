@@ -2,7 +2,7 @@
 
 A round does the same few things and none of them waits for an agent to finish. The row of a run
 says all that is needed to go on after a crash: its handle is recorded before the work begins, and
-its lease runs out when the process that held it dies.
+its lease expires when the process that held it dies.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ async def run_once(runner: RunnerContext) -> None:
 
 
 async def end_silent_once(runner: RunnerContext) -> list[str]:
-    """End the runs of workers that let their lease run out."""
+    """End the runs of workers that let their lease expire."""
     database, cooldown = runner.database, runner.settings.cooldown
     now = await runner.now()
     if not await database.aread(lambda tx: silent_workers(tx, now, now - PROOF_GRACE, 1)):
@@ -54,7 +54,7 @@ async def tidy_once(runner: RunnerContext) -> None:
 
 
 async def renew_once(runner: RunnerContext) -> int:
-    """Prolong the leases of everything in hand; answers how many runs that are."""
+    """Prolong the leases of all runs that this process holds; return their number."""
     database, lease = runner.database, runner.settings.lease
     return await database.awrite(
         lambda tx: renew(tx, runner.owner, database.now(tx) + lease), quiet=True
@@ -68,6 +68,6 @@ async def settle(runner: RunnerContext) -> None:
 
 
 async def hand_back(runner: RunnerContext) -> int:
-    """Shut down: finish what is short, then give every lease back; answers how many."""
+    """Shut down: finish what is short, then give every lease back; return their number."""
     await settle(runner)
     return await runner.database.awrite(lambda tx: release(tx, runner.owner))

@@ -105,7 +105,7 @@ async def _stop(runner: RunnerContext, run: Run) -> bool:
 def without_proof(tx: Tx, run: Run, missing: str) -> Failed:
     """The end of a run whose time is up and of which nobody proved that it stopped.
 
-    The run that takes its place says so (contract 6, replace).
+    The run that takes its place says so.
     """
     if run.replaced_by is not None:
         note = f"run {run.id}, which this one replaces, was never proven to have ended"

@@ -1,4 +1,4 @@
-"""Work that others carry out: claim, heartbeat and complete, over HTTP (contract 7).
+"""Work that others carry out: claim, heartbeat and complete, over HTTP (docs/runtimes.md).
 
 A lease token proves that a worker still holds a run; a run's own token lets an `http` agent report
 its end. Only hashes of either are kept.
@@ -66,13 +66,13 @@ class Beat:
 
 def claim(tx: Tx, asked: Claim, now: datetime) -> list[Claimed]:
     """Lease waiting runs to a worker, oldest first."""
-    found = waiting_for_claim(tx, asked.agents, asked.workspaces, min(asked.most, MOST))
+    waiting = waiting_for_claim(tx, asked.agents, asked.workspaces, min(asked.most, MOST))
     lease = lease_of(asked.lease_seconds)
-    claimed = (_claim_one(tx, run, asked.worker, lease, now) for run in found)
-    return [one for one in claimed if one is not None]
+    claimed = (_claim_run(tx, run, asked.worker, lease, now) for run in waiting)
+    return [held for held in claimed if held is not None]
 
 
-def _claim_one(tx: Tx, run: Run, worker: str, lease: timedelta, now: datetime) -> Claimed | None:
+def _claim_run(tx: Tx, run: Run, worker: str, lease: timedelta, now: datetime) -> Claimed | None:
     document = get_document(tx, run.spec_digest)
     token, until = f"lease_{secrets.token_urlsafe(32)}", now + lease
     if not claim_run(tx, run.id, _lease(run, document, worker, token, until, lease, now)):
@@ -124,8 +124,8 @@ def complete(
 ) -> Run:
     """Record the end that a worker (by its lease) or an agent (by the run's token) reports.
 
-    For a run that was asked to stop this is the proof: it ends as whoever asked said. Raises
-    Conflict where the lease is lost or the run has ended, NotFound.
+    For a run that was asked to stop this is the proof: it ends with the reason of that request.
+    Raises Conflict where the lease is lost or the run has ended, NotFound.
     """
     run = _held(tx, run_id, token)
     ended = why_stopped(run) if run.cancel_requested_at is not None else _cut(outcome)
@@ -135,7 +135,7 @@ def complete(
 
 
 def end_silent(tx: Tx, now: datetime, cooldown: timedelta) -> list[str]:
-    """End the runs of workers whose lease ran out: without it they must have stopped.
+    """End the runs of workers whose lease has expired: without it they must have stopped.
 
     A worker that goes on in spite of a cancel is called lost when its time is up.
     """
@@ -151,15 +151,15 @@ def end_silent(tx: Tx, now: datetime, cooldown: timedelta) -> list[str]:
 
 def _silence(run: Run) -> str:
     worker = (run.handle or {}).get("worker", "unknown")
-    return f"worker {worker} let its lease run out"
+    return f"worker {worker} let its lease expire"
 
 
 def _held(tx: Tx, run_id: str, token: str) -> Run:
     run = get_run(tx, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
-    given = token_hash(token)
-    lease, own = (hmac.compare_digest(given, kept or "") for kept in token_hashes(tx, run_id))
+    digest = token_hash(token)
+    lease, own = (hmac.compare_digest(digest, held or "") for held in token_hashes(tx, run_id))
     if run.ended or not (lease or own):
         raise _lost()
     return run

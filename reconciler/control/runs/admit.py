@@ -64,7 +64,7 @@ def admit_all(
     cooldown: timedelta,
     held: Mapping[str, LiveAutopilot] | None = None,
 ) -> list[Run]:
-    """Insert a run for every firing, as its policy says; answers them in the same order.
+    """Insert a run for every firing, as its policy says; return them in the same order.
 
     `cooldown` is the breaker's. Whether the autopilot is in force at all is the caller's question:
     schedules record an interval, webhooks are ignored, a call is refused. `held` are the autopilots
@@ -106,10 +106,10 @@ class _Probing:
         self, autopilots: Mapping[str, LiveAutopilot], cooldown: timedelta, now: datetime
     ) -> None:
         self._half_open = {
-            one.id
-            for one in autopilots.values()
-            if one.switches.breaker_opened_at
-            and isinstance(standing := standing_of(one.switches, cooldown, now), InForce)
+            live.id
+            for live in autopilots.values()
+            if live.switches.breaker_opened_at
+            and isinstance(standing := standing_of(live.switches, cooldown, now), InForce)
             and standing.probe
         }
         self._probes: dict[str, tuple[LiveAutopilot, str]] = {}

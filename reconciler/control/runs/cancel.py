@@ -10,7 +10,7 @@ from reconciler.store.runs.runs import get_run, request_cancel
 
 
 def cancel(tx: Tx, run_id: str, actor: str, now: datetime, cooldown: timedelta) -> Run:
-    """Ask for the end of a run; answers it as it is then. A second request changes nothing.
+    """Ask for the end of a run; return it as it is then. A second request changes nothing.
 
     Raises NotFound, and Conflict for a run that has ended.
     """

@@ -27,7 +27,7 @@ def finish(
     cooldown: timedelta,
     owner: str | None = None,
 ) -> bool:
-    """End a run and let the next one in; False where it had ended before or the lease is lost.
+    """End a run and let the next one in; return False where it had ended or the lease is lost.
 
     1. Hold the autopilot's row.
     2. End the run, once; what completes has been running, if only for this moment.
@@ -80,10 +80,10 @@ def _count(tx: Tx, live: LiveAutopilot, run_id: str, outcome: Outcome, now: date
 
 
 def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> list[str]:
-    """Admit waiting runs, oldest first, while there is room; answers their ids.
+    """Admit waiting runs, oldest first, while there is room; return their ids.
 
     While the autopilot is not in force, or its row cannot be read, waiting runs stay, until their
-    `queueTtl` (contract 6).
+    `queueTtl`.
     """
     live = find_readable(tx, autopilot_id, lock=True)
     if live is None:

@@ -1,4 +1,4 @@
-"""Runs by hand and by call: the same admission as everybody, refused aloud when not in force."""
+"""Runs by hand and by call: the same admission as all others; refused when not in force."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -108,15 +108,15 @@ def _trigger(
 ) -> NamedTrigger | None:
     if order.trigger is None:
         return None
-    found = next((t for t in triggers if order.trigger in (t.name, t.id)), None)
-    if found is None:
+    trigger = next((t for t in triggers if order.trigger in (t.name, t.id)), None)
+    if trigger is None:
         names = ", ".join(sorted(t.name for t in triggers)) or "none"
         raise NotFound(
             f"{live.workspace}/{live.name} has no trigger {order.trigger!r}; it has: {names}"
         )
-    if not found.enabled and not order.force:
-        raise Conflict(f"the trigger {found.name} is disabled", reason="trigger-disabled")
-    return found
+    if not trigger.enabled and not order.force:
+        raise Conflict(f"the trigger {trigger.name} is disabled", reason="trigger-disabled")
+    return trigger
 
 
 def _refusal(live: LiveAutopilot, standing: NotInForce) -> str:

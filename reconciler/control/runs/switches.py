@@ -1,4 +1,4 @@
-"""The runtime switch: pause and resume, beside `spec.status` (contract 6)."""
+"""The runtime switch: pause and resume, beside `spec.status` (docs/runs.md#in-force-or-not)."""
 
 from datetime import datetime
 

@@ -1,7 +1,8 @@
 """admit: may a new run start now, does it wait, or is it refused?
 
-One pure function for schedule, webhook, API and hand (contract 6). What it needs of the database is
-an `Occupancy`, read in the same transaction that inserts the run, with the autopilot's row locked.
+One pure function for schedule, webhook, API and hand (docs/runs.md#policies). What it needs of the
+database is an `Occupancy`, read in the transaction that inserts the run, with the autopilot's row
+locked.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -82,19 +83,19 @@ class Occupancy:
         return self._sort().get((False, key), ())
 
     def enter(self, run: Open) -> None:
-        """One more, the newest."""
+        """Add a run, the newest."""
         self.open.append(run)
         if self._sorted is not None:
             _file(self._sorted, run)
 
     def leave(self, ids: Collection[str]) -> None:
-        """These have ended."""
+        """Remove runs that have ended."""
         if ids:
             self.open = [run for run in self.open if run.id not in ids]
             self._sorted = None
 
     def promote(self, run_id: str) -> None:
-        """This one waits no longer."""
+        """Make a waiting run active."""
         self.open = [r._replace(active=True) if r.id == run_id else r for r in self.open]
         self._sorted = None
 
@@ -106,9 +107,9 @@ class Occupancy:
         return self._sorted
 
 
-def _file(found: dict[tuple[bool, str | None], list[Open]], run: Open) -> None:
-    found.setdefault((run.active, None), []).append(run)
-    found.setdefault((run.active, run.key), []).append(run)
+def _file(index: dict[tuple[bool, str | None], list[Open]], run: Open) -> None:
+    index.setdefault((run.active, None), []).append(run)
+    index.setdefault((run.active, run.key), []).append(run)
 
 
 @dataclass(frozen=True, slots=True)

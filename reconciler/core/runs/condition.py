@@ -1,4 +1,4 @@
-"""How an autopilot fares: healthy, degraded, failing, late or paused (contract 6)."""
+"""How an autopilot fares: healthy, degraded, failing, late or paused."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -93,9 +93,9 @@ def recent_occurrences(runs: Sequence[Run], missed: Sequence[MissedInterval]) ->
         if run.source is Source.SCHEDULE
     ]
     moments += [
-        (one.last or one.first, [False] * min(one.count or RECENT, RECENT))
-        for one in missed
-        if one.reason is not MissedReason.PAUSED
+        (interval.last or interval.first, [False] * min(interval.count or RECENT, RECENT))
+        for interval in missed
+        if interval.reason is not MissedReason.PAUSED
     ]
     moments.sort(key=lambda moment: moment[0], reverse=True)
     return tuple(ran for _, outcome in moments for ran in outcome)[:RECENT]

@@ -1,4 +1,4 @@
-"""Leases of workers: how long one may be, and what a worker's own words become (contract 7)."""
+"""Leases of workers: how long one may be, and what a worker's own words become."""
 
 from datetime import timedelta
 

@@ -61,7 +61,7 @@ _duration = lru_cache(maxsize=1024)(parse_duration)
 
 
 def policy_of(policy: str, spec: Mapping[str, Any]) -> Policy:
-    """The policy out of the column `concurrency_policy` and the rest of the spec as JSON."""
+    """The policy out of the column `concurrency_policy` and the JSON of the spec."""
     limits = spec.get("limits", {})
     return Policy(
         ConcurrencyPolicy(policy),

@@ -2,7 +2,7 @@
 
 Whoever can send a webhook can write into the payload. The payload therefore stands between two
 lines that carry a nonce which no sender can know, is JSON without any invisible character, and
-cannot hold the nonce (contract 7).
+cannot hold the nonce.
 """
 
 import json
@@ -31,8 +31,8 @@ def prompt(description: str, payload: Json, *, nonce: str, limit: int = PROMPT_L
 
     `payload` is JSON; None means that there was none, and no block is written. `nonce`: 16..64
     letters and digits, random, of this run alone. The description is never cut; the payload is,
-    and the cut is said. ValueError: a nonce of another shape, or one that the description holds
-    (draw another).
+    and a sentence says so. Raises ValueError for a nonce of another shape, or one that the
+    description holds (draw another).
     """
     if not _NONCE.fullmatch(nonce) or not nonce[0].isalpha():
         raise ValueError("a nonce is a letter and 15 to 63 more letters and digits")
@@ -49,12 +49,12 @@ def _block(payload: Json, nonce: str, room: int) -> str:
     text = _safe(_dumped(payload, room), nonce)
     if len(whole) + len(text) <= room:
         return _BLOCK.format(nonce=nonce, cut="", payload=text)
-    without = len(_BLOCK.format(nonce=nonce, cut=_said(room), payload=""))
+    without = len(_BLOCK.format(nonce=nonce, cut=_cut_notice(room), payload=""))
     shown = max(0, min(room, room - without))
-    return _BLOCK.format(nonce=nonce, cut=_said(shown), payload=text[:shown])
+    return _BLOCK.format(nonce=nonce, cut=_cut_notice(shown), payload=text[:shown])
 
 
-def _said(shown: int) -> str:
+def _cut_notice(shown: int) -> str:
     return f" It was too long: only its first {shown} characters are shown."
 
 

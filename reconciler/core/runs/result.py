@@ -7,24 +7,24 @@ import re
 from reconciler.core.runs.run import Json
 
 RESULT_LIMIT = 256 * 1024
-"""Bytes of a run's result that are kept (contract 7)."""
+"""Bytes of a run's result that are kept."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def cut_result(result: Json, limit: int = RESULT_LIMIT) -> Json:
-    """The result as it is kept: what is over `limit` bytes keeps its tail, and the cut is said.
+    """The result as it is kept: what is over `limit` bytes keeps its tail, and a line says so.
 
     A text keeps its own tail; of other JSON that is too large the tail of its text is kept. NUL
     and lone surrogates become U+FFFD, numbers that JSON does not have become null.
     """
     try:
-        kept = _storable(result)
-        text = kept if isinstance(kept, str) else json.dumps(kept, ensure_ascii=False)
+        storable = _storable(result)
+        text = storable if isinstance(storable, str) else json.dumps(storable, ensure_ascii=False)
     except RecursionError:
         return "[the result nests too deeply to be kept]"
     raw = text.encode("utf-8")
     if len(raw) <= limit:
-        return kept
+        return storable
     tail = raw[-limit:].decode("utf-8", "ignore")
     return f"[cut: the first {len(raw) - limit} bytes are not kept]\n{tail}"
 

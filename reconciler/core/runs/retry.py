@@ -1,9 +1,9 @@
 """What follows when a run could not be given to its agent: another attempt, or the end of it.
 
-Only dispatch is attempted again (contract 7); work that began and failed has failed. A transient
-failure uses up one of `retry.limit`. An agent that is down or full uses up nothing: the run waits
-for it within its deadline. There is no random jitter: an agent's `maxConcurrency` bounds how many
-runs can come back at once, and a moment that follows from the row can be explained.
+Only dispatch is attempted again (docs/runtimes.md); work that began and failed has failed. A
+transient failure uses up one of `retry.limit`. An agent that is down or full uses up nothing: the
+run waits for it within its deadline. There is no random jitter: an agent's `maxConcurrency` bounds
+how many runs can come back at once, and a moment that follows from the row can be explained.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from reconciler.core.manifest.model import Retry
 from reconciler.core.runs.run import Failed, Reason
 
 TARGET_PAUSE = timedelta(seconds=15)
-"""Between two looks at an agent that is down or full, unless it names a longer wait."""
+"""Between two attempts at an agent that is down or full, unless it names a longer wait."""
 MOST_DOUBLINGS = 10
 """`spec.retry.limit` goes up to 10."""
 

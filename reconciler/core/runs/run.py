@@ -1,4 +1,4 @@
-"""A run: one execution of an autopilot, its states, and the moves between them (contract 6)."""
+"""A run: one execution of an autopilot, its states, and their transitions (docs/runs.md#status)."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -106,7 +106,7 @@ class WaitingFor(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One row of `autopilot_run` as the rest of the code sees it; all times aware, in UTC.
+    """One row of `autopilot_run` as all other code sees it; all times aware, in UTC.
 
     `spec_digest` names the manifest under which the run was triggered. `key` is the concurrency
     key, empty where the autopilot has none. `handle` is what the runtime returned to find the work

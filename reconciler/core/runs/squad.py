@@ -1,4 +1,4 @@
-"""Which agent does the work: the assignee itself, or a member of the squad (contract 7)."""
+"""Which agent does the work: the assignee itself, or a member of the squad."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

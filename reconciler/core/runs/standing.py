@@ -1,7 +1,7 @@
 """Whether an autopilot is in force: the strictest of spec.status, runtime pause and breaker.
 
-Contract 6: while not in force, schedules record one `paused` interval, webhooks answer `ignored`,
-`run` answers 409 unless forced; `archived` always refuses.
+While not in force (docs/runs.md#in-force-or-not), schedules record one `paused` interval, webhooks
+answer `ignored`, `run` answers 409 unless forced; `archived` always refuses.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A run as JSON (contract 8): the same in the API, on a program's stdin and in a signed request."""
+"""A run as JSON: the same in the API, on a program's stdin and in a signed request."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _TIMES = {
 
 
 def run_document(run: Run) -> dict[str, Any]:
-    """The run with the contract's names; every name is there, null where there is no value."""
+    """The run as JSON values; every name is there, null where there is no value."""
     times = {name: _instant(getattr(run, field)) for name, field in _TIMES.items()}
     return {
         "id": run.id,

@@ -47,17 +47,17 @@ def find_agent(tx: Connection, workspace: str, name: str) -> LiveAgent | None:
 def find_agents(tx: Connection, workspace: str, names: Sequence[str]) -> dict[str, LiveAgent]:
     """Several agents of a workspace, by name.
 
-    A row that somebody made unreadable by hand is left out, as if it were not there: it drifts, and
-    the next apply mends it.
+    A row that somebody made unreadable by hand is left out, as if it did not exist: it drifts, and
+    the next apply puts it back.
     """
     where = and_(
         agent.c.workspace_id == workspace, agent.c.name.in_(names), agent.c.archived_at.is_(None)
     )
-    found: dict[str, LiveAgent] = {}
+    agents: dict[str, LiveAgent] = {}
     for row in tx.execute(select(agent).where(where)).all():
         with suppress(LookupError, TypeError, ValueError):
-            found[row.name] = _agent(row)
-    return found
+            agents[row.name] = _agent(row)
+    return agents
 
 
 def find_squad(tx: Connection, workspace: str, name: str) -> LiveSquad | None:

@@ -1,4 +1,4 @@
-"""Lists of runs, newest first: which ones, and page by page (contract 8).
+"""Lists of runs, newest first: which ones, and page by page.
 
 Each page is read along one index, however many runs there are and however far the page is.
 """

@@ -24,23 +24,25 @@ _NEWEST_FIRST: dict[Table, tuple[Any, ...]] = {
 
 def newest_runs(tx: Connection, autopilot_ids: Sequence[str], most: int) -> dict[str, list[Run]]:
     """The newest runs of each autopilot, newest first, without payload and result."""
-    found: dict[str, list[Run]] = defaultdict(list)
+    newest: dict[str, list[Run]] = defaultdict(list)
     for ids in _newest(tx, autopilot_run, autopilot_ids, most):
         query = LIGHT.where(_R.id.in_(ids))
         for run in map(run_of, tx.execute(query)):
-            found[run.autopilot_id].append(run)
-    return {id_: sorted(runs, key=_by_id, reverse=True) for id_, runs in found.items()}
+            newest[run.autopilot_id].append(run)
+    return {id_: sorted(runs, key=_by_id, reverse=True) for id_, runs in newest.items()}
 
 
 def newest_missed(
     tx: Connection, autopilot_ids: Sequence[str], most: int
 ) -> dict[str, list[MissedInterval]]:
     """The newest missed intervals of each autopilot, newest first."""
-    found: dict[str, list[MissedInterval]] = defaultdict(list)
+    newest: dict[str, list[MissedInterval]] = defaultdict(list)
     for ids in _newest(tx, missed_interval, autopilot_ids, most):
         for row in tx.execute(select(missed_interval).where(_M.id.in_(ids))):
-            found[row.autopilot_id].append(interval_of(row))
-    return {id_: sorted(some, key=_by_first, reverse=True) for id_, some in found.items()}
+            newest[row.autopilot_id].append(interval_of(row))
+    return {
+        id_: sorted(intervals, key=_by_first, reverse=True) for id_, intervals in newest.items()
+    }
 
 
 # Sorted here: asked for an order too, SQLite would rather read all there are in that order.
@@ -48,8 +50,8 @@ def _by_id(run: Run) -> str:
     return run.id
 
 
-def _by_first(one: MissedInterval) -> tuple[datetime, int]:
-    return one.first, one.id or 0
+def _by_first(interval: MissedInterval) -> tuple[datetime, int]:
+    return interval.first, interval.id or 0
 
 
 def _newest(
@@ -57,8 +59,8 @@ def _newest(
 ) -> Iterator[Sequence[Any]]:
     """The ids of the newest rows of these autopilots, in pieces that fit one statement."""
     query = _places(table, most)
-    for some in batches(autopilot_ids):
-        rows = tx.execute(query.where(autopilot.c.id.in_(some)))
+    for batch in batches(autopilot_ids):
+        rows = tx.execute(query.where(autopilot.c.id.in_(batch)))
         yield from batches([id_ for row in rows for id_ in row if id_ is not None])
 
 
@@ -72,4 +74,6 @@ def _places(table: Table, most: int) -> Select[Any]:
     mine = select(table.c.id).where(table.c.autopilot_id == autopilot.c.id)
     newest_first = mine.order_by(*_NEWEST_FIRST[table]).correlate(autopilot).limit(1)
     places = [newest_first.offset(place).scalar_subquery() for place in range(most)]
-    return select(*(one.label(f"place_{n}") for n, one in enumerate(places))).select_from(autopilot)
+    return select(*(place.label(f"place_{n}") for n, place in enumerate(places))).select_from(
+        autopilot
+    )

@@ -78,16 +78,16 @@ _MARK: Select[Any] = (
 def hold_unchanged(tx: Connection, known: Mapping[str, LiveAutopilot]) -> dict[str, LiveAutopilot]:
     """Hold the rows of these autopilots as `lock_autopilots` does.
 
-    Answers those of which nobody has applied another manifest meanwhile, and whose switches stand
+    Return those of which nobody has applied another manifest meanwhile, and whose switches stand
     as they were read.
     """
-    found: dict[str, LiveAutopilot] = {}
-    for some in batches(sorted(known)):
-        for id_, digest, *switches in tx.execute(_MARK, {"ids": some}).all():
+    unchanged: dict[str, LiveAutopilot] = {}
+    for batch in batches(sorted(known)):
+        for id_, digest, *switches in tx.execute(_MARK, {"ids": batch}).all():
             live = known[id_]
             if live.digest == digest and live.switches == switches_of(*switches):
-                found[id_] = live
-    return found
+                unchanged[id_] = live
+    return unchanged
 
 
 def read_live(
@@ -95,15 +95,15 @@ def read_live(
 ) -> dict[str, LiveAutopilot]:
     """Autopilots by id, as the run side sees them.
 
-    A row that somebody made unreadable by hand is left out, as if it were not there: it drifts,
-    and the next apply mends it.
+    A row that somebody made unreadable by hand is left out, as if it did not exist: it drifts,
+    and the next apply puts it back.
     """
-    found: dict[str, LiveAutopilot] = {}
-    for some in batches(ids):
-        for row in tx.execute(_LOCKED if lock else _LIVE, {"ids": some}).all():
+    autopilots: dict[str, LiveAutopilot] = {}
+    for batch in batches(ids):
+        for row in tx.execute(_LOCKED if lock else _LIVE, {"ids": batch}).all():
             with suppress(LookupError, TypeError, ValueError, AttributeError):
-                found[row[0]] = _live(_LiveRow._make(row))
-    return found
+                autopilots[row[0]] = _live(_LiveRow._make(row))
+    return autopilots
 
 
 class _Spec(NamedTuple):
@@ -117,7 +117,7 @@ class _Spec(NamedTuple):
 def _spec(text: str, policy: str) -> _Spec:
     """Most autopilots leave most of a spec to its defaults: many have the same text.
 
-    Raises where the text, edited by hand, holds what nobody can reckon with.
+    Raises where the text, edited by hand, holds what cannot be a spec.
     """
     spec = read_json(text)
     key, after = spec.get("concurrencyKey"), spec["pauseAfterFailures"]
@@ -125,9 +125,9 @@ def _spec(text: str, policy: str) -> _Spec:
     limits = [limit for limit in (read.policy.per_hour, read.policy.per_day) if limit is not None]
     most = (read.policy.max_concurrency, read.policy.max_active, read.policy.queue_limit)
     if not all(type(number) is int for number in (*most, *limits, after)):
-        raise TypeError("a number of the spec is none")
+        raise TypeError("a number of the spec is invalid")
     if not isinstance(key or "", str):
-        raise TypeError("the concurrencyKey is no text")
+        raise TypeError("the concurrencyKey is not text")
     return read
 
 
@@ -135,7 +135,7 @@ def _spec(text: str, policy: str) -> _Spec:
 def _labels(text: str) -> Mapping[str, str]:
     labels = read_json(text)
     if not isinstance(labels, dict):
-        raise TypeError("the labels are no mapping")
+        raise TypeError("the labels are not a mapping")
     return labels
 
 
@@ -183,15 +183,15 @@ def read_occupancy(
     tx: Connection, autopilots: Sequence[LiveAutopilot], now: datetime
 ) -> dict[str, Occupancy]:
     """The open runs of these autopilots, oldest first, and recent admissions where limited."""
-    found = {one.id: Occupancy() for one in autopilots}
-    for some in batches(list(found)):
-        for autopilot_id, *columns in tx.execute(_OPEN_RUNS, {"ids": some}):
-            found[autopilot_id].enter(_open(*columns))
-    limited = [one.id for one in autopilots if one.policy.windows]
-    for some in batches(limited):
-        for row in tx.execute(_admissions(some, now)):
-            found[row.autopilot_id].admitted.append(row.admitted_at)
-    return found
+    occupancies = {live.id: Occupancy() for live in autopilots}
+    for batch in batches(list(occupancies)):
+        for autopilot_id, *columns in tx.execute(_OPEN_RUNS, {"ids": batch}):
+            occupancies[autopilot_id].enter(_open(*columns))
+    limited = [live.id for live in autopilots if live.policy.windows]
+    for batch in batches(limited):
+        for row in tx.execute(_admissions(batch, now)):
+            occupancies[row.autopilot_id].admitted.append(row.admitted_at)
+    return occupancies
 
 
 def _open(
@@ -217,9 +217,9 @@ _TRIGGERED = update(autopilot).where(_A.id.in_(IDS)).values(last_run_at=bindpara
 
 
 def save_last_run(tx: Connection, moments: Mapping[str, datetime]) -> None:
-    """Note when each autopilot was last triggered."""
-    for moment, some in alike(moments):
-        tx.execute(_TRIGGERED, {"ids": some, "at": moment})
+    """Record when each autopilot was last triggered."""
+    for moment, batch in alike(moments):
+        tx.execute(_TRIGGERED, {"ids": batch, "at": moment})
 
 
 def save_breaker(

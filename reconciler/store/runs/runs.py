@@ -119,8 +119,8 @@ def change_run(
     """Change a run that has not ended, and only where the conditions still hold.
 
     `values` are named as the fields of `Run`; a `status` among them is a move, made only where the
-    table of transitions has it (contract 6). Answers whether the row was changed: False means that
-    somebody else was first, or that there is no such move.
+    table of transitions has it (docs/runs.md#status). Return whether the row was changed: False
+    means that somebody else was first, or that there is no such move.
     """
     row = {_STORED[name]: value for name, value in values.items()}
     admitted = _admitted_and_not_started(tx, run_id) if values.get("started_at") else None

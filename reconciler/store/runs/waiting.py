@@ -16,11 +16,11 @@ from reconciler.store.tables import autopilot_run
 def cancel_waiting(
     tx: Tx, autopilot_ids: Sequence[str], now: datetime, why: str
 ) -> tuple[str, ...]:
-    """Fail the waiting runs of these autopilots as `cancelled`; active ones finish (contract 6)."""
+    """Fail the waiting runs of these autopilots as `cancelled`; active ones finish."""
     r = autopilot_run.c
     cancelled: list[str] = []
-    for some in batches(sorted(autopilot_ids)):
-        waiting = select(r.id, r.source).where(r.autopilot_id.in_(some), WAITING).order_by(r.id)
+    for batch in batches(sorted(autopilot_ids)):
+        waiting = select(r.id, r.source).where(r.autopilot_id.in_(batch), WAITING).order_by(r.id)
         rows = tx.execute(waiting.with_for_update()).all()
         ids = [row.id for row in rows]
         for those in batches(ids):

@@ -1,4 +1,4 @@
-"""May a new run start, does it wait, is it refused: the policies of contract 6 as a table."""
+"""May a new run start, does it wait, is it refused: the policies as a table."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -62,7 +62,7 @@ def short(admission: Admission) -> str:
 
 
 def policy(kind: ConcurrencyPolicy, **more: int) -> Policy:
-    """A policy with the contract's defaults."""
+    """A policy with the defaults of a manifest."""
     return Policy(kind, **more)
 
 

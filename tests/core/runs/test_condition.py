@@ -1,4 +1,4 @@
-"""Health: what needs somebody's attention first comes first (contract 6)."""
+"""Health: what needs somebody's attention first comes first."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

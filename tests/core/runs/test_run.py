@@ -1,4 +1,4 @@
-"""The states of a run and the moves between them (contract 6)."""
+"""The states of a run and the moves between them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ ALLOWED = {
 }
 
 
-def test_the_moves_are_those_of_the_contract() -> None:
+def test_the_moves_are_those_of_the_table() -> None:
     every = product((None, *Status), Status)
     assert {(before, after) for before, after in every if may_become(before, after)} == ALLOWED
 

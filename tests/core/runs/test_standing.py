@@ -1,4 +1,4 @@
-"""In force or not, and the life of the breaker (contract 6)."""
+"""In force or not, and the life of the breaker."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""A run as JSON: every name of contract 8, always there."""
+"""A run as JSON: every name is always there."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,7 +33,7 @@ def a_run(**more: Any) -> Run:
     return Run(**least | more)
 
 
-def test_every_name_of_the_contract_is_there_also_without_a_value() -> None:
+def test_every_name_is_there_also_without_a_value() -> None:
     assert run_document(a_run()).keys() >= NAMES
 
 
