@@ -50,7 +50,7 @@ def next_(
     if (name is None) == (cron is None):
         raise UsageError("say which: an autopilot's NAME, or --cron EXPR")
     if cron is not None:
-        rows = [_entry(one) for one in occurrences(cron, timezone, start, count)]
+        rows = [_entry(moment) for moment in occurrences(cron, timezone, start, count)]
         _show({"": rows}, output)
         return
     settings = Settings.load(config, database=database)
@@ -73,27 +73,29 @@ def _of_autopilot(
         state.require_current_schema()
         stored = find_autopilot(state, name)
         triggers = state.read(lambda tx: list_triggers(tx, stored.id))
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_trigger: dict[str, list[dict[str, Any]]] = {}
     for trigger in triggers:
         if trigger.kind != TriggerKind.SCHEDULE:
             continue
         try:
-            found[trigger.name] = [_entry(one) for one in _occurrences(trigger, start, count)]
+            by_trigger[trigger.name] = [
+                _entry(moment) for moment in _occurrences(trigger, start, count)
+            ]
         except (ScheduleError, ValueError):
             say(f"warning: {unreadable(f'trigger {trigger.name} of {name}')}")
-    return found
+    return by_trigger
 
 
 def _occurrences(trigger: NamedTrigger, start: datetime, count: int) -> list[Occurrence]:
     """Cron expressions with their notes; other schedules have none to make."""
     spec = ScheduleTrigger.model_validate(trigger.document)
     agenda = Agenda.of(trigger.id, spec)
-    found: list[Occurrence] = []
+    coming: list[Occurrence] = []
     at = start
-    while len(found) < count and (following := agenda.next_after(at)) is not None:
+    while len(coming) < count and (following := agenda.next_after(at)) is not None:
         at = following
-        found.append(_explained(agenda, spec.timezone, at))
-    return found
+        coming.append(_explained(agenda, spec.timezone, at))
+    return coming
 
 
 def _explained(agenda: Agenda, timezone: str, at: datetime) -> Occurrence:
@@ -106,8 +108,12 @@ def _explained(agenda: Agenda, timezone: str, at: datetime) -> Occurrence:
 _STEP = datetime.resolution
 
 
-def _entry(one: Occurrence) -> dict[str, Any]:
-    return {"utc": format_instant(one.at), "local": one.local.isoformat(), "note": one.note}
+def _entry(moment: Occurrence) -> dict[str, Any]:
+    return {
+        "utc": format_instant(moment.at),
+        "local": moment.local.isoformat(),
+        "note": moment.note,
+    }
 
 
 def _show(by_trigger: dict[str, list[dict[str, Any]]], output: ListFormat) -> None:

@@ -1,6 +1,6 @@
 """What of a changed trigger nobody decided before the change: spans, counted within a budget.
 
-This is asked within the transaction of an apply, which holds the one writer of an SQLite file.
+It is asked within the transaction of an apply, which holds the one writer of an SQLite file.
 After an outage of a day a thousand schedules that fire each minute have a million occurrences
 between them: so equal schedules are counted once, and all of them together only up to `BUDGET`.
 Beyond it a span still has its first and its last occurrence, and its count reads "at least".
@@ -25,7 +25,7 @@ _WHICH = ("cron", "every", "at", "timezone", "startAt", "endAt")
 
 @dataclass(slots=True)
 class Undecided:
-    """A function (trigger, trigger id, cursor, now) that remembers its answers; one per apply."""
+    """Function (trigger, trigger id, cursor, now) that remembers its answers; one per apply."""
 
     budget: int = BUDGET
     _known: dict[Any, Span | None] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Undecided:
         try:
             agenda = Agenda.of(id_, ScheduleTrigger.model_validate(trigger))
             return lapsed(_Bounded(agenda, self), cursor, now)
-        except Exception:  # noqa: BLE001 - what is broken must not hinder the edit that mends it
+        except Exception:  # noqa: BLE001 - what is broken must not hinder the edit that fixes it
             return None
 
 

@@ -18,7 +18,7 @@ _WHEN = ("cron", "every", "at", "timezone", "startAt", "endAt", "jitter")
 
 @dataclass(slots=True)
 class Upcoming:
-    """A function (trigger, trigger id, after) that remembers its answers.
+    """Function (trigger, trigger id, after) that remembers its answers.
 
     An answer holds for every moment from the one it was asked for up to the occurrence itself, so
     that what was asked before a transaction need not be worked out inside it.
@@ -29,8 +29,8 @@ class Upcoming:
     def __call__(self, trigger: Document, id_: str, after: datetime) -> Next | None:
         """The first occurrence after `after`, exclusive; None if there is none.
 
-        A schedule that cannot be worked out is due at once: the next tick looks at it and stalls
-        it with the reason, and here its neighbours go on.
+        A schedule that cannot be worked out is due at once: the next tick
+        reads it and stalls it with the reason, and here its neighbours go on.
         """
         key = tuple(trigger.get(name) for name in _WHEN)
         if trigger.get("jitter") != "0s":

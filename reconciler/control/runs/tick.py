@@ -104,28 +104,30 @@ def tick_once(ticker: Ticker) -> Ticked:
 
 def _carry_out(ticker: Ticker, due: Sequence[DueTrigger], now: datetime, ticked: Ticked) -> bool:
     """Decide and write one batch; False where nothing could be moved."""
-    lives = ticker.database.read(lambda tx: read_live(tx, [one.autopilot_id for one in due]))
-    results = [_decide(ticker, one, lives.get(one.autopilot_id), now) for one in due]
-    decided = [one for one in results if isinstance(one, _Decided)]
-    stalled = [one for one in results if isinstance(one, _Stalled)]
+    lives = ticker.database.read(
+        lambda tx: read_live(tx, [trigger.autopilot_id for trigger in due])
+    )
+    results = [_decide(ticker, trigger, lives.get(trigger.autopilot_id), now) for trigger in due]
+    decided = [result for result in results if isinstance(result, _Decided)]
+    stalled = [result for result in results if isinstance(result, _Stalled)]
     runs, moved = ticker.database.write(lambda tx: _write(tx, ticker, decided, stalled, now))
     ticked.runs += runs
     ticked.lags += _lags(decided, runs)
-    ticked.stalled += [one.due.id for one in stalled]
-    for one in stalled:
-        log.error("trigger stalled", trigger=one.due.id, reason=one.why)
+    ticked.stalled += [broken.due.id for broken in stalled]
+    for broken in stalled:
+        log.error("trigger stalled", trigger=broken.due.id, reason=broken.why)
     return moved > 0
 
 
 def _lags(decided: Sequence[_Decided], runs: Iterable[Run]) -> Iterable[float]:
-    agendas = {firing.id: one.agenda for one in decided for firing in one.firings}
+    agendas = {firing.id: result.agenda for result in decided for firing in result.firings}
     for run in runs:
         due = agendas[run.id].due_at(run.scheduled_for or run.triggered_at)
         yield max(0.0, (run.created_at - due).total_seconds())
 
 
 class _Read(NamedTuple):
-    """A trigger as its row says it."""
+    """The definition of a trigger, read."""
 
     document: dict[str, Json]
     trigger: ScheduleTrigger
@@ -237,5 +239,5 @@ def admit_waiting(ticker: Ticker, now: datetime, ticked: Ticked) -> None:
             ticked.expired.append(run.id)
     for autopilot_id in ticker.database.read(autopilots_with_waiters):
         ticked.promoted += ticker.database.write(
-            lambda tx, one=autopilot_id: promote(tx, one, now, ticker.cooldown)  # type: ignore[misc]
+            lambda tx, id_=autopilot_id: promote(tx, id_, now, ticker.cooldown)  # type: ignore[misc]
         )

@@ -1,6 +1,6 @@
 """The agenda of one schedule trigger: its occurrences, bounded by startAt and endAt, with jitter.
 
-This is what `decide` asks; all arithmetic of calendars and clocks is in `schedule.py`.
+`decide` asks it; all arithmetic of calendars and clocks is in `core/calendar`.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Agenda:
 
     @classmethod
     def of(cls, trigger_id: str, trigger: ScheduleTrigger) -> "Agenda":
-        """Raises ScheduleError for a schedule that cannot be read."""
+        """Return the agenda of a trigger. Raises ScheduleError where it cannot be read."""
         seed = trigger_id if trigger.jitter else ""
         return cls(schedule_of(trigger), trigger.start_at, trigger.end_at, trigger.jitter, seed)
 
@@ -44,13 +44,13 @@ class Agenda:
     def newest_before(self, before: datetime, not_before: datetime) -> Iterator[datetime]:
         """Occurrences with `not_before < o < before`, newest first."""
         start, end = self.start_at, self.end_at
-        found = occurrences_before(
+        occurrences = occurrences_before(
             self.schedule, before, not_before=not_before, start_at=start, end_at=end
         )
-        return (occurrence for occurrence in found if occurrence > not_before)
+        return (occurrence for occurrence in occurrences if occurrence > not_before)
 
     def count(self, first: datetime, last: datetime) -> tuple[int, bool]:
-        """How many occurrences lie in `first..last`, and whether all were counted."""
+        """Return the number of occurrences in `first..last`, and whether all were counted."""
         return count_between(self.schedule, first, last)
 
     def due_at(self, occurrence: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """decide: which occurrences of a schedule start now, and which are recorded as not started.
 
 Pure: the trigger's cursor and the moment go in, a Decision comes out; deciding twice at the same
-moment with the cursor that the first decision gave changes nothing (contract 5).
+moment with the cursor that the first decision gave changes nothing (docs/time.md#late-occurrences).
 
 Every occurrence after the cursor that is due is either started or lies in exactly one span. They
 are enumerated backwards from now and spans are counted only up to a bound, so that a month away
@@ -36,7 +36,7 @@ class Timetable(Protocol):
         ...
 
     def count(self, first: datetime, last: datetime) -> tuple[int, bool]:
-        """How many lie in `first..last`, both included, and whether they were all counted."""
+        """Return the number in `first..last`, both included, and whether all were counted."""
         ...
 
     def due_at(self, occurrence: datetime) -> datetime:
@@ -107,7 +107,7 @@ def lapsed(timetable: Timetable, cursor: datetime, now: datetime) -> Span | None
     """What nobody decided before the trigger was changed at `now`: it can start no more.
 
     That is every nominal moment after the cursor up to now, also one that still waited for its
-    jitter: the changed trigger fires for none of them (contract 5).
+    jitter: the changed trigger fires for none of them (docs/time.md#edits).
     """
     why = "the trigger was changed before a server decided"
     return _span(timetable, MissedReason.MISSED, cursor, now, why)

@@ -226,7 +226,7 @@ def _rescheduled(change: Changed) -> Rescheduled:
         before=_triggers(change.before),
         after=change.after.document["spec"]["triggers"],
         parked=_archives(change.after),
-        awakes=change.before.archived or before.get("status") == AutopilotStatus.ARCHIVED,
+        revived=change.before.archived or before.get("status") == AutopilotStatus.ARCHIVED,
     )
 
 

@@ -1,7 +1,7 @@
 """Triggers of a plan: matched by name, hidden when removed, scheduled anew only when edited.
 
-A new, edited, re-enabled or resumed trigger never fires for a nominal moment before that change
-(contract 5): its cursor becomes the moment of the change. An unchanged one keeps its cursor.
+A new, edited, re-enabled or resumed trigger never fires for a nominal moment before that change:
+its cursor becomes the moment of the change (docs/time.md#edits). An unchanged one keeps its cursor.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -57,13 +57,13 @@ class Bare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescheduled:
-    """The triggers of an autopilot before (by name) and after. `awakes`: it was archived."""
+    """The triggers of an autopilot before (by name) and after. `revived`: it was archived."""
 
     autopilot_id: str
     before: Mapping[str, Document]
     after: Sequence[Document]
     parked: bool
-    awakes: bool
+    revived: bool
 
 
 _T = autopilot_trigger.c
@@ -81,20 +81,20 @@ _PARKED: Values = {"next_run_at": None, "next_scheduled_for": None}
 
 def hold_triggers(tx: Tx, autopilot_ids: Sequence[str]) -> dict[str, dict[str, Row]]:
     """Read and lock all triggers of these autopilots, hidden ones too: autopilot id, name, row."""
-    found: dict[str, dict[str, Row]] = {one: {} for one in autopilot_ids}
-    for some in batches(sorted(autopilot_ids)):
-        query = select(*_HELD).where(_T.autopilot_id.in_(some)).order_by(_T.id).with_for_update()
+    held: dict[str, dict[str, Row]] = {id_: {} for id_ in autopilot_ids}
+    for batch in batches(sorted(autopilot_ids)):
+        query = select(*_HELD).where(_T.autopilot_id.in_(batch)).order_by(_T.id).with_for_update()
         for row in tx.execute(query):
-            found[row.autopilot_id][row.name] = row._asdict()
-    return found
+            held[row.autopilot_id][row.name] = row._asdict()
+    return held
 
 
 def insert_triggers(tx: Tx, autopilots: Sequence[Bare], context: ApplyContext) -> None:
     """Add the triggers of new autopilots."""
     rows = [
-        _new(one.autopilot_id, trigger, place, one.parked, context)
-        for one in autopilots
-        for place, trigger in enumerate(one.triggers)
+        _new(owner.autopilot_id, trigger, place, owner.parked, context)
+        for owner in autopilots
+        for place, trigger in enumerate(owner.triggers)
     ]
     insert_rows(tx, autopilot_trigger, rows)
 
@@ -110,19 +110,23 @@ def update_triggers(
     fresh: list[Values] = []
     known: list[dict[str, Any]] = []
     removed: list[str] = []
-    for one in autopilots:
-        rows = held[one.autopilot_id]
-        matched = {trigger["name"]: _match(one, trigger["name"], rows) for trigger in one.after}
-        for place, trigger in enumerate(one.after):
+    for autopilot in autopilots:
+        rows = held[autopilot.autopilot_id]
+        matched = {
+            trigger["name"]: _match(autopilot, trigger["name"], rows) for trigger in autopilot.after
+        }
+        for place, trigger in enumerate(autopilot.after):
             if row := matched[trigger["name"]]:
-                if _edited(one, row, trigger):
-                    lapses += _lapses(one.before, [row], context)
-                known += _changed(one, row, trigger, place, context)
+                if _edited(autopilot, row, trigger):
+                    lapses += _lapses(autopilot.before, [row], context)
+                known += _changed(autopilot, row, trigger, place, context)
             else:
-                fresh.append(_new(one.autopilot_id, trigger, place, one.parked, context))
-        kept = {row["id"] for row in matched.values() if row}
-        left = _left(rows.values(), kept)
-        lapses += _lapses(one.before, left, context)
+                fresh.append(
+                    _new(autopilot.autopilot_id, trigger, place, autopilot.parked, context)
+                )
+        staying = {row["id"] for row in matched.values() if row}
+        left = _left(rows.values(), staying)
+        lapses += _lapses(autopilot.before, left, context)
         removed += [row["id"] for row in left]
     record_missed(tx, lapses, context.now)
     anew = [row["row_id"] for row in known if row["new_stalled_at"] is None]
@@ -133,18 +137,18 @@ def update_triggers(
         tx.execute(_UPDATE, known)
 
 
-def _match(one: Rescheduled, name: str, rows: Mapping[str, Row]) -> Row | None:
+def _match(autopilot: Rescheduled, name: str, rows: Mapping[str, Row]) -> Row | None:
     """By name; by id where somebody renamed the row by hand."""
     if name in rows:
         return rows[name]
-    id_ = trigger_id(one.autopilot_id, name)
+    id_ = trigger_id(autopilot.autopilot_id, name)
     return next((row for row in rows.values() if row["id"] == id_), None)
 
 
 def park_triggers(tx: Tx, autopilot_ids: Sequence[str]) -> None:
     """Nothing of these autopilots is due any more."""
-    for some in batches(autopilot_ids):
-        statement = update(autopilot_trigger).where(_T.autopilot_id.in_(some))
+    for batch in batches(autopilot_ids):
+        statement = update(autopilot_trigger).where(_T.autopilot_id.in_(batch))
         tx.execute(statement.values(_PARKED))
 
 
@@ -165,33 +169,37 @@ def _new(
 
 
 def _changed(
-    one: Rescheduled, row: Row, trigger: Document, place: int, context: ApplyContext
+    autopilot: Rescheduled, row: Row, trigger: Document, place: int, context: ApplyContext
 ) -> Iterator[dict[str, Any]]:
     """The update of a trigger that has a row, if there is anything to update."""
-    edited = _edited(one, row, trigger)
-    before = one.before.get(trigger["name"])
+    edited = _edited(autopilot, row, trigger)
+    before = autopilot.before.get(trigger["name"])
     if not edited and before == trigger and row["position"] == place:
         return
-    kept = {name: row[name] for name in _TIMING}
+    timing = {name: row[name] for name in _TIMING}
     values = {
         "position": place,
         **trigger_values(trigger),
         **_tokens(row["id"], trigger, row, context),
-        **(_timing(row["id"], trigger, one.parked, context, row["cursor"]) if edited else kept),
+        **(
+            _timing(row["id"], trigger, autopilot.parked, context, row["cursor"])
+            if edited
+            else timing
+        ),
         "removed_at": None,
         "updated_at": context.now,
     }
     yield {"row_id": row["id"], **{f"new_{name}": value for name, value in values.items()}}
 
 
-def _edited(one: Rescheduled, row: Row, trigger: Document) -> bool:
+def _edited(autopilot: Rescheduled, row: Row, trigger: Document) -> bool:
     """Whether the trigger begins anew."""
-    before = one.before.get(trigger["name"])
+    before = autopilot.before.get(trigger["name"])
     return (
         row["removed_at"] is not None
         or row["stalled_at"] is not None
-        or one.awakes
-        or one.parked
+        or autopilot.revived
+        or autopilot.parked
         or before is None
         or _essence(before) != _essence(trigger)
     )
@@ -214,8 +222,8 @@ def _timing(
     Occurrences up to `decided` stay decided where the clock went back meanwhile.
     """
     cursor = max(context.now, decided or context.now)
-    asleep = parked or not trigger["enabled"] or trigger["kind"] != TriggerKind.SCHEDULE
-    following = None if asleep else context.schedule(trigger, id_, cursor)
+    dormant = parked or not trigger["enabled"] or trigger["kind"] != TriggerKind.SCHEDULE
+    following = None if dormant else context.schedule(trigger, id_, cursor)
     return {
         "cursor": cursor,
         "next_run_at": following.run_at if following else None,
@@ -242,8 +250,8 @@ def _tokens(id_: str, trigger: Document, row: Row, context: ApplyContext) -> Val
     }
 
 
-def _left(rows: Iterable[Row], kept: AbstractSet[str]) -> list[Row]:
-    return [row for row in rows if row["id"] not in kept and row["removed_at"] is None]
+def _left(rows: Iterable[Row], staying: AbstractSet[str]) -> list[Row]:
+    return [row for row in rows if row["id"] not in staying and row["removed_at"] is None]
 
 
 def record_lapsed(
@@ -269,7 +277,7 @@ def record_lapsed(
 def _lapses(
     before: Mapping[str, Document], rows: Iterable[Row], context: ApplyContext
 ) -> Iterator[Missed]:
-    """Every occurrence is a run or recorded, also those that a change overtook (contract 5)."""
+    """Every occurrence is a run or recorded, also those that a change overtook."""
     for row in rows:
         following, trigger = row["next_scheduled_for"], before.get(row["name"])
         if row["next_run_at"] is None or following is None or trigger is None:
@@ -284,8 +292,8 @@ def _lapses(
 def _hide(tx: Tx, ids: Sequence[str], now: datetime) -> None:
     """A removed trigger keeps its id and its runs; its URL ends at once."""
     values = {**_PARKED, **_NO_TOKEN, "removed_at": now, "updated_at": now}
-    for some in batches(sorted(ids)):
-        tx.execute(update(autopilot_trigger).where(_T.id.in_(some)).values(values))
+    for batch in batches(sorted(ids)):
+        tx.execute(update(autopilot_trigger).where(_T.id.in_(batch)).values(values))
 
 
 def _update_statement() -> Any:

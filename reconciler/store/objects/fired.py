@@ -19,5 +19,5 @@ def save_fired(tx: Connection, moments: Mapping[str, datetime]) -> None:
     On PostgreSQL a row that an apply holds is passed over: it takes triggers before autopilots, and
     whoever admits runs holds the autopilots already, so each would wait for the other.
     """
-    for moment, some in alike(moments):
-        tx.execute(_FIRED, {"ids": some, "at": moment})
+    for moment, ids in alike(moments):
+        tx.execute(_FIRED, {"ids": ids, "at": moment})

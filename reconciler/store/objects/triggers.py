@@ -98,8 +98,8 @@ def due_triggers(tx: Connection, now: datetime, limit: int) -> list[DueTrigger]:
     query = _DUE.where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
     rows = tx.execute(query.order_by(_T.next_run_at).limit(limit)).all()
     return [
-        DueTrigger(id_, owner, Definition._make(rest), cursor or created_at, due, nominal or due)
-        for id_, owner, cursor, created_at, due, nominal, *rest in rows
+        DueTrigger(id_, owner, Definition._make(columns), cursor or created_at, due, nominal or due)
+        for id_, owner, cursor, created_at, due, nominal, *columns in rows
     ]
 
 
@@ -146,13 +146,13 @@ def _owner(row: Row[Any]) -> str:
 
 
 def next_due(tx: Connection) -> datetime | None:
-    """The moment at which the next trigger is due."""
+    """Return the moment at which the next trigger is due."""
     query = select(_T.next_run_at).where(_T.next_run_at.is_not(None))
     return tx.execute(query.order_by(_T.next_run_at).limit(1)).scalar_one_or_none()
 
 
 def count_due(tx: Connection, now: datetime) -> int:
-    """How many triggers are due."""
+    """Return the number of triggers that are due."""
     query = select(func.count()).where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
     return tx.execute(query).scalar_one()
 
@@ -166,31 +166,31 @@ _UNMOVED = (
 
 
 def hold_unmoved(tx: Connection, expected: Sequence[DueTrigger]) -> set[str]:
-    """Hold the rows of these triggers; answers the ids of those that nobody has moved meanwhile.
+    """Hold the rows of these triggers; return the ids of those that nobody has moved meanwhile.
 
     On PostgreSQL a row that another process holds is passed over: that process decides it.
     """
-    wanted = {one.id: one for one in expected}
+    wanted = {trigger.id: trigger for trigger in expected}
     unmoved: set[str] = set()
-    for some in batches(sorted(wanted)):
-        rows = tx.execute(_UNMOVED, {"ids": some}).all()
+    for batch in batches(sorted(wanted)):
+        rows = tx.execute(_UNMOVED, {"ids": batch}).all()
         unmoved.update(id_ for id_, moment in rows if moment == wanted[id_].next_run_at)
     return unmoved
 
 
 def advance(tx: Connection, advances: Mapping[str, Advance]) -> None:
     """Move the cursors of triggers, by id, whose rows are held."""
-    for one, some in alike(advances):
+    for move, ids in alike(advances):
         values: dict[str, Any] = {
-            "next_run_at": one.next.run_at if one.next else None,
-            "next_scheduled_for": one.next.scheduled_for if one.next else None,
+            "next_run_at": move.next.run_at if move.next else None,
+            "next_scheduled_for": move.next.scheduled_for if move.next else None,
         }
-        if one.cursor is not None:
-            values["cursor"] = one.cursor
-        if one.fired_at is not None:
-            values["last_fired_at"] = one.fired_at
+        if move.cursor is not None:
+            values["cursor"] = move.cursor
+        if move.fired_at is not None:
+            values["last_fired_at"] = move.fired_at
         statement = update(autopilot_trigger).where(_T.id.in_(IDS)).values(values)
-        tx.execute(statement, {"ids": some})
+        tx.execute(statement, {"ids": ids})
 
 
 def stall(tx: Connection, trigger_id: str, now: datetime, reason: str) -> None:

@@ -27,15 +27,15 @@ class Missed:
 
 def record_missed(tx: Connection, missed: Sequence[Missed], now: datetime) -> None:
     """Record spans. One that follows an interval of the same reason without a gap extends it."""
-    last = _latest(tx, [one.trigger_id for one in missed])
+    last = _latest(tx, [new.trigger_id for new in missed])
     extended, fresh = [], []
-    for one in missed:
-        before = last.get(one.trigger_id)
-        if before is not None and _joins(before, one):
-            extended.append(_extension(before, one.span))
+    for new in missed:
+        before = last.get(new.trigger_id)
+        if before is not None and _joins(before, new):
+            extended.append(_extension(before, new.span))
         else:
-            fresh.append(_values(one, now))
-        last.pop(one.trigger_id, None)
+            fresh.append(_values(new, now))
+        last.pop(new.trigger_id, None)
     if fresh:
         tx.execute(insert(missed_interval), fresh)
     if extended:
@@ -52,9 +52,9 @@ def record_missed(tx: Connection, missed: Sequence[Missed], now: datetime) -> No
         tx.execute(statement, extended)
 
 
-def _joins(before: MissedInterval, one: Missed) -> bool:
+def _joins(before: MissedInterval, new: Missed) -> bool:
     """The cursor stands on the last occurrence of the interval: nothing ran in between."""
-    return before.reason is one.span.reason and before.last == one.after
+    return before.reason is new.span.reason and before.last == new.after
 
 
 def _extension(before: MissedInterval, span: Span) -> dict[str, Any]:
@@ -67,33 +67,33 @@ def _extension(before: MissedInterval, span: Span) -> dict[str, Any]:
     }
 
 
-def _values(one: Missed, now: datetime) -> dict[str, Any]:
+def _values(new: Missed, now: datetime) -> dict[str, Any]:
     return {
-        "trigger_id": one.trigger_id,
-        "autopilot_id": one.autopilot_id,
-        "reason": one.span.reason,
-        "first_at": one.span.first,
-        "last_at": one.span.last,
-        "count": one.span.count,
-        "exact": one.span.exact,
-        "detail": one.span.detail,
+        "trigger_id": new.trigger_id,
+        "autopilot_id": new.autopilot_id,
+        "reason": new.span.reason,
+        "first_at": new.span.first,
+        "last_at": new.span.last,
+        "count": new.span.count,
+        "exact": new.span.exact,
+        "detail": new.span.detail,
         "created_at": now,
     }
 
 
 def _latest(tx: Connection, trigger_ids: Sequence[str]) -> dict[str, MissedInterval]:
     """The newest interval of each trigger."""
-    found: dict[str, MissedInterval] = {}
+    newest_of: dict[str, MissedInterval] = {}
     other = missed_interval.alias()
     newest = _M.first_at == (
         select(func.max(other.c.first_at))
         .where(other.c.trigger_id == _M.trigger_id)
         .scalar_subquery()
     )
-    for some in batches(sorted(set(trigger_ids))):
-        rows = tx.execute(select(missed_interval).where(_M.trigger_id.in_(some), newest))
-        found.update((row.trigger_id, interval_of(row)) for row in rows)
-    return found
+    for batch in batches(sorted(set(trigger_ids))):
+        rows = tx.execute(select(missed_interval).where(_M.trigger_id.in_(batch), newest))
+        newest_of.update((row.trigger_id, interval_of(row)) for row in rows)
+    return newest_of
 
 
 def open_stalled(
@@ -112,14 +112,14 @@ def open_stalled(
 
 
 def close_stalled(tx: Connection, trigger_ids: Sequence[str], now: datetime) -> None:
-    """End what these triggers missed while they were stalled: they begin anew, or leave.
+    """End what these triggers missed while they were stalled: they start again, or leave.
 
     How many occurrences that were was never counted. A clock that went back meanwhile does not
     end an interval before its first occurrence.
     """
     until = case((_M.first_at > now, _M.first_at), else_=bindparam("until", now, _M.last_at.type))
-    for some in batches(sorted(trigger_ids)):
-        still_open = update(missed_interval).where(_M.trigger_id.in_(some), _M.last_at.is_(None))
+    for batch in batches(sorted(trigger_ids)):
+        still_open = update(missed_interval).where(_M.trigger_id.in_(batch), _M.last_at.is_(None))
         tx.execute(still_open.values(last_at=until, exact=False))
 
 

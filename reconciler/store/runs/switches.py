@@ -59,9 +59,9 @@ class Switched:
 
 def read_switches(tx: Connection, ids: Sequence[str], *, lock: bool = False) -> dict[str, Switched]:
     """Autopilots by id, archived ones too; `lock` holds their rows, in the order of their ids."""
-    found: dict[str, Switched] = {}
+    rows: dict[str, Switched] = {}
     query = _NAMED.with_for_update() if lock else _NAMED
-    for some in batches(sorted(set(ids))):
-        for id_, workspace, name, *switches in tx.execute(query, {"ids": some}):
-            found[id_] = Switched(id_, workspace, name, switches_of(*switches))
-    return found
+    for batch in batches(sorted(set(ids))):
+        for id_, workspace, name, *switches in tx.execute(query, {"ids": batch}):
+            rows[id_] = Switched(id_, workspace, name, switches_of(*switches))
+    return rows

@@ -211,7 +211,7 @@ class TestJitter:
         assert (decision.starts, decision.cursor) == ((at("08:10"),), at("08:10"))
 
 
-forces = st.one_of(
+standings = st.one_of(
     st.just(InForce()),
     st.just(PAUSED),
     st.builds(
@@ -226,7 +226,7 @@ forces = st.one_of(
     passed=st.lists(st.integers(0, 20_000), min_size=1, max_size=6),
     catch_up=st.sampled_from(list(CatchUp)),
     window=st.integers(1, 7200),
-    standing=forces,
+    standing=standings,
 )
 def test_every_occurrence_is_decided_once(
     every: int, jitter: str, passed: list[int], catch_up: CatchUp, window: int, standing: Standing
