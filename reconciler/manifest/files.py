@@ -142,14 +142,14 @@ def _read(descriptor: int, path: str) -> bytes | Problem:
     data = os.read(descriptor, status.st_size + 1)
     if len(data) == status.st_size:
         return data
-    return _rest(descriptor, data, path)
+    return _remainder(descriptor, data, path)
 
 
-def _rest(descriptor: int, start: bytes, path: str) -> bytes | Problem:
+def _remainder(descriptor: int, start: bytes, path: str) -> bytes | Problem:
     """A file that changed its size since it was opened, or that comes in parts."""
     parts = [start]
-    rest = LARGEST + 1 - len(start)
-    while rest > 0 and (part := os.read(descriptor, rest)):
+    missing = LARGEST + 1 - len(start)
+    while missing > 0 and (part := os.read(descriptor, missing)):
         parts.append(part)
-        rest -= len(part)
-    return b"".join(parts) if rest > 0 else too_large(path)
+        missing -= len(part)
+    return b"".join(parts) if missing > 0 else too_large(path)

@@ -22,8 +22,8 @@ class Folder:
 
     def files(self) -> Iterator[File]:
         """The files in the order of their paths, and what of them cannot be read."""
-        found = sorted(self._walk(), key=itemgetter(0))
-        for path, file in found:
+        entries = sorted(self._walk(), key=itemgetter(0))
+        for path, file in entries:
             yield File(path, read_file(file, path) if isinstance(file, str) else file)
 
     def again(self, path: str) -> bytes | None:

@@ -103,11 +103,11 @@ def _without_name_title(value: Schema) -> Schema:
     properties = value.get("properties")
     if not isinstance(properties, Mapping):
         return value
-    kept = {
+    untitled = {
         name: {k: v for k, v in item.items() if k != "title" or not isinstance(v, str)}
         for name, item in properties.items()
     }
-    return {**value, "properties": kept}
+    return {**value, "properties": untitled}
 
 
 def _size_default(value: Schema) -> Schema:
@@ -117,10 +117,10 @@ def _size_default(value: Schema) -> Schema:
 
 
 def _without_sources(value: Schema) -> Schema:
-    # Where a rule comes from matters to developers only.
+    # A pointer into docs/ leads nowhere from an editor.
     description = value.get("description")
     if isinstance(description, str):
-        return {**value, "description": re.sub(r" \(contract [0-9.]+\)", "", description)}
+        return {**value, "description": re.sub(r" \(docs/[^)]+\)", "", description)}
     return value
 
 

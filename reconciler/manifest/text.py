@@ -6,7 +6,7 @@ from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Problem
 
 LARGEST = 1024**2
-"""Bytes of one file (contract 2)."""
+"""Bytes of one file (docs/manifest.md#yaml)."""
 BOM = "\ufeff"
 
 # YAML 1.2 forbids the first group. The second is a line break to YAML 1.1 and text to YAML 1.2,
@@ -25,8 +25,8 @@ def decode(data: bytes, path: str) -> str | Problem:
         before = data[: error.start].decode("utf-8").removeprefix(BOM)
         message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         return _at_end(path, before, message, Code.FILE_ENCODING)
-    if found := _FORBIDDEN.search(text):
-        before, character = text[: found.start()], found[0]
+    if forbidden := _FORBIDDEN.search(text):
+        before, character = text[: forbidden.start()], forbidden[0]
         message = (
             f"the character U+{ord(character):04X} is not allowed; "
             f'write it as "\\u{ord(character):04x}" in a double-quoted text'
@@ -43,7 +43,7 @@ def too_large(path: str, largest: int = LARGEST) -> Problem:
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
     """Where the character at `offset` stands, both from 1; CRLF, CR and LF end a line."""
-    breaks = [found.end() for found in _BREAK.finditer(text, 0, offset)]
+    breaks = [match.end() for match in _BREAK.finditer(text, 0, offset)]
     return len(breaks) + 1, offset - (breaks[-1] if breaks else 0) + 1
 
 

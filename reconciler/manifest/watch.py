@@ -13,7 +13,7 @@ QUIET = 200
 """Milliseconds without another change, after which a burst of them is taken to be over."""
 
 
-async def watch_path(path: Path, look: Callable[[], None]) -> None:
+async def watch_path(path: Path, notify: Callable[[], None]) -> None:
     """Call `look` after each burst of changes below `path`, for ever.
 
     What git does to its own folder is not looked at: a fetch writes there and changes no file.
@@ -23,4 +23,4 @@ async def watch_path(path: Path, look: Callable[[], None]) -> None:
         return ".git" not in Path(name).parts
 
     async for _changes in awatch(path, watch_filter=outside_git, debounce=1000, step=QUIET):
-        look()
+        notify()

@@ -35,10 +35,10 @@ def below(problems: Iterable[Problem], folder: str) -> list[Problem]:
     return [replace(problem, path=prefix + problem.path) for problem in problems]
 
 
-def from_here(problems: Iterable[Problem], given: str) -> list[Problem]:
+def from_here(problems: Iterable[Problem], argument: str) -> list[Problem]:
     """As `below`, for a path of the command line that may also be a file."""
-    path = Path(given)
-    return below(problems, str(path.parent) if path.is_file() else given)
+    path = Path(argument)
+    return below(problems, str(path.parent) if path.is_file() else argument)
 
 
 def _text(problems: Sequence[Problem]) -> str:
@@ -46,7 +46,7 @@ def _text(problems: Sequence[Problem]) -> str:
 
 
 def _json(problems: Sequence[Problem]) -> str:
-    found = [
+    listed = [
         {
             "path": problem.path,
             "line": problem.line,
@@ -57,7 +57,7 @@ def _json(problems: Sequence[Problem]) -> str:
         }
         for problem in problems
     ]
-    return _dumped({"formatVersion": 1, "problems": found})
+    return _dumped({"formatVersion": 1, "problems": listed})
 
 
 def _github(problems: Sequence[Problem]) -> str:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 
 class Code(StrEnum):
-    """What is wrong, for machines. A code keeps its meaning for ever (contract 2)."""
+    """What is wrong, for machines. A code keeps its meaning for ever (docs/errors.md)."""
 
     # The file
     FILE_UNREADABLE = "file-unreadable"
@@ -101,13 +101,13 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.YAML_DEPTH: "More than 100 levels stand inside each other.",
         Code.YAML_NUMBER: "A number has more than 300 characters.",
         Code.TEXT_NUL: "A text holds the character NUL, written as `\\0`.",
-        Code.API_VERSION: "The `apiVersion` is none that this version reads.",
-        Code.KIND_UNKNOWN: "The `kind` is none of Autopilot, Agent and Squad.",
+        Code.API_VERSION: "This version does not read the `apiVersion`.",
+        Code.KIND_UNKNOWN: "The `kind` is not Autopilot, Agent or Squad.",
         Code.FIELD_MISSING: "A required field is missing.",
         Code.FIELD_UNKNOWN: "There is no such field here.",
         Code.FIELD_TYPE: "The value is of another type than the field.",
         Code.FIELD_SERVER_OWNED: "The field belongs to the server and cannot be set in a manifest.",
-        Code.VALUE_UNKNOWN: "The value is none of those that the field takes.",
+        Code.VALUE_UNKNOWN: "The field does not take this value.",
         Code.VALUE_RANGE: "The number is outside of its range.",
         Code.VALUE_LENGTH: "The text or list is too short or too long.",
         Code.VALUE_PATTERN: "The text is not of the form that the field takes.",

@@ -1,13 +1,13 @@
 """What can go wrong, split by what the reader should do about it.
 
 ReconcilerError
-├── InvalidManifests      mend the files            (exit 3)
+├── InvalidManifests      correct the files         (exit 3)
 ├── Refused               confirm, or think again   (exit 4)
 │   ├── UnsafePlan        too many removals, a rewrite of history, a protected object
 │   └── Blocked           somebody else's row, or something still in use
 ├── StalePlan             plan again                (exit 5)
 ├── Locked                wait, then try again      (exit 6)
-├── UsageError            mend the command line     (exit 64)
+├── UsageError            correct the command line  (exit 64)
 ├── NotFound              look for the right name   (exit 1)
 ├── Conflict              the state does not allow it now (exit 1)
 └── Unavailable           something outside does not answer (exit 1)
@@ -37,7 +37,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong in a manifest (contract 2). Sorts by path, line and column."""
+    """One thing wrong in a manifest (docs/errors.md). Sorts by path, line and column."""
 
     path: str
     line: int
@@ -53,7 +53,7 @@ class Problem:
 
 
 class ReconcilerError(Exception):
-    """The root of all expected failures. `str(error)` is a sentence that says how to mend it."""
+    """The root of all expected failures. `str(error)` is a sentence that says how to fix it."""
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
@@ -97,7 +97,7 @@ class Refused(ReconcilerError):
 
 
 class UnsafePlan(Refused):
-    """A guard against accidents stopped the plan (contract 3, "nothing is deleted by accident")."""
+    """A guard against accidents stopped the plan (docs/plan.md)."""
 
     code = "unsafe"
 
@@ -153,10 +153,10 @@ class Unavailable(ReconcilerError):
 
 @dataclass(slots=True)
 class Problems:
-    """A collector: everything that is wrong is reported at once, in file order."""
+    """Collector of Problems: everything that is wrong is reported at once, in file order."""
 
-    found: list[Problem] = field(default_factory=list)
+    collected: list[Problem] = field(default_factory=list)
 
     def add(self, at: Position, where: str, message: str, code: str) -> None:
         """Note one Problem at `at`; `where` is the dotted field, `spec.triggers[0].cron`."""
-        self.found.append(Problem(at.path, at.line, at.column, where, message, code))
+        self.collected.append(Problem(at.path, at.line, at.column, where, message, code))

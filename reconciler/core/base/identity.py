@@ -32,7 +32,7 @@ class Revision:
 
 
 def object_id(kind: str, workspace: str, first_name: str) -> str:
-    """The id of an object: UUIDv5 of (workspace, kind, the first name it ever had) (contract 3)."""
+    """The id of an object: UUIDv5 of (workspace, kind, the first name it ever had)."""
     return _uuid5(f"{workspace}/{kind}/{first_name}")
 
 

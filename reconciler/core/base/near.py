@@ -24,8 +24,8 @@ def near(word: str, allowed: Collection[str]) -> str | None:
 
 def did_you_mean(word: str, allowed: Collection[str]) -> str:
     """`, did you mean 'x'?`, or nothing: the end of a sentence."""
-    found = near(word, allowed)
-    return f", did you mean '{found}'?" if found is not None else ""
+    meant = near(word, allowed)
+    return f", did you mean '{meant}'?" if meant is not None else ""
 
 
 def listed(words: Collection[str], last: str = "or") -> str:

@@ -29,10 +29,10 @@ def parse_duration(text: str) -> timedelta:
 @lru_cache(maxsize=1024)
 def format_duration(value: timedelta) -> str:
     """The canonical text of a duration of whole seconds: `1h30m`; nothing at all is `0s`."""
-    rest = int(value.total_seconds())
+    remaining = int(value.total_seconds())
     parts = []
     for unit, seconds in _UNITS.items():
-        count, rest = divmod(rest, seconds)
+        count, remaining = divmod(remaining, seconds)
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"

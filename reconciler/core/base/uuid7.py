@@ -20,6 +20,6 @@ def uuid7(at: datetime, tail: int) -> str:
 @lru_cache(maxsize=64)
 def _head(at: datetime) -> int:
     """All but the tail; thousands of ids are made at one moment."""
-    milliseconds, rest = divmod((at - _EPOCH) // timedelta(microseconds=1), 1000)
+    milliseconds, microseconds = divmod((at - _EPOCH) // timedelta(microseconds=1), 1000)
     value = (milliseconds & ((1 << 48) - 1)) << 80
-    return value | 0x7 << 76 | (rest * 4096 // 1000) << 64 | 0b10 << 62
+    return value | 0x7 << 76 | (microseconds * 4096 // 1000) << 64 | 0b10 << 62

@@ -1,4 +1,4 @@
-"""The cron language of contract 5: a strict parser, and the value that an expression means."""
+"""The cron language (docs/time.md#cron): a strict parser, and what an expression means."""
 
 import difflib
 import re
@@ -41,7 +41,7 @@ class Cron:
 
     minutes, hours, months  sorted values
     days      which days of those months
-    interval  the minute or the hour field starts with `*`: how clock changes are met (contract 5)
+    interval  the minute or the hour field starts with `*`: see docs/time.md#clock-changes
     """
 
     minutes: tuple[int, ...]
@@ -60,7 +60,7 @@ class Cron:
 
 @lru_cache(maxsize=4096)
 def parse(expr: str) -> Cron:
-    """The meaning of five fields or an @macro (contract 5).
+    """The meaning of five fields or an @macro (docs/time.md#cron).
 
     Raises CronError, and CronNeverFires for days that do not exist in any year; no text makes it
     raise anything else, and no text takes it more than a few milliseconds.
@@ -79,8 +79,8 @@ def parse(expr: str) -> Cron:
 def _words(expr: str) -> list[tuple[str, int]]:
     """The fields in upper case, each with the column where it starts, from 1."""
     indent = len(expr) - len(expr.lstrip(_BLANKS)) + 1
-    found = _WORD.finditer(expr.strip(_BLANKS))
-    return [(match[0].upper(), indent + match.start()) for match in found]
+    matches = _WORD.finditer(expr.strip(_BLANKS))
+    return [(match[0].upper(), indent + match.start()) for match in matches]
 
 
 def _require_plain_text(expr: str) -> None:

@@ -32,7 +32,7 @@ MINUTE = Field("minute", 0, 59, 60)
 HOUR = Field("hour", 0, 23, 24)
 DAY = Field("day", 1, 31, 31)
 MONTH = Field("month", 1, 12, 12, {name: n for n, name in enumerate(_MONTHS, 1)})
-# 0 and 7 are both Sunday (contract 5), so the maximum of `a/n` is 7.
+# 0 and 7 are both Sunday (docs/time.md#cron), so the maximum of `a/n` is 7.
 WEEKDAY = Field("weekday", 0, 7, 7, {name: n for n, name in enumerate(_WEEKDAYS)})
 FIELDS = (MINUTE, HOUR, DAY, MONTH, WEEKDAY)
 
@@ -82,7 +82,7 @@ _FOREIGN = (
 def read_field(rules: Field, text: str, column: int) -> Values:
     """The values that `text` (upper case, ASCII) means; `column` is where it starts, from 1.
 
-    Raises CronError on anything but the forms of contract 5.
+    Raises CronError on anything but the forms of docs/time.md#cron.
     """
     values = Values(starred=text.startswith("*"))
     for item, at in _items(rules, text, column):
@@ -190,9 +190,9 @@ def _backwards(rules: Field, first: str, end: str, item: str, at: int) -> CronEr
     if first in rules.names:
         low, high = ("MON", "SUN") if rules is WEEKDAY else ("JAN", "DEC")
     bounds = [(first, high)] + ([(low, end)] if end not in ("0", "SUN") else [])
-    mended = ",".join(a if a == b else f"{a}-{b}" for a, b in bounds)
+    fixed = ",".join(a if a == b else f"{a}-{b}" for a, b in bounds)
     return CronError(
-        f"{rules.name} field: the range {shown(item)} runs backwards", f"write {mended}", at
+        f"{rules.name} field: the range {shown(item)} runs backwards", f"write {fixed}", at
     )
 
 

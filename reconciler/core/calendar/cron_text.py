@@ -17,7 +17,7 @@ def time_text(minutes: Sequence[int], hours: Sequence[int], *, interval: bool) -
         return f"{_listed(minutes)} {_listed(hours)}"
     texts = [_starred(MINUTE, minutes), _starred(HOUR, hours)]
     if not any(text.startswith("*") for text in texts):
-        texts = _star_one((MINUTE, minutes), (HOUR, hours))
+        texts = _star_either((MINUTE, minutes), (HOUR, hours))
     return " ".join(texts)
 
 
@@ -27,7 +27,7 @@ def day_texts(rule: DayRule) -> tuple[str, str]:
     if rule.both:
         plain = [_starred(DAY, rule.days), _starred(WEEKDAY, rule.weekdays)]
         if not any(text.startswith("*") for text in plain):
-            plain = _star_one((DAY, rule.days), (WEEKDAY, rule.weekdays))
+            plain = _star_either((DAY, rule.days), (WEEKDAY, rule.weekdays))
     days, weekdays = plain
     return _joined(days, *_day_specials(rule)), _joined(weekdays, *_weekday_specials(rule))
 
@@ -71,7 +71,9 @@ def _star_step(rules: Field, values: Sequence[int]) -> int | None:
     return next((step for step in steps if present.issuperset(every[::step])), None)
 
 
-def _star_one(left: tuple[Field, Sequence[int]], right: tuple[Field, Sequence[int]]) -> list[str]:
+def _star_either(
+    left: tuple[Field, Sequence[int]], right: tuple[Field, Sequence[int]]
+) -> list[str]:
     """Both fields, one of them starting with a `*/n` as fine as can be, then what that lacks."""
     steps = [_star_step(*left), _star_step(*right)]
     chosen = min((n, index) for index, n in enumerate(steps) if n is not None)[1]
@@ -79,18 +81,18 @@ def _star_one(left: tuple[Field, Sequence[int]], right: tuple[Field, Sequence[in
     for index, (rules, values) in enumerate((left, right)):
         step = steps[index] if index == chosen else None
         covered = set(_all_values(rules)[::step]) if step else set()
-        rest = _listed([value for value in values if value not in covered])
-        texts.append(_joined(f"*/{step}" if step else "", rest))
+        uncovered = _listed([value for value in values if value not in covered])
+        texts.append(_joined(f"*/{step}" if step else "", uncovered))
     return texts
 
 
 def _listed(values: Sequence[int]) -> str:
     """Values in order as `a`, `a-b` and `a-b/n`, each item as long as it can be."""
-    rest, items = list(values), []
-    while rest:
-        run = _longest_run(rest)
+    remaining, items = list(values), []
+    while remaining:
+        run = _longest_run(remaining)
         items.append(_run_text(run))
-        rest = [value for value in rest if value not in run]
+        remaining = [value for value in remaining if value not in run]
     return ",".join(items)
 
 

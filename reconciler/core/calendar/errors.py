@@ -1,4 +1,4 @@
-"""What is wrong with a schedule, in words that say how to mend it.
+"""What is wrong with a schedule, in words that say how to fix it.
 
 ScheduleError
 ├── CronError             the expression
@@ -15,7 +15,7 @@ from reconciler.core.base.errors import ReconcilerError
 class ScheduleError(ReconcilerError, ValueError):
     """A schedule that cannot be used.
 
-    `message` says what was found and what is allowed, `hint` the near miss or how to mend it
+    `message` says what was found and what is allowed, `hint` the near miss or how to fix it
     (or None), `column` where in the text it stands, from 1 (or None). `str(error)` is message and
     hint in one sentence; `code` is the stable code of the Problem.
     """
@@ -32,7 +32,7 @@ class ScheduleError(ReconcilerError, ValueError):
 
 
 class CronError(ScheduleError):
-    """Not an expression of contract 5."""
+    """Not a cron expression (docs/time.md#cron)."""
 
     code = "cron-invalid"
 

@@ -1,4 +1,4 @@
-"""Jitter: what falls on one moment is spread over a time, by a hash (contract 5)."""
+"""Jitter: what falls on one moment is spread by a hash (docs/time.md#bounds-and-jitter)."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta

@@ -35,8 +35,8 @@ def schedule_next(
     after = as_moment(after)
     if start_at is not None and start_at > after:
         after = _moved(as_moment(start_at), -_TICK)
-    found = _next(schedule, after)
-    return found if found is None or end_at is None or found <= end_at else None
+    occurrence = _next(schedule, after)
+    return occurrence if occurrence is None or end_at is None or occurrence <= end_at else None
 
 
 def schedule_last(
@@ -53,8 +53,8 @@ def schedule_last(
     before = as_moment(before)
     if end_at is not None and end_at < before:
         before = _moved(as_moment(end_at), _TICK)
-    found = _last(schedule, before)
-    return found if found is None or start_at is None or found >= start_at else None
+    occurrence = _last(schedule, before)
+    return occurrence if occurrence is None or start_at is None or occurrence >= start_at else None
 
 
 def occurrences_before(
@@ -70,10 +70,10 @@ def occurrences_before(
     Each is found when it is asked for: whoever needs the newest of a month pays for one.
     """
     lowest = not_before if start_at is None else max(start_at, not_before)
-    found = schedule_last(schedule, before, end_at=end_at)
-    while found is not None and found >= lowest:
-        yield found
-        found = schedule_last(schedule, found, end_at=end_at)
+    occurrence = schedule_last(schedule, before, end_at=end_at)
+    while occurrence is not None and occurrence >= lowest:
+        yield occurrence
+        occurrence = schedule_last(schedule, occurrence, end_at=end_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,11 @@ def count_between(
     all: beyond `cap` the number reads "at least"."""
     if isinstance(schedule, EverySchedule):
         return _every_count(schedule, first, last), True
-    count, found = 0, schedule_next(schedule, _moved(first, -_TICK), end_at=last)
-    while found is not None and count < cap:
+    count, occurrence = 0, schedule_next(schedule, _moved(first, -_TICK), end_at=last)
+    while occurrence is not None and count < cap:
         count += 1
-        found = schedule_next(schedule, found, end_at=last)
-    return count, found is None
+        occurrence = schedule_next(schedule, occurrence, end_at=last)
+    return count, occurrence is None
 
 
 def _next(schedule: Schedule, after: datetime) -> datetime | None:

@@ -51,16 +51,16 @@ class _Days:
         dates on which they can fall at all."""
         shift = (day - _PERIOD_START) // _PERIOD * _PERIOD
         near = day - shift
-        # croniter's start is exclusive.
+        # croniter's start is exclusive: a minute too early or a day too late includes `near`.
         seconds = float(near * DAY - 60 if forward else near * DAY + DAY)
         # A croniter keeps its place: a copy leaves other threads' searches alone.
         engine = copy.copy(self._engine)
         while True:
             step = engine.get_next if forward else engine.get_prev
-            found = int(step(float, start_time=seconds)) // DAY
-            if self._rule.matches(date.fromordinal(found + _ORDINAL_OF_EPOCH)):
-                return found + shift
-            seconds = float(found * DAY)
+            day_found = int(step(float, start_time=seconds)) // DAY
+            if self._rule.matches(date.fromordinal(day_found + _ORDINAL_OF_EPOCH)):
+                return day_found + shift
+            seconds = float(day_found * DAY)
 
 
 @lru_cache(maxsize=16384)
@@ -127,7 +127,7 @@ def _calendar(expr: str) -> _CronCalendar:
 def next_after(expr: str, timezone: str, after: datetime) -> datetime | None:
     """The first occurrence later than `after` (aware), in UTC; None where the calendar ends.
 
-    Follows contract 5 through clock changes. Raises CronError and TimezoneError.
+    Clock changes are those of docs/time.md#clock-changes. Raises CronError and TimezoneError.
     """
     # Whole seconds of UTC make the key of the memo: two moments of a repeated hour are equal as
     # local datetimes.
@@ -159,15 +159,16 @@ def _moment(instant: int) -> datetime | None:
 
 
 def local_instant(local: datetime, timezone: str) -> datetime | None:
-    """The moment that a naive local time means by the rule for fixed jobs (contract 5), in UTC.
+    """The moment that a naive local time means by the rule for fixed jobs, in UTC.
 
     The first occurrence in an overlap, the first instant after a gap; None where the clock jumped
-    over it by more than 3 hours, or where the calendar ends. Raises TimezoneError.
+    over it by more than 3 hours, or where the calendar ends (docs/time.md#clock-changes). Raises
+    TimezoneError.
     """
-    seconds, rest = divmod(local - EPOCH.replace(tzinfo=None), _SECOND)
+    seconds, fraction = divmod(local - EPOCH.replace(tzinfo=None), _SECOND)
     showing = first_showing(zone(timezone), seconds)
     moment = None if showing.skipped else _moment(showing.instant)
-    return moment if moment is None or showing.jumped else moment + rest
+    return moment if moment is None or showing.jumped else moment + fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +186,12 @@ def occurrences(expr: str, timezone: str, after: datetime, count: int) -> list[O
 
     Raises CronError and TimezoneError.
     """
-    found: list[Occurrence] = []
+    upcoming: list[Occurrence] = []
     at = next_after(expr, timezone, after)
-    while at is not None and len(found) < count:
-        found.append(_explained(expr, timezone, at))
+    while at is not None and len(upcoming) < count:
+        upcoming.append(_explained(expr, timezone, at))
         at = next_after(expr, timezone, at)
-    return found
+    return upcoming
 
 
 def _explained(expr: str, timezone: str, at: datetime) -> Occurrence:

@@ -61,9 +61,9 @@ def parse_at(text: str) -> datetime:
 
 
 def _suggested_at(text: str) -> str:
-    mended = text.strip().upper().replace(" ", "T", 1)
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", mended, re.ASCII):
-        return f"did you mean '{mended}T00:00'?"
-    if mended != text and _AT.fullmatch(mended):
-        return f"did you mean '{mended}'?"
+    fixed = text.strip().upper().replace(" ", "T", 1)
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", fixed, re.ASCII):
+        return f"did you mean '{fixed}T00:00'?"
+    if fixed != text and _AT.fullmatch(fixed):
+        return f"did you mean '{fixed}'?"
     return "write 2026-12-01T09:00, or with an offset 2026-12-01T09:00+01:00 or ...T08:00Z"

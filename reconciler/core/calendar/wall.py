@@ -1,4 +1,6 @@
-"""From the wall clock to instants: what a job does when clocks are changed (contract 5).
+"""From the wall clock to instants: what a job does when clocks are changed.
+
+The rules are those of docs/time.md#clock-changes.
 
 Times are whole seconds. An *instant* counts UTC since 1970; a *wall* second counts what the clock
 on the wall shows, as if it were UTC.
@@ -74,6 +76,8 @@ def next_instant(calendar: Calendar, zone: Zone, after: int) -> int:
     """The first occurrence later than the instant `after`."""
     if calendar.interval:
         return _next_interval(calendar, zone, after)
+    # From the furthest time shown so far, not from the current one: after a clock was set back,
+    # what was shown before has fired already.
     showing = first_showing(zone, calendar.next_wall(_furthest(zone, after) + 1))
     while showing.skipped:
         showing = first_showing(zone, calendar.next_wall(showing.shown))
@@ -104,23 +108,24 @@ def _next_interval(calendar: Calendar, zone: Zone, after: int) -> int:
     instant = after + 1
     while True:
         segment = zone.segment(instant)
-        found = calendar.next_wall(instant + segment.offset) - segment.offset
-        if found < segment.end:
-            return found
+        candidate = calendar.next_wall(instant + segment.offset) - segment.offset
+        # Beyond the segment's end the offset is another one: this candidate is not an instant.
+        if candidate < segment.end:
+            return candidate
         # Far from the segment's end no later one can show what lies before `found`.
         far = segment.end - instant > _REACH
-        instant = max(segment.end, found - _REACH) if far else segment.end
+        instant = max(segment.end, candidate - _REACH) if far else segment.end
 
 
 def _last_interval(calendar: Calendar, zone: Zone, before: int) -> int:
     instant = before - 1
     while True:
         segment = zone.segment(instant)
-        found = calendar.last_wall(instant + segment.offset) - segment.offset
-        if found >= segment.start:
-            return found
+        candidate = calendar.last_wall(instant + segment.offset) - segment.offset
+        if candidate >= segment.start:
+            return candidate
         far = instant - segment.start > _REACH
-        instant = min(segment.start - 1, found + _REACH) if far else segment.start - 1
+        instant = min(segment.start - 1, candidate + _REACH) if far else segment.start - 1
 
 
 def change_note(calendar: Calendar, zone: Zone, instant: int) -> str | None:
@@ -143,8 +148,8 @@ def _skipped_times(calendar: Calendar, before: int, shown: int) -> str:
         if count <= 3:
             times.append(_clock(wall))
         wall = calendar.next_wall(wall + 1)
-    rest = f" and {count - 3} more" if count > 3 else ""
-    return ", ".join(times) + rest
+    more = f" and {count - 3} more" if count > 3 else ""
+    return ", ".join(times) + more
 
 
 def _clock(wall: int) -> str:

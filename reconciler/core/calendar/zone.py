@@ -1,7 +1,7 @@
 """Time zones as a row of segments, each with one offset from UTC; the only reader of zone data.
 
 Zones come from the `tzdata` package, which is pinned, and never from the machine's own database:
-replicas agree because they read the same bytes (contract 5, docs/decisions/0012).
+replicas agree because they read the same bytes (docs/time.md#zones, docs/decisions/0012).
 """
 
 import difflib
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from reconciler.core.calendar.errors import TimezoneError, shown
 
 DAY = 86_400
-# What the database has beside the zones that people live in (contract 2).
+# What the database has beside the zones that people live in.
 _NOT_ZONES = {"Factory", "localtime", "posixrules"}
 
 # Offsets are looked at every _PROBE seconds. The shortest time that any zone has kept an offset

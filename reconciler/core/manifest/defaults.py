@@ -67,7 +67,7 @@ def _defaults(model: type[Model] | None) -> Document:
 
 
 def _pruned(document: Document, defaults: Document) -> Document:
-    kept: dict[str, Any] = {}
+    pruned: dict[str, Any] = {}
     for key, value in document.items():
         default = defaults.get(key)
         if value == default and type(value) is type(default):
@@ -75,5 +75,5 @@ def _pruned(document: Document, defaults: Document) -> Document:
         if isinstance(value, dict):
             value = _pruned(value, default if isinstance(default, dict) else {})
         if value not in ({}, [], None):
-            kept[key] = value
-    return kept
+            pruned[key] = value
+    return pruned

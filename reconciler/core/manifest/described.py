@@ -20,12 +20,12 @@ def field_docs(model: type) -> dict[str, str]:
     (declared,) = ast.parse(textwrap.dedent(source)).body
     if not isinstance(declared, ast.ClassDef):
         return {}
-    found: dict[str, str] = {}
+    docs: dict[str, str] = {}
     for statement, after in zip(declared.body, declared.body[1:], strict=False):
         match statement, after:
             case (
                 ast.AnnAssign(target=ast.Name(id=name)),
                 ast.Expr(value=ast.Constant(value=str(text))),
             ):
-                found[name] = inspect.cleandoc(text)
-    return found
+                docs[name] = inspect.cleandoc(text)
+    return docs

@@ -203,7 +203,7 @@ class SecretRef(Model):
     """Where a secret is found: never the secret itself.
 
     Exactly one of `env` and `file`; which names a workspace may use is checked beside the
-    manifest's workspace (contract 2).
+    manifest's workspace (docs/manifest.md#secrets).
     """
 
     model_config = ConfigDict(json_schema_extra={"oneOf": one_text_of("env", "file")})

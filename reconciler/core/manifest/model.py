@@ -1,7 +1,7 @@
-"""The published contract of a manifest: Autopilot, Agent and Squad (contract 2).
+"""The models of the three kinds of manifest: Autopilot, Agent and Squad (docs/manifest.md).
 
 Structure, types and limits of one field stand here and become the JSON Schemas. Rules that need
-more than one field of one object stand in `checks.py`; rules between objects in `references.py`.
+more than one field of one object stand in `checks/`; rules between objects in `references.py`.
 """
 
 from datetime import timedelta
@@ -36,7 +36,7 @@ class ExecutionMode(StrEnum):
 
 
 class ConcurrencyPolicy(StrEnum):
-    """What happens when a run is due and another is still active (contract 6)."""
+    """What happens when a run is due and another is still active (docs/runs.md)."""
 
     SKIP = "skip"
     QUEUE = "queue"

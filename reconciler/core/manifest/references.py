@@ -1,4 +1,4 @@
-"""Rules between objects: names that are taken, and objects that others name (contract 2 and 3)."""
+"""Rules between objects: names that are taken, and objects that others name."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -62,13 +62,13 @@ def reference_findings(
     formers: dict[Key, Key] = {}
     for subject, document in subjects:
         workspace = workspace_of(document)
-        found = [*_former_names(document, workspace, scope, formers)]
+        findings = [*_former_names(document, workspace, scope, formers)]
         match document.get("kind"):
             case "Autopilot":
-                found += _assignee(document, workspace, scope)
+                findings += _assignee(document, workspace, scope)
             case "Squad":
-                found += _members(document, workspace, scope)
-        for finding in found:
+                findings += _members(document, workspace, scope)
+        for finding in findings:
             yield subject, finding
 
 
@@ -119,7 +119,7 @@ def _members(document: Raw, workspace: str, scope: Scope) -> Iterator[Finding]:
 
 
 def _run_only(target: Key, scope: Scope) -> Iterator[Finding]:
-    """`run_only` executes without a session, which an Aegis server cannot (contract 7)."""
+    """`run_only` executes without a session, which an Aegis server cannot (docs/runtimes.md)."""
     for agent in _agents(target, scope):
         document = scope.documents.get(agent)
         if document and document["spec"]["runtime"]["type"] == "aegis":

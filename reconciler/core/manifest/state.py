@@ -44,7 +44,7 @@ def _sorted(document: Document) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an object was written (contract 1). `line` and `column` count from 1."""
+    """Where an object was written. `line` and `column` count from 1."""
 
     source_id: str
     path: str

@@ -1,4 +1,4 @@
-"""Titles of runs: text with `{{ CEL }}` placeholders (contract 2, `issueTitleTemplate`)."""
+"""Titles of runs: text with `{{ CEL }}` placeholders (docs/expressions.md)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -37,7 +37,7 @@ class TriggerKind(StrEnum):
 
 
 class CatchUp(StrEnum):
-    """What becomes of occurrences that are late (contract 5)."""
+    """What becomes of occurrences that are late (docs/time.md)."""
 
     LATEST = "latest"
     NONE = "none"
@@ -45,7 +45,7 @@ class CatchUp(StrEnum):
 
 
 class Scheme(StrEnum):
-    """How a sender proves who it is (contract 8.3)."""
+    """How a sender's requests are verified (docs/webhooks.md)."""
 
     NONE = "none"
     GITHUB = "github"
@@ -98,13 +98,13 @@ class ScheduleTrigger(_TriggerBase):
 
     @model_validator(mode="after")
     def _one_schedule(self) -> "ScheduleTrigger":
-        given = [n for n in ("cron", "every", "at") if getattr(self, n) is not None]
-        if len(given) != 1:
-            found = " and ".join(f"'{n}'" for n in given) or "none of them"
+        kinds = [n for n in ("cron", "every", "at") if getattr(self, n) is not None]
+        if len(kinds) != 1:
+            what = " and ".join(f"'{n}'" for n in kinds) or "none of them"
             raise PydanticCustomError(
                 "schedule-one-of",
                 "a schedule has exactly one of 'cron', 'every' and 'at', found {found}",
-                {"found": found},
+                {"found": what},
             )
         if self.start_at and self.end_at and self.start_at >= self.end_at:
             raise PydanticCustomError("schedule-range", "'startAt' must be before 'endAt'")
@@ -148,12 +148,12 @@ class Signature(Model):
             raise PydanticCustomError(
                 "signature-secret", "scheme 'none' verifies nothing; remove 'secrets'"
             )
-        given = [n for n in ("header", "encoding", "prefix") if getattr(self, n) is not None]
-        if given and self.scheme is not Scheme.HMAC_SHA256:
+        options = [n for n in ("header", "encoding", "prefix") if getattr(self, n) is not None]
+        if options and self.scheme is not Scheme.HMAC_SHA256:
             raise PydanticCustomError(
                 "signature-option",
                 "'{option}' is for scheme 'hmac_sha256'; scheme '{scheme}' fixes it",
-                {"option": given[0], "scheme": self.scheme.value},
+                {"option": options[0], "scheme": self.scheme.value},
             )
         return self
 

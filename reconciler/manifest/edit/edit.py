@@ -2,7 +2,7 @@
 
 Comments, quotes, order, line breaks and every other byte stay. Each result is read again and must
 mean exactly what was asked for; a document whose layout does not allow single values to be replaced
-is written anew, the others of its file untouched (contract 8.2).
+is written anew, the others of its file untouched (docs/manifest.md#edits-by-the-server).
 """
 
 from dataclasses import dataclass
@@ -72,8 +72,8 @@ def remove(data: bytes, key: Key) -> bytes | None:
     if len(file.documents) == 1:
         return None
     edited = file.without(place)
-    rest = [document.value for document in parse(file.bytes_of(edited), "").documents]
-    if rest != [document.value for i, document in enumerate(file.documents) if i != place]:
+    others = [document.value for document in parse(file.bytes_of(edited), "").documents]
+    if others != [document.value for i, document in enumerate(file.documents) if i != place]:
         raise CannotEdit(f"{key} cannot be taken out of this file")
     return file.bytes_of(edited)
 
@@ -98,10 +98,10 @@ class _File:
     def read(cls, data: bytes) -> "_File":
         parsed = parse(data, "")
         if parsed.text is None or parsed.problems:
-            raise CannotEdit("the file has mistakes; mend them first")
+            raise CannotEdit("the file has mistakes; correct them first")
         mark = BOM if data.startswith(BOM.encode()) else ""
-        found = roots(parsed.text)
-        nodes = tuple(found[document.index] for document in parsed.documents)
+        root_nodes = roots(parsed.text)
+        nodes = tuple(root_nodes[document.index] for document in parsed.documents)
         newline = Layout.of(parsed.text, nodes[0]).newline if nodes else "\n"
         return cls(parsed.text, mark, newline, parsed.documents, nodes)
 
@@ -141,8 +141,8 @@ class _File:
         index = self.nodes[place].start.index
         if self.text.startswith("---"):
             return max(self.text.rfind("\n---", 0, index + 1) + 1, 0)
-        found = self.text.rfind("\n---", 0, index + 1)
-        return found + 1 if found >= 0 else 0
+        before = self.text.rfind("\n---", 0, index + 1)
+        return before + 1 if before >= 0 else 0
 
     def means(self, text: str, place: int, after: Canonical) -> bool:
         """Whether the text declares `after` at this place, and all else as before."""
@@ -152,8 +152,8 @@ class _File:
         others = [d.value for i, d in enumerate(parsed.documents) if i != place]
         if others != [d.value for i, d in enumerate(self.documents) if i != place]:
             return False
-        found = _read(parsed.documents[place]).document
-        return found is not None and digest_of(found) == digest_of(after)
+        declared = _read(parsed.documents[place]).document
+        return declared is not None and digest_of(declared) == digest_of(after)
 
 
 def _read(document: Document) -> Read:

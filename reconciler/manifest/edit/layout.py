@@ -24,11 +24,11 @@ class Layout:
     @classmethod
     def of(cls, text: str, root: Node) -> "Layout":
         """Learnt from the first break and the first collections inside others."""
-        found = re.search(r"\r\n|\n|\r", text)
+        first_break = re.search(r"\r\n|\n|\r", text)
         steps = list(_steps(root))
         step = next((s for kind, s in steps if kind == "mapping" and 1 <= s <= 9), 2)
         offset = next((s for kind, s in steps if kind == "list"), step)
-        return cls(text, found[0] if found else "\n", Writer(step, offset))
+        return cls(text, first_break[0] if first_break else "\n", Writer(step, offset))
 
     def joined(self, lines: list[str]) -> str:
         """Lines with the text's own breaks between them."""
@@ -50,9 +50,9 @@ class Layout:
         header = re.match(r"[|>][-+0-9]*", source)
         if header and "+" in header[0]:
             # The blank lines at the end are content; what the next thing is indented by is not.
-            kept = source.rstrip(" \t")
-            kept = kept if kept.endswith(("\n", "\r")) else source
-            return node.start.index + len(re.sub(r"(\r\n|\n|\r)\Z", "", kept))
+            content = source.rstrip(" \t")
+            content = content if content.endswith(("\n", "\r")) else source
+            return node.start.index + len(re.sub(r"(\r\n|\n|\r)\Z", "", content))
         blank = _BLANK_END.search(source)
         return node.start.index + (blank.start() if blank else len(source))
 
@@ -62,13 +62,13 @@ class Layout:
 
     def line_end(self, offset: int) -> int:
         """Where the line of `offset` ends, before its break."""
-        found = re.compile(r"[\r\n]|\Z").search(self.text, offset)
-        return found.start() if found else len(self.text)
+        end = re.compile(r"[\r\n]|\Z").search(self.text, offset)
+        return end.start() if end else len(self.text)
 
     def next_line(self, offset: int) -> int:
         """Where the line after the one of `offset` begins, or the end of the text."""
-        found = re.compile(r"\r\n|\r|\n|\Z").search(self.text, offset)
-        return found.end() if found else len(self.text)
+        end = re.compile(r"\r\n|\r|\n|\Z").search(self.text, offset)
+        return end.end() if end else len(self.text)
 
     def is_first_in_line(self, offset: int) -> bool:
         """Whether nothing but blanks stands before `offset` in its line."""
@@ -103,16 +103,16 @@ class Layout:
 
 def _steps(node: Node) -> list[tuple[str, int]]:
     """How much deeper each block stands than its key, in the order of the text."""
-    found: list[tuple[str, int]] = []
+    steps: list[tuple[str, int]] = []
     if isinstance(node, MappingNode):
         for key, value in node.entries:
             deeper = value.start.column - key.start.column
             if isinstance(value, MappingNode) and not value.flow:
-                found.append(("mapping", deeper))
+                steps.append(("mapping", deeper))
             elif isinstance(value, SequenceNode) and not value.flow:
-                found.append(("list", deeper))
-            found += _steps(value)
+                steps.append(("list", deeper))
+            steps += _steps(value)
     elif isinstance(node, SequenceNode):
         for item in node.items:
-            found += _steps(item)
-    return found
+            steps += _steps(item)
+    return steps

@@ -30,29 +30,29 @@ def _merged(written: Any, before: Any, after: Any, short: Any) -> Any:
 def _merged_mapping(
     written: Document, before: Document, after: Document, short: Document
 ) -> Document:
-    kept: Document = {}
+    staying: Document = {}
     for key, value in written.items():
         if key not in after:
             # Neither meaning has it: it is an explicit nothing, such as `cron: null`.
             if key not in before:
-                kept[key] = value
+                staying[key] = value
         elif key in before and before[key] == after[key]:
-            kept[key] = value
+            staying[key] = value
         else:
-            kept[key] = _merged(value, before.get(key), after[key], short.get(key, _GONE))
+            staying[key] = _merged(value, before.get(key), after[key], short.get(key, _GONE))
     new = [key for key in after if key not in written and before.get(key) != after[key]]
-    return _in_order(kept, {key: short.get(key, after[key]) for key in new}, [*short, *after])
+    return _in_order(staying, {key: short.get(key, after[key]) for key in new}, [*short, *after])
 
 
-def _in_order(kept: Document, new: Document, order: list[str]) -> Document:
+def _in_order(staying: Document, new: Document, order: list[str]) -> Document:
     """The new keys among the written ones, each behind the one that comes before it in `order`."""
-    found = list(kept)
+    keys = list(staying)
     for key in new:
-        earlier = [k for k in order[: order.index(key)] if k in found]
-        place = found.index(earlier[-1]) + 1 if earlier else len(found)
-        found.insert(place, key)
-    values = {**kept, **new}
-    return {key: values[key] for key in found}
+        earlier = [k for k in order[: order.index(key)] if k in keys]
+        place = keys.index(earlier[-1]) + 1 if earlier else len(keys)
+        keys.insert(place, key)
+    values = {**staying, **new}
+    return {key: values[key] for key in keys}
 
 
 def _are_named(*values: Any) -> bool:

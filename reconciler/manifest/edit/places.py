@@ -48,9 +48,9 @@ def value_of(node: Node) -> Any:
     return None
 
 
-def same(one: Any, other: Any) -> bool:
+def same(value: Any, other: Any) -> bool:
     """Whether two values are the same in YAML, where 1, 1.0 and true are not."""
-    return identity(one) == identity(other)
+    return identity(value) == identity(other)
 
 
 def identity(value: Any) -> str:

@@ -80,7 +80,11 @@ def _rewritten(layout: Layout, node: Node, value: Any, place: Place) -> Change:
     end = max(layout.end(node), start)
     if len(lines) > 1:
         # A comment behind the old value would end up inside or below the new one.
-        rest = layout.remainder_of_line(end)
-        end = layout.line_end(end) if rest.lstrip().startswith("#") or not rest.strip() else end
+        remainder = layout.remainder_of_line(end)
+        end = (
+            layout.line_end(end)
+            if remainder.lstrip().startswith("#") or not remainder.strip()
+            else end
+        )
     first = lines[0].lstrip(" ")[1:]
     return Change(start, end, layout.joined([first, *lines[1:]]))

@@ -30,6 +30,7 @@ def spliced(text: str, root: Node, value: Any) -> str:
     """
     layout = Layout.of(text, root)
     changes = sorted(_changes(layout, root, value, Root()))
+    # From the end of the text: offsets before a change stay true while it is made.
     for change in reversed(changes):
         text = text[: change.start] + change.text + text[change.end :]
     return text
@@ -52,22 +53,22 @@ def _keeps_some(node: MappingNode, value: dict[str, Any]) -> bool:
 
 
 def _mapping(layout: Layout, node: MappingNode, value: dict[str, Any]) -> Iterator[Change]:
-    kept = [index for index, (key, _) in enumerate(node.entries) if key.text in value]
-    for index in kept:
+    staying = [index for index, (key, _) in enumerate(node.entries) if key.text in value]
+    for index in staying:
         key, item = node.entries[index]
         yield from _changes(layout, item, value[key.text], Entry(node, key))
-    yield from _removed(layout, node, kept)
+    yield from _removed(layout, node, staying)
     present = {key.text for key, _ in node.entries}
-    for anchor, added in _additions(value, present, [node.entries[i][0].text for i in kept]):
+    for anchor, added in _additions(value, present, [node.entries[i][0].text for i in staying]):
         index = next(i for i, (key, _) in enumerate(node.entries) if key.text == anchor)
         yield _added_entries(layout, node, index, {key: value[key] for key in added})
 
 
 def _additions(
-    value: dict[str, Any], present: set[str], kept: list[str]
+    value: dict[str, Any], present: set[str], staying: list[str]
 ) -> Iterator[tuple[str, list[str]]]:
     """New keys, each group with the key that it is to stand behind."""
-    anchor = kept[-1]
+    anchor = staying[-1]
     groups: dict[str, list[str]] = {}
     seen: str | None = None
     for key in value:
@@ -114,8 +115,8 @@ def _lines_after(layout: Layout, offset: int, lines: list[str]) -> Change:
     return Change(at, at, text + layout.newline)
 
 
-def _removed(layout: Layout, node: MappingNode, kept: list[int]) -> Iterator[Change]:
-    gone = [index for index in range(len(node.entries)) if index not in kept]
+def _removed(layout: Layout, node: MappingNode, staying: list[int]) -> Iterator[Change]:
+    gone = [index for index in range(len(node.entries)) if index not in staying]
     starts = [key.start.index for key, _ in node.entries]
     if node.flow:
         ends = [max(item.end.index, key.end.index) for key, item in node.entries]
@@ -126,6 +127,7 @@ def _removed(layout: Layout, node: MappingNode, kept: list[int]) -> Iterator[Cha
         key_column(layout, key)
         end = layout.next_line(max(layout.end(item), key.end.index))
         if layout.is_first_in_line(starts[index]):
+            # The whole line, with a comment behind the value; comments above stay.
             yield Change(layout.line_start(starts[index]), end, "")
         else:
             # Behind a dash: what follows moves up to it.
@@ -139,6 +141,7 @@ def _following(layout: Layout, node: MappingNode, index: int) -> int:
 
 
 def _removed_in_flow(starts: list[int], ends: list[int], gone: list[int]) -> Iterator[Change]:
+    # A gone member takes the comma behind it along; those at the end take the one before them.
     last_kept = max(i for i in range(len(starts)) if i not in gone)
     for index in gone:
         if index < last_kept:
@@ -162,6 +165,7 @@ def _sequence(
         gone += range(i + both, i_end)
         if j + both < j_end:
             added.append((i + both, value[j + both : j_end]))
+    # Of a list that loses all items nothing is left to put the new ones behind.
     if len(gone) == len(node.items):
         yield replaced(layout, node, value, place)
         return

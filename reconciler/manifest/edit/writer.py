@@ -38,8 +38,8 @@ class Writer:
         dash = " " * indent + "-"
         if not isinstance(value, dict | list) or _fits_in_line(value, len(dash)):
             return self.after(dash, value, indent, self.step)
-        first, *rest = self.block(value, indent + 2)
-        return [f"{dash} {first.lstrip(' ')}", *rest]
+        first, *others = self.block(value, indent + 2)
+        return [f"{dash} {first.lstrip(' ')}", *others]
 
     def block(self, value: Any, indent: int) -> list[str]:
         """A value on lines of its own, each indented."""

@@ -1,7 +1,7 @@
 """A folder inside a git checkout: where its files are what HEAD says, its revision is that commit.
 
 So that an apply from a checkout, as CI does it, is known by commit and author, and one that comes
-late is seen not to descend from what is applied (contract 3).
+late is seen not to descend from what is applied.
 """
 
 import hashlib

@@ -64,7 +64,7 @@ def git(folder: Path, *arguments: str, seconds: float = LOCAL_SECONDS) -> bytes:
     """What git prints. Raises GitFailed, also when git takes longer than `seconds`."""
     process = _start(folder, arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        output, said = process.communicate(timeout=seconds)
+        output, messages = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         _stop(process)
         process.communicate()
@@ -75,7 +75,7 @@ def git(folder: Path, *arguments: str, seconds: float = LOCAL_SECONDS) -> bytes:
         process.communicate()
         raise
     if process.returncode != 0:
-        text = said.decode("utf-8", "replace").strip() or f"git {arguments[0]} failed"
+        text = messages.decode("utf-8", "replace").strip() or f"git {arguments[0]} failed"
         raise GitFailed(text, process.returncode)
     return output
 
@@ -146,10 +146,10 @@ def _start(
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return {
         "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
-        **kept,
+        **inherited,
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
         "SSH_ASKPASS": "",

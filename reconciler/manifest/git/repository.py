@@ -1,4 +1,4 @@
-"""A git repository as a place of revisions: commits, their order, their trees (contract 9)."""
+"""A git repository as a place of revisions: commits, their order, their trees."""
 
 import re
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class Repository:
         """The commit that a branch, tag or other expression names. Raises NotFound."""
         _require_plain("the revision", ref)
         try:
-            found = git(
+            output = git(
                 self.folder,
                 "rev-parse",
                 "--verify",
@@ -75,7 +75,7 @@ class Repository:
             if error.status < 0 or "dubious ownership" in str(error):
                 raise
             raise NotFound(f"there is no commit {mask(ref)!r} in {self.folder}") from None
-        return found.decode("ascii").strip()
+        return output.decode("ascii").strip()
 
     def revision(self, commit: str) -> Revision:
         """A commit with its author, subject and time. Raises GitFailed."""
@@ -106,8 +106,8 @@ class Repository:
         inside = _inside(path)
         try:
             expression = f"{commit}:{inside}"
-            found = git(self.folder, "rev-parse", "--verify", "--end-of-options", expression)
-            oid = found.decode("ascii").strip()
+            output = git(self.folder, "rev-parse", "--verify", "--end-of-options", expression)
+            oid = output.decode("ascii").strip()
             is_tree = git(self.folder, "cat-file", "-t", oid).strip() == b"tree"
         except GitFailed as error:
             if error.status < 0:

@@ -69,11 +69,11 @@ class _Reading:
             return problem(path, message, Code.FILE_LINK)
         wanted = is_manifest(path.rsplit("/", 1)[-1])
         if entry.mode == _LINK:
-            found = self._target(path, entry)
-            if isinstance(found, Problem):
+            target = self._target(path, entry)
+            if isinstance(target, Problem):
                 # A link to a folder may hold manifests, whatever it is called.
-                return found if wanted or "folder is not followed" in found.message else None
-            entry = found
+                return target if wanted or "folder is not followed" in target.message else None
+            entry = target
         if not wanted:
             return None
         if entry.size > LARGEST:

@@ -1,4 +1,4 @@
-"""YAML events to values, by one pass and without recursion; what contract 2 refuses is noted."""
+"""YAML events to values in one pass; what docs/manifest.md#yaml refuses is noted."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,11 +25,11 @@ from reconciler.manifest.load.loc import Loc, dotted
 from reconciler.manifest.load.scalars import NumberTooLong, Scalar, resolve
 
 DEEPEST = 100
-"""Nesting levels (contract 2)."""
+"""Nesting levels (docs/manifest.md#yaml)."""
 
 
 class TooDeep(Exception):
-    """The text nests deeper than `DEEPEST`; noted as a Problem, and the text is left there."""
+    """The text nests deeper than `DEEPEST`; noted as a Problem; reading ends there."""
 
 
 class _Skipped(str):
@@ -52,7 +52,7 @@ _Container = dict[str, Any] | list[Any] | None
 
 
 class Builder:
-    """Takes the events of one text and collects its documents and what is wrong with them."""
+    """Reader of the events of one text: collects its documents and what is wrong with them."""
 
     def __init__(self, events: Events, path: str, first_line: int, problems: Problems) -> None:
         self.documents: list[Document] = []
@@ -73,7 +73,7 @@ class Builder:
         self._key: _Key = None
         self._spoiled: list[Loc] = []
         self._skipping = False
-        self._given = False
+        self._present = False
 
     def run(self) -> None:
         """Read all documents. Raises YAMLError and TooDeep; `broken` then holds the last one."""
@@ -86,7 +86,7 @@ class Builder:
         return self._finished(complete=False) if self._start is not None else None
 
     def scalar(self, event: Event) -> None:
-        """A key, an item or a value."""
+        """Take a key, an item or a value."""
         text = self._events.restore(event.value)
         if event.anchor is not None or event.ctag is not None:
             self._refuse_properties(event)
@@ -94,22 +94,22 @@ class Builder:
         if self._key is _WANTED:
             self._take_key(text, value, event)
         else:
-            self._add(value, event, given=bool(text or event.style))
+            self._add(value, event, present=bool(text or event.style))
 
     def start_mapping(self, event: Event) -> None:
-        """A mapping begins."""
+        """Begin a mapping."""
         self._push({}, _WANTED, event)
 
     def start_sequence(self, event: Event) -> None:
-        """A list begins."""
+        """Begin a list."""
         self._push([], None, event)
 
     def end(self, _event: Event) -> None:
-        """The innermost collection ends."""
+        """End the innermost collection."""
         self._container, _, self._key = self._stack.pop()
 
     def alias(self, event: Event) -> None:
-        """`*name`, which contract 2 refuses."""
+        """Note an alias, `*name`: a Problem, and its place is spoiled."""
         self._note(event, f"the alias *{event.anchor} is not allowed", Code.YAML_ALIAS)
         self._spoiled.append(self._loc())
         if self._key is _WANTED:
@@ -118,7 +118,7 @@ class Builder:
             self._add(None, event)
 
     def start_document(self, event: Any) -> None:
-        """`---`, or the first line of a text without it."""
+        """Begin a document: at `---`, or at the first line of a text without it."""
         self._reset()
         self._index += 1
         self.document_start = event.start_mark.index
@@ -127,15 +127,15 @@ class Builder:
             self._note(event, message, Code.YAML_DIRECTIVE)
 
     def end_document(self, event: Event) -> None:
-        """The document is complete."""
+        """End the document."""
         document = self._finished(complete=True)
-        if document.given:
+        if document.present:
             self.documents.append(document)
         self.document_start = event.end_mark.index - 1
         self._reset()
 
     def ignore(self, _event: Event) -> None:
-        """Start and end of the stream."""
+        """Ignore start and end of the stream."""
 
     def _resolved(self, text: str, event: Event) -> Scalar:
         try:
@@ -183,7 +183,7 @@ class Builder:
         self._stack.append((parent, inside, self._key))
         self._container, self._key = container, key
 
-    def _add(self, value: Any, event: Event, *, given: bool = True) -> None:
+    def _add(self, value: Any, event: Event, *, present: bool = True) -> None:
         container = self._container
         if type(container) is dict:
             container[self._key] = value  # type: ignore[index]  # a key was taken before
@@ -191,7 +191,7 @@ class Builder:
         elif type(container) is list:
             container.append(value)
         else:
-            self._root, self._given, self._start = value, given, event.start_mark
+            self._root, self._present, self._start = value, present, event.start_mark
 
     def _refuse_properties(self, event: Event) -> None:
         if event.anchor is not None:
@@ -228,15 +228,15 @@ class Builder:
             first_line=self._first_line,
             spoiled=tuple(self._spoiled),
             complete=complete,
-            given=self._given,
+            present=self._present,
         )
 
 
 def _without_skipped(value: Any) -> Any:
     # As deep as DEEPEST at most.
     if isinstance(value, dict):
-        kept = (key for key in value if not isinstance(key, _Skipped))
-        return {key: _without_skipped(value[key]) for key in kept}
+        keys = (key for key in value if not isinstance(key, _Skipped))
+        return {key: _without_skipped(value[key]) for key in keys}
     if isinstance(value, list):
         return [_without_skipped(item) for item in value]
     return value

@@ -14,7 +14,7 @@ class Document:
     index          which document it is, from 0, of the part of the text from `first_line` on
     spoiled        places whose value could not be told; their Problems are noted already
     complete       False where the text turned out to be no YAML in the middle of it
-    given          False for nothing between two `---`
+    present        False for nothing between two `---`
     """
 
     value: Any
@@ -24,4 +24,4 @@ class Document:
     first_line: int
     spoiled: tuple[Loc, ...] = ()
     complete: bool = True
-    given: bool = True
+    present: bool = True

@@ -89,8 +89,8 @@ def _salt(policy: Policy) -> bytes:
 def _take_over(path: str, digest: str, known: Sequence[Declared], gathered: Gathered) -> None:
     for declared in known:
         at = Position(path, declared.origin.line, declared.origin.column)
-        found = LoadedObject(declared.key, declared.id, declared.document, at, declared)
-        gathered.objects[declared.key] = found
+        loaded = LoadedObject(declared.key, declared.id, declared.document, at, declared)
+        gathered.objects[declared.key] = loaded
         gathered.taken[declared.key] = at
     gathered.files.append(FileDigest(path, digest, tuple(declared.key for declared in known)))
 

@@ -1,4 +1,4 @@
-"""Manifests to Desired: everything valid, or every Problem of every file at once (contract 2).
+"""Manifests to Desired: everything valid, or every Problem of every file at once.
 
 Nothing here knows a database: what was applied before comes in as `reuse`, what other sources
 have as `external`.
@@ -45,14 +45,14 @@ def load(
     gathered = gather(source, policy, reuse or _nothing)
     has = external if callable(external) else external.__contains__
     between = relate(gathered, source, external=has, allow_external=allow_external)
-    given = revision() if callable(revision) else revision
-    revision = given or Revision(gathered.contents)
+    known_revision = revision() if callable(revision) else revision
+    revision = known_revision or Revision(gathered.contents)
     if problems := [*gathered.problems, *between]:
         raise InvalidManifests(problems, revision=revision)
     if not gathered.objects:
         raise _refused("empty-source", "the source holds no manifests")
     objects = {
-        key: found.declare(source_id, revision.id) for key, found in gathered.objects.items()
+        key: loaded.declare(source_id, revision.id) for key, loaded in gathered.objects.items()
     }
     return Desired(source_id, revision, objects, tuple(gathered.files))
 
@@ -71,7 +71,7 @@ def load_path(
     """What the manifests at a path say: a folder, a file (with `allow_file`), or `-` for stdin.
 
     Raises what `load` raises, and Refused for a path that is missing and for a single file that
-    is not allowed: the given path is the whole source (contract 3).
+    is not allowed: the given path is the whole source (docs/plan.md).
     """
     return load(
         source_at(path, allow_file=allow_file),

@@ -28,8 +28,8 @@ class Locator:
         root = self._root(document)
         if root is None:
             return document.line, document.column
-        key, node, found = find(root, loc[:-1] if at is At.PARENT else loc)
-        by_key = at is not At.VALUE or found < len(loc)
+        key, node, depth = find(root, loc[:-1] if at is At.PARENT else loc)
+        by_key = at is not At.VALUE or depth < len(loc)
         mark = key.start if key is not None and (by_key or _is_empty(node)) else node.start
         return mark.line + document.first_line, mark.column + 1
 

@@ -1,4 +1,4 @@
-"""What pydantic reports, as sentences that say what was found, what is allowed, how to mend it."""
+"""What pydantic reports, as sentences that say what was found, what is allowed, how to fix it."""
 
 import re
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class _Error:
     context: dict[str, Any]
     holder: Any
     on_key: bool
-    said: str
+    sentence: str
 
     @property
     def field(self) -> str:
@@ -55,7 +55,7 @@ def finding_of(model: type[BaseModel], details: ErrorDetails) -> Finding:
         context=details.get("ctx", {}),
         holder=holder,
         on_key=details["loc"][-1:] == (KEY_MARK,),
-        said=details["msg"],
+        sentence=details["msg"],
     )
     if loc == ("apiVersion",) and error.type == "literal_error":
         return wrong_version(error.value)
@@ -64,12 +64,12 @@ def finding_of(model: type[BaseModel], details: ErrorDetails) -> Finding:
 
 def wrong_version(value: Any) -> Finding:
     """The Finding of another apiVersion than ours."""
-    what = shown(value) if isinstance(value, str) else found(value)
+    what = shown(value) if isinstance(value, str) else in_words(value)
     message = f"unknown apiVersion {what}; write {API_VERSION}"
     return Finding(("apiVersion",), message, Code.API_VERSION)
 
 
-def found(value: Any) -> str:
+def in_words(value: Any) -> str:
     """What was found, in words."""
     match value:
         case None:
@@ -108,11 +108,11 @@ def _is_server_owned(error: _Error) -> bool:
     return camel in SERVER_OWNED
 
 
-def _type(expected: str, mend: Callable[[Any], str]) -> Callable[[_Error], Finding]:
+def _type(expected: str, fix: Callable[[Any], str]) -> Callable[[_Error], Finding]:
     def say(error: _Error) -> Finding:
         if _SECRET_FIELDS.intersection(error.loc) and isinstance(error.value, str):
             return _literal_secret(error)
-        message = f"expected {expected}, found {found(error.value)}{mend(error.value)}"
+        message = f"expected {expected}, found {in_words(error.value)}{fix(error.value)}"
         return Finding(error.loc, message, Code.FIELD_TYPE)
 
     return say
@@ -160,7 +160,7 @@ def _choice(error: _Error) -> Finding:
 
 def _not_allowed(loc: Loc, value: Any, allowed: list[str]) -> Finding:
     if not isinstance(value, str):
-        message = f"expected {listed(allowed)}, found {found(value)}"
+        message = f"expected {listed(allowed)}, found {in_words(value)}"
         return Finding(loc, message, Code.FIELD_TYPE)
     hint = did_you_mean(value, allowed) or f"; allowed: {', '.join(allowed)}"
     return Finding(loc, f"unknown value {shown(value)}{hint}", Code.VALUE_UNKNOWN)
@@ -202,7 +202,9 @@ def _pattern(error: _Error) -> Finding:
         message = f"{shown(error.field)} cannot be a name here; use letters, digits and '_'"
         return Finding(error.loc, message, Code.VALUE_PATTERN, At.KEY)
     if error.field == "url":
-        message = f"expected a URL that starts with http:// or https://, found {found(error.value)}"
+        message = (
+            f"expected a URL that starts with http:// or https://, found {in_words(error.value)}"
+        )
         return Finding(error.loc, message, Code.URL_INVALID)
     message = f"{shown(error.value)} does not match {error.context.get('pattern')}"
     return Finding(error.loc, message, Code.VALUE_PATTERN)
@@ -210,7 +212,7 @@ def _pattern(error: _Error) -> Finding:
 
 def _other(error: _Error) -> Finding:
     code = error.type if error.type in _CODES else Code.FIELD_TYPE
-    return Finding(error.loc, error.said, code, At.KEY if error.on_key else At.VALUE)
+    return Finding(error.loc, error.sentence, code, At.KEY if error.on_key else At.VALUE)
 
 
 _mapping = _type("a mapping", _no_hint)

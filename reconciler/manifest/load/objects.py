@@ -14,7 +14,7 @@ from reconciler.core.manifest.checks.finding import At, Finding, Loc
 from reconciler.core.manifest.fields import NAME_PATTERN
 from reconciler.core.manifest.model import API_VERSION, MODELS, AnyManifest, Kind
 from reconciler.manifest.load.documents import Document
-from reconciler.manifest.load.messages import finding_of, found, wrong_version
+from reconciler.manifest.load.messages import finding_of, in_words, wrong_version
 
 _NAME = re.compile(NAME_PATTERN)
 # Rules that the checks report more precisely, and also beside other mistakes of the same part.
@@ -51,7 +51,7 @@ def read_object(document: Document, policy: Policy) -> Read:
         return Read(None, None, _key_of(value), [])
     if not isinstance(value, dict):
         message = (
-            f"expected a mapping with apiVersion, kind, metadata and spec, found {found(value)}"
+            f"expected a mapping with apiVersion, kind, metadata and spec, found {in_words(value)}"
         )
         return Read(None, None, None, _kept(document, [Finding((), message, Code.FIELD_TYPE)]))
     model = MODELS.get(kind) if isinstance(kind := value.get("kind"), str) else None
@@ -90,7 +90,7 @@ def _wrong_head(value: dict[str, Any]) -> list[Finding]:
 
 
 def _quoted(value: Any) -> str:
-    return shown(value) if isinstance(value, str) else found(value)
+    return shown(value) if isinstance(value, str) else in_words(value)
 
 
 def _key_of(value: Any) -> Key | None:

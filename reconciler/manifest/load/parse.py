@@ -1,7 +1,8 @@
-"""Text to documents: YAML 1.2 core schema, strict, with every Problem at once (contract 2).
+"""Text to documents: YAML 1.2 core schema, strict, with every Problem at once.
 
-No text makes `parse` raise. After a mistake that ends the reading of a document it goes on at the
-next line that starts with `---`, which in YAML is always the start of a document.
+What is refused stands in docs/manifest.md#yaml. No text makes `parse` raise. After a mistake that
+ends the reading of a document it goes on at the next line that starts with `---`, which in YAML is
+always the start of a document.
 """
 
 import re
@@ -40,15 +41,15 @@ def parse(data: bytes, path: str) -> Parsed:
         return Parsed(None, (), (text,))
     problems = Problems()
     documents: list[Document] = []
-    rest, line = text, 1
+    remaining, line = text, 1
     for _ in range(_MOST_RESTARTS):
-        failed_in = _read(rest, path, line, problems, documents)
-        following = failed_in is not None and _DOCUMENT_START.search(rest, failed_in + 1)
+        failed_in = _read(remaining, path, line, problems, documents)
+        following = failed_in is not None and _DOCUMENT_START.search(remaining, failed_in + 1)
         if not following:
             break
-        line += line_and_column(rest, following.start())[0] - 1
-        rest = rest[following.start() :]
-    return Parsed(text, tuple(documents), tuple(problems.found))
+        line += line_and_column(remaining, following.start())[0] - 1
+        remaining = remaining[following.start() :]
+    return Parsed(text, tuple(documents), tuple(problems.collected))
 
 
 def _read(
@@ -58,7 +59,7 @@ def _read(
 
     Gives the offset at which the broken document started, or None if there was no mistake.
     """
-    noted = len(problems.found)
+    already_noted = len(problems.collected)
     for disguised in (False, True):
         builder = Builder(Events(text, disguised=disguised), path, first_line, problems)
         try:
@@ -67,7 +68,7 @@ def _read(
             pass
         except YAMLError as error:
             if not disguised and can_be_helped(error, text):
-                del problems.found[noted:]
+                del problems.collected[already_noted:]
                 continue
             line, column, message = explained(error, text)
             at = Position(path, line + first_line - 1, column)

@@ -24,7 +24,7 @@ def relate(
 ) -> Iterator[Problem]:
     """The Problems of references and former names."""
     scope = Scope(
-        documents={key: found.document for key, found in gathered.objects.items()},
+        documents={key: loaded.document for key, loaded in gathered.objects.items()},
         broken=gathered.taken.keys() - gathered.objects.keys(),
         unread=gathered.unread,
         external=external,

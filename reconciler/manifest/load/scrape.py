@@ -9,8 +9,8 @@ _MOST = 10_000
 def possible_names(data: bytes) -> set[str]:
     """Every word that may be the name of an object."""
     names: set[str] = set()
-    for found in _NAME.finditer(data):
-        names.add(found[1].decode("ascii"))
+    for match in _NAME.finditer(data):
+        names.add(match[1].decode("ascii"))
         if len(names) >= _MOST:
             break
     return names

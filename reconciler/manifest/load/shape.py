@@ -20,7 +20,7 @@ KEY_MARK = "[key]"
 
 def walk(model: type[BaseModel], loc: Loc) -> tuple[Loc, Any]:
     """The place without pydantic's tags, and the type that holds its last part."""
-    kept: list[str | int] = []
+    place: list[str | int] = []
     holder: Any = model
     here: Any = model
     for part in loc:
@@ -31,9 +31,9 @@ def walk(model: type[BaseModel], loc: Loc) -> tuple[Loc, Any]:
             here = next((member for tag, member in members if tag == part), None)
             continue
         holder = members[0][1] if members else None
-        kept.append(part)
+        place.append(part)
         here = _inside(holder, part)
-    return tuple(kept), holder
+    return tuple(place), holder
 
 
 def resolved(model: type[BaseModel], loc: Loc, value: Any) -> Any:
@@ -105,7 +105,7 @@ def _members(annotation: Any) -> list[tuple[str | None, Any]]:
     if get_origin(annotation) not in (Union, UnionType):
         return [] if annotation is None else [(tag or _literal_tag(annotation), annotation)]
     members = (member for member in get_args(annotation) if member is not type(None))
-    return [found for member in members for found in _members(member)]
+    return [pair for member in members for pair in _members(member)]
 
 
 def _tag(annotation: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""What libyaml says about a text that is no YAML, with how to mend it."""
+"""What libyaml says about a text that is no YAML, with how to fix it."""
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -41,8 +41,12 @@ def explained(error: YAMLError, text: str) -> tuple[int, int, str]:
 
 def _message(error: MarkedYAMLError, text: str, index: int) -> str:
     if error.problem == "found character that cannot start any token" and index < len(text):
-        found = text[index]
-        hint = _TAB if found == "\t" else f"a text cannot start with '{found}'; put it in quotes"
+        character = text[index]
+        hint = (
+            _TAB
+            if character == "\t"
+            else f"a text cannot start with '{character}'; put it in quotes"
+        )
     else:
         hint = _HINTS.get(error.problem, error.problem or "it cannot be read")
     return f"this is no YAML: {hint}"

@@ -1,4 +1,4 @@
-"""Titles: literal text and CEL, one line, nothing evaluated twice (contract 2)."""
+"""Titles: literal text and CEL, one line, nothing evaluated twice."""
 
 from typing import Any
 

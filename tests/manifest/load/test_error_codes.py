@@ -36,7 +36,7 @@ def test_every_code_has_a_heading_in_the_order_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("code", Code)
-def test_a_section_starts_with_the_meaning_and_says_how_to_mend_it(code: Code) -> None:
+def test_a_section_starts_with_the_meaning_and_says_how_to_fix_it(code: Code) -> None:
     paragraphs = SECTIONS[code].strip().split("\n\n")
     assert paragraphs[0] == MEANINGS[code]
     assert not paragraphs[-1].startswith("```")

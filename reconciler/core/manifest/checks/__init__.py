@@ -1,4 +1,4 @@
-"""Rules about one object that no single field can tell (contract 2)."""
+"""Rules about one object that no single field can tell."""
 
 from reconciler.core.manifest.checks.autopilot import autopilot_findings
 from reconciler.core.manifest.checks.finding import At, Finding, Loc
@@ -18,14 +18,14 @@ def check(document: Raw, policy: Policy = OFFLINE) -> list[Finding]:
     Takes canonical documents and what a manifest says alike, malformed ones included: what is not
     of the expected type is passed over, since the models report it. Never raises.
     """
-    found = [*nul_findings(document), *former_name_findings(document)]
+    findings = [*nul_findings(document), *former_name_findings(document)]
     match document.get("kind"):
         case "Autopilot":
-            found += autopilot_findings(document)
-            found += secret_findings(document)
+            findings += autopilot_findings(document)
+            findings += secret_findings(document)
         case "Agent":
-            found += runtime_findings(document, policy)
-            found += secret_findings(document)
+            findings += runtime_findings(document, policy)
+            findings += secret_findings(document)
         case "Squad":
-            found += member_findings(document)
-    return found
+            findings += member_findings(document)
+    return findings

@@ -1,4 +1,4 @@
-"""One autopilot: its fields together (contract 2)."""
+"""One autopilot: its fields together."""
 
 from collections.abc import Iterator
 

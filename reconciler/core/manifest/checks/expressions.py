@@ -32,12 +32,12 @@ def _wrong(source: str, use: _Use) -> tuple[tuple[str, str], ...]:
 
     match use:
         case "title":
-            found = template_problems(source)
+            errors = template_problems(source)
         case "key":
-            found = problems_of(source, variables=KEY_VARIABLES)
+            errors = problems_of(source, variables=KEY_VARIABLES)
         case "condition":
-            found = problems_of(source, variables=CONDITION_VARIABLES)
-    return tuple((_with_place(error.message, error.offset), error.code) for error in found)
+            errors = problems_of(source, variables=CONDITION_VARIABLES)
+    return tuple((_with_place(error.message, error.offset), error.code) for error in errors)
 
 
 def _with_place(message: str, offset: int) -> str:

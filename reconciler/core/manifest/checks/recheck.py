@@ -1,6 +1,6 @@
 """What is wrong with objects that did not come from files: those of a saved plan.
 
-The rules are those of manifests (contract 2); places are the starts of the documents, since the
+The rules are those of manifests; places are the starts of the documents, since the
 texts are not at hand.
 """
 
@@ -20,10 +20,10 @@ def problems_of(
 
     `external` tells whether another source has an object; references are not looked at without it.
     """
-    found = [*_alone(desired, policy)]
+    problems = [*_alone(desired, policy)]
     if external is not None:
-        found += _between(desired, external)
-    return tuple(sorted(found))
+        problems += _between(desired, external)
+    return tuple(sorted(problems))
 
 
 def _alone(desired: Desired, policy: Policy) -> Iterator[Problem]:

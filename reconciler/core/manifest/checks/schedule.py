@@ -12,10 +12,10 @@ from reconciler.core.manifest.fields import parse_instant
 
 def schedule_findings(loc: Loc, trigger: Raw, concurrency_policy: object) -> Iterator[Finding]:
     """Everything wrong with one schedule trigger at `loc`."""
-    given = [name for name in ("cron", "every", "at") if trigger.get(name) is not None]
-    if len(given) != 1:
-        found = listed(given, "and") or "none of them"
-        message = f"a schedule has exactly one of 'cron', 'every' and 'at', found {found}"
+    kinds = [name for name in ("cron", "every", "at") if trigger.get(name) is not None]
+    if len(kinds) != 1:
+        what = listed(kinds, "and") or "none of them"
+        message = f"a schedule has exactly one of 'cron', 'every' and 'at', found {what}"
         yield Finding(loc, message, Code.SCHEDULE_ONE_OF)
     for field, wrong_with in _FIELDS.items():
         value = text(trigger.get(field))

@@ -1,7 +1,7 @@
 """References to secrets belong to the manifest's workspace, and secrets are never literal.
 
 Whoever can open a pull request must not be able to read the server's environment or another
-team's secrets (contract 2).
+team's secrets (docs/manifest.md#secrets).
 """
 
 import re
@@ -106,10 +106,10 @@ def _runtime_values(document: Raw) -> Iterator[tuple[Loc, Any]]:
 
 
 def _reference(loc: Loc, reference: Raw, workspace: str) -> Iterator[Finding]:
-    given = [name for name in ("env", "file") if reference.get(name) is not None]
-    if len(given) != 1:
-        found = "both" if given else "none"
-        message = f"a reference has exactly one of 'env' and 'file', found {found}"
+    places = [name for name in ("env", "file") if reference.get(name) is not None]
+    if len(places) != 1:
+        count = "both" if places else "none"
+        message = f"a reference has exactly one of 'env' and 'file', found {count}"
         yield Finding(loc, message, Code.SECRET_REFERENCE)
     if (variable := text(reference.get("env"))) is not None:
         yield from _variable((*loc, "env"), variable, workspace)
@@ -126,9 +126,9 @@ def _variable(loc: Loc, variable: str, workspace: str) -> Iterator[Finding]:
     if owns_env(workspace, variable):
         return
     # What is no name of a variable may be a secret that was pasted here: it is not repeated.
-    found = shown(variable) if _VARIABLE.fullmatch(variable) else "this"
+    what = shown(variable) if _VARIABLE.fullmatch(variable) else "this"
     message = (
-        f"{found} does not belong to workspace {workspace!r}; "
+        f"{what} does not belong to workspace {workspace!r}; "
         f"write {env_prefix(workspace)}<NAME>, <NAME> without '__'"
     )
     yield Finding(loc, message, Code.SECRET_WORKSPACE)
