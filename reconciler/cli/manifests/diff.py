@@ -44,7 +44,7 @@ def diff(
     """Compare what the manifests mean at two git revisions; no database is needed.
 
     Comments, order, formatting and explicit defaults are no change. REV is anything that git
-    understands; what is in the working tree is not looked at. Agents and squads that PATH does not
+    understands; what is in the working tree is not read. Agents and squads that PATH does not
     declare are taken for those of other sources. Exit code 3 if either revision is invalid.
     """
     repository, inside = Repository.around(Path(path))

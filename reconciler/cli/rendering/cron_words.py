@@ -5,10 +5,10 @@ from functools import lru_cache
 
 @lru_cache(maxsize=1024)
 def cron_in_words(expression: str) -> str | None:
-    """`At 09:00, Monday through Friday`; None where words would be wrong or are not to be had.
+    """`At 09:00, Monday through Friday`; None where words would be wrong or are unavailable.
 
     An expression that restricts both days is left alone: whether either or both must match depends
-    on how the fields are written (contract 5), which words do not say.
+    on how the fields are written (docs/time.md), which words do not say.
     """
     fields = expression.split()
     if len(fields) != 5 or "*" not in (fields[2], fields[4]):

@@ -7,7 +7,7 @@ from reconciler.core.plan.report import DriftReport, PlanReport
 
 
 def render_json(report: PlanReport) -> str:
-    """The plan as the contract's JSON object."""
+    """The plan as one JSON object (docs/plan.md#outputs)."""
     return json.dumps(report.to_json(), indent=2) + "\n"
 
 

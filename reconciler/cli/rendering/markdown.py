@@ -1,4 +1,4 @@
-"""A plan as a pull-request comment (contract 3).
+"""A plan as a pull-request comment.
 
 A hidden marker lets CI find and replace its own comment. What comes from manifests stands in
 fences and `<code>` only, so that it can neither break out, nor run as HTML, nor notify anybody.

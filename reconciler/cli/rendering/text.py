@@ -1,4 +1,4 @@
-"""Plans and drift as text for people and terminals (contract 3).
+"""Plans and drift as text for people and terminals.
 
 Lines of ours start in the first column; whatever comes from a manifest is indented and escaped, so
 that no manifest can forge one.

@@ -86,7 +86,7 @@ def apply(
         job = _saved(load_plan(Path(path), policy_of(settings)), settings, request)
     else:
         job = _at(path, settings, request, named_source=source is not None)
-    show(report_of(job.plan), output, job.looked.desired.source_id)
+    show(report_of(job.plan), output, job.loaded.desired.source_id)
     sys.stdout.flush()
     if job.agreed(yes=yes):
         _report(job.carry_out())
@@ -98,7 +98,7 @@ class _Job:
     """A plan that is ready to be carried out, and no other."""
 
     settings: Settings
-    looked: LoadedSource
+    loaded: LoadedSource
     plan: Plan
     request: ApplyRequest
 
@@ -115,7 +115,7 @@ class _Job:
         return False
 
     def carry_out(self) -> Applied:
-        desired, seen = self.looked.desired, self.looked.seen
+        desired, seen = self.loaded.desired, self.loaded.seen
         with opened_to_apply(self.settings) as state, progress(self._what()):
             hashes = token_hashes(self.settings)
             return apply_once(state, desired, self.request, token_hash=hashes, seen=seen)
@@ -130,12 +130,12 @@ def _at(path: str, settings: Settings, request: ApplyRequest, *, named_source: b
     try:
         with opened(settings) as state:
             _migrate(state)
-            looked = load_path(state, path, settings, named_source=named_source)
+            loaded = load_path(state, path, settings, named_source=named_source)
     except InvalidManifests as error:
         _record_failure(settings, settings.source, error, request)
         raise seen_from_here(error, path) from None
-    made = looked.plan(self_heal=request.self_heal)
-    return _Job(settings, looked, made, replace(request, descends=looked.descends, expected=made))
+    made = loaded.plan(self_heal=request.self_heal)
+    return _Job(settings, loaded, made, replace(request, descends=loaded.descends, expected=made))
 
 
 def _saved(saved: "SavedPlan", settings: Settings, request: ApplyRequest) -> _Job:
@@ -149,13 +149,13 @@ def _saved(saved: "SavedPlan", settings: Settings, request: ApplyRequest) -> _Jo
     try:
         with opened(settings) as state:
             _migrate(state)
-            looked = reload_source(state, saved, policy_of(settings))
+            loaded = reload_source(state, saved, policy_of(settings))
     except InvalidManifests as error:
         _record_failure(settings, source_id, error, request)
         raise
     order = order_around(Path.cwd(), saved.desired.revision.id)
-    looked = replace(looked, descends=order)
-    made = looked.plan(self_heal=saved.self_heal)
+    loaded = replace(loaded, descends=order)
+    made = loaded.plan(self_heal=saved.self_heal)
     request = replace(request, self_heal=saved.self_heal, descends=order, expected=saved)
     try:
         check_still_holds(saved, made)
@@ -163,7 +163,7 @@ def _saved(saved: "SavedPlan", settings: Settings, request: ApplyRequest) -> _Jo
         with opened_to_apply(settings) as state:
             record_refusal(state, saved.desired, request, error)
         raise
-    return _Job(settings, looked, made, request)
+    return _Job(settings, loaded, made, request)
 
 
 def _migrate(state: Database) -> None:

@@ -32,9 +32,9 @@ def drift(
     settings = Settings.load(config, database=database)
     with opened(settings) as state:
         state.require_current_schema()
-        found = drift_report(drift_of(state, source))
+        drifted = drift_report(drift_of(state, source))
     if output is ListFormat.JSON:
-        out(render_drift_json(found))
+        out(render_drift_json(drifted))
     else:
-        out(render_drift_text(found, color=colored(sys.stdout)))
-    return 2 if detailed_exitcode and found else 0
+        out(render_drift_text(drifted, color=colored(sys.stdout)))
+    return 2 if detailed_exitcode and drifted else 0

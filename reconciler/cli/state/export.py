@@ -56,13 +56,14 @@ def export(
     settings = Settings.load(config, database=database, source=source)
     with opened(settings) as state:
         state.require_current_schema()
-        found = export_documents(state, None if everything else settings.source)
-    _require_valid(found)
+        documents = export_documents(state, None if everything else settings.source)
+    _require_valid(documents)
     if folder is None:
-        out_exactly(_stream(found, output))
+        out_exactly(_stream(documents, output))
         return
-    written = write_files(folder, _files(found, output), force=force, confirm="--force")
-    say(f"wrote {len(written)} of {len(found)} files below {folder}; the others were right already")
+    written = write_files(folder, _files(documents, output), force=force, confirm="--force")
+    count = f"{len(written)} of {len(documents)} files"
+    say(f"wrote {count} below {folder}; the others were right already")
 
 
 def _require_valid(documents: Iterable[Document]) -> None:

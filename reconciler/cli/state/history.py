@@ -38,22 +38,22 @@ def history(
     settings = Settings.load(config, database=database)
     with opened(settings) as state:
         state.require_current_schema()
-        found = history_of(state, source, limit=limit)
+        attempts = history_of(state, source, limit=limit)
     if output is ListFormat.JSON:
-        out_json([attempt_document(one) for one in found])
-    elif not found:
+        out_json([attempt_document(attempt) for attempt in attempts])
+    elif not attempts:
         out("no revisions")
     else:
-        out("\n".join(_lines(found, problems=problems)))
+        out("\n".join(_lines(attempts, problems=problems)))
 
 
-def _lines(found: Sequence[Attempt], *, problems: bool) -> Iterator[str]:
-    head, *rows = table(_COLUMNS, map(_row, found)).split("\n")
+def _lines(attempts: Sequence[Attempt], *, problems: bool) -> Iterator[str]:
+    head, *rows = table(_COLUMNS, map(_row, attempts)).split("\n")
     yield head
-    for row, one in zip(rows, found, strict=True):
+    for row, attempt in zip(rows, attempts, strict=True):
         yield row
         if problems:
-            yield from (f"    {one_line(_problem(text))}" for text in map(str, one.problems))
+            yield from (f"    {one_line(_problem(text))}" for text in map(str, attempt.problems))
 
 
 def _problem(text: str) -> str:
@@ -61,22 +61,22 @@ def _problem(text: str) -> str:
     return text.removeprefix(":1:1: ")
 
 
-def _row(one: Attempt) -> tuple[str, ...]:
+def _row(attempt: Attempt) -> tuple[str, ...]:
     return (
-        format_instant(one.created_at)[:19],
-        one.source_id,
-        one.revision.id[:12],
-        one.result.value,
-        _changes(one),
-        one.revision.author or one.actor,
-        one.via.value,
-        (one.revision.subject or "")[:60],
+        format_instant(attempt.created_at)[:19],
+        attempt.source_id,
+        attempt.revision.id[:12],
+        attempt.result.value,
+        _changes(attempt),
+        attempt.revision.author or attempt.actor,
+        attempt.via.value,
+        (attempt.revision.subject or "")[:60],
     )
 
 
-def _changes(one: Attempt) -> str:
+def _changes(attempt: Attempt) -> str:
     """`2 create, 1 archive`; what does not change is not counted."""
-    if one.problems:
-        return f"{len(one.problems)} {'problem' if len(one.problems) == 1 else 'problems'}"
-    counts = [f"{n} {what}" for what, n in one.counts.items() if n and what != "unchanged"]
+    if attempt.problems:
+        return f"{len(attempt.problems)} {'problem' if len(attempt.problems) == 1 else 'problems'}"
+    counts = [f"{n} {what}" for what, n in attempt.counts.items() if n and what != "unchanged"]
     return ", ".join(counts) or "none"

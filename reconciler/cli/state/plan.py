@@ -43,20 +43,20 @@ def plan(
     settings = Settings.load(config, database=database, source=source, allow_command=allow_command)
     with opened(settings) as state:
         try:
-            looked = load_path(state, path, settings, named_source=source is not None)
+            loaded = load_path(state, path, settings, named_source=source is not None)
         except InvalidManifests as error:
             if output is PlanFormat.TEXT:
                 raise seen_from_here(error, path) from None
             revision = error.revision.id if error.revision else ""
             show(report_of_problems(revision, error.problems), output, settings.source)
             return error.exit_code
-    made = looked.plan(self_heal=settings.self_heal)
-    found = objections(made, Confirmations(allow_rewrites=settings.allow_rewrites))
-    show(report_of(made), output, settings.source, found)
-    warn(found)
+    plan_ = loaded.plan(self_heal=settings.self_heal)
+    reasons = objections(plan_, Confirmations(allow_rewrites=settings.allow_rewrites))
+    show(report_of(plan_), output, settings.source, reasons)
+    warn(reasons)
     if save is not None:
         from reconciler.core.plan.planfile import write_plan
 
-        save_plan(save, write_plan(made, looked.desired, self_heal=settings.self_heal))
+        save_plan(save, write_plan(plan_, loaded.desired, self_heal=settings.self_heal))
         say(f"saved to {save}; carry it out with: reconciler apply {save}")
-    return 2 if detailed_exitcode and not made.is_empty else 0
+    return 2 if detailed_exitcode and not plan_.is_empty else 0

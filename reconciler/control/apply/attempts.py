@@ -1,4 +1,4 @@
-"""Every revision that was tried is noted: by whom, how it ended, and why (contract 3)."""
+"""Revisions that were tried: by whom, how they ended and why (docs/plan.md#revisions)."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ Descends = Callable[[Revision], bool | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyRequest:
-    """Who asks for an apply, and what they said beforehand.
+    """An apply: who asks for it, and what they confirmed beforehand.
 
     `expected` is the plan that they saw, whole or by its digest: another one is stale.
     """
@@ -54,10 +54,10 @@ def record_refusal(
 ) -> None:
     """Note a revision that was understood and not applied, with every objection."""
     if isinstance(error, Refused):
-        found = [Problem("", 1, 1, o.subject, o.message, o.code) for o in error.objections]
+        problems = [Problem("", 1, 1, o.subject, o.message, o.code) for o in error.objections]
     else:
-        found = [Problem("", 1, 1, "", str(error), error.code)]
-    _record(database, desired, request, RevisionResult.REFUSED, found)
+        problems = [Problem("", 1, 1, "", str(error), error.code)]
+    _record(database, desired, request, RevisionResult.REFUSED, problems)
 
 
 def _record(

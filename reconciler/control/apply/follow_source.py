@@ -1,4 +1,4 @@
-"""The source that a server follows: loaded, applied, and looked at again whenever it changes.
+"""The source that a server follows: loaded and applied, again whenever it changes.
 
 A revision with Problems is recorded as failed and the last good one stays in force.
 """
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """The last look at the source: the revision, and what was wrong with it if anything was."""
+    """The last attempt: its revision, and what was wrong with it if anything was."""
 
     revision: str | None
     error: ReconcilerError | None = None
@@ -51,7 +51,9 @@ class SourceFollower:
         """Load and apply. What is wrong is logged and recorded, and changes nothing in force."""
         try:
             desired = self.load()
-            applied = apply_once(self.database, desired, self._asking(), token_hash=self.token_hash)
+            applied = apply_once(
+                self.database, desired, self._request(), token_hash=self.token_hash
+            )
         except InvalidManifests as error:
             self._failed(error)
         except (Refused, StalePlan) as error:
@@ -72,9 +74,9 @@ class SourceFollower:
             log.error("problem in a manifest", source=self.source_id, problem=str(problem))
         revision = error.revision or Revision("unknown")
         self.attempted = Attempted(revision.id, error)
-        record_failure(self.database, self.source_id, revision, error, self._asking())
+        record_failure(self.database, self.source_id, revision, error, self._request())
 
-    def _asking(self) -> ApplyRequest:
+    def _request(self) -> ApplyRequest:
         return ApplyRequest(
             actor="server",
             via=Via.SERVER,

@@ -54,8 +54,10 @@ def drift(
 ) -> tuple[Drift, ...]:
     """Live objects that no longer equal what was last applied, of one source or of all."""
     current = database.read(lambda tx: read_current(tx, source_id or ""))
-    found = drift_of(current, source_id)
-    return tuple(one for one in found if workspaces is None or one.key.workspace in workspaces)
+    drifted = drift_of(current, source_id)
+    return tuple(
+        entry for entry in drifted if workspaces is None or entry.key.workspace in workspaces
+    )
 
 
 def history(
@@ -74,23 +76,23 @@ def history(
     )
 
 
-def attempt_document(one: Attempt) -> dict[str, Any]:
+def attempt_document(attempt: Attempt) -> dict[str, Any]:
     """A revision that was tried, as JSON: every name is there, null where there is no value."""
-    moment = one.revision.committed_at
+    moment = attempt.revision.committed_at
     return {
-        "id": one.id,
-        "sourceId": one.source_id,
-        "revision": one.revision.id,
-        "author": one.revision.author,
-        "subject": one.revision.subject,
+        "id": attempt.id,
+        "sourceId": attempt.source_id,
+        "revision": attempt.revision.id,
+        "author": attempt.revision.author,
+        "subject": attempt.revision.subject,
         "committedAt": format_instant(moment) if moment else None,
-        "actor": one.actor,
-        "via": one.via.value,
-        "result": one.result.value,
-        "digest": one.plan_digest,
-        "counts": dict(one.counts),
-        "problems": [asdict(problem) for problem in one.problems],
-        "createdAt": format_instant(one.created_at),
+        "actor": attempt.actor,
+        "via": attempt.via.value,
+        "result": attempt.result.value,
+        "digest": attempt.plan_digest,
+        "counts": dict(attempt.counts),
+        "problems": [asdict(problem) for problem in attempt.problems],
+        "createdAt": format_instant(attempt.created_at),
     }
 
 

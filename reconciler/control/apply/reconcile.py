@@ -122,9 +122,9 @@ def apply_saved(
     database: Database, saved: "SavedPlan", request: ApplyRequest, *, token_hash: TokenHash
 ) -> Applied:
     """Carry out a saved plan as it was saved; `StalePlan` if what it touches has moved."""
-    said = {name: getattr(request, name) for name in ("actor", "via", "confirmations", "limit")}
+    carried = {name: getattr(request, name) for name in ("actor", "via", "confirmations", "limit")}
     request = ApplyRequest(
-        **said, self_heal=saved.self_heal, descends=request.descends, expected=saved
+        **carried, self_heal=saved.self_heal, descends=request.descends, expected=saved
     )
     return apply_once(database, saved.desired, request, token_hash=token_hash)
 
@@ -136,19 +136,19 @@ class _Work:
     request: ApplyRequest
     token_hash: TokenHash
     descends: Descends
-    given: Snapshot | None = None
+    earlier: Snapshot | None = None
     seen: Snapshot = field(default_factory=Snapshot)
     upcoming: Upcoming = field(default_factory=Upcoming)
 
     def check(self) -> Plan:
         expected = self.request.expected
-        if self.given is not None and isinstance(expected, Plan):
+        if self.earlier is not None and isinstance(expected, Plan):
             plan = expected  # it was made from what was seen
         else:
-            self.given = self.given or see(self.database, self.desired.source_id)
-            plan = self.plan(self.given.current)
+            self.earlier = self.earlier or see(self.database, self.desired.source_id)
+            plan = self.plan(self.earlier.current)
             _require_expected(expected, plan)
-        self.seen = self.given
+        self.seen = self.earlier
         require_safe(plan, self.request.confirmations, self.request.limit)
         return plan
 

@@ -107,9 +107,9 @@ def _external(current: Current, source_id: str) -> set[Key]:
 
 def _as_applied(current: Current, source_id: str) -> dict[Key, Declared]:
     """The source's objects as its files said them when they were last applied."""
-    found: dict[Key, Declared] = {}
+    declared: dict[Key, Declared] = {}
     for key, row in current.objects.items():
         applied, digest, origin = row.applied, row.applied_digest, row.origin
         if row.source_id == source_id and applied and digest and origin:
-            found[key] = Declared(key, row.id, applied, digest, origin)
-    return found
+            declared[key] = Declared(key, row.id, applied, digest, origin)
+    return declared

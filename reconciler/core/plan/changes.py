@@ -82,7 +82,7 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """What is wanted and cannot be: `code` is stable, `message` says how to mend it.
+    """What is wanted and cannot be: `code` is stable, `message` says how to fix it.
 
     `after` is None for a removal, `before` where no row is concerned.
     """

@@ -31,7 +31,7 @@ from reconciler.core.plan.changes import (
 from reconciler.core.plan.matching import Barred, Rows, names_in_dispute
 
 _RANK = {Kind.AGENT: 0, Kind.SQUAD: 1, Kind.AUTOPILOT: 2}
-"""What others refer to is made first and removed last (contract 3)."""
+"""What others refer to is made first and removed last (docs/plan.md#reading-a-plan)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Comparison:
 
 
 def diff(current: Current, desired: Desired, *, self_heal: bool = True) -> tuple[Change, ...]:
-    """The changes that make this source's rows equal to `desired`, in their order (contract 3).
+    """The changes that make this source's rows equal to `desired`, in their order.
 
     Agents, squads, autopilots, by workspace and name inside; then removals in reverse; what is
     blocked stands last. Without `self_heal` a row that drifted stays as it is until its manifest
@@ -60,17 +60,17 @@ def compare(current: Current, desired: Desired, *, self_heal: bool = True) -> Co
     3. Hold back what others still refer to.
     4. Sort.
     """
-    found = _Findings(Rows(current, desired), desired.source_id, self_heal)
+    findings = _Findings(Rows(current, desired), desired.source_id, self_heal)
     disputes = names_in_dispute(desired)
     for declared in desired.objects.values():
-        found.decide(declared, disputes.get(declared.key))
+        findings.decide(declared, disputes.get(declared.key))
     left = [
         Archive(row)
         for row in current.objects.values()
-        if row.source_id == desired.source_id and row.id not in found.kept
+        if row.source_id == desired.source_id and row.id not in findings.retained
     ]
-    changes = _hold_back(current, desired, [*found.changes, *left])
-    return Comparison(tuple(sorted(changes, key=_order)), tuple(found.refreshes))
+    changes = _hold_back(current, desired, [*findings.changes, *left])
+    return Comparison(tuple(sorted(changes, key=_order)), tuple(findings.refreshes))
 
 
 def between(base: Desired, head: Desired) -> tuple[Change, ...]:
@@ -113,7 +113,7 @@ class _Findings:
     self_heal: bool
     changes: list[Change] = field(default_factory=list)
     refreshes: list[Refresh] = field(default_factory=list)
-    kept: set[str] = field(default_factory=set)
+    retained: set[str] = field(default_factory=set)
     """Ids of rows that something stands for, or that are held back."""
 
     def decide(self, declared: Declared, dispute: Barred | None) -> None:
@@ -121,12 +121,12 @@ class _Findings:
             case None:
                 self.changes.append(Create(declared))
             case Barred(code, message):
-                self.kept.update(row.id for row in self.rows.related(declared))
+                self.retained.update(row.id for row in self.rows.related(declared))
                 self.changes.append(Blocked(declared.key, code, message, after=declared))
             case Stored(archived=True) as row:
                 self.changes.append(Restore(row, declared))
             case row:
-                self.kept.add(row.id)
+                self.retained.add(row.id)
                 self._decide_row(row, declared)
 
     def _decide_row(self, row: Stored, declared: Declared) -> None:

@@ -41,9 +41,9 @@ def field_changes(before: Document, after: Document) -> tuple[FieldChange, ...]:
     Empty exactly if both have the same `digest_of`. A trigger that was added or removed is one
     change with the whole trigger (without its defaults) as value.
     """
-    found: list[FieldChange] = []
-    _compare((), before, after, found)
-    return tuple(found)
+    changes: list[FieldChange] = []
+    _compare((), before, after, changes)
+    return tuple(changes)
 
 
 def fields_of_new(document: Document) -> tuple[FieldChange, ...]:
@@ -52,15 +52,15 @@ def fields_of_new(document: Document) -> tuple[FieldChange, ...]:
     return tuple(change for change in changes if change.path not in _HEADER)
 
 
-def _compare(path: _Path, before: Any, after: Any, found: list[FieldChange]) -> None:
+def _compare(path: _Path, before: Any, after: Any, changes: list[FieldChange]) -> None:
     if path == ("spec", "triggers") and (pair := _by_name(before, after)):
-        _compare_named(path, *pair, found)
+        _compare_named(path, *pair, changes)
     elif _are_maps(before, after):
         old, new = before or {}, after or {}
         for key in {**new, **old} if old else new:
-            _compare((*path, key), old.get(key), new.get(key), found)
+            _compare((*path, key), old.get(key), new.get(key), changes)
     elif _differ(before, after):
-        found.append(FieldChange(_show(path), before, after, _is_sensitive(path)))
+        changes.append(FieldChange(_show(path), before, after, _is_sensitive(path)))
 
 
 def _are_maps(before: Any, after: Any) -> bool:
@@ -88,14 +88,14 @@ def _named(items: Any) -> dict[str, Any] | None:
 
 
 def _compare_named(
-    path: _Path, old: dict[str, Any], new: dict[str, Any], found: list[FieldChange]
+    path: _Path, old: dict[str, Any], new: dict[str, Any], changes: list[FieldChange]
 ) -> None:
     for name in {**new, **old}:
         inner = (*path[:-1], f"{path[-1]}[{name}]")
         if name in old and name in new:
-            _compare(inner, old[name], new[name], found)
+            _compare(inner, old[name], new[name], changes)
         else:
-            found.append(FieldChange(_show(inner), _brief(old.get(name)), _brief(new.get(name))))
+            changes.append(FieldChange(_show(inner), _brief(old.get(name)), _brief(new.get(name))))
 
 
 def _brief(trigger: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Nothing is deleted by accident: what a plan must not do without being told twice (contract 3)."""
+"""What a plan must not do without a confirmation.
+
+The rules are in docs/plan.md#nothing-is-deleted-by-accident.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,11 +42,11 @@ def require_safe(
     Raises `errors.Blocked` if anything is blocked, else `errors.UnsafePlan`; either carries every
     objection, and each objection names the flag that would lift it, if there is one.
     """
-    found = objections(plan, confirmations, limit)
+    reasons = objections(plan, confirmations, limit)
     if plan.blocked:
-        raise errors.Blocked(found)
-    if found:
-        raise errors.UnsafePlan(found)
+        raise errors.Blocked(reasons)
+    if reasons:
+        raise errors.UnsafePlan(reasons)
 
 
 def objections(
@@ -85,15 +88,15 @@ def _no_objects(plan: Plan, removals: int) -> Iterator[Objection]:
 
 
 def _too_many(
-    plan: Plan, removals: int, said: Confirmations, limit: RemovalLimit
+    plan: Plan, removals: int, confirmed: Confirmations, limit: RemovalLimit
 ) -> Iterator[Objection]:
     owned = plan.facts.owned
     many = removals > limit.number and removals * 100 > owned * limit.percent
     everything = removals > 0 and removals == owned
-    if not (many or everything) or said.deletes == removals:
+    if not (many or everything) or confirmed.deletes == removals:
         return
     what = f"all {owned}" if everything else f"{removals} of the {owned}"
-    answer = "" if said.deletes is None else f", not {said.deletes}"
+    answer = "" if confirmed.deletes is None else f", not {confirmed.deletes}"
     yield Objection(
         "removals",
         f"{what} objects of source {plan.source_id!r} would be archived; "
@@ -111,8 +114,8 @@ def _protected(row: Stored) -> Objection:
     )
 
 
-def _rewrite(plan: Plan, said: Confirmations) -> Iterator[Objection]:
-    if plan.facts.descends is False and not said.allow_rewrites:
+def _rewrite(plan: Plan, confirmed: Confirmations) -> Iterator[Objection]:
+    if plan.facts.descends is False and not confirmed.allow_rewrites:
         yield Objection(
             "rewrite",
             f"revision {plan.revision.id} does not descend from the one that is applied, which a "

@@ -1,8 +1,8 @@
 """Which row a declared object is: found by its id, its name, or a name that it had before.
 
-An object's id derives from the first name it ever had (contract 3), so that a database rebuilt from
-git has the same ids and webhook URLs. Whatever would make the two disagree is barred here, with
-the line that mends it. A row whose id never came from git (it was adopted) keeps the id it has.
+An object's id derives from the first name it ever had (docs/plan.md#renaming), so that a database
+rebuilt from git has the same ids and webhook URLs. Whatever would make the two disagree is barred
+here, with the line that fixes it. A row whose id never came from git (it was adopted) keeps it.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ from reconciler.core.manifest.state import (
 
 @dataclass(frozen=True, slots=True)
 class Barred:
-    """Why an object cannot become a row: a stable code and a sentence that says how to mend it."""
+    """Why an object cannot become a row: a stable code and a sentence that says how to fix it."""
 
     code: str
     message: str
@@ -55,9 +55,9 @@ class Rows:
     def related(self, declared: Declared) -> Iterator[Stored]:
         """Live rows that may be meant by `declared`: none is removed while it is barred."""
         names = (declared.key.name, *former_names(declared.document))
-        found = [self.live_by_id.get(declared.id)]
-        found += [self.live.get(_named(declared, name)) for name in names]
-        return (row for row in found if row is not None)
+        rows = [self.live_by_id.get(declared.id)]
+        rows += [self.live.get(_named(declared, name)) for name in names]
+        return (row for row in rows if row is not None)
 
     def _same_name(self, declared: Declared, row: Stored) -> Stored | Barred:
         if (successor := self.wanted.get(row.id)) is not None:
@@ -147,23 +147,23 @@ def _name_taken(row: Stored, successor: Declared | None) -> Barred:
         why = "held by another object, which no source owns"
     else:
         why = f"held by another object of source {row.source_id!r}"
-    mend = "free the name in one revision and use it in the next"
-    return Barred("name-taken", f"its name is still {why}; {mend}")
+    remedy = "free the name in one revision and use it in the next"
+    return Barred("name-taken", f"its name is still {why}; {remedy}")
 
 
 def _identity_changed(declared: Declared, row: Stored, first: str) -> Barred:
     """The manifest's `formerNames` would give the row another id, and so other webhook URLs."""
-    rest = [n for n in former_names(declared.document) if n != first]
-    if row.key.name not in (first, declared.key.name, *rest):
-        rest.append(row.key.name)
+    later = [n for n in former_names(declared.document) if n != first]
+    if row.key.name not in (first, declared.key.name, *later):
+        later.append(row.key.name)
     if first == declared.key.name:
-        mend = "remove formerNames"
+        remedy = "remove formerNames"
     else:
-        mend = f"write formerNames: [{', '.join((first, *rest))}]"
+        remedy = f"write formerNames: [{', '.join((first, *later))}]"
     return Barred(
         "identity-changed",
         f"this would change its id and its webhook URLs, which come from its first name {first!r}; "
-        + mend,
+        + remedy,
     )
 
 

@@ -1,4 +1,4 @@
-"""A plan as others see it: what `-o json` prints, the API answers and the renderers read.
+"""A plan as others see it: what `-o json` prints, the API returns and the renderers read.
 
 Values that may be confidential are masked here, once, so that no output can show them.
 """
@@ -102,7 +102,7 @@ class SummaryReport(_Report):
 
 
 class PlanReport(_Report):
-    """The JSON of a plan (contract 3); without a digest where Problems kept it from being made."""
+    """The JSON of a plan (docs/plan.md#outputs); no digest where Problems prevented it."""
 
     format_version: int = FORMAT_VERSION
     digest: str | None
@@ -114,7 +114,7 @@ class PlanReport(_Report):
     blocked: tuple[BlockedReport, ...] = Field(default=(), strict=False)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, in the order of the contract."""
+        """JSON values, in the documented order."""
         return self.model_dump(mode="json", by_alias=True)
 
 

@@ -20,7 +20,7 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository on this machine, bare or with a checkout that is never looked at."""
+    """A repository on this machine, bare or with a checkout that is never read."""
 
     folder: Path
 

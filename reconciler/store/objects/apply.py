@@ -64,7 +64,7 @@ class ApplyContext:
 def apply_changes(
     tx: Tx, plan: Plan, files: Iterable[FileDigest], context: ApplyContext
 ) -> tuple[str, ...]:
-    """Write all of `plan` and the source's `files`; answers the ids of autopilots that ended.
+    """Write all of `plan` and the source's `files`; return the ids of autopilots that ended.
 
     1. Hold the triggers that change: a tick takes triggers before autopilots, so must we.
     2. Keep the manifests; rows refer to them.
@@ -78,7 +78,7 @@ def apply_changes(
     changed = [change for change in plan.changes if isinstance(change, Changed)]
     archived = [change.before for change in plan.changes if isinstance(change, Archive)]
     leaving = [row for row in archived if _is_autopilot(row)]
-    altered = [one.before for one in changed if _is_autopilot(one)]
+    altered = [change.before for change in changed if _is_autopilot(change)]
     held = hold_triggers(tx, [row.id for row in (*altered, *leaving)])
     save_documents(tx, {d.digest: d.document for d in _declared(plan)})
     record_lapsed(tx, {row.id: _triggers(row) for row in leaving}, held, context)
@@ -86,13 +86,15 @@ def apply_changes(
     for kind in Kind:
         _create(tx, kind, [d for d in created if d.key.kind == kind], plan, context)
         _change(tx, kind, [c for c in changed if c.key.kind == kind], plan, context)
-    insert_triggers(tx, [_bare(one) for one in created if _is_autopilot(one)], context)
-    update_triggers(tx, [_rescheduled(one) for one in changed if _is_autopilot(one)], held, context)
+    insert_triggers(tx, [_bare(change) for change in created if _is_autopilot(change)], context)
+    update_triggers(
+        tx, [_rescheduled(change) for change in changed if _is_autopilot(change)], held, context
+    )
     _refresh(tx, plan)
     save_files(tx, plan.source_id, files)
     return (
         *(row.id for row in leaving),
-        *(one.id for one in changed if _is_autopilot(one) and _archives(one.after)),
+        *(change.id for change in changed if _is_autopilot(change) and _archives(change.after)),
     )
 
 
@@ -110,8 +112,8 @@ def _declared(plan: Plan) -> Iterable[Declared]:
     yield from (refresh.after for refresh in plan.refreshes)
 
 
-def _is_autopilot(one: Stored | Declared | Changed) -> bool:
-    return one.key.kind == Kind.AUTOPILOT
+def _is_autopilot(item: Stored | Declared | Changed) -> bool:
+    return item.key.kind == Kind.AUTOPILOT
 
 
 def _archives(declared: Declared) -> bool:
@@ -126,9 +128,9 @@ def _status(declared: Declared) -> str:
 def _archive(tx: Tx, rows: Sequence[Stored], now: datetime) -> None:
     for kind in Kind:
         table = TABLES[kind]
-        for some in batches([row.id for row in rows if row.key.kind == kind]):
+        for batch in batches([row.id for row in rows if row.key.kind == kind]):
             values = {"archived_at": now, "updated_at": now}
-            tx.execute(update(table).where(table.c.id.in_(some)).values(values))
+            tx.execute(update(table).where(table.c.id.in_(batch)).values(values))
     park_triggers(tx, [row.id for row in rows if _is_autopilot(row)])
 
 
@@ -137,7 +139,7 @@ def _create(
 ) -> None:
     author = plan.revision.author or context.actor
     made = {"created_by": author, "created_at": context.now, "updated_at": context.now}
-    rows = [{"id": one.id, **_content(one, plan), **made} for one in objects]
+    rows = [{"id": declared.id, **_content(declared, plan), **made} for declared in objects]
     insert_rows(tx, TABLES[kind], rows)
 
 
@@ -161,12 +163,16 @@ def _change(
     tx: Tx, kind: Kind, changes: Sequence[Changed], plan: Plan, context: ApplyContext
 ) -> None:
     noted = {"archived_at": None, "updated_at": context.now, **_RESET[kind]}
-    _update_all(tx, kind, [(one.id, {**_content(one.after, plan), **noted}) for one in changes])
+    _update_all(
+        tx, kind, [(change.id, {**_content(change.after, plan), **noted}) for change in changes]
+    )
     if kind is Kind.AUTOPILOT:
-        mended = [one.id for one in changes if _spec_changed(one)]
-        _update_all(tx, kind, [(one, _CLOSED_BREAKER) for one in mended])
+        edited = [change.id for change in changes if _spec_changed(change)]
+        _update_all(tx, kind, [(change, _CLOSED_BREAKER) for change in edited])
         since = {"in_force_since": context.now}
-        _update_all(tx, kind, [(one.id, since) for one in changes if _comes_into_force(one)])
+        _update_all(
+            tx, kind, [(change.id, since) for change in changes if _comes_into_force(change)]
+        )
 
 
 _RESET: dict[Kind, Values] = {
@@ -198,7 +204,10 @@ def _first(row: tuple[str, Values]) -> str:
 
 
 def _spec_changed(change: Changed) -> bool:
-    """Whether git says something new; healing a drift is nothing new (contract 6, breaker)."""
+    """Whether git says something new, which closes a breaker (docs/runs.md#in-force-or-not).
+
+    Healing a drift is nothing new.
+    """
     applied = change.before.applied
     return applied is None or _spec(applied) != _spec(change.after.document)
 
@@ -237,5 +246,7 @@ def _triggers(row: Stored) -> dict[str, Document]:
 
 def _refresh(tx: Tx, plan: Plan) -> None:
     for kind in Kind:
-        some = [one for one in plan.refreshes if one.before.key.kind == kind]
-        _update_all(tx, kind, [(one.before.id, _ownership(one.after, plan)) for one in some])
+        batch = [refresh for refresh in plan.refreshes if refresh.before.key.kind == kind]
+        _update_all(
+            tx, kind, [(refresh.before.id, _ownership(refresh.after, plan)) for refresh in batch]
+        )

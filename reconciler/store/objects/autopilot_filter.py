@@ -1,4 +1,4 @@
-"""Which autopilots a list shows, as SQL (contract 8.1)."""
+"""Which autopilots a list shows, as SQL (docs/http.md)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

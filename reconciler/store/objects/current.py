@@ -1,4 +1,4 @@
-"""Current: what the database holds, put together from its rows (contract 3).
+"""Current: what the database holds, put together from its rows.
 
 Every document is rebuilt from the columns, never copied from what was applied, so that an edit of
 any column by hand shows as drift.
@@ -83,9 +83,9 @@ def have_moved(tx: Tx, expected: Iterable[Stored]) -> bool:
     wanted = {row.id: row for row in expected}
     for kind in Kind:
         ids = sorted(id_ for id_, row in wanted.items() if row.key.kind == kind)
-        for some in batches(ids):
-            found = {row.id: _mark(row) for row in _read(tx, kind, TABLES[kind].c.id.in_(some))}
-            if found != {id_: _mark(wanted[id_]) for id_ in some}:
+        for batch in batches(ids):
+            actual = {row.id: _mark(row) for row in _read(tx, kind, TABLES[kind].c.id.in_(batch))}
+            if actual != {id_: _mark(wanted[id_]) for id_ in batch}:
                 return True
     return False
 
@@ -98,8 +98,8 @@ def find(tx: Tx, key: Key) -> Stored | None:
     """The live object of this name."""
     table = TABLES[Kind(key.kind)]
     named = (table.c.workspace_id == key.workspace, table.c.name == key.name)
-    found = _read(tx, Kind(key.kind), *named, table.c.archived_at.is_(None))
-    return found[0] if found else None
+    rows = _read(tx, Kind(key.kind), *named, table.c.archived_at.is_(None))
+    return rows[0] if rows else None
 
 
 def list_objects(
@@ -108,8 +108,8 @@ def list_objects(
     """The objects of a kind by workspace and name; archived ones only on request."""
     table = TABLES[kind]
     living = () if archived else (table.c.archived_at.is_(None),)
-    found = _read(tx, kind, *living, *where)
-    return sorted(found, key=lambda row: (row.key.workspace, row.key.name, row.id))
+    rows = _read(tx, kind, *living, *where)
+    return sorted(rows, key=lambda row: (row.key.workspace, row.key.name, row.id))
 
 
 def _read(tx: Tx, kind: Kind, *where: ColumnElement[bool]) -> list[Stored]:
@@ -124,16 +124,16 @@ def _triggers(
     tx: Tx, rows: Sequence[Mapping[str, Any]], *, everything: bool
 ) -> Mapping[str, list[Document]]:
     """The triggers of these autopilots, in the order in which they were written."""
-    found: dict[str, list[Document]] = defaultdict(list)
+    triggers: dict[str, list[Document]] = defaultdict(list)
     for query in [_TRIGGERS] if everything else _of_some([row["id"] for row in rows]):
         for row in _by_column(tx.execute(query)):
-            found[row["autopilot_id"]].append(trigger_document(row))
-    return found
+            triggers[row["autopilot_id"]].append(trigger_document(row))
+    return triggers
 
 
 def _of_some(autopilot_ids: Sequence[str]) -> Iterable[Select[Any]]:
-    for some in batches(autopilot_ids):
-        yield _TRIGGERS.where(autopilot_trigger.c.autopilot_id.in_(some))
+    for batch in batches(autopilot_ids):
+        yield _TRIGGERS.where(autopilot_trigger.c.autopilot_id.in_(batch))
 
 
 def _by_column(result: Result[Any]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Rows and documents: which column of a row holds which part of a manifest.
 
 A document is split over columns, the rest of its spec and its triggers, and put together again from
-just these: whoever edits any of them by hand makes the row drift (contract 3).
+just these: whoever edits any of them by hand makes the row drift (docs/plan.md#drift).
 """
 
 from collections.abc import Mapping, Sequence

@@ -23,11 +23,11 @@ def get_document(tx: Tx, digest: str) -> Document:
 
 def get_documents(tx: Tx, digests: Iterable[str]) -> dict[str, Document]:
     """The manifests of these digests, as far as there are any."""
-    found: dict[str, Document] = {}
-    for some in batches(sorted(set(digests))):
-        rows = tx.execute(select(manifest).where(manifest.c.digest.in_(some)))
-        found.update((row.digest, row.document) for row in rows)
-    return found
+    documents: dict[str, Document] = {}
+    for batch in batches(sorted(set(digests))):
+        rows = tx.execute(select(manifest).where(manifest.c.digest.in_(batch)))
+        documents.update((row.digest, row.document) for row in rows)
+    return documents
 
 
 def save_documents(tx: Tx, documents: Mapping[str, Document]) -> None:

@@ -1,4 +1,4 @@
-"""Agents and squads as people look at them: manifests with their state, page by page."""
+"""Agents and squads as lists and pages show them: manifests with their state, page by page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from reconciler.store.tables import agent, autopilot_run
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What an agent has in hand. `unavailable_until` is set when it could not be reached."""
+    """How many runs an agent has. `unavailable_until` is set when it could not be reached."""
 
     active: int = 0
     unavailable_until: datetime | None = None
@@ -63,7 +63,7 @@ def list_members(
 
 def _members(tx: Connection, kind: Kind, ids: Sequence[str]) -> list[Member]:
     columns = TABLES[kind].c
-    stored = {one.id: one for one in list_objects(tx, kind, columns.id.in_(ids))}
+    stored = {row.id: row for row in list_objects(tx, kind, columns.id.in_(ids))}
     times = (columns.id, columns.created_at, columns.updated_at, columns.created_by)
     rows = {row.id: row for row in tx.execute(select(*times).where(columns.id.in_(ids)))}
     loads = _loads(tx, ids) if kind is Kind.AGENT else {}

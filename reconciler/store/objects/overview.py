@@ -1,4 +1,4 @@
-"""Autopilots as people look at them: the manifest with its state, page by page."""
+"""Autopilots as lists and pages show them: the manifest with its state, page by page."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -94,16 +94,16 @@ def list_overviews(
 
 def get_overview(tx: Connection, autopilot_id: str) -> Overview | None:
     """One autopilot, archived ones too."""
-    found = read_overviews(tx, [autopilot_id])
-    return found[0] if found else None
+    overviews = read_overviews(tx, [autopilot_id])
+    return overviews[0] if overviews else None
 
 
 def read_overviews(tx: Connection, ids: Sequence[str]) -> list[Overview]:
     """Autopilots by id, in the order of `ids`, as far as there are any."""
-    found: dict[str, Overview] = {}
-    for some in batches(ids):
-        found.update((one.stored.id, one) for one in _some(tx, some))
-    return [found[one] for one in ids if one in found]
+    overviews: dict[str, Overview] = {}
+    for batch in batches(ids):
+        overviews.update((overview.stored.id, overview) for overview in _some(tx, batch))
+    return [overviews[id_] for id_ in ids if id_ in overviews]
 
 
 def _some(tx: Connection, ids: Sequence[str]) -> Iterator[Overview]:
@@ -112,29 +112,30 @@ def _some(tx: Connection, ids: Sequence[str]) -> Iterator[Overview]:
     runs, missed = newest_runs(tx, ids, RECENT), newest_missed(tx, ids, RECENT)
     columns = (_A.id, _A.last_run_at, _A.created_at, _A.updated_at, _A.created_by)
     dates = {row.id: row for row in tx.execute(select(*columns).where(_A.id.in_(ids)))}
-    for one in stored:
-        row, (active, waiting) = dates[one.id], counts.get(one.id, (0, 0))
+    for autopilot_row in stored:
+        id_ = autopilot_row.id
+        row, (active, waiting) = dates[id_], counts.get(id_, (0, 0))
         yield Overview(
-            stored=one,
-            switches=rows[one.id].switches,
-            triggers=tuple(triggers[one.id]),
+            stored=autopilot_row,
+            switches=rows[id_].switches,
+            triggers=tuple(triggers[id_]),
             last_run_at=row.last_run_at,
             created_at=row.created_at,
             updated_at=row.updated_at,
             created_by=row.created_by,
             active=active,
             waiting=waiting,
-            runs=tuple(runs.get(one.id, ())),
-            missed=tuple(missed.get(one.id, ())),
+            runs=tuple(runs.get(id_, ())),
+            missed=tuple(missed.get(id_, ())),
         )
 
 
 def _triggers(tx: Connection, ids: Sequence[str]) -> dict[str, list[ShownTrigger]]:
     query = select(autopilot_trigger).where(_T.autopilot_id.in_(ids), _T.removed_at.is_(None))
-    found: dict[str, list[ShownTrigger]] = defaultdict(list)
+    triggers: dict[str, list[ShownTrigger]] = defaultdict(list)
     for row in tx.execute(query.order_by(_T.autopilot_id, _T.position, _T.name)):
-        found[row.autopilot_id].append(_shown(row))
-    return found
+        triggers[row.autopilot_id].append(_shown(row))
+    return triggers
 
 
 def _shown(row: Row[Any]) -> ShownTrigger:

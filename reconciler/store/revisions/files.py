@@ -29,8 +29,8 @@ def save_files(tx: Tx, source_id: str, files: Iterable[FileDigest]) -> None:
     before = read_files(tx, source_id)
     now = {file.path: file for file in files}
     outdated = [path for path, file in before.items() if now.get(path) != file]
-    for some in batches(sorted(outdated)):
-        tx.execute(delete(source_file).where(_F.source_id == source_id, _F.path.in_(some)))
+    for batch in batches(sorted(outdated)):
+        tx.execute(delete(source_file).where(_F.source_id == source_id, _F.path.in_(batch)))
     new = [_row(source_id, file) for file in now.values() if before.get(file.path) != file]
     insert_rows(tx, source_file, new)
 

@@ -1,4 +1,4 @@
-"""Revisions: every state of a source that was tried, whether it was applied or not (contract 3)."""
+"""Revisions: states of a source that were tried, applied or not (docs/plan.md#revisions)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -50,7 +50,7 @@ class Attempt:
 
 
 def record(tx: Tx, attempt: Attempt) -> int:
-    """Add an attempt; answers its id."""
+    """Add an attempt and return its id."""
     values = {
         "source_id": attempt.source_id,
         "revision": attempt.revision.id,
@@ -73,24 +73,24 @@ def record(tx: Tx, attempt: Attempt) -> int:
 def record_once(tx: Tx, attempt: Attempt) -> int:
     """`record`, unless the source's last attempt ended just so: a poll adds no row."""
     last = last_attempt(tx, attempt.source_id)
-    if last is not None and _says_the_same(last, attempt):
+    if last is not None and _is_repeated(last, attempt):
         return last.id
     return record(tx, attempt)
 
 
-def _says_the_same(one: Attempt, other: Attempt) -> bool:
-    return (one.revision.id, one.result, one.problems, one.plan_digest) == (
-        other.revision.id,
-        other.result,
-        other.problems,
-        other.plan_digest,
+def _is_repeated(last: Attempt, attempt: Attempt) -> bool:
+    return (last.revision.id, last.result, last.problems, last.plan_digest) == (
+        attempt.revision.id,
+        attempt.result,
+        attempt.problems,
+        attempt.plan_digest,
     )
 
 
 def applied_revision(tx: Tx, source_id: str) -> Revision | None:
     """The revision that is in force for a source."""
-    found = _newest(tx, source_id, _R.result == RevisionResult.APPLIED)
-    return found.revision if found else None
+    newest = _newest(tx, source_id, _R.result == RevisionResult.APPLIED)
+    return newest.revision if newest else None
 
 
 def last_applied(tx: Tx, source_id: str) -> Attempt | None:
@@ -105,8 +105,8 @@ def last_attempt(tx: Tx, source_id: str) -> Attempt | None:
 
 def newest_id(tx: Tx) -> int:
     """Grows with every attempt of any source: as long as it stands, nothing was applied."""
-    found: int = tx.execute(select(func.coalesce(func.max(_R.id), 0))).scalar_one()
-    return found
+    newest: int = tx.execute(select(func.coalesce(func.max(_R.id), 0))).scalar_one()
+    return newest
 
 
 def list_attempts(
@@ -121,19 +121,21 @@ def list_attempts(
 
     With `workspaces` only those that were about some of them.
     """
-    found: list[Attempt] = []
-    while len(found) < limit:
+    attempts: list[Attempt] = []
+    while len(attempts) < limit:
         query = select(revision).order_by(_R.id.desc()).limit(limit)
         if source_id is not None:
             query = query.where(_R.source_id == source_id)
         if before is not None:
             query = query.where(_R.id < before)
         page = [_attempt(row) for row in tx.execute(query)]
-        found += [one for one in page if workspaces is None or workspaces & one.workspaces]
+        attempts += [
+            attempt for attempt in page if workspaces is None or workspaces & attempt.workspaces
+        ]
         if len(page) < limit:
             break
         before = page[-1].id
-    return found[:limit]
+    return attempts[:limit]
 
 
 def list_sources(tx: Tx) -> list[str]:

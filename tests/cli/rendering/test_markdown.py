@@ -150,7 +150,7 @@ def test_the_room_is_used() -> None:
 
 def outside_of_fences(shown: str) -> str:
     """What is Markdown and HTML: fences are left out, ending where CommonMark ends them."""
-    kept, fence = [], ""
+    remaining, fence = [], ""
     for line in shown.split("\n"):
         run = re.match(r" {0,3}(`{3,})([^`]*)$", line)
         if fence:
@@ -159,9 +159,9 @@ def outside_of_fences(shown: str) -> str:
         elif run:
             fence = run[1]
         else:
-            kept.append(line)
+            remaining.append(line)
     assert not fence, "a fence was left open"
-    return "\n".join(kept)
+    return "\n".join(remaining)
 
 
 texts = st.one_of(
@@ -178,11 +178,11 @@ blocked = st.builds(
 
 
 @given(st.lists(changes, max_size=3), st.lists(blocked, max_size=2), texts)
-def test_nothing_breaks_out(found: list[Any], stopped: list[Any], source: str) -> None:
-    shown = render_markdown(report(*found, blocked=stopped), source)
+def test_nothing_breaks_out(actual: list[Any], stopped: list[Any], source: str) -> None:
+    shown = render_markdown(report(*actual, blocked=stopped), source)
     assert len(shown.encode("utf-16-le")) // 2 <= MAX_CHARACTERS
     outside = outside_of_fences(shown)
-    parts = len(found) + len(stopped)
+    parts = len(actual) + len(stopped)
     assert outside.count("<details>") == outside.count("</details>") == parts
     assert "@" not in outside
     assert outside.count("<!--") == outside.count("-->") == 1

@@ -1,4 +1,4 @@
-"""Plans as text: the symbols and sentences of the contract, and nothing that can be forged."""
+"""Plans as text: the documented symbols and sentences, and nothing that can be forged."""
 
 import re
 from dataclasses import replace
@@ -91,7 +91,7 @@ Plan: 1 to create, 1 to update, 1 to move, 1 to archive, 1 to restore, 1 blocked
     )
 
 
-def test_the_sentence_of_the_contract_and_the_digest() -> None:
+def test_the_documented_sentence_and_the_digest() -> None:
     plan = make_plan(
         current(row(agent()), row(agent("gone"))), desired(agent(limit=2), agent("new"))
     )
@@ -225,13 +225,13 @@ changes = st.builds(
 
 
 @given(st.lists(changes, max_size=3), HOSTILE)
-def test_any_report_is_shown_in_printable_lines(found: list[ChangeReport], digest: str) -> None:
+def test_any_report_is_shown_in_printable_lines(actual: list[ChangeReport], digest: str) -> None:
     report = PlanReport(
-        digest=digest, revision="r", summary=SummaryReport(create=1), changes=tuple(found)
+        digest=digest, revision="r", summary=SummaryReport(create=1), changes=tuple(actual)
     )
     for shown in (render_text(report), render_text(report, color=True)):
         plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
         lines = plain.split("\n")
         assert all(line.isprintable() for line in lines)
         ours = [line for line in lines if line and not line.startswith("    ")]
-        assert len(ours) == len(found) + 1 + bool(digest)
+        assert len(ours) == len(actual) + 1 + bool(digest)

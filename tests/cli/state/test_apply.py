@@ -20,7 +20,7 @@ def two(cli: Cli) -> Cli:
 
 def tried(cli: Cli) -> list[tuple[str, str]]:
     """Results and revisions of what was tried, newest first."""
-    return [(one["result"], one["revision"]) for one in cli("history", "-o", "json").json]
+    return [(item_["result"], item_["revision"]) for item_ in cli("history", "-o", "json").json]
 
 
 class TestApply:
@@ -53,7 +53,7 @@ class TestApply:
     @pytest.mark.parametrize("path", ["missing", "autopilots/agent.yaml"])
     def test_what_cannot_be_a_source_leaves_nothing_behind(self, two: Cli, path: str) -> None:
         assert two("apply", path, "--yes").code == 4
-        assert [one.name for one in two.folder.iterdir()] == ["autopilots"]
+        assert [item_.name for item_ in two.folder.iterdir()] == ["autopilots"]
 
 
 class TestInvalid:
@@ -85,9 +85,9 @@ class TestRefused:
 
     @pytest.fixture
     def shrunk(self, cli: Cli) -> Cli:
-        kept = autopilot("kept", more="  deletionPolicy: protect\n")
+        remaining = autopilot("kept", more="  deletionPolicy: protect\n")
         names = [f"a{number}" for number in range(5)]
-        cli.write(agent=BOT, kept=kept, **{name: autopilot(name) for name in names})
+        cli.write(agent=BOT, kept=remaining, **{name: autopilot(name) for name in names})
         cli.apply()
         cli.remove(*names, "kept")
         return cli

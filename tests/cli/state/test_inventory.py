@@ -99,8 +99,8 @@ class TestExport:
         assert applied("plan", "-", "--detailed-exitcode", stdin=stream).code == 0
 
     def test_json_is_a_list_of_documents(self, applied: Cli) -> None:
-        found = applied("export", "-o", "json").json
-        assert [one["metadata"]["name"] for one in found] == ["bot", "one", "two"]
+        actual = applied("export", "-o", "json").json
+        assert [item_["metadata"]["name"] for item_ in actual] == ["bot", "one", "two"]
 
     def test_two_kinds_may_share_a_name(self, applied: Cli) -> None:
         applied.write(same=autopilot("bot"))
@@ -213,8 +213,8 @@ class TestAdopt:
         assert applied("plan", "autopilots", "--detailed-exitcode").code == 0
 
     def test_json(self, applied: Cli) -> None:
-        found = applied("adopt", "agent", "bot", "-o", "json").json
-        assert {**found, "id": ""} == {
+        actual = applied("adopt", "agent", "bot", "-o", "json").json
+        assert {**actual, "id": ""} == {
             "id": "", "kind": "Agent", "workspace": "default", "name": "bot",
             "sourceId": "default",
         }  # fmt: skip
@@ -250,12 +250,12 @@ class TestSwitches:
         assert applied("resume", "one").out == "default/one: takes work\n"
 
     def test_all_as_json(self, applied: Cli) -> None:
-        found = applied("pause", "--all", "-o", "json").json
-        assert [(one["name"], one["pausedAt"] is not None) for one in found] == [
+        actual = applied("pause", "--all", "-o", "json").json
+        assert [(item_["name"], item_["pausedAt"] is not None) for item_ in actual] == [
             ("one", True),
             ("two", True),
         ]
-        assert [one["pausedAt"] for one in applied("resume", "--all", "-o", "json").json] == [
+        assert [item_["pausedAt"] for item_ in applied("resume", "--all", "-o", "json").json] == [
             None,
             None,
         ]

@@ -34,7 +34,7 @@ def test_changes_are_exit_code_2_on_request_only(two: Cli) -> None:
     )
 
 
-def test_json_has_the_fields_of_the_contract(two: Cli) -> None:
+def test_json_has_the_documented_fields(two: Cli) -> None:
     plan = two("plan", "autopilots", "-o", "json").json
     assert list(plan) == [
         "formatVersion", "digest", "revision", "summary", "changes", "problems", "drift", "blocked",
@@ -59,7 +59,7 @@ class TestInvalid:
         assert answer.code == 3
         assert answer.json["digest"] is None
         assert len(answer.json["revision"]) == 64
-        assert [one["code"] for one in answer.json["problems"]] == ["duration-invalid"]
+        assert [entry["code"] for entry in answer.json["problems"]] == ["duration-invalid"]
 
     def test_markdown_says_so_too(self, two: Cli) -> None:
         two.write(one=autopilot("one", more="  timeout: soon\n"))
@@ -133,7 +133,7 @@ class TestRefusals:
         assert "! Agent default/bot" in answer.out
         assert "[owned-elsewhere]" in answer.err
         plan = cli("plan", "autopilots", "-o", "json").json
-        assert [one["code"] for one in plan["blocked"]] == ["owned-elsewhere"]
+        assert [entry["code"] for entry in plan["blocked"]] == ["owned-elsewhere"]
 
 
 class TestOut:

@@ -33,7 +33,7 @@ def follower(rig: Rig, folder: Path) -> SourceFollower:
 
 def write(folder: Path, *documents: Document) -> None:
     """Make these the whole source."""
-    (folder / "all.yaml").write_text("".join(f"---\n{json.dumps(one)}\n" for one in documents))
+    (folder / "all.yaml").write_text("".join(f"---\n{json.dumps(entry)}\n" for entry in documents))
 
 
 def attempts(rig: Rig) -> list[Attempt]:
@@ -43,7 +43,7 @@ def attempts(rig: Rig) -> list[Attempt]:
 
 def results(rig: Rig) -> list[str]:
     """What became of each attempt, oldest first."""
-    return [str(one.result) for one in attempts(rig)]
+    return [str(entry.result) for entry in attempts(rig)]
 
 
 def test_an_edit_is_applied_and_noted(rig: Rig, folder: Path, follower: SourceFollower) -> None:

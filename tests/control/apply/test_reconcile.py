@@ -1,4 +1,4 @@
-"""Reconcile: guards, stale plans, revisions and who owns what (contract 3), on both databases."""
+"""Reconcile: guards, stale plans, revisions and who owns what, on both databases."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -53,12 +53,12 @@ from tests.support.worlds import agent, autopilot, desired, schedule
 BOT = Key("Agent", "default", "bot")
 
 
-def request(**said: Any) -> ApplyRequest:
-    return ApplyRequest(**{"actor": "ada", "via": Via.CLI, **said})
+def request(**asked: Any) -> ApplyRequest:
+    return ApplyRequest(**{"actor": "ada", "via": Via.CLI, **asked})
 
 
-def apply(database: Database, wanted: Desired, **said: Any) -> Applied:
-    return apply_once(database, wanted, request(**said), token_hash=token_hash)
+def apply(database: Database, wanted: Desired, **asked: Any) -> Applied:
+    return apply_once(database, wanted, request(**asked), token_hash=token_hash)
 
 
 def named(revision: str, *objects: Declared, source: str = "default") -> Desired:
@@ -66,7 +66,7 @@ def named(revision: str, *objects: Declared, source: str = "default") -> Desired
 
 
 def results(database: Database) -> list[tuple[str, str]]:
-    return [(one.revision.id, one.result.value) for one in history(database)]
+    return [(entry.revision.id, entry.result.value) for entry in history(database)]
 
 
 @pytest.fixture
@@ -203,9 +203,9 @@ class TestApply:
         def work(source: str) -> None:
             with Database.open(database_url) as mine:
                 for n in range(8):
-                    one = agent(limit=n + 1, workspace=source)
+                    entry = agent(limit=n + 1, workspace=source)
                     try:
-                        apply(mine, named(f"r{n}", one, source=source))
+                        apply(mine, named(f"r{n}", entry, source=source))
                     except ReconcilerError as error:
                         errors.append(error)
 
@@ -271,15 +271,15 @@ class TestApply:
         }
         applied = apply(clocked, named("r2", agent(), autopilot("y")))
         assert applied.cancelled == (runs["waiting"],)
-        found = {row["id"]: row for row in whole(clocked)["autopilot_run"]}
-        waiting = found[runs["waiting"]]
+        actual = {row["id"]: row for row in whole(clocked)["autopilot_run"]}
+        waiting = actual[runs["waiting"]]
         assert (waiting["status"], waiting["reason"]) == ("failed", "cancelled")
         assert (waiting["completed_at"], waiting["failure_reason"]) == (
             NOON,
             "its autopilot was archived",
         )
-        assert found[runs["active"]]["status"] == "pending"
-        assert found[runs["elsewhere"]]["status"] == "pending"
+        assert actual[runs["active"]]["status"] == "pending"
+        assert actual[runs["elsewhere"]]["status"] == "pending"
 
     def test_status_archived_fails_the_waiting_runs_too(self, clocked: Database) -> None:
         apply(clocked, named("r1", agent(), autopilot("x")))
@@ -315,7 +315,7 @@ class TestGuards:
     MANY = tuple(agent(f"a{n}") for n in range(10))
 
     @pytest.mark.parametrize(
-        ("then", "said", "error"),
+        ("then", "asked", "error"),
         [
             pytest.param(named("r2", *MANY[:6]), {}, UnsafePlan, id="too many removals"),
             pytest.param(
@@ -337,19 +337,19 @@ class TestGuards:
         ],
     )
     def test_refused(
-        self, database: Database, then: Desired, said: dict[str, Any], error: type[ReconcilerError]
+        self, database: Database, then: Desired, asked: dict[str, Any], error: type[ReconcilerError]
     ) -> None:
         apply(database, named("r1", *self.MANY))
         before = current_of(database)
         with pytest.raises(error):
-            apply(database, then, **said)
+            apply(database, then, **asked)
         assert current_of(database).objects == before.objects
         (refused,) = history(database, then.source_id, limit=1)
         assert (refused.result, refused.revision.id) == (RevisionResult.REFUSED, then.revision.id)
         assert refused.problems
 
     @pytest.mark.parametrize(
-        ("then", "said"),
+        ("then", "asked"),
         [
             pytest.param(
                 named("r2", *MANY[:6]),
@@ -372,9 +372,9 @@ class TestGuards:
             ),
         ],
     )
-    def test_allowed(self, database: Database, then: Desired, said: dict[str, Any]) -> None:
+    def test_allowed(self, database: Database, then: Desired, asked: dict[str, Any]) -> None:
         apply(database, named("r1", *self.MANY))
-        apply(database, then, **said)
+        apply(database, then, **asked)
         assert results(database)[0] == ("r2", "applied")
 
 
@@ -385,12 +385,12 @@ class TestRevisions:
         revision = Revision("abc", "Grace <g@example.com>", "Add bot", NOON - timedelta(days=1))
         wanted = replace(desired(agent(), agent("b", workspace="w")), revision=revision)
         applied = apply(clocked, wanted, via=Via.API)
-        (one,) = history(clocked)
-        assert one.id == applied.attempt
-        assert (one.revision, one.actor, one.via) == (revision, "ada", Via.API)
-        assert (one.plan_digest, one.counts["create"]) == (applied.plan.digest, 2)
-        assert (sorted(one.workspaces), one.created_at) == (["default", "w"], NOON)
-        assert clocked.read(lambda tx: last_applied(tx, "default")) == one
+        (entry,) = history(clocked)
+        assert entry.id == applied.attempt
+        assert (entry.revision, entry.actor, entry.via) == (revision, "ada", Via.API)
+        assert (entry.plan_digest, entry.counts["create"]) == (applied.plan.digest, 2)
+        assert (sorted(entry.workspaces), entry.created_at) == (["default", "w"], NOON)
+        assert clocked.read(lambda tx: last_applied(tx, "default")) == entry
 
     def test_a_failed_revision_leaves_the_good_one_in_force(self, database: Database) -> None:
         apply(database, named("good", agent()))
@@ -410,18 +410,18 @@ class TestRevisions:
         for n in range(5):
             apply(database, named(f"r{n}", agent()))
         first = history(database, limit=2)
-        rest = history(database, limit=9, before=first[-1].id)
-        assert [one.revision.id for one in first] == ["r4", "r3"]
-        assert [one.revision.id for one in rest] == ["r2", "r1", "r0"]
+        remaining = history(database, limit=9, before=first[-1].id)
+        assert [entry.revision.id for entry in first] == ["r4", "r3"]
+        assert [entry.revision.id for entry in remaining] == ["r2", "r1", "r0"]
 
     def test_only_those_about_some_workspaces(self, database: Database) -> None:
         for n, workspace in enumerate("abab"):
-            one = agent(workspace=workspace)
-            apply(database, named(f"r{n}", one, source=workspace))
-        found = history(database, workspaces=frozenset({"b"}), limit=1)
-        assert [one.revision.id for one in found] == ["r3"]
-        found = history(database, workspaces=frozenset({"b"}), before=found[0].id)
-        assert [one.revision.id for one in found] == ["r1"]
+            entry = agent(workspace=workspace)
+            apply(database, named(f"r{n}", entry, source=workspace))
+        actual = history(database, workspaces=frozenset({"b"}), limit=1)
+        assert [entry.revision.id for entry in actual] == ["r3"]
+        actual = history(database, workspaces=frozenset({"b"}), before=actual[0].id)
+        assert [entry.revision.id for entry in actual] == ["r1"]
 
     def test_old_ones_are_pruned_but_never_what_is_in_force(self, clocked: Database) -> None:
         for n in range(4):
@@ -479,8 +479,8 @@ class TestDrift:
         assert drift(database) == ()
         edit = update(autopilot_table).values(title="By hand")
         database.write(lambda tx: tx.execute(edit))
-        (found,) = drift(database, "default")
-        (field,) = found.fields
+        (actual,) = drift(database, "default")
+        (field,) = actual.fields
         assert (field.path, field.before, field.after) == ("spec.title", "A title", "By hand")
         assert drift(database, "other") == ()
         assert drift(database, None, frozenset({"elsewhere"})) == ()
@@ -503,7 +503,7 @@ class TestDrift:
     ) -> None:
         apply(database, desired(agent()))
         database.write(lambda tx: tx.execute(update(agent_table).values({column: value})))
-        assert [one.key for one in drift(database)] == [BOT]
+        assert [entry.key for entry in drift(database)] == [BOT]
         apply(database, desired(agent()))
         assert drift(database) == ()
 
@@ -516,7 +516,7 @@ class TestDrift:
             apply(database, desired(agent(), agent("other")))
             broken = text("UPDATE agent SET spec = '{\"' WHERE name = 'bot'")
             database.write(lambda tx: tx.execute(broken))
-            assert [one.key for one in drift(database)] == [BOT]
+            assert [entry.key for entry in drift(database)] == [BOT]
             apply(database, desired(agent(), agent("other")))
             assert drift(database) == ()
 
@@ -527,8 +527,8 @@ def test_export_is_by_kind_and_name_and_can_be_limited(database: Database) -> No
 
     def names(**only: Any) -> list[str]:
         return [
-            f"{one['metadata']['workspace']}/{one['metadata']['name']}"
-            for one in export(database, **only)
+            f"{entry['metadata']['workspace']}/{entry['metadata']['name']}"
+            for entry in export(database, **only)
         ]
 
     assert names() == ["default/bot", "default/theirs", "default/z", "w/bot", "default/x"]
@@ -541,15 +541,15 @@ def test_a_manifest_is_kept_once(database: Database) -> None:
     apply(database, named("r2", agent(limit=3)))
     apply(database, named("r3", agent()))
     assert len(whole(database)["manifest"]) == 2
-    one = agent()
-    database.write(lambda tx: save_documents(tx, {one.digest: {"other": 1}}))
-    kept = {row["digest"]: row["document"] for row in whole(database)["manifest"]}
-    assert kept[one.digest] == one.document
+    entry = agent()
+    database.write(lambda tx: save_documents(tx, {entry.digest: {"other": 1}}))
+    remaining = {row["digest"]: row["document"] for row in whole(database)["manifest"]}
+    assert remaining[entry.digest] == entry.document
 
 
 def test_archived_objects_are_listed_only_on_request(database: Database) -> None:
     apply(database, named("r1", agent(), agent("b")))
     apply(database, named("r2", agent()))
     for archived, expected in ((False, ["bot"]), (True, ["b", "bot"])):
-        found = database.read(lambda tx, a=archived: list_objects(tx, Kind.AGENT, archived=a))  # type: ignore[misc]
-        assert [row.key.name for row in found] == expected
+        actual = database.read(lambda tx, a=archived: list_objects(tx, Kind.AGENT, archived=a))  # type: ignore[misc]
+        assert [row.key.name for row in actual] == expected

@@ -20,9 +20,9 @@ HOUR = timedelta(hours=1)
 
 def document(cron: str | None = "* * * * *", **fields: Any) -> dict[str, Any]:
     """A trigger as documents hold it."""
-    said = {**schedule("s", **fields), "cron": cron}
-    one = autopilot("x", triggers=[{name: value for name, value in said.items() if value}])
-    trigger: dict[str, Any] = one.document["spec"]["triggers"][0]
+    values = {**schedule("s", **fields), "cron": cron}
+    entry = autopilot("x", triggers=[{name: value for name, value in values.items() if value}])
+    trigger: dict[str, Any] = entry.document["spec"]["triggers"][0]
     return trigger
 
 
@@ -53,7 +53,7 @@ def test_nothing(trigger: dict[str, Any], cursor: datetime) -> None:
 def test_equal_schedules_are_counted_once() -> None:
     undecided = Undecided(budget=60)
     alike = [document(), document(label="other words"), document(jitter="30s")]
-    spans = [undecided(one, f"t{n}", NOON, NOON + HOUR) for n, one in enumerate(alike)]
+    spans = [undecided(entry, f"t{n}", NOON, NOON + HOUR) for n, entry in enumerate(alike)]
     assert {(span.count, span.exact) for span in spans if span} == {(60, True)}
     assert undecided.budget == 0
 

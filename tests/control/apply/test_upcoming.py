@@ -17,8 +17,8 @@ HOUR = timedelta(hours=1)
 
 def document(**fields: Any) -> dict[str, Any]:
     """A trigger as documents hold it."""
-    one = autopilot("x", triggers=[schedule("s", **fields)])
-    trigger: dict[str, Any] = one.document["spec"]["triggers"][0]
+    declared = autopilot("x", triggers=[schedule("s", **fields)])
+    trigger: dict[str, Any] = declared.document["spec"]["triggers"][0]
     return trigger
 
 
@@ -58,8 +58,8 @@ def test_jitter_belongs_to_the_trigger() -> None:
     upcoming = Upcoming()
     jittery = document(cron="0 * * * *", jitter="50m")
     answers = [upcoming(jittery, f"t{n}", NOON) for n in range(20)]
-    assert {one.scheduled_for for one in answers if one} == {NOON + HOUR}
-    assert len({one.run_at for one in answers if one}) > 10
+    assert {declared.scheduled_for for declared in answers if declared} == {NOON + HOUR}
+    assert len({declared.run_at for declared in answers if declared}) > 10
 
 
 def test_what_is_over_stays_over() -> None:

@@ -1,4 +1,4 @@
-"""What becomes of each object: contract 3, as a table."""
+"""What becomes of each object, as a table."""
 
 from dataclasses import replace
 from typing import Any
@@ -333,7 +333,7 @@ def test_a_moved_row_keeps_its_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "objects", "said"),
+    ("rows", "objects", "message"),
     [
         pytest.param(
             [row(agent(), source=None)],
@@ -378,11 +378,11 @@ def test_a_moved_row_keeps_its_id() -> None:
     ],
 )
 def test_what_is_blocked_says_how_to_mend_it(
-    rows: list[Any], objects: list[Any], said: str
+    rows: list[Any], objects: list[Any], message: str
 ) -> None:
     (blocked,) = diff(current(*rows), desired(*objects))
     assert isinstance(blocked, Blocked)
-    assert said in blocked.message
+    assert message in blocked.message
 
 
 def test_without_self_heal_drift_stays_until_the_manifest_changes() -> None:
@@ -421,9 +421,9 @@ def test_drift_is_listed_by_field_and_by_source() -> None:
     ],
 )
 def test_what_only_has_to_be_noted(stored: Any, refreshed: bool) -> None:
-    found = compare(current(stored), desired(agent()))
-    assert found.changes == ()
-    assert [refresh.before for refresh in found.refreshes] == ([stored] if refreshed else [])
+    actual = compare(current(stored), desired(agent()))
+    assert actual.changes == ()
+    assert [refresh.before for refresh in actual.refreshes] == ([stored] if refreshed else [])
 
 
 def test_two_revisions_are_compared_without_a_database() -> None:

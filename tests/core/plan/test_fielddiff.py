@@ -26,8 +26,8 @@ def command(**runtime: Any) -> Declared:
 
 
 def triples(before: Declared, after: Declared) -> list[tuple[str, Any, Any]]:
-    found = field_changes(before.document, after.document)
-    return [(change.path, change.before, change.after) for change in found]
+    actual = field_changes(before.document, after.document)
+    return [(change.path, change.before, change.after) for change in actual]
 
 
 @pytest.mark.parametrize(

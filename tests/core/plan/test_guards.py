@@ -1,4 +1,4 @@
-"""Nothing is deleted by accident: contract 3, as a table."""
+"""Nothing is deleted by accident, as a table."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,8 +23,8 @@ def removing(gone: int, of: int, **options: Any) -> Plan:
     return make_plan(current(*rows, *others, *past), wanted)
 
 
-def codes(plan: Plan, *said: Any, **options: Any) -> list[str]:
-    return [objection.code for objection in objections(plan, *said, **options)]
+def codes(plan: Plan, *fields: Any, **options: Any) -> list[str]:
+    return [objection.code for objection in objections(plan, *fields, **options)]
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def codes(plan: Plan, *said: Any, **options: Any) -> list[str]:
     ],
 )
 def test_removals(gone: int, of: int, deletes: int | None, allowed: bool) -> None:
-    found = codes(removing(gone, of), Confirmations(deletes=deletes))
-    assert found == ([] if allowed else ["removals"])
+    actual = codes(removing(gone, of), Confirmations(deletes=deletes))
+    assert actual == ([] if allowed else ["removals"])
 
 
 def test_the_objection_names_the_flag_and_the_exact_number() -> None:
@@ -104,8 +104,8 @@ PLAIN = autopilot("x")
     ],
 )
 def test_protection_is_what_the_row_says(stored: Any, expected: list[str]) -> None:
-    kept = [agent(), autopilot("y"), autopilot("z")]
-    plan = make_plan(current(stored, *map(row, kept)), desired(*kept))
+    remaining = [agent(), autopilot("y"), autopilot("z")]
+    plan = make_plan(current(stored, *map(row, remaining)), desired(*remaining))
     assert [change.action for change in plan.changes] == ["archive"]
     assert codes(plan, Confirmations(deletes=1)) == expected
 

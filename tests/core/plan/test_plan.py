@@ -76,13 +76,13 @@ def test_no_part_of_the_digest(before: Current, wanted: Any) -> None:
 
 def moved(*rows: Any) -> Plan:
     """The same manifests planned after these rows took the place of what was there."""
-    found = current(*rows)
-    objects = {**ROWS.objects, **found.objects}
+    actual = current(*rows)
+    objects = {**ROWS.objects, **actual.objects}
     return make_plan(replace(ROWS, objects=objects), WANTED)
 
 
 @pytest.mark.parametrize(
-    ("fresh", "said"),
+    ("fresh", "message"),
     [
         pytest.param(
             moved(row(agent("fresh", limit=7))),
@@ -129,18 +129,18 @@ def moved(*rows: Any) -> Plan:
         ),
     ],
 )
-def test_a_plan_whose_objects_moved_is_stale(fresh: Plan, said: str) -> None:
+def test_a_plan_whose_objects_moved_is_stale(fresh: Plan, message: str) -> None:
     saved = make_plan(ROWS, WANTED)
     with pytest.raises(StalePlan) as stale:
         check_still_holds(saved, fresh)
-    assert said in str(stale.value)
+    assert message in str(stale.value)
     with pytest.raises(StalePlan):
         check_digest(saved.digest, fresh)
 
 
 def test_the_number_of_rows_counts_where_something_is_removed() -> None:
-    kept = desired(agent())
-    few = make_plan(current(row(agent()), row(agent("gone"))), kept)
+    remaining = desired(agent())
+    few = make_plan(current(row(agent()), row(agent("gone"))), remaining)
     many_rows = current(row(agent()), row(agent("gone")), row(agent("more"), id="m"))
     more = make_plan(many_rows, desired(agent(), agent("more")))
     with pytest.raises(StalePlan, match="the number of objects that the source owns has changed"):

@@ -100,7 +100,7 @@ def _resealed_manifest(change: Callable[[dict[str, Any]], None]) -> Callable[[di
 
 
 @pytest.mark.parametrize(
-    ("doctor", "error", "said"),
+    ("doctor", "error", "message"),
     [
         pytest.param(_with(digest="0" * 64), StalePlan, "damaged or edited", id="another digest"),
         pytest.param(_without("digest"), StalePlan, "no digest", id="no digest"),
@@ -152,12 +152,12 @@ def _resealed_manifest(change: Callable[[dict[str, Any]], None]) -> Callable[[di
     ],
 )
 def test_a_doctored_plan_is_refused(
-    doctor: Callable[[dict[str, Any]], Any], error: type[ReconcilerError], said: str
+    doctor: Callable[[dict[str, Any]], Any], error: type[ReconcilerError], message: str
 ) -> None:
     with pytest.raises(error) as refused:
         read_plan(json.dumps(doctor(saved())))
     assert type(refused.value) is error
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def sealed_with(*objects: Declared) -> str:

@@ -1,4 +1,4 @@
-"""The JSON of a plan: exactly the keys of the contract, and nothing confidential."""
+"""The JSON of a plan: exactly the documented keys, and nothing confidential."""
 
 import json
 from typing import Any
@@ -95,7 +95,7 @@ def test_the_json_of_a_plan() -> None:
     }
 
 
-def test_the_keys_come_in_the_order_of_the_contract() -> None:
+def test_the_keys_come_in_the_documented_order() -> None:
     assert list(report_of(PLAN).to_json()) == [
         "formatVersion",
         "digest",

@@ -32,10 +32,10 @@ def revision_of(folder: Path) -> Revision | None:
 
 
 def test_as_committed_it_is_the_commit(repository: GitFolder) -> None:
-    found = revision_of(repository.folder / "manifests")
-    assert found is not None
-    assert (found.id, found.subject) == (repository.git("rev-parse", "HEAD"), "First")
-    assert revision_of(repository.folder) == found
+    actual = revision_of(repository.folder / "manifests")
+    assert actual is not None
+    assert (actual.id, actual.subject) == (repository.git("rev-parse", "HEAD"), "First")
+    assert revision_of(repository.folder) == actual
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_a_repository_of_sha256(tmp_path: Path) -> None:
     newer = GitFolder(tmp_path / "newer")
     newer.write("a.yaml", "kind: Agent\n")
     commit = newer.commit("First")
-    found = revision_of(newer.folder)
-    assert found is not None
-    assert (len(commit), found.id) == (64, commit)
+    actual = revision_of(newer.folder)
+    assert actual is not None
+    assert (len(commit), actual.id) == (64, commit)
 
 
 def test_without_a_repository_or_a_commit_there_is_none(tmp_path: Path) -> None:

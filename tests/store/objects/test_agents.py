@@ -22,11 +22,11 @@ SQUAD = manifest("Squad", "crew", {"members": ["bot", "other"], "strategy": "rou
 def test_an_agent_with_its_runtime(rig: Rig) -> None:
     runtime = {"type": "command", "program": "work", "args": ["a"]}
     rig.apply(agent("bot", maxConcurrency=3, runtime=runtime))
-    found = rig.database.read(lambda tx: find_agent(tx, "default", "bot"))
-    assert found is not None
-    assert (found.name, found.workspace, found.max_concurrency) == ("bot", "default", 3)
-    assert isinstance(found.runtime, CommandRuntime)
-    assert found.runtime.args == ("a",)
+    actual = rig.database.read(lambda tx: find_agent(tx, "default", "bot"))
+    assert actual is not None
+    assert (actual.name, actual.workspace, actual.max_concurrency) == ("bot", "default", 3)
+    assert isinstance(actual.runtime, CommandRuntime)
+    assert actual.runtime.args == ("a",)
 
 
 def test_one_that_is_archived_or_of_another_workspace_is_not_found(rig: Rig) -> None:
@@ -35,9 +35,9 @@ def test_one_that_is_archived_or_of_another_workspace_is_not_found(rig: Rig) -> 
     assert read(lambda tx: find_agent(tx, "elsewhere", "bot")) is None
     rig.apply(agent(), autopilot())
     assert read(lambda tx: find_agent(tx, "default", "other")) is None
-    found = read(lambda tx: find_agents(tx, "default", ["bot", "other", "nobody"]))
-    assert [*found] == ["bot"]
-    assert isinstance(found["bot"].runtime, WorkerRuntime)
+    actual = read(lambda tx: find_agents(tx, "default", ["bot", "other", "nobody"]))
+    assert [*actual] == ["bot"]
+    assert isinstance(actual["bot"].runtime, WorkerRuntime)
 
 
 def test_a_squad_and_whose_turn_it_is(rig: Rig) -> None:
@@ -60,9 +60,9 @@ def test_who_cannot_be_reached_is_left_alone_until_an_edit(rig: Rig) -> None:
     write(lambda tx: mark_unavailable(tx, "default", "bot", until, "connection refused"))
 
     def seen() -> tuple[object, object]:
-        found = rig.database.read(lambda tx: find_agent(tx, "default", "bot"))
-        assert found is not None
-        return found.unavailable_until, found.unavailable_reason
+        actual = rig.database.read(lambda tx: find_agent(tx, "default", "bot"))
+        assert actual is not None
+        return actual.unavailable_until, actual.unavailable_reason
 
     assert seen() == (until, "connection refused")
     rig.apply(agent(maxConcurrency=2))

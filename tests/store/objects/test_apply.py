@@ -1,4 +1,4 @@
-"""Apply: what each change does to the rows (contract 3 and 5), on both databases."""
+"""Apply: what each change does to the rows, on both databases."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ HOURLY = schedule("hourly", "0 * * * *")
 HOOK = {"name": "ci", "kind": "webhook", "signature": {"scheme": "none"}}
 
 
-def one(**spec: Any) -> Desired:
+def triage(**spec: Any) -> Desired:
     """A source with one autopilot."""
     return desired(agent(), autopilot("x", **spec))
 
@@ -125,8 +125,8 @@ def test_an_object_keeps_every_part_of_its_manifest(database: Database) -> None:
     )
     wanted = desired(agent(), agent("other"), squad("s", "bot", "other"), rich)
     apply(database, wanted)
-    found = current_of(database).objects
-    assert {key: row.document for key, row in found.items()} == {
+    actual = current_of(database).objects
+    assert {key: row.document for key, row in actual.items()} == {
         key: each.document for key, each in wanted.objects.items()
     }
 
@@ -139,17 +139,17 @@ def test_an_object_keeps_every_part_of_its_manifest(database: Database) -> None:
     ],
 )
 def test_created_by(database: Database, author: str | None, expected: str) -> None:
-    wanted = replace(one(), revision=Revision("r1", author=author))
+    wanted = replace(triage(), revision=Revision("r1", author=author))
     apply(database, wanted)
-    apply(database, replace(one(title="Other"), revision=Revision("r2", author="Eve")), LATER)
+    apply(database, replace(triage(title="Other"), revision=Revision("r2", author="Eve")), LATER)
     row = the_autopilot(database)
     assert (row["created_by"], row["created_at"], row["updated_at"]) == (expected, NOON, LATER)
 
 
 def test_an_unchanged_object_is_not_written(database: Database) -> None:
-    apply(database, one(triggers=[HOURLY]))
+    apply(database, triage(triggers=[HOURLY]))
     before = the_autopilot(database), triggers(database)
-    apply(database, one(triggers=[HOURLY]), LATER)
+    apply(database, triage(triggers=[HOURLY]), LATER)
     assert (the_autopilot(database), triggers(database)) == before
 
 
@@ -169,7 +169,7 @@ class TestFireTimes:
     """A new, edited, re-enabled or resumed trigger fires for nothing before that change."""
 
     def test_a_new_trigger_looks_forward_only(self, database: Database) -> None:
-        apply(database, one(triggers=[HOURLY]))
+        apply(database, triage(triggers=[HOURLY]))
         row = triggers(database)["hourly"]
         expected = (NOON, NOON + timedelta(hours=1), NOON + timedelta(hours=1))
         assert (row["cursor"], row["next_run_at"], row["next_scheduled_for"]) == expected
@@ -177,14 +177,14 @@ class TestFireTimes:
     def test_an_unchanged_trigger_keeps_its_cursor_when_the_rest_changes(
         self, database: Database
     ) -> None:
-        apply(database, one(triggers=[HOURLY]))
+        apply(database, triage(triggers=[HOURLY]))
         before = triggers(database)["hourly"]
-        apply(database, one(title="Other", triggers=[HOURLY]), LATER)
+        apply(database, triage(title="Other", triggers=[HOURLY]), LATER)
         assert triggers(database)["hourly"] == before
 
     def test_another_label_keeps_the_cursor(self, database: Database) -> None:
-        apply(database, one(triggers=[HOURLY]))
-        apply(database, one(triggers=[{**HOURLY, "label": "Each hour"}]), LATER)
+        apply(database, triage(triggers=[HOURLY]))
+        apply(database, triage(triggers=[{**HOURLY, "label": "Each hour"}]), LATER)
         row = triggers(database)["hourly"]
         assert (row["label"], row["cursor"], row["updated_at"]) == ("Each hour", NOON, LATER)
 
@@ -201,8 +201,8 @@ class TestFireTimes:
         self, database: Database, edited: dict[str, Any]
     ) -> None:
         extra = {"concurrencyPolicy": "queue"}
-        apply(database, one(triggers=[HOURLY], **extra))
-        apply(database, one(triggers=[edited], **extra), LATER + MINUTE)
+        apply(database, triage(triggers=[HOURLY], **extra))
+        apply(database, triage(triggers=[edited], **extra), LATER + MINUTE)
         row = triggers(database)["hourly"]
         assert row["cursor"] == LATER + MINUTE
         assert row["next_scheduled_for"] > LATER + MINUTE
@@ -210,20 +210,20 @@ class TestFireTimes:
     def test_a_disabled_trigger_is_parked_and_looks_forward_when_it_comes_back(
         self, database: Database
     ) -> None:
-        apply(database, one(triggers=[HOURLY]))
-        apply(database, one(triggers=[{**HOURLY, "enabled": False}]), NOON + MINUTE)
+        apply(database, triage(triggers=[HOURLY]))
+        apply(database, triage(triggers=[{**HOURLY, "enabled": False}]), NOON + MINUTE)
         assert triggers(database)["hourly"]["next_run_at"] is None
-        apply(database, one(triggers=[HOURLY]), LATER + MINUTE)
+        apply(database, triage(triggers=[HOURLY]), LATER + MINUTE)
         assert triggers(database)["hourly"]["next_run_at"] == next_hour(LATER)
 
     def test_an_archived_autopilot_is_parked_and_looks_forward_when_it_comes_back(
         self, database: Database
     ) -> None:
-        apply(database, one(triggers=[HOURLY]))
+        apply(database, triage(triggers=[HOURLY]))
         apply(database, desired(agent()), NOON + MINUTE)
         assert the_autopilot(database)["archived_at"] == NOON + MINUTE
         assert triggers(database)["hourly"]["next_run_at"] is None
-        apply(database, one(triggers=[HOURLY]), LATER + MINUTE)
+        apply(database, triage(triggers=[HOURLY]), LATER + MINUTE)
         row, hourly = the_autopilot(database), triggers(database)["hourly"]
         assert (row["archived_at"], row["in_force_since"]) == (None, LATER + MINUTE)
         assert (hourly["cursor"], hourly["next_run_at"]) == (LATER + MINUTE, next_hour(LATER))
@@ -231,23 +231,23 @@ class TestFireTimes:
     def test_status_archived_parks_and_status_active_looks_forward(
         self, database: Database
     ) -> None:
-        apply(database, one(triggers=[HOURLY]))
-        apply(database, one(status="archived", triggers=[HOURLY]), NOON + MINUTE)
+        apply(database, triage(triggers=[HOURLY]))
+        apply(database, triage(status="archived", triggers=[HOURLY]), NOON + MINUTE)
         assert triggers(database)["hourly"]["next_run_at"] is None
-        apply(database, one(triggers=[HOURLY]), LATER + MINUTE)
+        apply(database, triage(triggers=[HOURLY]), LATER + MINUTE)
         assert triggers(database)["hourly"]["next_run_at"] == next_hour(LATER)
 
     def test_status_paused_keeps_the_schedule_so_that_what_is_missed_is_recorded(
         self, database: Database
     ) -> None:
-        apply(database, one(triggers=[HOURLY]))
-        apply(database, one(status="paused", triggers=[HOURLY]), NOON + MINUTE)
+        apply(database, triage(triggers=[HOURLY]))
+        apply(database, triage(status="paused", triggers=[HOURLY]), NOON + MINUTE)
         assert triggers(database)["hourly"]["next_run_at"] == next_hour(NOON)
-        apply(database, one(triggers=[HOURLY]), LATER)
+        apply(database, triage(triggers=[HOURLY]), LATER)
         assert the_autopilot(database)["in_force_since"] == LATER
 
     def test_jitter_is_added_to_the_nominal_moment(self, database: Database) -> None:
-        apply(database, one(triggers=[{**HOURLY, "jitter": "30m"}]))
+        apply(database, triage(triggers=[{**HOURLY, "jitter": "30m"}]))
         row = triggers(database)["hourly"]
         lateness = row["next_run_at"] - row["next_scheduled_for"]
         assert row["next_scheduled_for"] == next_hour(NOON)
@@ -256,9 +256,9 @@ class TestFireTimes:
     def test_an_edit_of_the_autopilot_brings_a_stalled_trigger_back(
         self, database: Database
     ) -> None:
-        apply(database, one(triggers=[HOURLY]))
+        apply(database, triage(triggers=[HOURLY]))
         stalled_at(database, NOON)
-        apply(database, one(title="Mended", triggers=[HOURLY]), LATER)
+        apply(database, triage(title="Mended", triggers=[HOURLY]), LATER)
         row = triggers(database)["hourly"]
         assert (row["stalled_at"], row["stalled_reason"]) == (None, None)
         assert row["next_run_at"] == next_hour(LATER)
@@ -268,28 +268,30 @@ class TestFireTimes:
     @pytest.mark.parametrize(
         "after",
         [
-            pytest.param(one(), id="the trigger left its manifest"),
-            pytest.param(one(triggers=[HOOK]), id="another took its place"),
+            pytest.param(triage(), id="the trigger left its manifest"),
+            pytest.param(triage(triggers=[HOOK]), id="another took its place"),
             pytest.param(desired(agent()), id="the autopilot left its source"),
-            pytest.param(one(status="archived", triggers=[HOURLY]), id="the manifest archives it"),
-            pytest.param(one(triggers=[{**HOURLY, "enabled": False}]), id="it was disabled"),
+            pytest.param(
+                triage(status="archived", triggers=[HOURLY]), id="the manifest archives it"
+            ),
+            pytest.param(triage(triggers=[{**HOURLY, "enabled": False}]), id="it was disabled"),
         ],
     )
     def test_what_a_stalled_trigger_missed_ends_with_it(
         self, database: Database, after: Desired
     ) -> None:
-        apply(database, one(triggers=[HOURLY]))
+        apply(database, triage(triggers=[HOURLY]))
         stalled_at(database, NOON)
         apply(database, after, LATER)
         (ended,) = rows_of(database, missed_interval)
         assert (ended["first_at"], ended["last_at"], ended["exact"]) == (NOON, LATER, False)
-        apply(database, one(triggers=[HOURLY]), LATER + MINUTE)
+        apply(database, triage(triggers=[HOURLY]), LATER + MINUTE)
         assert rows_of(database, missed_interval) == [ended]
 
     def test_an_interval_never_ends_before_it_began(self, database: Database) -> None:
-        apply(database, one(triggers=[HOURLY]))
+        apply(database, triage(triggers=[HOURLY]))
         stalled_at(database, LATER)
-        apply(database, one(), NOON)
+        apply(database, triage(), NOON)
         (interval,) = rows_of(database, missed_interval)
         assert interval["last_at"] == LATER
 
@@ -308,14 +310,14 @@ class TestTriggers:
     def test_a_removed_trigger_is_hidden_and_comes_back_with_its_id(
         self, database: Database
     ) -> None:
-        apply(database, one(triggers=[HOURLY, HOOK]))
+        apply(database, triage(triggers=[HOURLY, HOOK]))
         ids = {name: row["id"] for name, row in triggers(database).items()}
-        apply(database, one(), NOON + MINUTE)
+        apply(database, triage(), NOON + MINUTE)
         hidden = triggers(database)
         assert {row["removed_at"] for row in hidden.values()} == {NOON + MINUTE}
         assert hidden["hourly"]["next_run_at"] is None
         assert hidden["ci"]["webhook_token"] is None
-        apply(database, one(triggers=[HOURLY, HOOK]), LATER + MINUTE)
+        apply(database, triage(triggers=[HOURLY, HOOK]), LATER + MINUTE)
         back = triggers(database)
         assert {name: row["id"] for name, row in back.items()} == ids
         assert {row["removed_at"] for row in back.values()} == {None}
@@ -323,19 +325,19 @@ class TestTriggers:
         assert back["ci"]["webhook_token"] == token_hash(ids["ci"], 1)
 
     def test_ids_derive_from_the_autopilot_and_the_name(self, database: Database) -> None:
-        apply(database, one(triggers=[HOURLY]))
+        apply(database, triage(triggers=[HOURLY]))
         row = triggers(database)["hourly"]
         assert row["id"] == trigger_id(the_autopilot(database)["id"], "hourly")
 
     def test_another_kind_of_the_same_name_is_the_same_trigger(self, database: Database) -> None:
-        apply(database, one(triggers=[HOURLY]))
+        apply(database, triage(triggers=[HOURLY]))
         before = triggers(database)["hourly"]["id"]
-        apply(database, one(triggers=[{**HOOK, "name": "hourly"}]), LATER)
+        apply(database, triage(triggers=[{**HOOK, "name": "hourly"}]), LATER)
         row = triggers(database)["hourly"]
         assert (row["id"], row["kind"], row["cron_expression"]) == (before, "webhook", None)
         assert row["next_run_at"] is None
         assert row["webhook_token"] == token_hash(before, 1)
-        apply(database, one(triggers=[HOURLY]), LATER)
+        apply(database, triage(triggers=[HOURLY]), LATER)
         row = triggers(database)["hourly"]
         assert (row["webhook_token"], row["webhook_secret"]) == (None, None)
 
@@ -351,7 +353,7 @@ class TestTriggers:
     def test_what_was_done_by_hand_is_put_back(
         self, database: Database, values: dict[str, Any]
     ) -> None:
-        wanted = one(triggers=[HOURLY, HOOK])
+        wanted = triage(triggers=[HOURLY, HOOK])
         apply(database, wanted)
         set_trigger(database, "hourly", **values)
         assert not make_plan(current_of(database), wanted).is_empty
@@ -360,7 +362,7 @@ class TestTriggers:
         assert set(triggers(database)) == {"hourly", "ci"}
 
     def test_a_row_that_was_deleted_by_hand_is_made_again(self, database: Database) -> None:
-        wanted = one(triggers=[HOURLY])
+        wanted = triage(triggers=[HOURLY])
         apply(database, wanted)
         before = triggers(database)["hourly"]["id"]
         database.write(lambda tx: tx.execute(text("DELETE FROM autopilot_trigger")))
@@ -372,32 +374,34 @@ class TestTokens:
     """A higher tokenGeneration is a new URL; the old one works for tokenGrace more."""
 
     def test_the_generation_before_is_kept_for_the_grace(self, database: Database) -> None:
-        apply(database, one(triggers=[HOOK]))
+        apply(database, triage(triggers=[HOOK]))
         id_ = triggers(database)["ci"]["id"]
-        apply(database, one(triggers=[{**HOOK, "tokenGeneration": 2, "tokenGrace": "2h"}]), LATER)
+        apply(
+            database, triage(triggers=[{**HOOK, "tokenGeneration": 2, "tokenGrace": "2h"}]), LATER
+        )
         row = triggers(database)["ci"]
         assert row["webhook_token"] == token_hash(id_, 2)
         assert row["previous_token"] == token_hash(id_, 1)
         assert row["previous_token_until"] == LATER + timedelta(hours=2)
 
     def test_without_grace_the_old_one_ends_at_once(self, database: Database) -> None:
-        apply(database, one(triggers=[HOOK]))
-        apply(database, one(triggers=[{**HOOK, "tokenGeneration": 2, "tokenGrace": 0}]), LATER)
+        apply(database, triage(triggers=[HOOK]))
+        apply(database, triage(triggers=[{**HOOK, "tokenGeneration": 2, "tokenGrace": 0}]), LATER)
         row = triggers(database)["ci"]
         assert (row["previous_token"], row["previous_token_until"]) == (None, None)
 
     def test_other_edits_leave_both_tokens(self, database: Database) -> None:
         second = {**HOOK, "tokenGeneration": 2}
-        apply(database, one(triggers=[HOOK]))
-        apply(database, one(triggers=[second]), NOON + MINUTE)
+        apply(database, triage(triggers=[HOOK]))
+        apply(database, triage(triggers=[second]), NOON + MINUTE)
         before = triggers(database)["ci"]
-        apply(database, one(triggers=[{**second, "when": "true"}]), LATER)
+        apply(database, triage(triggers=[{**second, "when": "true"}]), LATER)
         after = triggers(database)["ci"]
         names = ("webhook_token", "token_generation", "previous_token", "previous_token_until")
         assert [after[n] for n in names] == [before[n] for n in names]
 
     def test_another_key_of_the_server_gives_other_urls(self, database: Database) -> None:
-        apply(database, one(triggers=[HOOK, HOURLY]))
+        apply(database, triage(triggers=[HOOK, HOURLY]))
         id_ = triggers(database)["ci"]["id"]
 
         def under_another_key(trigger_id: str, generation: int) -> str:
@@ -425,30 +429,30 @@ class TestBreaker:
     @pytest.mark.parametrize(
         ("then", "closed"),
         [
-            pytest.param(one(title="Mended"), True, id="another spec closes it"),
-            pytest.param(one(triggers=[HOURLY]), True, id="another trigger is another spec"),
-            pytest.param(one(labels={"a": "b"}), False, id="another label does not"),
-            pytest.param(one(), False, id="no change does not"),
+            pytest.param(triage(title="Mended"), True, id="another spec closes it"),
+            pytest.param(triage(triggers=[HOURLY]), True, id="another trigger is another spec"),
+            pytest.param(triage(labels={"a": "b"}), False, id="another label does not"),
+            pytest.param(triage(), False, id="no change does not"),
         ],
     )
     def test_breaker(self, database: Database, then: Desired, closed: bool) -> None:
-        apply(database, one())
+        apply(database, triage())
         set_autopilot(database, **self.OPEN)
         apply(database, then, LATER)
         row = the_autopilot(database)
         assert {name: row[name] for name in self.OPEN} == (self.CLOSED if closed else self.OPEN)
 
     def test_putting_a_drift_back_does_not_close_it(self, database: Database) -> None:
-        apply(database, one())
+        apply(database, triage())
         set_autopilot(database, title="By hand", **self.OPEN)
-        apply(database, one(), LATER)
+        apply(database, triage(), LATER)
         row = the_autopilot(database)
         assert row["title"] == "A title"
         assert {name: row[name] for name in self.OPEN} == self.OPEN
 
 
 def test_a_move_keeps_id_runs_and_urls(database: Database) -> None:
-    apply(database, one(triggers=[HOOK]))
+    apply(database, triage(triggers=[HOOK]))
     before, hook = the_autopilot(database), triggers(database)["ci"]
     set_autopilot(database, paused_at=NOON, paused_by="eve", last_run_at=NOON)
     moved = autopilot("y", former=["x"], triggers=[HOOK])
@@ -474,8 +478,8 @@ def test_files_are_noted_and_forgotten(database: Database) -> None:
     apply(database, desired(agent(), files=files("a.yaml", "b.yaml")))
     apply(database, desired(agent(), files=files("b.yaml", "c.yaml")))
     apply(database, desired(source="other", files=files("d.yaml")))
-    found = current_of(database).files
-    assert found == {file.path: file for file in files("b.yaml", "c.yaml")}
+    actual = current_of(database).files
+    assert actual == {file.path: file for file in files("b.yaml", "c.yaml")}
 
 
 def test_a_blocked_plan_is_never_written(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""A crash at any point of an apply leaves the old state or the new one (contract 3)."""
+"""A crash at any point of an apply leaves the old state or the new one."""
 
 import os
 import random
@@ -105,7 +105,7 @@ def test_a_cut_before_the_commit_changes_nothing(database: Database) -> None:
 
 _BACK_AND_FORTH = """
 import sys
-from reconciler.control.apply.reconcile import Asking, apply_once
+from reconciler.control.apply.reconcile import ApplyRequest, apply_once
 from reconciler.store.engine.database import Database
 from reconciler.store.revisions.revisions import Via
 from tests.support.applying import token_hash
@@ -113,7 +113,7 @@ from tests.store.objects.test_apply_crash import LEFT, RIGHT
 with Database.open(sys.argv[1]) as database:
     while True:
         for wanted in (LEFT, RIGHT):
-            asking = Asking(actor="ada", via=Via.CLI)
+            asking = ApplyRequest(actor="ada", via=Via.CLI)
             apply_once(database, wanted, asking, token_hash=token_hash)
             print("applied", flush=True)
 """
@@ -144,6 +144,6 @@ def test_kill_9_at_any_moment_leaves_one_side_or_the_other(
         assert current.applied is not None
         wanted = sides[current.applied.id]
         assert {key: row.digest for key, row in current.objects.items()} == {
-            key: one.digest for key, one in wanted.objects.items()
+            key: entry.digest for key, entry in wanted.objects.items()
         }
         assert all(not row.drifted for row in current.objects.values())

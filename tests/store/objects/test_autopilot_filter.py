@@ -25,13 +25,13 @@ ODD = {'quo"te': "a", "do.t": "b", "$[0]": "c", "ü": "ß", "": "empty", "team":
 
 def labelled(name: str, labels: dict[str, str]) -> Document:
     """An autopilot with labels."""
-    found = autopilot(name)
-    return {**found, "metadata": {**found["metadata"], "labels": labels}}
+    actual = autopilot(name)
+    return {**actual, "metadata": {**actual["metadata"], "labels": labels}}
 
 
 def names(rig: Rig, where: AutopilotFilter) -> list[str]:
     """The names on the list."""
-    return [one.stored.key.name for one in listed(rig, where)]
+    return [entry.stored.key.name for entry in listed(rig, where)]
 
 
 def listed(rig: Rig, where: AutopilotFilter) -> list[Overview]:
@@ -62,13 +62,13 @@ def test_labels(rig: Rig, labels: tuple[tuple[str, str | None], ...], expected: 
     assert names(rig, AutopilotFilter(labels=labels)) == expected
 
 
-def judged(one: Overview, now: datetime) -> Health:
+def judged(entry: Overview, now: datetime) -> Health:
     """The health by the rule itself."""
     signs = Signs(
-        switches=one.switches,
-        due=one.next_run_at,
-        last=last_worked(one.runs),
-        occurrences=recent_occurrences(one.runs, one.missed),
+        switches=entry.switches,
+        due=entry.next_run_at,
+        last=last_worked(entry.runs),
+        occurrences=recent_occurrences(entry.runs, entry.missed),
     )
     return condition_of(signs, now).health
 
@@ -110,9 +110,9 @@ def test_no_autopilot_of_a_health_is_left_out(
 ) -> None:
     now = fleet.clock.now()
     everyone = listed(fleet, AutopilotFilter(status=status))
-    expected = {one.stored.id for one in everyone if judged(one, now) is health}
-    found = listed(fleet, AutopilotFilter(status=status, may_be=(health, now)))
-    ids = {one.stored.id for one in found}
+    expected = {entry.stored.id for entry in everyone if judged(entry, now) is health}
+    actual = listed(fleet, AutopilotFilter(status=status, may_be=(health, now)))
+    ids = {entry.stored.id for entry in actual}
     assert expected <= ids
     if health not in (Health.DEGRADED, Health.HEALTHY):
         assert ids == expected
@@ -121,8 +121,8 @@ def test_no_autopilot_of_a_health_is_left_out(
 def test_the_fleet_has_every_health(fleet: Rig) -> None:
     now = fleet.clock.now()
     everyone = listed(fleet, AutopilotFilter())
-    found = {one.stored.key.name: judged(one, now).value for one in everyone}
-    assert found == {
+    actual = {entry.stored.key.name: judged(entry, now).value for entry in everyone}
+    assert actual == {
         "healthy": "healthy",
         "ran": "healthy",
         "paused": "paused",

@@ -21,7 +21,7 @@ EVERYTHING = (schedule("0 9 * * *"), webhook(), API)
 
 def fired(rig: Rig) -> dict[str, object]:
     """When each trigger last fired."""
-    return {name: one.last_fired_at for name, one in rig.triggers().items()}
+    return {name: entry.last_fired_at for name, entry in rig.triggers().items()}
 
 
 def test_each_trigger_has_a_moment_of_its_own(rig: Rig) -> None:

@@ -44,10 +44,10 @@ def due(rig: Rig, now: datetime, limit: int = 10) -> list[DueTrigger]:
     return rig.database.read(lambda tx: due_triggers(tx, now, limit))
 
 
-def owners(rig: Rig, found: list[DueTrigger]) -> list[str]:
+def owners(rig: Rig, actual: list[DueTrigger]) -> list[str]:
     """The names of the autopilots."""
     names = {id_of(name): name for name in ("nine", "ten", "eleven")}
-    return [names[one.autopilot_id] for one in found]
+    return [names[entry.autopilot_id] for entry in actual]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_no_more_than_asked_for(three: Rig) -> None:
 def test_when_the_next_one_is_due(three: Rig) -> None:
     assert three.database.read(next_due) == at(9)
     soonest = three.database.read(lambda tx: soonest_triggers(tx, 2))
-    assert [(owner, one.next_run_at) for owner, one in soonest] == [
+    assert [(owner, entry.next_run_at) for owner, entry in soonest] == [
         ("default/nine", at(9)), ("default/ten", at(10)),
     ]  # fmt: skip
 
@@ -81,12 +81,12 @@ def test_nothing_is_due_where_there_is_nothing(rig: Rig) -> None:
 
 
 def test_the_document_is_the_manifests(three: Rig) -> None:
-    (one, *_) = due(three, at(9))
-    document = one.definition.document()
+    (entry, *_) = due(three, at(9))
+    document = entry.definition.document()
     assert (document["name"], document["cron"], document["timezone"]) == (
         "clock", "0 9 * * *", "UTC",
     )  # fmt: skip
-    assert (one.cursor, one.next_run_at) == (three.clock.now(), at(9))
+    assert (entry.cursor, entry.next_run_at) == (three.clock.now(), at(9))
 
 
 def test_triggers_are_listed_in_the_order_of_the_manifest_without_removed_ones(rig: Rig) -> None:
@@ -98,8 +98,8 @@ def test_triggers_are_listed_in_the_order_of_the_manifest_without_removed_ones(r
 
 def test_webhooks_in_use(three: Rig) -> None:
     def urls() -> list[tuple[str, str]]:
-        found = three.database.read(webhook_triggers)
-        return [(owner, one.name) for owner, one in found]
+        actual = three.database.read(webhook_triggers)
+        return [(owner, entry.name) for owner, entry in actual]
 
     assert urls() == [("default/nine", "hook")]
     three.apply(agent(), autopilot("ten"), autopilot("eleven"))
@@ -107,67 +107,67 @@ def test_webhooks_in_use(three: Rig) -> None:
 
 
 def test_an_advance_moves_cursor_and_next(three: Rig) -> None:
-    (one,) = due(three, at(9))
+    (entry,) = due(three, at(9))
     following = Next(at(9) + timedelta(days=1), at(9) + timedelta(days=1, seconds=5))
     step = Advance(at(9), following, at(9, 1))
-    three.database.write(lambda tx: advance(tx, {one.id: step}))
-    (found,) = three.database.read(lambda tx: list_triggers(tx, id_of("nine")))[:1]
-    assert (found.next_run_at, found.last_fired_at) == (following.run_at, at(9, 1))
+    three.database.write(lambda tx: advance(tx, {entry.id: step}))
+    (actual,) = three.database.read(lambda tx: list_triggers(tx, id_of("nine")))[:1]
+    assert (actual.next_run_at, actual.last_fired_at) == (following.run_at, at(9, 1))
     assert due(three, at(9)) == []
 
 
 def test_an_advance_without_news_keeps_what_was(three: Rig) -> None:
-    (one,) = due(three, at(9))
+    (entry,) = due(three, at(9))
     write = three.database.write
-    write(lambda tx: advance(tx, {one.id: Advance(at(9), Next(at(9), at(9)), at(9, 1))}))
-    write(lambda tx: advance(tx, {one.id: Advance(None, Next(at(9), at(9)), None)}))
+    write(lambda tx: advance(tx, {entry.id: Advance(at(9), Next(at(9), at(9)), at(9, 1))}))
+    write(lambda tx: advance(tx, {entry.id: Advance(None, Next(at(9), at(9)), None)}))
     (same,) = due(three, at(9))
     assert same.cursor == at(9)
     assert three.triggers("nine")["clock"].last_fired_at == at(9, 1)
 
 
 def test_the_end_of_a_schedule_is_never_due(three: Rig) -> None:
-    (one,) = due(three, at(9))
-    three.database.write(lambda tx: advance(tx, {one.id: Advance(at(9), None)}))
+    (entry,) = due(three, at(9))
+    three.database.write(lambda tx: advance(tx, {entry.id: Advance(at(9), None)}))
     assert owners(three, due(three, at(23))) == ["ten", "eleven"]
     three.database.write(lambda tx: advance(tx, {}))
 
 
 class TestHolding:
     def test_what_nobody_moved_is_held(self, three: Rig) -> None:
-        found = due(three, at(23))
-        held = three.database.write(lambda tx: hold_unmoved(tx, found))
-        assert held == {one.id for one in found}
+        actual = due(three, at(23))
+        held = three.database.write(lambda tx: hold_unmoved(tx, actual))
+        assert held == {entry.id for entry in actual}
 
     def test_what_somebody_moved_is_not(self, three: Rig) -> None:
-        found = due(three, at(23))
+        actual = due(three, at(23))
         moved = Advance(at(9), Next(at(12), at(12)))
-        three.database.write(lambda tx: advance(tx, {found[0].id: moved}))
-        held = three.database.write(lambda tx: hold_unmoved(tx, found))
-        assert held == {one.id for one in found[1:]}
+        three.database.write(lambda tx: advance(tx, {actual[0].id: moved}))
+        held = three.database.write(lambda tx: hold_unmoved(tx, actual))
+        assert held == {entry.id for entry in actual[1:]}
 
     def test_what_is_edited_meanwhile_is_not(self, three: Rig) -> None:
-        (found, *_) = due(three, at(23))
+        (actual, *_) = due(three, at(23))
         three.apply(agent(), autopilot("nine"), autopilot("ten"), autopilot("eleven"))
-        assert three.database.write(lambda tx: hold_unmoved(tx, [found])) == set()
+        assert three.database.write(lambda tx: hold_unmoved(tx, [actual])) == set()
 
     @pytest.mark.postgres
     def test_what_another_server_holds_is_passed_over(self, three: Rig) -> None:
         if three.database.name == "sqlite":
             return  # there one transaction at a time writes
-        found, url = due(three, at(23)), three.database._backend._url  # type: ignore[attr-defined]
+        actual, url = due(three, at(23)), three.database._backend._url  # type: ignore[attr-defined]
         with Database.open(url.render_as_string(hide_password=False)) as other:
 
             def hold_and_look(tx: object) -> set[str]:
-                hold_unmoved(tx, found[:1])  # type: ignore[arg-type]
-                return other.write(lambda theirs: hold_unmoved(theirs, found))
+                hold_unmoved(tx, actual[:1])  # type: ignore[arg-type]
+                return other.write(lambda theirs: hold_unmoved(theirs, actual))
 
             held = three.database.write(hold_and_look)
-        assert held == {one.id for one in found[1:]}
+        assert held == {entry.id for entry in actual[1:]}
 
 
 def test_a_stalled_trigger_is_out_of_the_loop_and_says_why(three: Rig) -> None:
-    (one,) = due(three, at(9))
-    three.database.write(lambda tx: stall(tx, one.id, at(9), "nonsense"))
+    (entry,) = due(three, at(9))
+    three.database.write(lambda tx: stall(tx, entry.id, at(9), "nonsense"))
     assert due(three, at(9)) == []
     assert three.triggers("nine")["clock"].stalled_reason == "nonsense"
