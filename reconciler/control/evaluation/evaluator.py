@@ -1,8 +1,8 @@
-"""Evaluate expressions so that none of them can stall anyone (contract 2).
+"""Evaluate expressions so that none of them can stall anyone.
 
-The library holds the interpreter's lock while it works, so no thread could interrupt it. What
+The library holds the GIL while it works, so no thread could interrupt it. What
 provably takes a fraction of a millisecond is evaluated in place; all else in a child process that
-the kernel ends when it uses up its processor time or its memory.
+the kernel ends when it uses up its CPU time or its memory.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from reconciler.core.manifest.template import parse_template, render
 
 Json = Any
 TIMEOUT = 0.25
-"""Seconds of processor time for one expression."""
+"""Seconds of CPU time for one expression."""
 PATIENCE = 5.0
 """Seconds to wait for a free process, and for a machine that is too busy to give it time."""
 
@@ -72,7 +72,7 @@ Request = tuple[str, Kind]
 class Evaluator:
     """Evaluates from any thread; at most `workers` expressions at a time that are not cheap.
 
-    `timeout`: seconds of processor time per expression. No process is started before one is
+    `timeout`: seconds of CPU time per expression. No process is started before one is
     needed. Close it, or use it as a context manager.
     """
 
@@ -200,7 +200,7 @@ class Evaluator:
     def _lost(self, lost: ProcessLost) -> EvaluationResult:
         if lost.out_of_time:
             milliseconds = round(self._timeout * 1000)
-            return Failed(f"it took more than {milliseconds} ms of processor time")
+            return Failed(f"it took more than {milliseconds} ms of CPU time")
         if lost.from_outside:
             return Failed("the process that evaluates it was lost", transient=True)
         return Failed("it needs too much memory, or the CEL library crashed on it")

@@ -22,8 +22,8 @@ _KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONHOME")
 class ProcessLost(Exception):
     """The child did not answer.
 
-    `status` is that of its end. `overdue`: it was killed here, because the wall clock ran out.
-    `ready`: it had started and was evaluating.
+    `status` is that of its end. `overdue`: it was killed here, because its deadline on the
+    wall clock had passed. `ready`: it had started and was evaluating.
     """
 
     def __init__(self, status: int | None, *, overdue: bool, ready: bool) -> None:
@@ -34,7 +34,7 @@ class ProcessLost(Exception):
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the kernel ended it for using up its processor time."""
+        """Whether the kernel ended it for using up its CPU time."""
         return self.status == -signal.SIGPROF
 
     @property
@@ -108,7 +108,7 @@ class EvaluationProcess:
         return status
 
     def _started(self) -> subprocess.Popen[bytes]:
-        kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+        environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
         child = subprocess.Popen(
             interpreter("reconciler.control.evaluation.worker", str(self._seconds), str(MEMORY)),
             stdin=subprocess.PIPE,
@@ -116,7 +116,7 @@ class EvaluationProcess:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             cwd="/",
-            env=kept,
+            env=environment,
             start_new_session=True,  # a Ctrl-C is the parent's business
         )
         for pipe in (child.stdin, child.stdout):
@@ -128,11 +128,11 @@ class EvaluationProcess:
     def _send(child: subprocess.Popen[bytes], body: bytes, deadline: float) -> None:
         assert child.stdin is not None  # noqa: S101 - for the type checker
         descriptor = child.stdin.fileno()
-        rest = memoryview(len(body).to_bytes(4, "big") + body)
-        while rest:
+        unsent = memoryview(len(body).to_bytes(4, "big") + body)
+        while unsent:
             _wait(descriptor, select.POLLOUT, deadline)
             with contextlib.suppress(BlockingIOError):
-                rest = rest[os.write(descriptor, rest) :]
+                unsent = unsent[os.write(descriptor, unsent) :]
 
     @staticmethod
     def _receive(child: subprocess.Popen[bytes], deadline: float) -> dict[str, Any]:

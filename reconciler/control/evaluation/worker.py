@@ -1,9 +1,9 @@
 """The child process in which expressions of unknown cost are evaluated.
 
-Started by `evaluation_process.py`. It reads frames (four bytes of length, then JSON) from stdin and
+Started by `process.py`. It reads frames (four bytes of length, then JSON) from stdin and
 answers each with one on stdout: `{"value": …}` or `{"failed": "…"}`. Its address space is limited,
-and the kernel ends it when one evaluation takes more processor time than allowed: Python cannot,
-because the library holds the interpreter's lock. It ends with its parent, whose end closes stdin.
+and the kernel ends it when one evaluation takes more CPU time than allowed: Python cannot,
+because the library holds the GIL. It ends with its parent, whose end closes stdin.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ KINDS: dict[str, Kind] = {
 
 
 def main() -> None:
-    """`argv`: the seconds of processor time per evaluation, the bytes of address space."""
+    """`argv`: the seconds of CPU time per evaluation, the bytes of address space."""
     seconds, memory = float(sys.argv[1]), int(sys.argv[2])
     logging.disable()  # the library logs the failures of methods, with what the payload held
     _limit(resource.RLIMIT_AS, memory)
@@ -96,6 +96,6 @@ def _read(length: int) -> bytes | None:
 
 def _send(answer: dict[str, bool | str]) -> None:
     body = json.dumps(answer).encode()
-    rest = len(body).to_bytes(4, "big") + body
-    while rest:
-        rest = rest[os.write(sys.stdout.fileno(), rest) :]
+    unsent = len(body).to_bytes(4, "big") + body
+    while unsent:
+        unsent = unsent[os.write(sys.stdout.fileno(), unsent) :]

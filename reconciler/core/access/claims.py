@@ -1,4 +1,4 @@
-"""Which role the claims of a verified JWT give: rules of the operator, matched exactly (8.4)."""
+"""Which role the claims of a verified JWT give: rules of the operator, matched exactly."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -47,12 +47,12 @@ def _says(claims: Mapping[str, Any], name: str, allowed: frozenset[str]) -> bool
 
 def audiences(claims: Mapping[str, Any]) -> list[Any]:
     """Whom a token is for; one or several."""
-    found = claims.get("aud")
-    return found if isinstance(found, list) else [found]
+    audience = claims.get("aud")
+    return audience if isinstance(audience, list) else [audience]
 
 
 def objection_to(rule: Rule) -> str | None:
-    """Why a rule is not safe to have, as the rest of a sentence; None if it is.
+    """Why a rule is not safe to have, as the end of a sentence; None if it is.
 
     Whoever can open a pull request can run a workflow in its name: such a token must never be able
     to apply.

@@ -1,4 +1,4 @@
-"""Roles and callers: who may do what, and which workspaces they see (contract 8.4)."""
+"""Roles and callers: who may do what, and which workspaces they see."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

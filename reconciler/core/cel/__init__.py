@@ -1,7 +1,8 @@
-"""The one expression language: CEL, for conditions, concurrency keys and titles (contract 2).
+"""The one expression language: CEL, for conditions, concurrency keys and titles.
 
-Compile with `compile_expression`; evaluate with `reconciler.control.evaluation.evaluator`, which
-bounds the time. The library is known to `library.py` alone.
+What it may say is told in docs/expressions.md. Compile with `compile_expression`; evaluate with
+`reconciler.control.evaluation.evaluator`, which bounds the time. The library is known to
+`library.py` alone.
 """
 
 from reconciler.core.cel.compiled import (

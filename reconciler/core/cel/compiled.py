@@ -36,7 +36,7 @@ class Expression:
     methods: frozenset[str] = field(repr=False, compare=False)
 
     def needed(self, variables: Mapping[str, Json]) -> dict[str, Json]:
-        """What of the variables the expression can read; the rest need not be handed over."""
+        """The part of the variables that the expression can read; nothing else is handed over."""
         return prune(variables, self.reads)
 
 
@@ -95,7 +95,7 @@ def _methods(node: Node) -> Iterator[str]:
 def evaluate(expression: Expression, variables: Mapping[str, Json]) -> Any:
     """The value as Python, or EvaluationError; any failure of the library is one.
 
-    Takes as long as it takes and holds the interpreter's lock meanwhile: see `is_quick`.
+    Takes as long as it takes and holds the GIL meanwhile: see `is_quick`.
     """
     needed = expression.needed(variables)
     weigh(needed)

@@ -38,7 +38,7 @@ _METHOD = 5_000
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A part of the given values, looked up."""
+    """A part of the values, looked up."""
 
     value: Json
 

@@ -1,6 +1,6 @@
 """The CEL library behind a narrow door; the only module that knows it.
 
-Four of its habits are kept from everyone else. It holds the interpreter's lock while it works,
+Four of its habits are kept from everyone else. It holds the GIL while it works,
 panics as a BaseException, dies on values nested thousands deep, and its package imports a whole
 terminal REPL, which costs every command a fifth of a second. So its extension module is loaded by
 itself, depth is checked by the callers (`cost.weigh`), and every failure becomes one of ours.
@@ -54,13 +54,13 @@ def program(text: str) -> Any:
 
 
 def _compile_error(text: str, message: str) -> ExpressionError:
-    found = _WHERE.search(message)
-    if found is None:
+    position = _WHERE.search(message)
+    if position is None:
         return ExpressionError("CEL cannot read this expression", 0)
-    line, column = int(found[1]), int(found[2])
+    line, column = int(position[1]), int(position[2])
     before = text.split("\n")[: line - 1]
     offset = sum(len(each) + 1 for each in before) + column - 1
-    return ExpressionError(found[3][:_MAX_MESSAGE], min(offset, len(text)))
+    return ExpressionError(position[3][:_MAX_MESSAGE], min(offset, len(text)))
 
 
 def execute(text: str, variables: Mapping[str, Json], methods: frozenset[str]) -> Any:
@@ -141,9 +141,9 @@ def _explain(error: BaseException) -> str:
 
 
 def _shortened(message: str) -> str:
-    if found := _METHOD_FAILED.search(message):
-        return found[1][:_MAX_MESSAGE]
-    if found := _UNDEFINED.search(message):
-        return f"'{found[1]}' is not there, or does not take a value of this type"
+    if failure := _METHOD_FAILED.search(message):
+        return failure[1][:_MAX_MESSAGE]
+    if undefined := _UNDEFINED.search(message):
+        return f"'{undefined[1]}' is not there, or does not take a value of this type"
     first = message.split(". C", 1)[0].split("\n", 1)[0]
     return first[:_MAX_MESSAGE]

@@ -80,8 +80,8 @@ def _function(node: Call) -> Iterator[ExpressionError]:
         yield ExpressionError(_unknown_function(node, known, other), node.offset, _FUNCTION)
     elif len(node.arguments) not in known[node.name]:
         counts = " or ".join(str(count) for count in sorted(known[node.name]))
-        found = len(node.arguments)
-        message = f"'{node.name}' takes {counts} argument(s) in its brackets, found {found}"
+        count = len(node.arguments)
+        message = f"'{node.name}' takes {counts} argument(s) in its brackets, found {count}"
         yield ExpressionError(message, node.offset, _FUNCTION)
     elif node.name == "has" and not isinstance(node.arguments[0], Select):
         message = "'has' asks for a field: has(payload.ref); for other keys: \"a-b\" in payload"
@@ -103,8 +103,8 @@ def _unknown_function(node: Call, known: Collection[str], other: Collection[str]
 
 def _near(name: str, known: Collection[str]) -> str:
     by_folded = {candidate.lower(): candidate for candidate in sorted(known)}
-    found = get_close_matches(name[:64].lower(), by_folded, n=1, cutoff=0.6)
-    return f", did you mean '{by_folded[found[0]]}'?" if found else ""
+    matches = get_close_matches(name[:64].lower(), by_folded, n=1, cutoff=0.6)
+    return f", did you mean '{by_folded[matches[0]]}'?" if matches else ""
 
 
 def _allowed(known: Collection[str]) -> str:

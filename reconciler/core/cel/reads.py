@@ -1,7 +1,7 @@
 """Which parts of its variables an expression can read, so that only those are handed over.
 
 A payload may be megabytes and a condition look at one field of it. What is handed to the library
-is copied there while the interpreter is locked, so the rest is left out first.
+is copied there while the GIL is held, so what is not read is left out first.
 """
 
 from collections.abc import Iterator, Mapping

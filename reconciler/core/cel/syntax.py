@@ -87,8 +87,8 @@ class _Parser:
 
     def _unexpected(self, wanted: str) -> ExpressionError:
         here = self._here
-        found = "the end" if self._at_end() else f"'{here.text[:40]}'"
-        return ExpressionError(f"expected {wanted}, found {found}", here.offset)
+        actual = "the end" if self._at_end() else f"'{here.text[:40]}'"
+        return ExpressionError(f"expected {wanted}, found {actual}", here.offset)
 
     def _depth(self, offset: int, *children: Node) -> int:
         depth = 1 + max((child.depth for child in children), default=0)

@@ -22,9 +22,9 @@ def weigh(value: Json, limit: int = MAX_WEIGHT) -> int:
 
     Stops with TooHeavy beyond `limit` or `MAX_LEVELS`, so that the walk is bounded too.
     """
-    total, rest = 0, [(value, 1)]
-    while rest:
-        current, level = rest.pop()
+    total, pending = 0, [(value, 1)]
+    while pending:
+        current, level = pending.pop()
         total += 1
         match current:
             case str():
@@ -32,10 +32,10 @@ def weigh(value: Json, limit: int = MAX_WEIGHT) -> int:
             case dict():
                 _require(len(current), total, limit, level)
                 total += sum(1 + len(str(key)) // CHARACTERS for key in current)
-                rest.extend((child, level + 1) for child in current.values())
+                pending.extend((child, level + 1) for child in current.values())
             case list() | tuple():
                 _require(len(current), total, limit, level)
-                rest.extend((child, level + 1) for child in current)
+                pending.extend((child, level + 1) for child in current)
             case _:
                 pass
         _require(0, total, limit, level)

@@ -1,4 +1,7 @@
-"""What makes two requests the same delivery: keys, provider ids and fingerprints (contract 8.3)."""
+"""What makes two requests the same delivery: keys, provider ids and fingerprints.
+
+The rules stand in docs/webhooks.md#the-same-delivery-twice.
+"""
 
 import hashlib
 import re
@@ -33,7 +36,7 @@ def delivery_key(
 ) -> DeliveryKey | None:
     """The `Idempotency-Key`, else the provider's id, else None: nothing to recognize it by.
 
-    Raises `BodyError` 400 for a header that is no key. An id in the payload that is none is passed
+    Raises `BodyError` 400 for a header that is no key. An invalid id in the payload is passed
     over: the sender is known by then, and payloads come in many shapes.
     """
     explicit = headers.get("idempotency-key")
@@ -70,12 +73,12 @@ def _envelopes(row: Row, secrets: Sequence[str], headers: Headers) -> list[Envel
     methods = [row.method(secret, {}) for secret in secrets]
     if any(method is None or isinstance(method, StaticToken) for method in methods):
         return []
-    found = [
+    envelopes = [
         Envelope(()) if isinstance(method, BodyMac) else method.envelope(headers)
         for method in methods
         if method is not None
     ]
-    return [envelope for envelope in found if envelope is not None]
+    return [envelope for envelope in envelopes if envelope is not None]
 
 
 def _id_at(

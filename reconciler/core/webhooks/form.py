@@ -24,7 +24,7 @@ def parse_form(text: str) -> dict[str, str]:
 def _decode(text: str) -> str:
     raw = text.replace("+", " ").encode("utf-8")
     try:
-        return _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode("ascii")), raw).decode()
+        return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), raw).decode()
     except UnicodeDecodeError:
         raise BodyError(
             "form-invalid", "the form is not UTF-8 after percent-decoding; send it as UTF-8"

@@ -1,4 +1,4 @@
-"""Requests that are no events: pings and challenges, and the name of an event (contract 8.3)."""
+"""Requests that are no events: pings and challenges, and the name of an event."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Which headers of a webhook may be repeated, shown and read by an expression (contract 8.3)."""
+"""Which headers of a webhook may be repeated, shown and read by an expression."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Is this webhook from whom it says? Signature, freshness and verdict, pure (contract 8.3)."""
+"""Whether a webhook comes from whom it says: signature and freshness, pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def verify(
     now: datetime,
     **options: Unpack[SignatureOptions],
 ) -> bool:
-    """Whether one of the active `secrets` proves that `body` was sent by their holder, and now.
+    """Whether `body` was sent just now by a holder of one of the active `secrets`.
 
     `headers` have lower-case names, `body` is raw, `now` is aware. `options` are the manifest's:
     `header`, `encoding` (hex, base64) and `prefix` for `hmac_sha256`, and `tolerance` for schemes
@@ -69,14 +69,14 @@ def verify(
     row = SCHEMES.get(scheme)
     if row is None or not row.methods:
         return row is not None
-    proven = False
+    genuine = False
     for secret in secrets:
-        proven |= _proven(row, secret, headers, body, now, options)
-    return proven
+        genuine |= _verifies(row, secret, headers, body, now, options)
+    return genuine
 
 
 def validate_secret(scheme: str, secret: str) -> str | None:
-    """Why `secret` cannot be right for `scheme`, as the rest of a sentence; None when it can be.
+    """Why `secret` cannot be right for `scheme`, as the end of a sentence; None when it can be.
 
     Never repeats the secret. For `doctor` and for refusing to start half-configured.
     """
@@ -102,7 +102,7 @@ def signs_time(scheme: str, secrets: Sequence[str]) -> bool:
     )
 
 
-def _proven(
+def _verifies(
     row: Row,
     secret: str,
     headers: Headers,

@@ -47,11 +47,11 @@ def media_type(content_type: str | None) -> str | None:
     """
     if content_type is None:
         return None
-    found = _MEDIA_TYPE.fullmatch(content_type.strip()) if len(content_type) <= MAX_LENGTH else None
-    if found is None:
+    match = _MEDIA_TYPE.fullmatch(content_type.strip()) if len(content_type) <= MAX_LENGTH else None
+    if match is None:
         raise BodyError("body-type-unsupported", "Content-Type is malformed", 415)
-    _refuse_charset(found[2])
-    return _class_of(found[1].lower())
+    _refuse_charset(match[2])
+    return _class_of(match[1].lower())
 
 
 def _class_of(name: str) -> str:
@@ -72,10 +72,10 @@ def _class_of(name: str) -> str:
 
 def _refuse_charset(parameters: str) -> None:
     for part in parameters.split(";")[1:]:
-        found = _PARAMETER.fullmatch(part)
-        if found is None and part.strip():
+        parameter = _PARAMETER.fullmatch(part)
+        if parameter is None and part.strip():
             raise BodyError("body-type-unsupported", "Content-Type is malformed", 415)
-        if found is None or found[1].lower() != "charset":
+        if parameter is None or parameter[1].lower() != "charset":
             continue
-        if (found[2] or found[3] or "").lower() not in ("utf-8", "utf8"):
+        if (parameter[2] or parameter[3] or "").lower() not in ("utf-8", "utf8"):
             raise BodyError("body-charset-unsupported", "the only charset read is utf-8", 415)

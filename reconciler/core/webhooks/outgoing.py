@@ -1,4 +1,4 @@
-"""Signing what we send: the sender's half of Standard Webhooks (contract 7)."""
+"""Signing what we send: the sender's half of Standard Webhooks."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ from reconciler.core.webhooks.signing_key import standard_key
 
 
 def signed_headers(secret: str, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The three headers that prove who sent `body` at the moment `at` (aware).
+    """The three headers by which a receiver verifies who sent `body` at the moment `at` (aware).
 
     `message_id` is the same for every repeat of a message: receivers know a second one by it.
     `secret` is base64 after `whsec_`; raises `SecretInvalid`. Source: Standard Webhooks 1.0.0.

@@ -22,7 +22,7 @@ _Container: TypeAlias = "list[JSONValue] | dict[str, JSONValue]"
 PayloadKind = Literal["json", "form", "raw", "empty"]
 
 MAX_DEPTH = 64
-"""Nesting of arrays and objects that is read: `[]` is 1 (contract 8.3)."""
+"""Nesting of arrays and objects that is read: `[]` is 1."""
 MAX_INTEGER_LENGTH = 310
 """Characters of a whole number; none that fits a double is longer."""
 MAX_ITEMS = 2_000_000

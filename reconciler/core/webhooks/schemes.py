@@ -1,7 +1,7 @@
 """The table of webhook schemes: how each sender signs, names its deliveries and says hello.
 
-One row per scheme of the contract (8.3); the code beside it reads rows and knows no sender. The
-source of each rule stands at its row.
+One row per scheme (docs/webhooks.md#schemes); the code beside it reads rows and knows no sender.
+The source of each rule stands at its row.
 """
 
 from collections.abc import Mapping
@@ -197,7 +197,7 @@ def look_up(place: ValueSource, headers: Headers, payload: JSONValue) -> str | N
         case Header():
             return headers.get(place.name)
         case Field():
-            found = payload
+            value = payload
             for key in place.path:
-                found = found.get(key) if isinstance(found, dict) else None
-            return found if isinstance(found, str) else None
+                value = value.get(key) if isinstance(value, dict) else None
+            return value if isinstance(value, str) else None

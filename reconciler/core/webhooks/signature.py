@@ -1,7 +1,7 @@
-"""How a request proves who sent it: envelopes and the three methods of the schemes' table.
+"""How a request is authenticated: envelopes and the three methods of the schemes' table.
 
-A method is a static token, a MAC of the body, or a MAC of time and body (contract 8.3). Each reads
-an `Envelope` from the headers, which holds what the sender claims, and compares it with what a
+A method is a static token, a MAC of the body, or a MAC of time and body. Each reads an
+`Envelope` from the headers, which holds what the sender claims, and compares it with what a
 secret gives. Comparisons are on bytes and in constant time; nothing raises on what a sender writes.
 """
 
@@ -170,16 +170,16 @@ def _mac(key: bytes, preamble: bytes, body: bytes, encoding: Encoding) -> bytes:
     return base64.b64encode(mac) if encoding == "base64" else mac.hex().encode()
 
 
-def _same(given: str, expected: bytes) -> bool:
+def _same(entry: str, expected: bytes) -> bool:
     # surrogatepass: compare_digest wants bytes, and no lone surrogate may become a plain '?'.
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected)
+    return hmac.compare_digest(entry.encode("utf-8", "surrogatepass"), expected)
 
 
-def _same_token(given: str, expected: Key) -> bool:
+def _same_token(token: str, expected: Key) -> bool:
     if not isinstance(expected, bytes):
         return False
     try:
-        wire = given.encode("latin-1")  # servers read header bytes as latin-1; ours may be UTF-8
+        wire = token.encode("latin-1")  # servers read header bytes as latin-1; ours may be UTF-8
     except UnicodeEncodeError:
         wire = b""
-    return _same(given, expected) | hmac.compare_digest(wire, expected)
+    return _same(token, expected) | hmac.compare_digest(wire, expected)

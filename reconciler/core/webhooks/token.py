@@ -12,7 +12,7 @@ _LABEL = b"reconciler webhook token v1"
 
 
 def webhook_token(server_key: bytes, trigger_id: str, generation: int) -> str:
-    """`whk_` + base64url(HMAC-SHA256(server key, trigger id and generation)) (contract 8.3).
+    """`whk_` + base64url(HMAC-SHA256(server key, trigger id and generation)).
 
     The same three always give the same token: a database rebuilt from git keeps its URLs. Raises
     ValueError for a server key below 32 bytes and a generation below 1.

@@ -53,7 +53,7 @@ def insert_deliveries(tx: Connection, deliveries: Sequence[Delivery]) -> None:
 
 
 def get_delivery(tx: Connection, delivery_id: str) -> Delivery | None:
-    """One delivery with its body."""
+    """The delivery of this id with its body."""
     row = tx.execute(select(*_WHOLE).where(_D.id == delivery_id)).one_or_none()
     return Delivery(*row) if row else None
 
@@ -69,14 +69,14 @@ def list_deliveries(
 ) -> list[Delivery]:
     """Deliveries without bodies, newest first; `before` is the last id seen."""
     equal = {"trigger_id": trigger_id, "verdict": verdict}
-    given = {name: value for name, value in equal.items() if value is not None}
-    rest: list[ColumnElement[bool]] = [] if before is None else [_D.id < before]
+    present = {name: value for name, value in equal.items() if value is not None}
+    conditions: list[ColumnElement[bool]] = [] if before is None else [_D.id < before]
     unusual = verdict not in (None, "accepted", "skipped")
     if unusual:
-        rest += _UNUSUAL
+        conditions += _UNUSUAL
     order = ("trigger_id", *(["verdict"] if unusual else []), "workspace_id")
     query = newest_page(
-        select(*_LIGHT), delivery, given, workspaces, *rest, order=order, limit=limit
+        select(*_LIGHT), delivery, present, workspaces, *conditions, order=order, limit=limit
     )
     return [Delivery(*row) for row in tx.execute(query)]
 

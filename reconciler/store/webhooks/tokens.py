@@ -11,7 +11,7 @@ _T = autopilot_trigger.c
 
 
 def renew_tokens(tx: Tx, token_hash: Callable[[str, int], str]) -> int:
-    """Make every webhook's hash the one of its id and generation; answers how many were not.
+    """Make every webhook's hash that of its id and generation; return the number of those changed.
 
     For the start of a server: after a change of its key, or of the rows by hand, the URLs that are
     shown would not be those that work.

@@ -44,7 +44,7 @@ _UPDATED = select(_T.id, _T.updated_at).where(_T.id.in_(IDS), _T.removed_at.is_(
 def last_changes(tx: Connection, trigger_ids: Iterable[str]) -> dict[str, datetime]:
     """When each of these triggers was changed last; those that were removed are not there."""
     ids = sorted(set(trigger_ids))
-    rows = (row for some in batches(ids) for row in tx.execute(_UPDATED, {"ids": some}))
+    rows = (row for batch in batches(ids) for row in tx.execute(_UPDATED, {"ids": batch}))
     return {row.id: row.updated_at for row in rows}
 
 
@@ -77,17 +77,17 @@ _USED = select(idempotency_key).where(
 def seen_keys(
     tx: Connection, wanted: Iterable[tuple[str, str]], now: datetime
 ) -> dict[tuple[str, str], SeenKey]:
-    """The keys (scope, key) of these that were used and have not run out."""
+    """The keys (scope, key) of these that were used and have not expired."""
     return {
         (row.scope, row.key): SeenKey(*row)
         for scope, keys in by_first(wanted).items()
-        for some in batches(keys)
-        for row in tx.execute(_USED, {"scope": scope, "ids": some, "now": now})
+        for batch in batches(keys)
+        for row in tx.execute(_USED, {"scope": scope, "ids": batch, "now": now})
     }
 
 
 def use_keys(tx: Connection, keys: Sequence[SeenKey]) -> None:
-    """Remember keys; one that has run out is used anew."""
+    """Remember keys; one that has expired is used anew."""
     insert_tuples(
-        tx, idempotency_key, _SEEN, [_values_of(one) for one in keys], known=Known.REPLACED
+        tx, idempotency_key, _SEEN, [_values_of(key) for key in keys], known=Known.REPLACED
     )

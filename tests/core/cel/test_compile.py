@@ -1,4 +1,4 @@
-"""What an expression may say, and what is said about one that is wrong (contract 2)."""
+"""What an expression may say, and what is said about one that is wrong."""
 
 import re
 

@@ -41,7 +41,7 @@ def proof_header(headers: dict[str, str]) -> str:
     return next(h for h in headers if any(word in h for word in known))
 
 
-def test_every_scheme_of_the_contract_has_a_row() -> None:
+def test_every_scheme_has_a_row() -> None:
     assert set(SCHEMES) == {scheme.value for scheme in Scheme}
     assert {SENDERS[name].scheme for name in SENDERS} | {"none"} == set(SCHEMES)
 
