@@ -1,6 +1,6 @@
 """Verified deliveries become runs: keys, deliveries, runs and policy in one durable transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -43,8 +43,8 @@ class Verified(NamedTuple):
 
     def key_pairs(self) -> list[tuple[str, str]]:
         """What this delivery is known by, as (scope, key)."""
-        named = [] if self.key is None else [(self.trigger_id, f"key:{self.key}")]
-        return named + ([] if self.replay is None else [(self.trigger_id, f"body:{self.replay}")])
+        pairs = [] if self.key is None else [(self.trigger_id, f"key:{self.key}")]
+        return pairs + ([] if self.replay is None else [(self.trigger_id, f"body:{self.replay}")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +86,42 @@ AcceptResult = Accepted | Duplicate | KeyReused | Declined | Stale
 
 
 def accept_all(
-    tx: Tx, deliveries: Sequence[Verified], now: datetime, cooldown: timedelta
+    tx: Tx, deliveries: Sequence[Verified], clock: Callable[[Tx], datetime], cooldown: timedelta
 ) -> list[AcceptResult]:
     """Take several deliveries at once; one result each, in order.
 
     1. Hold the autopilots, so that two servers cannot take one key at the same time.
-    2. Sort out what moved, what came before, and what is not in force.
-    3. Admit the rest on the path that all runs take; remember their keys; record deliveries.
+    2. Sort out what changed, what came before, and what is not in force.
+    3. Admit the others on the path that all runs take; remember their keys; record deliveries.
+
+    `clock` gives the moment of a transaction, `cooldown` is the breaker's.
     """
-    lives = lock_autopilots(tx, [one.autopilot_id for one in deliveries])
-    changes = last_changes(tx, [one.trigger_id for one in deliveries])
-    seen = seen_keys(tx, [pair for one in deliveries for pair in one.key_pairs()], now)
+    lives = lock_autopilots(tx, [delivery.autopilot_id for delivery in deliveries])
+    # Only now: while this waited for the locks, others took keys, and keys expired.
+    now = clock(tx)
+    changes = last_changes(tx, [delivery.trigger_id for delivery in deliveries])
+    seen = seen_keys(tx, [pair for delivery in deliveries for pair in delivery.key_pairs()], now)
     results: dict[int, AcceptResult] = {}
     fresh: dict[int, Verified] = {}
     keys: list[SeenKey] = []
-    for index, one in enumerate(deliveries):
-        live = lives.get(one.autopilot_id)
-        same = live is not None and live.digest == one.digest
-        known = same and changes.get(one.trigger_id) == one.changed_at
-        found = _sorted_out(one, live, seen, now, cooldown) if live and known else Stale()
-        if found is not None:
-            results[index] = found
+    for index, delivery in enumerate(deliveries):
+        live = lives.get(delivery.autopilot_id)
+        # The signature and `when` were checked against rows that were read before the lock.
+        same = live is not None and live.digest == delivery.digest
+        unchanged = same and changes.get(delivery.trigger_id) == delivery.changed_at
+        result = _sorted_out(delivery, live, seen, now, cooldown) if live and unchanged else Stale()
+        if result is not None:
+            results[index] = result
             continue
-        fresh[index] = one
-        new = _keys(one, now)
+        fresh[index] = delivery
+        new = _keys(delivery, now)
+        # The next one of this group may be the same delivery: no row of it is there yet.
         seen.update(((key.scope, key.key), key) for key in new)
         keys += new
-    firings = [one.firing for one in fresh.values()]
+    firings = [delivery.firing for delivery in fresh.values()]
     runs = admit_all(tx, firings, now, cooldown, lives) if firings else []
     made = dict(zip(fresh, runs, strict=True))
+    # All in this transaction: a key without its run would swallow the sender's next attempt.
     _record(tx, deliveries, made, results)
     use_keys(tx, keys)
     results |= {index: _taken(run, fresh[index].delivery.id) for index, run in made.items()}
@@ -127,34 +134,36 @@ def _taken(run: Run, delivery_id: str) -> Accepted:
 
 
 def _sorted_out(
-    one: Verified,
+    delivery: Verified,
     live: LiveAutopilot,
     seen: dict[tuple[str, str], SeenKey],
     now: datetime,
     cooldown: timedelta,
 ) -> AcceptResult | None:
     """What becomes of a delivery that makes no run; None for one that does."""
-    for pair in one.key_pairs():
+    for pair in delivery.key_pairs():
         if (before := seen.get(pair)) is None:
             continue
-        if one.explicit and pair[1].startswith("key:") and _differs(one, before):
+        if delivery.explicit and pair[1].startswith("key:") and _differs(delivery, before):
             return KeyReused()
         return Duplicate(before.run_id, before.delivery_id)
     standing = standing_of(live.switches, cooldown, now)
-    return Declined(standing.why, one.delivery.id) if isinstance(standing, NotInForce) else None
+    if isinstance(standing, NotInForce):
+        return Declined(standing.why, delivery.delivery.id)
+    return None
 
 
-def _differs(one: Verified, before: SeenKey) -> bool:
-    return before.body_sha256 != one.delivery.body_sha256
+def _differs(delivery: Verified, before: SeenKey) -> bool:
+    return before.body_sha256 != delivery.delivery.body_sha256
 
 
-def _keys(one: Verified, now: datetime) -> list[SeenKey]:
-    kept = {"key": KEPT, "body": one.replay_window}
-    digest = one.delivery.body_sha256 or ""
+def _keys(delivery: Verified, now: datetime) -> list[SeenKey]:
+    windows = {"key": KEPT, "body": delivery.replay_window}
+    digest = delivery.delivery.body_sha256 or ""
     return [
-        SeenKey(scope, key, digest, one.firing.id, one.delivery.id, now + window)
-        for scope, key in one.key_pairs()
-        if (window := kept[key.partition(":")[0]])
+        SeenKey(scope, key, digest, delivery.firing.id, delivery.delivery.id, now + window)
+        for scope, key in delivery.key_pairs()
+        if (window := windows[key.partition(":")[0]])
     ]
 
 
@@ -167,8 +176,8 @@ def _record(
     rows = [_made(deliveries[index].delivery, run) for index, run in made.items()]
     for index, result in results.items():
         if isinstance(result, Declined):
-            one = deliveries[index].delivery
-            rows.append(one._replace(verdict="ignored", status_code=200, reason=result.reason))
+            ignored = deliveries[index].delivery
+            rows.append(ignored._replace(verdict="ignored", status_code=200, reason=result.reason))
     insert_deliveries(tx, rows)
     again = [r.delivery_id for r in results.values() if isinstance(r, Duplicate) and r.delivery_id]
     count_again(tx, again)

@@ -67,8 +67,8 @@ class GroupWriter(Generic[T, R]):
                 for _, done in group:
                     _fail(done, error)
                 return
-            for one in group:
-                await self._write_group([one])
+            for item in group:
+                await self._write_group([item])
             return
         for (_, done), result in zip(group, results, strict=True):
             if not done.done():

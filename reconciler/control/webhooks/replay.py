@@ -54,7 +54,7 @@ def replay(
     3. Parse the body, ask `when` of one that had been ignored, evaluate title and key.
     4. In one transaction: in force? then admit it, and record the delivery anew.
 
-    Raises NotFound, and Conflict where it was never verified, the body is gone, the trigger was
+    Raises NotFound, and Conflict where it was never verified, its body is gone, the trigger was
     removed, the condition says no, or the autopilot is not in force.
     """
     pair = None if idempotency_key is None else (delivery_id, f"replay:{idempotency_key}")
@@ -99,7 +99,7 @@ def _read(tx: Tx, launcher: Launcher, delivery_id: str) -> _Read:
     if delivery.body is None:
         raise Conflict("the body of this delivery is no longer kept", reason="body-gone")
     live = readable(tx, delivery.autopilot_id)
-    triggers = {one.id: one for one in list_triggers(tx, live.id)}
+    triggers = {named.id: named for named in list_triggers(tx, live.id)}
     trigger = triggers.get(delivery.trigger_id or "")
     if trigger is None:
         raise Conflict("the trigger of this delivery was removed", reason="trigger-removed")
@@ -125,7 +125,7 @@ def _require_wanted(launcher: Launcher, read: _Read, payload: Any) -> None:
 
 
 def _headers(read: _Read) -> Mapping[str, str]:
-    """What is kept of them: those that say what happened, never credentials."""
+    """Those that were stored: they that say what happened, never credentials."""
     return read.delivery.headers
 
 
@@ -155,8 +155,8 @@ def _firing(launcher: Launcher, read: _Read, payload: Any, actor: str) -> Firing
 
 
 def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery, pair: Pair | None) -> Run:
-    now = launcher.database.now(tx)
     live = readable(tx, firing.autopilot_id, lock=True)
+    now = launcher.database.now(tx)  # after the lock: while this waited for it, keys expired
     if (before := _before(tx, launcher, pair)) is not None:
         return before
     standing = standing_of(live.switches, launcher.cooldown, now)

@@ -9,7 +9,6 @@ import os
 import pickle
 import socket
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,8 +28,8 @@ DEADLINE = 30.0
 """Seconds; of these 10 may be spent waiting for other processes that write."""
 START_SECONDS = 30.0
 """How long it may take to start, on a machine that is busy."""
-AGAIN = 60.0
-"""Seconds until another child is tried after one was lost."""
+SHORTEST, LONGEST = 0.5, 60.0
+"""Seconds until another child is started after one was lost; doubled until one has written."""
 FAREWELL = 5.0
 """Seconds that the child gets to finish when it is not needed any more."""
 
@@ -42,28 +41,52 @@ class _Child:
     process: "subprocess.Popen[bytes]"
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    starting: asyncio.Task[Any] = field(init=False)
-    """Ends when the child says that it is ready."""
+    answers: "asyncio.Queue[Any]" = field(default_factory=asyncio.Queue)
+    """What it sent; None once it has ended."""
+    listening: asyncio.Task[None] = field(init=False)
+    """Ends when the child does."""
+    ready: bool = False
 
     def __post_init__(self) -> None:
-        self.starting = asyncio.create_task(asyncio.wait_for(self.receive(), START_SECONDS))
+        self.listening = asyncio.create_task(self._listen())
 
     async def send(self, value: Any) -> None:
         """Hand a value over. Raises OSError if nobody takes it."""
         self.writer.write(message(value))
         await self.writer.drain()
 
-    async def receive(self) -> Any:
-        """The child's next message. Raises OSError or EOFError when it has ended."""
+    async def answer(self) -> Any:
+        """The child's next message. Raises EOFError when it has ended."""
+        received = await self.answers.get()
+        if received is _ENDED:
+            raise EOFError
+        return received
+
+    async def _listen(self) -> None:
+        # Always reading, so that an end between two groups is noticed when it happens.
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._receive()
+            self.ready = True
+            while True:
+                self.answers.put_nowait(await self._receive())
+        except (OSError, EOFError, TimeoutError):
+            self.answers.put_nowait(_ENDED)
+
+    async def _receive(self) -> Any:
         length = int.from_bytes(await self.reader.readexactly(HEAD))
         return pickle.loads(await self.reader.readexactly(length))  # noqa: S301 - our own child
+
+
+_ENDED = object()
 
 
 class WriterProcess:
     """One child, started when it is first asked for. One call at a time: its owner sees to that.
 
-    `url` is the database's, `cooldown` the breaker's. `deadline`: seconds that a group may take.
-    It belongs to the event loop in which it is first asked.
+    One that ends is started again, at first after `SHORTEST` seconds. `url` is the database's,
+    `cooldown` the breaker's. `deadline`: seconds that a group may take. It belongs to the event
+    loop in which it is first asked.
     """
 
     def __init__(self, url: str, cooldown: timedelta, *, deadline: float = DEADLINE) -> None:
@@ -71,7 +94,8 @@ class WriterProcess:
         self._cooldown = cooldown
         self._deadline = deadline
         self._child: _Child | None = None
-        self._not_before = 0.0
+        self._pause = SHORTEST
+        self._keeping: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -80,15 +104,10 @@ class WriterProcess:
 
     async def is_ready(self) -> bool:
         """Whether a group can be given to it now; starts the child, and waits for nothing."""
-        if self._child is None and time.monotonic() >= self._not_before:
-            await self._start()
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep())
         child = self._child
-        if child is None or not child.starting.done():
-            return False
-        if child.starting.exception() is not None or child.process.poll() is not None:
-            await self._lose("it has ended")
-            return False
-        return True
+        return child is not None and child.ready and child.process.poll() is None
 
     async def write(self, group: Sequence[Verified]) -> Written | None:
         """What became of a group once it is committed; None where it could not be written.
@@ -101,64 +120,94 @@ class WriterProcess:
         try:
             async with asyncio.timeout(self._deadline):
                 await child.send(group)
-                written: Written | None = await child.receive()
-                return written
+                written: Written | None = await child.answer()
         except TimeoutError:
             why = f"it did not answer for {self._deadline:g} s"
         except (OSError, EOFError):
             why = "it ended while it wrote"
         except BaseException:
-            # Its answer would be taken for that to the next group.
-            self._child = None
+            # Its answer, which may be on its way, would be taken for that to the next group.
+            child.ready = False
             child.process.kill()
-            child.writer.close()
             raise
-        await self._lose(why)
+        else:
+            self._pause = SHORTEST
+            return written
+        # Gone before anybody asks the database what it wrote: it must not commit after that.
+        child.ready = False
+        await _end(child)
         raise OutcomeUnknown(why)
 
     async def close(self) -> None:
         """Let the child go, and wait until it is gone."""
-        child, self._child = self._child, None
-        if child is None:
-            return
-        child.starting.cancel()
-        await asyncio.gather(child.starting, return_exceptions=True)
-        child.writer.close()
-        try:
-            await asyncio.to_thread(child.process.wait, FAREWELL)
-        except subprocess.TimeoutExpired:
-            child.process.kill()
-            await asyncio.to_thread(child.process.wait)
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
 
-    async def _start(self) -> None:
+    async def _keep(self) -> None:
+        """Start the child, and another one whenever it has ended, until this is cancelled."""
+        while True:
+            try:
+                self._child = child = await self._start()
+            except OSError as error:
+                log.warning("no process can be started that writes deliveries", why=error.strerror)
+            else:
+                await self._attend(child)
+                log.warning("the process that writes deliveries has ended", pid=child.process.pid)
+            await asyncio.sleep(self._pause)
+            self._pause = min(self._pause * 2, LONGEST)
+
+    async def _attend(self, child: _Child) -> None:
+        """Wait for the end of the child; let it go where this is cancelled."""
+        try:
+            await asyncio.wait([child.listening])
+            child.process.kill()  # one that took too long to start
+        finally:
+            # Ours is cleared before the next one is started: no group goes to a dead one.
+            self._child = None
+            await _let_go(child)
+
+    async def _start(self) -> _Child:
         ours, theirs = socket.socketpair()
         try:
             process = _started(theirs)
-        except OSError as error:
+        except OSError:
             ours.close()
-            await self._lose(f"it could not be started: {error.strerror}")
-            return
+            raise
         finally:
             theirs.close()
-        self._child = _Child(process, *await asyncio.open_connection(sock=ours))
-        self._child.writer.write(message((self._url, self._cooldown)))
+        child = _Child(process, *await asyncio.open_connection(sock=ours))
+        child.writer.write(message((self._url, self._cooldown)))
         log.info("writing deliveries in a process of its own", pid=process.pid)
+        return child
 
-    async def _lose(self, why: str) -> None:
-        log.warning("the process that writes deliveries is gone", why=why)
-        if self._child is not None:
-            self._child.process.kill()
-        await self.close()
-        self._not_before = time.monotonic() + AGAIN
+
+async def _end(child: _Child) -> None:
+    child.process.kill()
+    await asyncio.to_thread(child.process.wait)
+
+
+async def _let_go(child: _Child) -> None:
+    """Close the socket, which ends the child, and wait until it is gone."""
+    child.writer.close()
+    try:
+        await asyncio.to_thread(child.process.wait, FAREWELL)
+    except subprocess.TimeoutExpired:
+        await _end(child)
+    child.listening.cancel()
+    await asyncio.gather(child.listening, return_exceptions=True)
 
 
 def _started(channel: socket.socket) -> "subprocess.Popen[bytes]":
-    kept = {name: value for name, value in os.environ.items() if not is_secret_variable(name)}
+    environment = {
+        name: value for name, value in os.environ.items() if not is_secret_variable(name)
+    }
     return subprocess.Popen(
         interpreter("reconciler.control.webhooks.writer_worker", str(channel.fileno())),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[channel.fileno()],
-        env=kept,
+        env=environment,
         start_new_session=True,  # a Ctrl-C is the parent's business
     )

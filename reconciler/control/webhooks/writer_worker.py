@@ -47,6 +47,7 @@ def _serve(stream: IO[bytes], channel: socket.socket) -> None:
     with Database.open(url, create=False) as database:
         channel.sendall(message("ready"))
         while True:
+            # Committed before it is answered: whoever reads the answer may tell the senders.
             written = write(database, _receive(stream), cooldown)
             channel.sendall(message(written))
 
@@ -59,7 +60,7 @@ def write(database: Database, group: Sequence[Verified], cooldown: timedelta) ->
     facts: list[Fact] = []
     database.observe = facts.append
     try:
-        results = database.write(lambda tx: accept_all(tx, group, database.now(tx), cooldown))
+        results = database.write(lambda tx: accept_all(tx, group, database.now, cooldown))
     except Exception:  # noqa: BLE001 - met again by the parent
         return None
     return Written(results, facts)

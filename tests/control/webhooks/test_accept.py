@@ -1,5 +1,7 @@
 """Verified deliveries in one transaction: keys, runs and records together, in order of arrival."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from reconciler.control.webhooks.accept import (
     Verified,
     accept_all,
 )
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.occupancy import lock_autopilots
 from reconciler.store.webhooks.deliveries import list_deliveries
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, webhook
 from tests.support.verified import verified
@@ -23,8 +27,8 @@ from tests.support.verified import verified
 
 def accept(rig: Rig, *deliveries: Verified) -> list[AcceptResult]:
     """Take them in one transaction."""
-    now = rig.clock.now()
-    return rig.database.write(lambda tx: accept_all(tx, deliveries, now, COOLDOWN))
+    clock = rig.database.now
+    return rig.database.write(lambda tx: accept_all(tx, deliveries, clock, COOLDOWN))
 
 
 def kinds(results: list[AcceptResult]) -> list[type]:
@@ -137,3 +141,26 @@ def test_a_group_that_cannot_be_written_leaves_nothing(hook: Rig) -> None:
         accept(hook, fresh, poisoned, poisoned)
     assert {*kept(hook)} == {taken.delivery.id}
     assert kinds(accept(hook, fresh)) == [Accepted]
+
+
+def test_a_key_that_expires_while_the_autopilot_is_locked_counts_no_more(hook: Rig) -> None:
+    """The moment that decides is that of the lock, not that at which the transaction began."""
+    accept(hook, verified(hook, replay="r"))
+    again, locked, began = verified(hook, replay="r"), Event(), Event()
+
+    def hold() -> None:
+        def body(tx: Tx) -> None:
+            lock_autopilots(tx, [id_of("triage")])
+            locked.set()
+            assert began.wait(20)
+            hook.clock.advance(minutes=11)
+
+        hook.database.write(body)
+
+    with ThreadPoolExecutor(2) as pool:
+        holder = pool.submit(hold)
+        assert locked.wait(20)
+        taker = pool.submit(accept, hook, again)
+        began.set()
+        holder.result(20)
+        assert kinds(taker.result(20)) == [Accepted]

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from reconciler.control.webhooks.accept import Accepted, Verified, accept_all
+from reconciler.control.webhooks.accept import Accepted, AcceptResult, Verified, accept_all
 from reconciler.control.webhooks.group import GroupWriter, OutcomeUnknown
 from reconciler.control.webhooks.recorder import MANY, MUCH, Recorder
 from reconciler.control.webhooks.writer_process import WriterProcess
@@ -117,11 +117,16 @@ def test_a_signal_for_the_whole_group_is_the_parents_business(
 
 
 def test_one_that_ended_between_groups_is_not_missed(hook: Rig, helped: Helped) -> None:
-    helped.process().kill()
-    helped.process().wait(10)
-    assert helped.write([verified(hook)]) is None
-    assert helped.helper.pid is None
+    first = helped.process()
+    first.kill()
+    first.wait(10)
+    fresh = verified(hook)
+    assert helped.write([fresh]) is None
     assert recorded(hook) == set()
+    written = eventually(lambda: helped.write([fresh]))
+    assert written is not None
+    assert [type(result) for result in written.results] == [Accepted]
+    assert helped.process().pid != first.pid
 
 
 def test_one_that_does_not_answer_is_ended_and_nobody_knows(hook: Rig, database_url: str) -> None:
@@ -132,8 +137,43 @@ def test_one_that_does_not_answer_is_ended_and_nobody_knows(hook: Rig, database_
         helped.write([verified(hook)])
     assert not child.is_running()
     assert helped.write([verified(hook)]) is None
-    assert helped.helper.pid is None  # another one is not tried at once
     helped.close()
+
+
+def test_killed_again_and_again_under_load_nothing_is_lost_or_doubled(
+    hook: Rig, helped: Helped
+) -> None:
+    """Each delivery is answered as taken, and is there once, whatever the child was doing."""
+    recorder = Recorder(hook.database, COOLDOWN, helped.helper)
+    writer = GroupWriter(recorder.record, most=4 * MANY)
+    keyed = [verified(hook, key=f"key-{n}" if n % 2 else None) for n in range(40 * MANY)]
+    killed: set[int] = set()
+
+    async def kill() -> None:
+        while len(killed) < 3:
+            ready = await helped.helper.is_ready()
+            pid = helped.helper.pid
+            if ready and pid is not None and pid not in killed:
+                killed.add(pid)
+                psutil.Process(pid).kill()
+            await asyncio.sleep(0)
+
+    async def send() -> list[AcceptResult]:
+        results: list[AcceptResult] = []
+        while len(killed) < 3:
+            fresh = [verified(hook, key=f"key-{len(results)}-{n}") for n in range(4 * MANY)]
+            results += await asyncio.gather(*map(writer.submit, fresh))
+        return results
+
+    async def body() -> list[AcceptResult]:
+        submitted = asyncio.gather(*map(writer.submit, keyed))
+        _, sent, others = await asyncio.gather(kill(), send(), submitted)
+        return [*sent, *others]
+
+    results = helped.loop.run(body())
+    assert {type(result) for result in results} == {Accepted}
+    assert len(hook.runs()) == len(results)
+    assert len(killed) == 3
 
 
 def test_it_ends_with_its_parent(hook: Rig, database_url: str) -> None:
@@ -220,7 +260,7 @@ def test_large_bodies_are_not_carried_over(hook: Rig, helped: Helped) -> None:
 
 def test_a_poisoned_one_fails_alone_wherever_it_is_written(hook: Rig, helped: Helped) -> None:
     poison = verified(hook)
-    hook.database.write(lambda tx: accept_all(tx, [poison], hook.clock.now(), COOLDOWN))
+    hook.database.write(lambda tx: accept_all(tx, [poison], hook.database.now, COOLDOWN))
     group = [*(verified(hook) for _ in range(MANY)), poison]
     writer = GroupWriter(Recorder(hook.database, COOLDOWN, helped.helper).record)
 

@@ -71,4 +71,4 @@ def _writers(server: psutil.Process) -> Iterator[psutil.Process]:
 
 def await_loss(server: Serving) -> None:
     """Wait until the server has noticed."""
-    eventually(lambda: server.events("the process that writes deliveries is gone"))
+    eventually(lambda: server.events("the process that writes deliveries has ended"))
