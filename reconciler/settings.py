@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """The address that `serve` listens on."""
     port: int = Field(default=8484, ge=0, le=65535)
     """The port that `serve` listens on; 0 takes a free one."""
+    max_connections: int = Field(default=4096, ge=8, le=50_000)
+    """Connections that are open at once; fewer where the limit of open files is lower."""
     public_url: str | None = None
     """What webhook and callback URLs begin with; `http://HOST:PORT` by default."""
     key_file: Path = Path(".reconciler/server.key")

@@ -1,12 +1,17 @@
 """The HTTP server: uvicorn with our limits, and without its signal handlers."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
+from reconciler.server.acceptor import Acceptor
+from reconciler.server.descriptors import most_connections, raise_limit
 from reconciler.web.app import create_app
+from reconciler.web.http.connection import protocol_of
+from reconciler.web.http.connections import Connections
 from reconciler.web.http.context import Context
 
 OPEN_REQUESTS = 20.0
@@ -16,10 +21,27 @@ OPEN_REQUESTS = 20.0
 class HttpServer(uvicorn.Server):
     """uvicorn, whose own signal handlers would end the process before leases are handed back."""
 
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self.connections = connections
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `reconciler.server.lifecycle`."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections from the sockets, as far as there is room for them."""
+
+        def protocol() -> asyncio.Protocol:
+            make = protocol_of(self.connections)
+            return make(self.config, self.server_state, {})
+
+        acceptors = [Acceptor(listener, protocol, self.connections) for listener in sockets or ()]
+        for acceptor in acceptors:
+            acceptor.start()
+        self.servers = acceptors  # type: ignore[assignment]
+        self.started = True
 
     def stop(self) -> None:
         """Finish open requests, then return from `serve`."""
@@ -42,10 +64,13 @@ def http_server(context: Context) -> HttpServer:
         lifespan="off",
         timeout_graceful_shutdown=int(OPEN_REQUESTS),
         timeout_keep_alive=30,
-        http="h11",  # httptools would take headers of any size
-        h11_max_incomplete_event_size=64 * 1024,
+        http="h11",
+        ws="none",
     )
-    return HttpServer(config)
+    limit = raise_limit()
+    return HttpServer(
+        config, Connections(most_connections(context.settings.max_connections, limit))
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,12 @@ exec /bin/sleep "$1"
 def die_with_parent() -> None:
     """Runs in the child: a test run that is killed leaves no server behind."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _in_child(descriptors: int | None) -> None:
+    die_with_parent()
+    if descriptors is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
 
 @dataclass
@@ -114,6 +122,8 @@ class Site:
     database: str
     settings: dict[str, str] = field(default_factory=dict)
     servers: list[Serving] = field(default_factory=list)
+    descriptors: int | None = None
+    """What `ulimit -n` says to its servers."""
 
     @property
     def manifests(self) -> Path:
@@ -154,7 +164,7 @@ class Site:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(_in_child, self.descriptors),
             )
         self.servers.append(Serving(process, log))
         return self.servers[-1]

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import Any
 
 import httpx
-import uvicorn
+import uvloop
 from starlette.types import ASGIApp
 
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.webhooks.intake import Intake
+from reconciler.server.http_server import HttpServer, http_server, listen
 from reconciler.settings import Settings
 from reconciler.web.app import create_app
 from reconciler.web.http.context import Authority, Context
@@ -84,10 +85,7 @@ class Web:
     @contextmanager
     def served(self) -> Iterator[str]:
         """The application on a socket of loopback, for browsers; its URL."""
-        config = uvicorn.Config(
-            self.app, port=0, lifespan="off", log_config=None, access_log=False, server_header=False
-        )
-        server = self._server = _InThread(config)
+        server = self._server = _InThread(http_server(self.context))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         try:
@@ -95,7 +93,7 @@ class Web:
             yield f"http://127.0.0.1:{server.port}"
         finally:
             server.loop.call_soon_threadsafe(self.context.hub.close)
-            server.should_exit = True
+            server.http.stop()
             thread.join(STARTED)
 
     def soon(self, call: Callable[[], None]) -> None:
@@ -104,25 +102,28 @@ class Web:
         self._server.loop.call_soon_threadsafe(call)
 
 
-class _InThread(uvicorn.Server):
+class _InThread:
+    """The server of `serve` on a port of loopback, in a thread of its own."""
+
     loop: asyncio.AbstractEventLoop
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, http: HttpServer) -> None:
+        self.http = http
         self.ready = threading.Event()
+        self.listener = listen("127.0.0.1", 0)
 
     @property
     def port(self) -> int:
-        port: int = self.servers[0].sockets[0].getsockname()[1]
+        port: int = self.listener.getsockname()[1]
         return port
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals belong to the tests."""
-        yield
+    def run(self) -> None:
+        """Serve until told to stop."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
 
-    async def startup(self, sockets: Any = None) -> None:
-        """As the server's own, and tells who waits."""
-        await super().startup(sockets)
+    async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
+        # The socket listens already: who connects from now on is served.
         self.ready.set()
+        await self.http.serve(sockets=[self.listener])
