@@ -19,6 +19,7 @@ from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.state import Desired
 from reconciler.core.plan.plan import semantic_plan
 from reconciler.core.plan.report import PlanReport, report_of
+from reconciler.manifest.git.discovery import repository_around
 from reconciler.manifest.git.repository import Repository
 from reconciler.manifest.load.load import load, reuse_of
 
@@ -47,7 +48,7 @@ def diff(
     understands; what is in the working tree is not read. Agents and squads that PATH does not
     declare are taken for those of other sources. Exit code 3 if either revision is invalid.
     """
-    repository, inside = Repository.around(Path(path))
+    repository, inside = repository_around(Path(path))
     policy = offline_policy(config, allow_command)
     before = _desired(repository, base, inside, path, source, policy)
     after = _desired(repository, head, inside, path, source, policy, before)

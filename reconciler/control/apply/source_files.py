@@ -6,7 +6,7 @@ from pathlib import Path
 from reconciler.core.base.errors import UsageError
 from reconciler.manifest.files import Source, is_hidden, is_manifest
 from reconciler.manifest.folder import Folder
-from reconciler.manifest.git.repository import Repository
+from reconciler.manifest.git.discovery import repository_around
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class SourceFiles:
     def below(cls, folder: Path) -> "SourceFiles":
         """The files of a folder; it may lie in a repository or not."""
         try:
-            _, inside = Repository.around(folder)
+            _, inside = repository_around(folder)
         except UsageError:
             inside = ""
         return cls(Folder(folder), f"{inside}/" if inside else "")

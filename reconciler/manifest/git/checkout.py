@@ -13,6 +13,7 @@ from reconciler.core.base.errors import ReconcilerError
 from reconciler.core.base.identity import Revision
 from reconciler.manifest.files import File, is_hidden, is_manifest
 from reconciler.manifest.folder import Folder
+from reconciler.manifest.git.discovery import has_repository, repository_around
 from reconciler.manifest.git.repository import Repository
 from reconciler.manifest.git.tree import Entry
 
@@ -33,10 +34,10 @@ class Checkout:
     @classmethod
     def around(cls, folder: Folder) -> "Checkout | None":
         """The checkout that a folder lies in, or None where there is none or no commit yet."""
-        if not any((place / ".git").exists() for place in _upwards(folder.root)):
+        if not has_repository(folder.root):
             return None
         try:
-            repository, inside = Repository.around(folder.root)
+            repository, inside = repository_around(folder.root)
             return cls(folder, repository, inside, repository.resolve("HEAD"))
         except ReconcilerError:
             return None
@@ -67,12 +68,6 @@ class Checkout:
     def descends(self, applied: Revision) -> bool | None:
         """Whether the commit descends from the one that is applied; None if there is no order."""
         return self.repository.descends(self.commit, applied.id) if self._is_commit else None
-
-
-def _upwards(folder: Path) -> Iterator[Path]:
-    place = folder.absolute()
-    yield place
-    yield from place.parents
 
 
 def _expected(entries: dict[str, Entry]) -> dict[str, str | None]:

@@ -1,14 +1,15 @@
 """Runs the `git` program: never asks, never waits for ever, starts nothing that a repository names.
 
 Only plumbing is used on what a repository holds: porcelain such as `git log` may start programs
-that the repository's own configuration names.
+that the repository's own configuration names. The repository is always named, never discovered by
+git: a folder of manifests may hold what looks like one (docs/plan.md#git).
 """
 
 import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
@@ -19,15 +20,20 @@ LOCAL_SECONDS = 60.0
 REMOTE_SECONDS = 300.0
 _PROTOCOLS = "file:git:http:https:ssh"
 _CONFIG = (
+    "safe.bareRepository=explicit",
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.pager=cat",
+    "core.attributesFile=/dev/null",
+    "core.alternateRefsCommand=true",
     "core.quotePath=false",
     "gc.autoDetach=false",
     "maintenance.autoDetach=false",
     "submodule.recurse=false",
     "fetch.recurseSubmodules=false",
 )
+_LOCAL_CONFIG = ("protocol.allow=never", "credential.helper=", "core.sshCommand=false")
+"""A command that needs no network reaches none, whatever remote the repository names."""
 # A hook that calls us has these set for another repository.
 _FOREIGN = (
     "GIT_DIR",
@@ -60,9 +66,41 @@ def mask(text: str) -> str:
     return _CREDENTIALS.sub("***", text)
 
 
-def git(folder: Path, *arguments: str, seconds: float = LOCAL_SECONDS) -> bytes:
-    """What git prints. Raises GitFailed, also when git takes longer than `seconds`."""
-    process = _start(folder, arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def git(
+    git_dir: Path, *arguments: str, remote: bool = False, seconds: float = LOCAL_SECONDS
+) -> bytes:
+    """What git prints about the repository whose `.git` folder is `git_dir`.
+
+    Only with `remote` may it speak with others. Raises GitFailed, also when git takes longer than
+    `seconds`.
+    """
+    return _output(git_dir, arguments, _pinned(git_dir), remote=remote, seconds=seconds)
+
+
+def git_at(top: Path, *arguments: str) -> bytes:
+    """What git prints in a folder that has a `.git` of its own; it looks no further up.
+
+    Here git checks who owns the repository (`safe.directory`), which it does not where `GIT_DIR`
+    names it. Raises GitFailed.
+    """
+    ceiling = {"GIT_CEILING_DIRECTORIES": str(top.parent)}
+    return _output(top, arguments, ceiling, remote=False, seconds=LOCAL_SECONDS)
+
+
+def _pinned(git_dir: Path) -> dict[str, str]:
+    # The work tree is never read; naming one overrides `core.worktree` and `core.bare`.
+    return {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(git_dir)}
+
+
+def _output(
+    folder: Path,
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    remote: bool,
+    seconds: float,
+) -> bytes:
+    process = _start(folder, arguments, variables, subprocess.DEVNULL, subprocess.PIPE, remote)
     try:
         output, messages = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -98,7 +136,7 @@ class Objects:
         except BrokenPipeError:
             head = []
         if len(head) != 3:
-            raise GitFailed(f"git has no object {oid}")
+            raise GitFailed(f"git has no object {oid}; a partial clone lacks it, fetch it whole")
         size = int(head[2])
         content = out.read(size + 1)
         if len(content) != size + 1:
@@ -107,10 +145,11 @@ class Objects:
 
 
 @contextmanager
-def objects(folder: Path, *, seconds: float = LOCAL_SECONDS) -> Iterator[Objects]:
+def objects(git_dir: Path, *, seconds: float = LOCAL_SECONDS) -> Iterator[Objects]:
     """A reader of the objects of a repository, stopped after `seconds` at the latest."""
     arguments = ("cat-file", "--batch")
-    process = _start(folder, arguments, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    variables = _pinned(git_dir)
+    process = _start(git_dir, arguments, variables, subprocess.PIPE, subprocess.DEVNULL)
     watchdog = Timer(seconds, _stop, [process])
     watchdog.daemon = True
     watchdog.start()
@@ -125,14 +164,20 @@ def objects(folder: Path, *, seconds: float = LOCAL_SECONDS) -> Iterator[Objects
 
 
 def _start(
-    folder: Path, arguments: Sequence[str], *, stdin: int, stderr: int
+    folder: Path,
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    stdin: int,
+    stderr: int,
+    remote: bool = False,
 ) -> "subprocess.Popen[bytes]":
-    settings = (part for setting in _CONFIG for part in ("-c", setting))
+    config = _CONFIG if remote else (*_CONFIG, *_LOCAL_CONFIG)
+    settings = (part for setting in config for part in ("-c", setting))
     try:
         return subprocess.Popen(
             ["git", "--no-pager", "--no-optional-locks", *settings, *arguments],
             cwd=folder,
-            env=_environment(),
+            env={**_environment(remote=remote), **variables},
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -145,7 +190,7 @@ def _start(
         raise GitFailed(f"git cannot be started: {error}") from None
 
 
-def _environment() -> dict[str, str]:
+def _environment(*, remote: bool) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return {
         "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
@@ -154,7 +199,7 @@ def _environment() -> dict[str, str]:
         "GIT_ASKPASS": "",
         "SSH_ASKPASS": "",
         "SSH_ASKPASS_REQUIRE": "never",
-        "GIT_ALLOW_PROTOCOL": _PROTOCOLS,
+        "GIT_ALLOW_PROTOCOL": _PROTOCOLS if remote else "none",
         "GIT_PROTOCOL_FROM_USER": "0",
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",

@@ -7,7 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.core.base.errors import NotFound, Objection, Refused, UsageError
 from reconciler.core.base.identity import Revision
-from reconciler.manifest.git.program import REMOTE_SECONDS, GitFailed, git, mask, objects
+from reconciler.manifest.git.program import (
+    REMOTE_SECONDS,
+    GitFailed,
+    git,
+    git_at,
+    mask,
+    objects,
+)
 from reconciler.manifest.git.tree import Tree
 
 FOLLOWED = "refs/reconciler/followed"
@@ -20,21 +27,9 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository on this machine, bare or with a checkout that is never read."""
+    """A repository on this machine; of a checkout its `.git`, the files themselves are not read."""
 
-    folder: Path
-
-    @classmethod
-    def around(cls, path: Path) -> tuple["Repository", str]:
-        """The repository that a path lies in, and where in it. Raises UsageError if in none."""
-        place = path if path.is_dir() else path.parent
-        try:
-            prefix = git(place, "rev-parse", "--show-prefix").decode("utf-8", "surrogateescape")
-            top = git(place, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape")
-        except GitFailed as error:
-            raise UsageError(f"{path} is in no git repository: {error}") from None
-        inside = prefix.removesuffix("\n") + ("" if path.is_dir() else path.name)
-        return cls(Path(top.removesuffix("\n"))), inside.rstrip("/")
+    git_dir: Path
 
     @classmethod
     def clone(cls, url: str, folder: Path) -> "Repository":
@@ -42,7 +37,7 @@ class Repository:
         _require_plain("the URL", url)
         if not (folder / "HEAD").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            git(folder, "init", "--bare", "--quiet", ".")
+            git_at(folder, "init", "--bare", "--quiet", ".")
         return cls(folder)
 
     def fetch(self, url: str, ref: str, *, seconds: float = REMOTE_SECONDS) -> str:
@@ -56,7 +51,8 @@ class Repository:
             url = str(Path(url).absolute())
         refspec = f"+{ref}:{FOLLOWED}"
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-        git(self.folder, "fetch", *options, "--", url, refspec, seconds=seconds)
+        arguments = ("fetch", *options, "--", url, refspec)
+        git(self.git_dir, *arguments, remote=True, seconds=seconds)
         return self.resolve(FOLLOWED)
 
     def resolve(self, ref: str) -> str:
@@ -64,7 +60,7 @@ class Repository:
         _require_plain("the revision", ref)
         try:
             output = git(
-                self.folder,
+                self.git_dir,
                 "rev-parse",
                 "--verify",
                 "--quiet",
@@ -72,14 +68,14 @@ class Repository:
                 f"{ref}^{{commit}}",
             )
         except GitFailed as error:
-            if error.status < 0 or "dubious ownership" in str(error):
+            if error.status < 0:
                 raise
-            raise NotFound(f"there is no commit {mask(ref)!r} in {self.folder}") from None
+            raise NotFound(f"there is no commit {mask(ref)!r} in {self.git_dir}") from None
         return output.decode("ascii").strip()
 
     def revision(self, commit: str) -> Revision:
         """A commit with its author, subject and time. Raises GitFailed."""
-        with objects(self.folder) as reader:
+        with objects(self.git_dir) as reader:
             kind, content = reader.read(commit)
         if kind != "commit":
             raise GitFailed(f"{commit} is a {kind}, not a commit")
@@ -94,7 +90,7 @@ class Repository:
         if not _OID.fullmatch(ancestor) or len(ancestor) != len(commit):
             return None
         try:
-            git(self.folder, "merge-base", "--is-ancestor", ancestor, commit)
+            git(self.git_dir, "merge-base", "--is-ancestor", ancestor, commit)
         except GitFailed as error:
             if error.status in (1, 128):
                 return False
@@ -104,24 +100,32 @@ class Repository:
     def tree(self, commit: str, path: str = "") -> Tree:
         """The manifests below a path of a commit. Raises Refused if there is no such folder."""
         inside = _inside(path)
+        oid = self._folder(commit, inside)
+        if oid is None:
+            message = f"commit {commit[:12]} has no folder {inside or '/'}"
+            raise Refused([Objection("source-missing", message)])
+        return Tree(self.git_dir, oid)
+
+    def holds(self, commit: str, path: str) -> bool:
+        """Whether a commit has a folder at this path."""
+        return self._folder(commit, _inside(path)) is not None
+
+    def _folder(self, commit: str, inside: str) -> str | None:
         try:
             expression = f"{commit}:{inside}"
-            output = git(self.folder, "rev-parse", "--verify", "--end-of-options", expression)
+            output = git(self.git_dir, "rev-parse", "--verify", "--end-of-options", expression)
             oid = output.decode("ascii").strip()
-            is_tree = git(self.folder, "cat-file", "-t", oid).strip() == b"tree"
+            is_tree = git(self.git_dir, "cat-file", "-t", oid).strip() == b"tree"
         except GitFailed as error:
             if error.status < 0:
                 raise
-            is_tree = False
-        if not is_tree:
-            message = f"commit {commit[:12]} has no folder {inside or '/'}"
-            raise Refused([Objection("source-missing", message)])
-        return Tree(self.folder, oid)
+            return None
+        return oid if is_tree else None
 
     def _require_ref(self, ref: str) -> None:
         _require_plain("the ref", ref)
         try:
-            git(self.folder, "check-ref-format", "--allow-onelevel", ref)
+            git(self.git_dir, "check-ref-format", "--allow-onelevel", ref)
         except GitFailed:
             raise UsageError(f"{ref!r} is not the name of a branch or tag") from None
 

@@ -17,7 +17,7 @@ _MOST_LINKS = 40
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of a tree; `size` is 0 for submodules."""
+    """A file of a tree; `size` is 0 where git knows none."""
 
     mode: str
     oid: str
@@ -28,13 +28,13 @@ class Entry:
 class Tree:
     """The files below one tree of a repository. The rules are those of a folder (decision 0021)."""
 
-    repository: Path
+    git_dir: Path
     oid: str
 
     def files(self) -> Iterator[File]:
         """Every manifest in path order. Raises GitFailed."""
         entries = self.entries()
-        with objects(self.repository) as reader:
+        with objects(self.git_dir) as reader:
             for path, entry in sorted(entries.items()):
                 if any(map(is_hidden, path.split("/"))):
                     continue
@@ -47,13 +47,13 @@ class Tree:
         entries = self.entries()
         if path not in entries:
             return None
-        with objects(self.repository) as reader:
+        with objects(self.git_dir) as reader:
             content = _Reading(entries, reader).content(path, entries[path])
         return content if isinstance(content, bytes) else None
 
     def entries(self) -> dict[str, Entry]:
         """All files of the tree by path, hidden ones too; undecodable bytes as surrogates."""
-        listed = git(self.repository, "ls-tree", "-r", "-z", "-l", "--full-tree", self.oid)
+        listed = git(self.git_dir, "ls-tree", "-r", "-z", "-l", "--full-tree", self.oid)
         return dict(_entry(line) for line in listed.split(b"\0") if line)
 
 
@@ -104,7 +104,8 @@ class _Reading:
 def _entry(line: bytes) -> tuple[str, Entry]:
     head, _, path = line.partition(b"\t")
     mode, _, oid, size = head.decode("ascii").split()
-    entry = Entry(mode, oid, int(size) if size != "-" else 0)
+    # "BAD" is the size of what a partial clone lacks; reading it says so.
+    entry = Entry(mode, oid, int(size) if size.isdecimal() else 0)
     return path.decode("utf-8", "surrogateescape"), entry
 
 

@@ -12,6 +12,7 @@ from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import InvalidManifests, NotFound, Refused, UsageError
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.state import Desired
+from reconciler.manifest.git.discovery import repository_around
 from reconciler.manifest.git.program import GitFailed, Objects, git, mask, objects
 from reconciler.manifest.git.repository import Repository
 from reconciler.manifest.load.load import load, load_path
@@ -38,7 +39,7 @@ def problems(repository: Repository, commit: str, path: str = "") -> list[tuple[
 
 def test_a_commit_says_who_when_and_why(origin: GitFolder) -> None:
     commit = origin.commit("Add the agent\n\nAt last.", agent=AGENT)
-    revision = Repository(origin.folder).revision(commit)
+    revision = Repository(origin.folder / ".git").revision(commit)
     assert revision.id == commit
     assert revision.author == "Ada Lovelace <ada@example.org>"
     assert revision.subject == "Add the agent"
@@ -48,7 +49,7 @@ def test_a_commit_says_who_when_and_why(origin: GitFolder) -> None:
 def test_a_tree_is_read_without_the_checkout(origin: GitFolder) -> None:
     commit = origin.commit(agent=AGENT)
     origin.write("agent.yaml", "half writ")
-    desired = loaded(Repository(origin.folder), commit)
+    desired = loaded(Repository(origin.folder / ".git"), commit)
     (agent,) = desired.objects.values()
     assert agent.key == Key("Agent", "platform", "triage-bot")
     assert (agent.origin.path, agent.origin.revision) == ("agent.yaml", commit)
@@ -64,7 +65,7 @@ def test_a_tree_and_a_folder_give_the_same(origin: GitFolder) -> None:
     origin.write("_parts/d.txt", text_of(an_agent("d")))
     (origin.folder / "d.yaml").symlink_to("_parts/d.txt")
     commit = origin.commit()
-    from_tree = loaded(Repository(origin.folder), commit)
+    from_tree = loaded(Repository(origin.folder / ".git"), commit)
     from_folder = load_path(origin.folder, source_id="x", revision=from_tree.revision)
     assert from_tree == from_folder
     assert len(from_tree.objects) == 4
@@ -73,7 +74,7 @@ def test_a_tree_and_a_folder_give_the_same(origin: GitFolder) -> None:
 def test_a_folder_of_the_tree_is_the_source(origin: GitFolder) -> None:
     origin.write("autopilots/team/a.yaml", AGENT)
     commit = origin.commit(other="no: [")
-    desired = loaded(Repository(origin.folder), commit, "./autopilots/")
+    desired = loaded(Repository(origin.folder / ".git"), commit, "./autopilots/")
     assert [file.path for file in desired.files] == ["team/a.yaml"]
 
 
@@ -81,13 +82,13 @@ def test_a_folder_of_the_tree_is_the_source(origin: GitFolder) -> None:
 def test_a_path_that_is_no_folder(origin: GitFolder, path: str) -> None:
     commit = origin.commit(a=AGENT)
     with pytest.raises(Refused, match="has no folder"):
-        Repository(origin.folder).tree(commit, path)
+        Repository(origin.folder / ".git").tree(commit, path)
 
 
 @pytest.mark.parametrize("path", ["..", "a/../../b", "/etc", "a\0b"])
 def test_a_path_that_leaves_the_repository(origin: GitFolder, path: str) -> None:
     with pytest.raises(UsageError):
-        Repository(origin.folder).tree(origin.commit(), path)
+        Repository(origin.folder / ".git").tree(origin.commit(), path)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,9 @@ def test_links_that_are_refused(origin: GitFolder, link: str, target: str) -> No
     origin.write("source/b/ok.yaml", AGENT)
     (origin.folder / "source" / link).symlink_to(target)
     commit = origin.commit()
-    assert problems(Repository(origin.folder), commit, "source") == [(link, Code.FILE_LINK)]
+    assert problems(Repository(origin.folder / ".git"), commit, "source") == [
+        (link, Code.FILE_LINK)
+    ]
 
 
 def test_submodules_large_files_and_odd_names_are_problems(origin: GitFolder) -> None:
@@ -116,7 +119,7 @@ def test_submodules_large_files_and_odd_names_are_problems(origin: GitFolder) ->
     origin.git("update-index", "--add", "--cacheinfo", f"160000,{first},sub")
     origin.git("commit", "--quiet", "-m", "sub")
     commit = origin.git("rev-parse", "HEAD")
-    assert problems(Repository(origin.folder), commit) == [
+    assert problems(Repository(origin.folder / ".git"), commit) == [
         ("\\xff.yaml", Code.FILE_NAME),
         ("large.yaml", Code.FILE_TOO_LARGE),
         ("sub", Code.FILE_LINK),
@@ -126,7 +129,7 @@ def test_submodules_large_files_and_odd_names_are_problems(origin: GitFolder) ->
 def test_an_empty_tree_is_refused(origin: GitFolder) -> None:
     commit = origin.commit()
     with pytest.raises(Refused, match="no manifests"):
-        loaded(Repository(origin.folder), commit)
+        loaded(Repository(origin.folder / ".git"), commit)
 
 
 def test_the_order_of_commits(origin: GitFolder) -> None:
@@ -134,7 +137,7 @@ def test_the_order_of_commits(origin: GitFolder) -> None:
     second = origin.commit(a=AGENT + "\n")
     origin.git("checkout", "--quiet", "-b", "side", first)
     side = origin.commit("Another")
-    repository = Repository(origin.folder)
+    repository = Repository(origin.folder / ".git")
     assert repository.descends(second, first) is True
     assert repository.descends(second, second) is True
     assert repository.descends(first, second) is False
@@ -148,7 +151,7 @@ def test_names_of_commits(origin: GitFolder) -> None:
     first = origin.commit()
     second = origin.commit()
     origin.git("tag", "--annotate", "v1", "-m", "v1", first)
-    repository = Repository(origin.folder)
+    repository = Repository(origin.folder / ".git")
     assert [repository.resolve(ref) for ref in ("main", "HEAD~1", "v1", first[:10])] == [
         second,
         first,
@@ -207,14 +210,14 @@ def test_where_a_path_lies(origin: GitFolder, tmp_path: Path) -> None:
     origin.write("autopilots/a.yaml", AGENT)
     origin.commit()
     folder = origin.folder.resolve()
-    assert Repository.around(folder) == (Repository(folder), "")
-    assert Repository.around(folder / "autopilots") == (Repository(folder), "autopilots")
-    assert Repository.around(folder / "autopilots/a.yaml") == (
-        Repository(folder),
+    assert repository_around(folder) == (Repository(folder / ".git"), "")
+    assert repository_around(folder / "autopilots") == (Repository(folder / ".git"), "autopilots")
+    assert repository_around(folder / "autopilots/a.yaml") == (
+        Repository(folder / ".git"),
         "autopilots/a.yaml",
     )
     with pytest.raises(UsageError, match="no git repository"):
-        Repository.around(tmp_path)
+        repository_around(tmp_path)
 
 
 def test_a_repository_cannot_make_us_run_its_programs(origin: GitFolder, tmp_path: Path) -> None:
@@ -237,7 +240,7 @@ def test_a_repository_cannot_make_us_run_its_programs(origin: GitFolder, tmp_pat
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(trap.read_text())
     hook.chmod(0o755)
-    repository = Repository(origin.folder)
+    repository = Repository(origin.folder / ".git")
     loaded(repository, repository.resolve("main"))
     repository.fetch(str(origin.folder), "main")
     assert repository.descends(commit, commit)
@@ -250,20 +253,20 @@ def test_another_repositorys_variables_are_ignored(
     commit = origin.commit()
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
-    assert Repository(origin.folder).resolve("main") == commit
+    assert Repository(origin.folder / ".git").resolve("main") == commit
 
 
 def test_git_is_stopped_when_it_takes_too_long(origin: GitFolder, tmp_path: Path) -> None:
     origin.git("config", "alias.wait", "!sleep 60")
     start = time.monotonic()
     with pytest.raises(GitFailed, match="took longer"):
-        git(origin.folder, "wait", seconds=0.2)
+        git(origin.folder / ".git", "wait", seconds=0.2)
     assert time.monotonic() - start < 20
 
 
 def test_reading_objects_is_bounded_in_time(origin: GitFolder) -> None:
     commit = origin.commit()
-    with objects(origin.folder, seconds=0.01) as reader, pytest.raises(GitFailed):
+    with objects(origin.folder / ".git", seconds=0.01) as reader, pytest.raises(GitFailed):
         read_for_long(reader, commit)
 
 
@@ -274,7 +277,7 @@ def read_for_long(reader: Objects, oid: str) -> None:
 
 def test_an_object_that_is_not_there(origin: GitFolder) -> None:
     commit = origin.commit()
-    with objects(origin.folder) as reader:
+    with objects(origin.folder / ".git") as reader:
         with pytest.raises(GitFailed, match="no object"):
             reader.read("0" * 40)
         assert reader.read(commit)[0] == "commit"
