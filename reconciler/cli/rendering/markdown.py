@@ -148,6 +148,8 @@ def _code(text: str) -> str:
 
 def _body(of: ChangeReport | DriftReport) -> str:
     lines = [_diff_line(line) for line in field_lines(of.fields, inline=False)]
+    if isinstance(of, DriftReport) and of.message:
+        lines.insert(0, f"! {one_line(of.message)}")
     return _fence(lines, "diff") if lines else "\n"
 
 

@@ -131,6 +131,8 @@ def _drift(drift: Sequence[DriftReport]) -> Iterator[Styled]:
 
 def _drifted(entry: DriftReport) -> Iterator[Styled]:
     yield _header("~", entry)
+    if entry.message:
+        yield "~", f"    {one_line(entry.message)}"
     yield from _body(entry.fields)
     yield "", ""
 

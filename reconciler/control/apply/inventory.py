@@ -9,12 +9,12 @@ from reconciler.core.base.identity import Key
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Document, Stored
-from reconciler.core.plan.changes import Drift
-from reconciler.core.plan.diff import drift_of
+from reconciler.core.plan.drift import Drift, drift_of, inventory_of
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.current import find, list_objects, read_current
 from reconciler.store.objects.ownership import take_over
-from reconciler.store.revisions.revisions import Attempt, list_attempts
+from reconciler.store.revisions.files import read_files
+from reconciler.store.revisions.revisions import Attempt, list_attempts, list_sources
 
 Workspaces = frozenset[str] | None
 """The workspaces that somebody may see; None is all of them."""
@@ -52,9 +52,14 @@ def _adopt(tx: Tx, key: Key, source_id: str) -> Stored:
 def drift(
     database: Database, source_id: str | None = None, workspaces: Workspaces = None
 ) -> tuple[Drift, ...]:
-    """Live objects that no longer equal what was last applied, of one source or of all."""
-    current = database.read(lambda tx: read_current(tx, source_id or ""))
-    drifted = drift_of(current, source_id)
+    """Objects that are not as they were last applied, of one source or of all; gone ones too."""
+
+    def read(tx: Tx) -> tuple[Drift, ...]:
+        sources = list_sources(tx) if source_id is None else [source_id]
+        inventory = {name: inventory_of(read_files(tx, name).values()) for name in sources}
+        return drift_of(read_current(tx, source_id or ""), source_id, inventory)
+
+    drifted = database.read(read)
     return tuple(
         entry for entry in drifted if workspaces is None or entry.key.workspace in workspaces
     )

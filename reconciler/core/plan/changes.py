@@ -1,4 +1,4 @@
-"""What can happen to an object: the kinds of change, and drift.
+"""What can happen to an object: the kinds of change.
 
 A union of values rather than one class with a flag: whoever carries changes out matches on them.
 """
@@ -112,22 +112,6 @@ class Refresh:
 
     before: Stored
     after: Declared
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """A row that no longer equals what was last applied to it."""
-
-    row: Stored
-
-    @property
-    def key(self) -> Key:
-        return self.row.key
-
-    @property
-    def fields(self) -> tuple[FieldChange, ...]:
-        """Each field as it was applied (`before`) and as it is now (`after`)."""
-        return field_changes(self.row.applied or {}, self.row.document)
 
 
 def fields_of(change: Change) -> tuple[FieldChange, ...]:

@@ -22,7 +22,6 @@ from reconciler.core.plan.changes import (
     Blocked,
     Change,
     Create,
-    Drift,
     Move,
     Refresh,
     Restore,
@@ -60,7 +59,8 @@ def compare(current: Current, desired: Desired, *, self_heal: bool = True) -> Co
     3. Hold back what others still refer to.
     4. Sort.
     """
-    findings = _Findings(Rows(current, desired), desired.source_id, self_heal)
+    left_alone = frozenset() if self_heal else _in_unchanged_files(current, desired)
+    findings = _Findings(Rows(current, desired), desired.source_id, self_heal, left_alone)
     disputes = names_in_dispute(desired)
     for declared in desired.objects.values():
         findings.decide(declared, disputes.get(declared.key))
@@ -96,21 +96,13 @@ def as_applied(desired: Desired, source_id: str) -> Current:
     return Current(objects=rows, applied=desired.revision)
 
 
-def drift_of(current: Current, source_id: str | None = None) -> tuple[Drift, ...]:
-    """Every live row that drifted, of one source or of all, by kind, workspace and name."""
-    drifted = (
-        Drift(row)
-        for row in current.objects.values()
-        if row.drifted and source_id in (None, row.source_id)
-    )
-    return tuple(sorted(drifted, key=lambda drift: (_rank(drift.key), drift.key)))
-
-
 @dataclass(slots=True)
 class _Findings:
     rows: Rows
     source_id: str
     self_heal: bool
+    left_alone: frozenset[Key]
+    """Names of objects whose rows stay gone or archived, until their files change."""
     changes: list[Change] = field(default_factory=list)
     refreshes: list[Refresh] = field(default_factory=list)
     retained: set[str] = field(default_factory=set)
@@ -118,6 +110,8 @@ class _Findings:
 
     def decide(self, declared: Declared, dispute: Barred | None) -> None:
         match dispute or self.rows.find(declared):
+            case None | Stored(archived=True) if declared.key in self.left_alone:
+                pass
             case None:
                 self.changes.append(Create(declared))
             case Barred(code, message):
@@ -139,6 +133,16 @@ class _Findings:
                 self.refreshes.append(Refresh(row, declared))
         elif self.self_heal or row.applied_digest != declared.digest:
             self.changes.append(Update(row, declared))
+
+
+def _in_unchanged_files(current: Current, desired: Desired) -> frozenset[Key]:
+    """Objects that were applied from files that are just as they were then."""
+    return frozenset(
+        key
+        for file in desired.files
+        if (applied := current.files.get(file.path)) is not None and applied.digest == file.digest
+        for key in applied.keys
+    )
 
 
 def _not_ours(row: Stored, declared: Declared) -> Blocked:

@@ -6,8 +6,9 @@ from functools import cached_property
 
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.state import Current, Desired
-from reconciler.core.plan.changes import Blocked, Change, Drift, Refresh
-from reconciler.core.plan.diff import as_applied, compare, drift_of
+from reconciler.core.plan.changes import Blocked, Change, Refresh
+from reconciler.core.plan.diff import as_applied, compare
+from reconciler.core.plan.drift import Drift, drift_of, inventory_of
 from reconciler.core.plan.footprint import Footprint, footprint_of
 
 
@@ -96,9 +97,17 @@ def make_plan(
         revision=desired.revision,
         changes=comparison.changes,
         refreshes=comparison.refreshes,
-        drift=drift_of(current, desired.source_id),
+        drift=_drift(current, desired.source_id, comparison.refreshes),
         facts=Facts(owned, len(desired.objects), len(desired.files), descends),
     )
+
+
+def _drift(current: Current, source_id: str, refreshes: tuple[Refresh, ...]) -> tuple[Drift, ...]:
+    """What drifted and is not set right by noting again what was applied."""
+    inventory = {source_id: inventory_of(current.files.values())}
+    noted = {refresh.before.id for refresh in refreshes}
+    drifts = drift_of(current, source_id, inventory)
+    return tuple(drift for drift in drifts if drift.row is None or drift.row.id not in noted)
 
 
 def semantic_plan(base: Desired, head: Desired) -> Plan:

@@ -14,7 +14,8 @@ from reconciler.core.base.errors import Problem
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.fields import Model
 from reconciler.core.manifest.state import Origin
-from reconciler.core.plan.changes import Blocked, Change, Drift, fields_of, origin_of
+from reconciler.core.plan.changes import Blocked, Change, fields_of, origin_of
+from reconciler.core.plan.drift import Drift
 from reconciler.core.plan.fielddiff import FieldChange
 from reconciler.core.plan.plan import Plan
 
@@ -73,8 +74,13 @@ class BlockedReport(ObjectReport):
 
 
 class DriftReport(ObjectReport):
-    """An object that is not as it was applied: `before` is as applied, `after` as it is now."""
+    """An object that is not as it was applied: `before` is as applied, `after` as it is now.
 
+    `state` is changed, gone, archived, disowned or unrecorded; `message` says what that means.
+    """
+
+    state: str = "changed"
+    message: str = ""
     fields: tuple[FieldReport, ...] = Field(default=(), strict=False)
 
 
@@ -147,7 +153,9 @@ def drift_report(drift: Iterable[Drift]) -> tuple[DriftReport, ...]:
         DriftReport.model_validate(
             {
                 **_names(entry.key),
-                "position": _position(entry.row.origin),
+                "position": _position(entry.origin),
+                "state": entry.state.value,
+                "message": entry.message,
                 "fields": _fields(entry.fields),
             }
         )

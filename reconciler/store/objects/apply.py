@@ -66,7 +66,8 @@ def apply_changes(
 ) -> tuple[str, ...]:
     """Write all of `plan` and the source's `files`; return the ids of autopilots that ended.
 
-    1. Hold the triggers that change: a tick takes triggers before autopilots, so must we.
+    1. Hold the triggers that change: a tick takes triggers before autopilots, so must we. Those of
+       new autopilots too: somebody may have deleted a row and left its triggers.
     2. Keep the manifests; rows refer to them.
     3. Archive what left, which frees names.
     4. Create, then change objects of each kind, and their triggers.
@@ -79,17 +80,19 @@ def apply_changes(
     archived = [change.before for change in plan.changes if isinstance(change, Archive)]
     leaving = [row for row in archived if _is_autopilot(row)]
     altered = [change.before for change in changed if _is_autopilot(change)]
-    held = hold_triggers(tx, [row.id for row in (*altered, *leaving)])
+    fresh = [declared for declared in created if _is_autopilot(declared)]
+    rows = [*altered, *leaving]
+    held = hold_triggers(tx, [*(row.id for row in rows), *(new.id for new in fresh)])
     save_documents(tx, {d.digest: d.document for d in _declared(plan)})
     record_lapsed(tx, {row.id: _triggers(row) for row in leaving}, held, context)
     _archive(tx, archived, context.now)
     for kind in Kind:
         _create(tx, kind, [d for d in created if d.key.kind == kind], plan, context)
         _change(tx, kind, [c for c in changed if c.key.kind == kind], plan, context)
-    insert_triggers(tx, [_bare(change) for change in created if _is_autopilot(change)], context)
-    update_triggers(
-        tx, [_rescheduled(change) for change in changed if _is_autopilot(change)], held, context
-    )
+    insert_triggers(tx, [_bare(new) for new in fresh if not held[new.id]], context)
+    orphaned = [_orphaned(new) for new in fresh if held[new.id]]
+    rescheduled = [_rescheduled(change) for change in changed if _is_autopilot(change)]
+    update_triggers(tx, [*orphaned, *rescheduled], held, context)
     _refresh(tx, plan)
     save_files(tx, plan.source_id, files)
     return (
@@ -226,6 +229,17 @@ def _comes_into_force(change: Changed) -> bool:
 
 def _bare(declared: Declared) -> Bare:
     return Bare(declared.id, declared.document["spec"]["triggers"], _archives(declared))
+
+
+def _orphaned(declared: Declared) -> Rescheduled:
+    """A new autopilot whose triggers outlived the row that was deleted by hand."""
+    return Rescheduled(
+        autopilot_id=declared.id,
+        before={},
+        after=declared.document["spec"]["triggers"],
+        parked=_archives(declared),
+        revived=True,
+    )
 
 
 def _rescheduled(change: Changed) -> Rescheduled:

@@ -112,9 +112,7 @@ def update_triggers(
     removed: list[str] = []
     for autopilot in autopilots:
         rows = held[autopilot.autopilot_id]
-        matched = {
-            trigger["name"]: _match(autopilot, trigger["name"], rows) for trigger in autopilot.after
-        }
+        matched = _match(autopilot, rows)
         for place, trigger in enumerate(autopilot.after):
             if row := matched[trigger["name"]]:
                 if _edited(autopilot, row, trigger):
@@ -132,17 +130,37 @@ def update_triggers(
     anew = [row["row_id"] for row in known if row["new_stalled_at"] is None]
     close_stalled(tx, [*removed, *anew], context.now)
     _hide(tx, removed, context.now)
+    _free_names(tx, held, known)
     insert_rows(tx, autopilot_trigger, fresh)
     if known:
         tx.execute(_UPDATE, known)
 
 
-def _match(autopilot: Rescheduled, name: str, rows: Mapping[str, Row]) -> Row | None:
-    """By name; by id where somebody renamed the row by hand."""
-    if name in rows:
-        return rows[name]
-    id_ = trigger_id(autopilot.autopilot_id, name)
-    return next((row for row in rows.values() if row["id"] == id_), None)
+def _match(autopilot: Rescheduled, rows: Mapping[str, Row]) -> dict[str, Row | None]:
+    """The row of each trigger: by id, else by name. None for a trigger that has none.
+
+    An id comes from the first name, so that a row that somebody renamed by hand is still found; it
+    may even have the name of another trigger. The id of an adopted row comes from elsewhere.
+    """
+    names = [trigger["name"] for trigger in autopilot.after]
+    by_id = {row["id"]: row for row in rows.values()}
+    matched = {name: by_id.get(trigger_id(autopilot.autopilot_id, name)) for name in names}
+    taken = {row["id"] for row in matched.values() if row is not None}
+    for name in names:
+        row = rows.get(name)
+        if matched[name] is None and row is not None and row["id"] not in taken:
+            matched[name] = row
+    return matched
+
+
+def _free_names(
+    tx: Tx, held: Mapping[str, Mapping[str, Row]], changes: Sequence[Mapping[str, Any]]
+) -> None:
+    """Give rows that change their names a name that nothing has: two may swap theirs."""
+    names = {row["id"]: name for rows in held.values() for name, row in rows.items()}
+    renamed = [row["row_id"] for row in changes if names[row["row_id"]] != row["new_name"]]
+    for batch in batches(sorted(renamed)):
+        tx.execute(update(autopilot_trigger).where(_T.id.in_(batch)).values(name=_T.id))
 
 
 def park_triggers(tx: Tx, autopilot_ids: Sequence[str]) -> None:
@@ -174,7 +192,8 @@ def _changed(
     """The update of a trigger that has a row, if there is anything to update."""
     edited = _edited(autopilot, row, trigger)
     before = autopilot.before.get(trigger["name"])
-    if not edited and before == trigger and row["position"] == place:
+    renamed = row["name"] != trigger["name"]
+    if not edited and not renamed and before == trigger and row["position"] == place:
         return
     timing = {name: row[name] for name in _TIMING}
     values = {

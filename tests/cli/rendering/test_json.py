@@ -6,7 +6,7 @@ from hypothesis import given
 
 from reconciler.cli.rendering.json import read_report, render_drift_json, render_json
 from reconciler.core.manifest.state import Desired
-from reconciler.core.plan.diff import drift_of
+from reconciler.core.plan.drift import drift_of
 from reconciler.core.plan.plan import make_plan
 from reconciler.core.plan.report import drift_report, report_of
 from tests.support.strategies import desired_sets
@@ -40,6 +40,8 @@ def test_drift() -> None:
                 "workspace": "default",
                 "name": "bot",
                 "position": {"path": "agents/bot.yaml", "line": 1, "column": 1},
+                "state": "changed",
+                "message": "",
                 "fields": [{"path": "spec.maxConcurrency", "before": 10, "after": 9}],
             }
         ],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.cli.rendering.text import render_drift_text, render_text
 from reconciler.core.base.errors import Problem
 from reconciler.core.manifest.state import Current
-from reconciler.core.plan.diff import drift_of
+from reconciler.core.plan.drift import drift_of
 from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.core.plan.report import (
     ChangeReport,

@@ -8,7 +8,8 @@ import pytest
 from reconciler.core.base.identity import Key, object_id
 from reconciler.core.manifest.state import Current, Desired
 from reconciler.core.plan.changes import Blocked, Move
-from reconciler.core.plan.diff import between, compare, diff, drift_of
+from reconciler.core.plan.diff import between, compare, diff
+from reconciler.core.plan.drift import drift_of
 from tests.support.worlds import (
     agent,
     archived,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.base.errors import Problem
-from reconciler.core.plan.diff import drift_of
+from reconciler.core.plan.drift import drift_of
 from reconciler.core.plan.plan import make_plan
 from reconciler.core.plan.report import PlanReport, drift_report, report_of, report_of_problems
 from tests.support.worlds import agent, autopilot, current, declared, desired, row
@@ -79,6 +79,8 @@ def test_the_json_of_a_plan() -> None:
                 "workspace": "default",
                 "name": "d",
                 "position": {"path": "autopilots/d.yaml", "line": 1, "column": 1},
+                "state": "changed",
+                "message": "",
                 "fields": [{"path": "spec.title", "before": "A title", "after": "By hand"}],
             }
         ],

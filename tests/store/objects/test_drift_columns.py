@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, insert, update
 
 from reconciler.core.manifest.state import Desired
-from reconciler.core.plan.diff import drift_of
+from reconciler.core.plan.drift import drift_of
 from reconciler.core.plan.plan import make_plan
 from reconciler.store.engine.database import Database
 from reconciler.store.tables import (
