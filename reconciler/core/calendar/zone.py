@@ -4,7 +4,6 @@ Zones come from the `tzdata` package, which is pinned, and never from the machin
 replicas agree because they read the same bytes (docs/time.md#zones, docs/decisions/0012).
 """
 
-import difflib
 import re
 from bisect import bisect_right
 from datetime import datetime, timedelta
@@ -13,7 +12,9 @@ from importlib import resources
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from reconciler.core.base.near import Vocabulary
 from reconciler.core.calendar.errors import TimezoneError, shown
+from reconciler.core.calendar.zone_names import ABBREVIATIONS, CITIES, WINDOWS
 
 DAY = 86_400
 # What the database has beside the zones that people live in.
@@ -88,56 +89,58 @@ def timezones() -> frozenset[str]:
     return frozenset(text.split()) - _NOT_ZONES
 
 
-_ABBREVIATIONS = {
-    "AEST": "Australia/Sydney",
-    "BST": "Europe/London",
-    "CDT": "America/Chicago",
-    "CEST": "Europe/Berlin",
-    "CST": "America/Chicago",
-    "EDT": "America/New_York",
-    "EEST": "Europe/Helsinki",
-    "IST": "Asia/Kolkata",
-    "JST": "Asia/Tokyo",
-    "MDT": "America/Denver",
-    "MSK": "Europe/Moscow",
-    "PDT": "America/Los_Angeles",
-    "PST": "America/Los_Angeles",
-    "Z": "UTC",
-}
 _FIXED_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])0?([0-9]{1,2})(?::?00)?", re.ASCII)
 
 
 @lru_cache(maxsize=1024)
 def near_timezone(name: str) -> str | None:
-    """The zone that was probably meant: other case, a city alone, a slip of the pen; or None."""
-    text = name.strip()[:64].replace(" ", "_")
-    if abbreviated := _ABBREVIATIONS.get(text.upper()):
-        return abbreviated
+    """The zone that was probably meant: other case, a city, Windows' name, a slip; or None."""
+    text = " ".join(name[:64].split())
+    if known := ABBREVIATIONS.get(text.upper()) or _other_names().get(text.casefold()):
+        return known
     if fixed := _FIXED_OFFSET.fullmatch(text.upper()):
         # POSIX signs: two hours ahead of UTC is called Etc/GMT-2.
         near = f"Etc/GMT{'-' if fixed[1] == '+' else '+'}{fixed[2]}"
         return near if near in timezones() else None
-    return _near_name(text.casefold())
+    return _near_name(text.replace(" ", "_").casefold())
 
 
 def _near_name(text: str) -> str | None:
-    whole, cities = _folded_names()
-    if exact := whole.get(text) or cities.get(text.rsplit("/", 1)[-1]):
+    whole, by_city = _whole_names(), _zones_by_city()
+    city = text.rsplit("/", 1)[-1]
+    if exact := whole.same(text) or by_city.get(city):
         return exact
-    if close := difflib.get_close_matches(text, whole, n=1, cutoff=0.8):
-        return whole[close[0]]
-    close = difflib.get_close_matches(text, cities, n=1, cutoff=0.75)
-    return cities[close[0]] if close else None
+    if known := CITIES.get(city.replace("_", " ")):
+        return known
+    if close := whole.near(text, cutoff=0.8):
+        return close
+    close = _cities().near(text, cutoff=0.75)
+    return by_city[close] if close else None
 
 
 @lru_cache(maxsize=1)
-def _folded_names() -> tuple[dict[str, str], dict[str, str]]:
-    """Zones by name and by city, in lower case; of one city's names the continent's one wins."""
+def _other_names() -> dict[str, str]:
+    return {name.casefold(): zone for name, zone in WINDOWS.items()}
+
+
+@lru_cache(maxsize=1)
+def _whole_names() -> Vocabulary:
+    return Vocabulary(timezones())
+
+
+@lru_cache(maxsize=1)
+def _cities() -> Vocabulary:
+    return Vocabulary(_zones_by_city())
+
+
+@lru_cache(maxsize=1)
+def _zones_by_city() -> dict[str, str]:
+    """Zones by city in lower case; of one city's names the continent's one wins."""
     names = sorted(timezones(), key=lambda name: (name.startswith("Etc/"), name))
     cities: dict[str, str] = {}
     for name in names:
         cities.setdefault(name.rsplit("/", 1)[-1].casefold(), name)
-    return {name.casefold(): name for name in names}, cities
+    return cities
 
 
 @lru_cache(maxsize=1024)

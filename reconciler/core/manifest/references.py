@@ -1,12 +1,14 @@
 """Rules between objects: names that are taken, and objects that others name."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.identity import Key
-from reconciler.core.base.near import did_you_mean
+from reconciler.core.base.near import NearMisses, Vocabulary
 from reconciler.core.manifest.checks.finding import Finding, Loc
 from reconciler.core.manifest.checks.raw import Raw, mapping, text, texts, workspace_of
 from reconciler.core.manifest.model import Kind
@@ -17,7 +19,7 @@ def _nobody(_key: Key) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     """What references are resolved in.
 
@@ -26,6 +28,7 @@ class Scope:
     unread          names found in parts of the source that are no YAML; they may be any object's
     external        whether another source has the object
     allow_external  take unknown objects for those of other sources, which are not known here
+    near_misses     how many names may still be searched for what was probably meant
     """
 
     documents: Mapping[Key, Document]
@@ -33,6 +36,7 @@ class Scope:
     unread: Collection[str] = ()
     external: Callable[[Key], bool] = field(default=_nobody)
     allow_external: bool = False
+    near_misses: NearMisses = field(default_factory=NearMisses)
 
     def declares(self, key: Key) -> bool:
         """Whether the source has the object, or may have it."""
@@ -42,10 +46,37 @@ class Scope:
         """Whether it is certain that nobody has the object."""
         return not (self.declares(key) or self.allow_external or self.external(key))
 
-    def names(self, kind: str, workspace: str) -> list[str]:
-        """The names that the source has of a kind in a workspace."""
-        keys = (*self.documents, *self.broken)
-        return [key.name for key in keys if (key.kind, key.workspace) == (kind, workspace)]
+    def did_you_mean(self, target: Key) -> str:
+        """`, did you mean 'x'?`, or nothing, over the names of a kind in a workspace."""
+        if names := self.index.names.get((target.kind, target.workspace)):
+            return self.near_misses.did_you_mean(target.name, names)
+        return ""
+
+    @cached_property
+    def index(self) -> "_Index":
+        """The names of the source, sorted out once, when something is missing."""
+        return _Index.of((*self.documents, *self.broken))
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Names by kind and workspace, and workspaces by kind and name.
+
+    Each Problem asks here: to go over all names each time would be quadratic in the source.
+    """
+
+    names: Mapping[tuple[str, str], Vocabulary]
+    workspaces: Mapping[tuple[str, str], list[str]]
+
+    @classmethod
+    def of(cls, keys: Iterable[Key]) -> "_Index":
+        """Sort out the names of a source."""
+        names: dict[tuple[str, str], list[str]] = defaultdict(list)
+        workspaces: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for key in keys:
+            names[key.kind, key.workspace].append(key.name)
+            workspaces[key.kind, key.name].append(key.workspace)
+        return cls({pair: Vocabulary(own) for pair, own in names.items()}, workspaces)
 
 
 T = TypeVar("T")
@@ -142,7 +173,7 @@ def _unknown(target: Key, scope: Scope) -> str:
     noun = target.kind.lower()
     start = f"unknown {noun} '{target.name}' in workspace '{target.workspace}'"
     return start + (
-        did_you_mean(target.name, scope.names(target.kind, target.workspace))
+        scope.did_you_mean(target)
         or _elsewhere(target, scope)
         or f"; declare the {noun} in this source"
         ", or give --allow-external where another source declares it"
@@ -153,13 +184,11 @@ def _elsewhere(target: Key, scope: Scope) -> str:
     other = Kind.SQUAD if target.kind == Kind.AGENT else Kind.AGENT
     if scope.declares(Key(other, target.workspace, target.name)):
         return f"; there is {_a(other)} of that name"
-    workspaces = sorted(
-        key.workspace
-        for key in (*scope.documents, *scope.broken)
-        if (key.kind, key.name) == (target.kind, target.name)
-    )
-    if workspaces:
-        return f"; workspace '{workspaces[0]}' has one, but references stay within a workspace"
+    if workspaces := scope.index.workspaces.get((target.kind, target.name)):
+        return (
+            f"; workspace '{min(workspaces)}' has one, but references stay within a workspace: "
+            "is metadata.workspace right?"
+        )
     return ""
 
 

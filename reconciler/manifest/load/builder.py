@@ -19,6 +19,7 @@ from _ruamel_yaml import (
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Position, Problems
 from reconciler.core.base.near import shown
+from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
 from reconciler.manifest.load.documents import Document
 from reconciler.manifest.load.events import Event, Events, Mark
 from reconciler.manifest.load.loc import Loc, dotted
@@ -75,10 +76,10 @@ class Builder:
         self._skipping = False
         self._present = False
 
-    def run(self) -> None:
+    def run(self, checkpoint: Checkpoint = proceed) -> None:
         """Read all documents. Raises YAMLError and TooDeep; `broken` then holds the last one."""
         handlers = _HANDLERS
-        for event in self._events:
+        for event in checked_often(self._events, checkpoint):
             handlers[type(event)](self, event)
 
     def broken(self) -> Document | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Position, Problem
 from reconciler.core.base.identity import Key
+from reconciler.core.base.near import NearMisses
 from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.checks.finding import Finding
 from reconciler.core.manifest.checks.raw import Raw
@@ -14,6 +15,7 @@ from reconciler.core.manifest.model import MODEL_VERSION
 from reconciler.core.manifest.state import Declared, FileDigest, Origin, digest_of
 from reconciler.core.manifest.state import Document as Canonical
 from reconciler.manifest.files import Source
+from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
 from reconciler.manifest.load.locate import Locator
 from reconciler.manifest.load.objects import read_object
 from reconciler.manifest.load.parse import parse
@@ -61,12 +63,22 @@ class Gathered:
     contents: str = ""
 
 
-def gather(source: Source, policy: Policy, reuse: Reuse) -> Gathered:
-    """Read every file of the source. Never raises for what a file holds."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one load is held to: the operator's policy, the near misses left, when to stop."""
+
+    policy: Policy
+    near_misses: NearMisses = field(default_factory=NearMisses)
+    checkpoint: Checkpoint = proceed
+
+
+def gather(source: Source, reading: Reading, reuse: Reuse) -> Gathered:
+    """Read every file of the source. Raises nothing but what the checkpoint raises."""
     gathered = Gathered()
-    salt = _salt(policy)
+    salt = _salt(reading.policy)
     contents = hashlib.sha256()
     for file in source.files():
+        reading.checkpoint()
         if isinstance(file.content, Problem):
             gathered.problems.append(file.content)
             continue
@@ -75,7 +87,7 @@ def gather(source: Source, policy: Policy, reuse: Reuse) -> Gathered:
         digest = hashlib.sha256(salt + content).hexdigest()
         known = reuse(file.path, digest)
         if known is None or any(declared.key in gathered.taken for declared in known):
-            _read_file(file.path, file.content, digest, policy, gathered)
+            _read_file(file.path, file.content, digest, reading, gathered)
         else:
             _take_over(file.path, digest, known, gathered)
     gathered.contents = contents.hexdigest()
@@ -95,15 +107,15 @@ def _take_over(path: str, digest: str, known: Sequence[Declared], gathered: Gath
     gathered.files.append(FileDigest(path, digest, tuple(declared.key for declared in known)))
 
 
-def _read_file(path: str, data: bytes, digest: str, policy: Policy, gathered: Gathered) -> None:
-    parsed = parse(data, path)
+def _read_file(path: str, data: bytes, digest: str, reading: Reading, gathered: Gathered) -> None:
+    parsed = parse(data, path, reading.checkpoint)
     gathered.problems += parsed.problems
     if parsed.text is None or not all(document.complete for document in parsed.documents):
         gathered.unread |= possible_names(data)
-    locator = Locator(path, parsed.text or "")
+    locator = Locator(path, parsed.text or "", reading.checkpoint)
     keys = []
-    for document in parsed.documents:
-        read = read_object(document, policy)
+    for document in checked_often(parsed.documents, reading.checkpoint):
+        read = read_object(document, reading.policy, reading.near_misses)
         if read.key is not None:
             keys.append(read.key)
         at = Position(path, document.line, document.column)
@@ -113,7 +125,8 @@ def _read_file(path: str, data: bytes, digest: str, policy: Policy, gathered: Ga
             gathered.objects[key] = LoadedObject(key, read.manifest.id, read.document, at)
         elif isinstance(document.value, dict) and document.complete:
             gathered.broken.append((at, document.value))
-        gathered.problems += (locator.problem(document, finding) for finding in findings)
+        for finding in checked_often(findings, reading.checkpoint):
+            gathered.problems.append(locator.problem(document, finding))
     gathered.files.append(FileDigest(path, digest, tuple(keys)))
 
 

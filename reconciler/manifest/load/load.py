@@ -14,7 +14,8 @@ from reconciler.core.manifest.checks import OFFLINE, Policy
 from reconciler.core.manifest.state import Declared, Desired, FileDigest
 from reconciler.manifest.files import Bundle, SingleFile, Source, Stream
 from reconciler.manifest.folder import Folder
-from reconciler.manifest.load.gather import Reuse, gather
+from reconciler.manifest.load.checkpoint import Checkpoint, proceed
+from reconciler.manifest.load.gather import Reading, Reuse, gather
 from reconciler.manifest.load.relate import relate
 
 External = Callable[[Key], bool] | Collection[Key]
@@ -31,6 +32,7 @@ def load(
     external: External = (),
     allow_external: bool = False,
     reuse: Reuse | None = None,
+    checkpoint: Checkpoint = proceed,
 ) -> Desired:
     """What the source's manifests say.
 
@@ -41,10 +43,20 @@ def load(
     `revision` is the commit, or is asked for it once the files are read; by default it is the
     digest of the files. Raises InvalidManifests with every Problem in path and line order and the
     revision, and Refused for a source without manifests.
+
+    `checkpoint` is called before each file and often within one; what it raises ends the load.
     """
-    gathered = gather(source, policy, reuse or _nothing)
+    reading = Reading(policy, checkpoint=checkpoint)
+    gathered = gather(source, reading, reuse or _nothing)
     has = external if callable(external) else external.__contains__
-    between = relate(gathered, source, external=has, allow_external=allow_external)
+    between = relate(
+        gathered,
+        source,
+        external=has,
+        allow_external=allow_external,
+        near_misses=reading.near_misses,
+        checkpoint=checkpoint,
+    )
     known_revision = revision() if callable(revision) else revision
     revision = known_revision or Revision(gathered.contents)
     if problems := [*gathered.problems, *between]:
@@ -67,6 +79,7 @@ def load_path(
     allow_external: bool = False,
     reuse: Reuse | None = None,
     allow_file: bool = False,
+    checkpoint: Checkpoint = proceed,
 ) -> Desired:
     """What the manifests at a path say: a folder, a file (with `allow_file`), or `-` for stdin.
 
@@ -81,6 +94,7 @@ def load_path(
         external=external,
         allow_external=allow_external,
         reuse=reuse,
+        checkpoint=checkpoint,
     )
 
 

@@ -2,6 +2,7 @@
 
 from reconciler.core.base.errors import Problem
 from reconciler.core.manifest.checks.finding import At, Finding
+from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 from reconciler.manifest.load.documents import Document
 from reconciler.manifest.load.loc import Loc, dotted
 from reconciler.manifest.load.nodes import Node, ScalarNode, find, roots
@@ -10,7 +11,8 @@ from reconciler.manifest.load.nodes import Node, ScalarNode, find, roots
 class Locator:
     """The places of one text (without byte order mark)."""
 
-    def __init__(self, path: str, text: str) -> None:
+    def __init__(self, path: str, text: str, checkpoint: Checkpoint = proceed) -> None:
+        self._checkpoint = checkpoint
         self._path = path
         self._text = text
         self._roots: dict[int, list[Node]] = {}
@@ -36,7 +38,7 @@ class Locator:
     def _root(self, document: Document) -> Node | None:
         part = self._roots.get(document.first_line)
         if part is None:
-            part = roots(_from_line(self._text, document.first_line))
+            part = roots(_from_line(self._text, document.first_line), self._checkpoint)
             self._roots[document.first_line] = part
         return part[document.index] if document.index < len(part) else None
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from reconciler.core.base.codes import Code
-from reconciler.core.base.near import did_you_mean, listed, shown
+from reconciler.core.base.near import NearMisses, listed, shown, vocabulary
 from reconciler.core.manifest.checks.finding import At, Finding
 from reconciler.core.manifest.model import API_VERSION
 from reconciler.manifest.load.loc import Loc
@@ -39,13 +39,14 @@ class _Error:
     holder: Any
     on_key: bool
     sentence: str
+    near_misses: NearMisses
 
     @property
     def field(self) -> str:
         return str(self.loc[-1]) if self.loc else ""
 
 
-def finding_of(model: type[BaseModel], details: ErrorDetails) -> Finding:
+def finding_of(model: type[BaseModel], details: ErrorDetails, near_misses: NearMisses) -> Finding:
     """One error of validating a manifest's value, as a Finding."""
     loc, holder = walk(model, details["loc"])
     error = _Error(
@@ -56,6 +57,7 @@ def finding_of(model: type[BaseModel], details: ErrorDetails) -> Finding:
         holder=holder,
         on_key=details["loc"][-1:] == (KEY_MARK,),
         sentence=details["msg"],
+        near_misses=near_misses,
     )
     if loc == ("apiVersion",) and error.type == "literal_error":
         return wrong_version(error.value)
@@ -97,7 +99,7 @@ def _unknown(error: _Error) -> Finding:
         message = f"{shown(name)} belongs to the server, which sets it; remove it"
         return Finding(error.loc, message, Code.FIELD_SERVER_OWNED, At.KEY)
     allowed = field_names(error.holder)
-    hint = did_you_mean(name, allowed)
+    hint = error.near_misses.did_you_mean(name, vocabulary(allowed))
     if not hint:
         hint = f"; allowed: {', '.join(allowed)}" if len(allowed) <= _MOST_LISTED else ""
     return Finding(error.loc, f"unknown field {shown(name)}{hint}", Code.FIELD_UNKNOWN, At.KEY)
@@ -155,21 +157,22 @@ def _as_list(value: Any) -> str:
 
 def _choice(error: _Error) -> Finding:
     allowed = _QUOTED.findall(str(error.context.get("expected", "")))
-    return _not_allowed(error.loc, error.value, allowed)
+    return _not_allowed(error.loc, error.value, allowed, error.near_misses)
 
 
-def _not_allowed(loc: Loc, value: Any, allowed: list[str]) -> Finding:
+def _not_allowed(loc: Loc, value: Any, allowed: list[str], near_misses: NearMisses) -> Finding:
     if not isinstance(value, str):
         message = f"expected {listed(allowed)}, found {in_words(value)}"
         return Finding(loc, message, Code.FIELD_TYPE)
-    hint = did_you_mean(value, allowed) or f"; allowed: {', '.join(allowed)}"
+    hint = near_misses.did_you_mean(value, vocabulary(tuple(allowed)))
+    hint = hint or f"; allowed: {', '.join(allowed)}"
     return Finding(loc, f"unknown value {shown(value)}{hint}", Code.VALUE_UNKNOWN)
 
 
 def _tag_invalid(error: _Error) -> Finding:
     name = _QUOTED.findall(error.context["discriminator"])[0]
     allowed = _QUOTED.findall(error.context["expected_tags"])
-    return _not_allowed((*error.loc, name), error.value.get(name), allowed)
+    return _not_allowed((*error.loc, name), error.value.get(name), allowed, error.near_misses)
 
 
 def _tag_missing(error: _Error) -> Finding:

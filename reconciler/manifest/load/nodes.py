@@ -20,6 +20,7 @@ from _ruamel_yaml import (
 from ruamel.yaml.error import YAMLError
 
 from reconciler.manifest.load.builder import DEEPEST
+from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
 from reconciler.manifest.load.events import Events, Mark, can_be_helped
 from reconciler.manifest.load.loc import Loc
 from reconciler.manifest.load.scalars import NumberTooLong, resolve
@@ -58,10 +59,16 @@ class MappingNode(Node):
 
     flow: bool
     entries: list[tuple[ScalarNode, Node]] = field(default_factory=list)
+    _by_key: dict[str, tuple[ScalarNode, Node]] = field(default_factory=dict)
+
+    def add(self, key: ScalarNode, value: Node) -> None:
+        """Add an entry behind the others."""
+        self.entries.append((key, value))
+        self._by_key.setdefault(key.text, (key, value))
 
     def entry(self, key: str) -> tuple[ScalarNode, Node] | None:
-        """The first entry with this key."""
-        return next((entry for entry in self.entries if entry[0].text == key), None)
+        """Return the first entry with this key, in constant time: each Problem asks for one."""
+        return self._by_key.get(key)
 
 
 @dataclass(slots=True)
@@ -72,12 +79,12 @@ class SequenceNode(Node):
     items: list[Node] = field(default_factory=list)
 
 
-def roots(text: str) -> list[Node]:
+def roots(text: str, checkpoint: Checkpoint = proceed) -> list[Node]:
     """The root node of each document that starts, the broken last one as far as it goes."""
     for disguised in (False, True):
         tree = _Tree(Events(text, disguised=disguised))
         try:
-            tree.run()
+            tree.run(checkpoint)
         except YAMLError as error:
             if not disguised and can_be_helped(error, text):
                 continue
@@ -109,9 +116,9 @@ class _Tree:
         self._stack: list[MappingNode | SequenceNode] = []
         self._keys: list[Node | None] = []
 
-    def run(self) -> None:
+    def run(self, checkpoint: Checkpoint) -> None:
         """Read everything. Raises YAMLError; `roots` then holds what was read so far."""
-        for event in self._events:
+        for event in checked_often(self._events, checkpoint):
             if len(self._stack) > DEEPEST:
                 return
             self._take(event)
@@ -146,7 +153,7 @@ class _Tree:
         else:
             key, self._keys[-1] = self._keys[-1], None
             if isinstance(key, ScalarNode):
-                parent.entries.append((key, node))
+                parent.add(key, node)
 
 
 def _close(node: MappingNode | SequenceNode, end: Mark) -> None:

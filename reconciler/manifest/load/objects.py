@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.identity import Key
-from reconciler.core.base.near import did_you_mean, listed, shown
+from reconciler.core.base.near import NearMisses, listed, shown, vocabulary
 from reconciler.core.manifest.checks import Policy, check
 from reconciler.core.manifest.checks.finding import At, Finding, Loc
 from reconciler.core.manifest.fields import NAME_PATTERN
@@ -44,8 +44,9 @@ class Read:
     findings: list[Finding]
 
 
-def read_object(document: Document, policy: Policy) -> Read:
+def read_object(document: Document, policy: Policy, near_misses: NearMisses | None = None) -> Read:
     """The object that a document declares, and everything wrong with it by itself."""
+    near_misses = near_misses or NearMisses()
     value = document.value
     if not document.complete:
         return Read(None, None, _key_of(value), [])
@@ -56,12 +57,14 @@ def read_object(document: Document, policy: Policy) -> Read:
         return Read(None, None, None, _kept(document, [Finding((), message, Code.FIELD_TYPE)]))
     model = MODELS.get(kind) if isinstance(kind := value.get("kind"), str) else None
     if model is None:
-        return Read(None, None, None, _kept(document, _wrong_head(value)))
+        return Read(None, None, None, _kept(document, _wrong_head(value, near_misses)))
     try:
         manifest = model.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        findings = [finding_of(model, d) for d in details if d["type"] not in _CHECKED_APART]
+        findings = [
+            finding_of(model, d, near_misses) for d in details if d["type"] not in _CHECKED_APART
+        ]
         findings += _unreported(check(value, policy), findings)
         return Read(None, None, _key_of(value), _kept(document, findings))
     canonical = manifest.document()
@@ -69,7 +72,7 @@ def read_object(document: Document, policy: Policy) -> Read:
     return Read(manifest, canonical, manifest.key, findings)
 
 
-def _wrong_head(value: dict[str, Any]) -> list[Finding]:
+def _wrong_head(value: dict[str, Any], near_misses: NearMisses) -> list[Finding]:
     findings = []
     if "apiVersion" not in value:
         message = f"'apiVersion' is missing, it is required; write apiVersion: {API_VERSION}"
@@ -83,7 +86,11 @@ def _wrong_head(value: dict[str, Any]) -> list[Finding]:
     else:
         kind = value["kind"]
         allowed = f"; allowed: {listed(kinds)}"
-        hint = did_you_mean(kind, kinds) if isinstance(kind, str) else ""
+        hint = (
+            near_misses.did_you_mean(kind, vocabulary(tuple(kinds)))
+            if isinstance(kind, str)
+            else ""
+        )
         message = f"unknown kind {_quoted(kind)}{hint or allowed}"
         findings.append(Finding(("kind",), message, Code.KIND_UNKNOWN))
     return findings

@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Position, Problem, Problems
 from reconciler.manifest.load.builder import Builder, TooDeep
+from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 from reconciler.manifest.load.documents import Document
 from reconciler.manifest.load.events import Events, can_be_helped
 from reconciler.manifest.load.syntax import explained
@@ -34,8 +35,11 @@ class Parsed:
     problems: tuple[Problem, ...]
 
 
-def parse(data: bytes, path: str) -> Parsed:
-    """The documents of a file's bytes. Never raises; the size is the caller's to bound."""
+def parse(data: bytes, path: str, checkpoint: Checkpoint = proceed) -> Parsed:
+    """Return the documents of a file's bytes; the size is the caller's to bound.
+
+    Raises nothing but what `checkpoint` raises.
+    """
     text = decode(data, path)
     if isinstance(text, Problem):
         return Parsed(None, (), (text,))
@@ -43,7 +47,7 @@ def parse(data: bytes, path: str) -> Parsed:
     documents: list[Document] = []
     remaining, line = text, 1
     for _ in range(_MOST_RESTARTS):
-        failed_in = _read(remaining, path, line, problems, documents)
+        failed_in = _read(remaining, path, line, problems, documents, checkpoint)
         following = failed_in is not None and _DOCUMENT_START.search(remaining, failed_in + 1)
         if not following:
             break
@@ -53,7 +57,12 @@ def parse(data: bytes, path: str) -> Parsed:
 
 
 def _read(
-    text: str, path: str, first_line: int, problems: Problems, documents: list[Document]
+    text: str,
+    path: str,
+    first_line: int,
+    problems: Problems,
+    documents: list[Document],
+    checkpoint: Checkpoint,
 ) -> int | None:
     """Add the documents up to the first mistake of syntax, the broken one included.
 
@@ -63,7 +72,7 @@ def _read(
     for disguised in (False, True):
         builder = Builder(Events(text, disguised=disguised), path, first_line, problems)
         try:
-            builder.run()
+            builder.run(checkpoint)
         except TooDeep:
             pass
         except YAMLError as error:

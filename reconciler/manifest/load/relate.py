@@ -5,9 +5,11 @@ from itertools import chain
 
 from reconciler.core.base.errors import Position, Problem
 from reconciler.core.base.identity import Key
+from reconciler.core.base.near import NearMisses
 from reconciler.core.manifest.checks.finding import Finding
 from reconciler.core.manifest.references import Scope, reference_findings
 from reconciler.manifest.files import Source
+from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
 from reconciler.manifest.load.documents import Document
 from reconciler.manifest.load.gather import Gathered
 from reconciler.manifest.load.loc import dotted
@@ -21,40 +23,44 @@ def relate(
     *,
     external: Callable[[Key], bool],
     allow_external: bool,
+    near_misses: NearMisses,
+    checkpoint: Checkpoint = proceed,
 ) -> Iterator[Problem]:
-    """The Problems of references and former names."""
+    """Yield the Problems of references and former names."""
     scope = Scope(
         documents={key: loaded.document for key, loaded in gathered.objects.items()},
         broken=gathered.taken.keys() - gathered.objects.keys(),
         unread=gathered.unread,
         external=external,
         allow_external=allow_external,
+        near_misses=near_misses,
     )
-    places = _Places(source)
+    places = _Places(source, checkpoint)
     subjects = chain(((o.at, o.document) for o in gathered.objects.values()), gathered.broken)
-    for at, finding in reference_findings(scope, subjects):
+    for at, finding in reference_findings(scope, checked_often(subjects, checkpoint)):
         yield places.problem(at, finding)
 
 
 class _Places:
     """Reads a file once more to find where a field of it stands."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, checkpoint: Checkpoint) -> None:
         self._source = source
-        self._read: dict[str, tuple[Locator, tuple[Document, ...]]] = {}
+        self._checkpoint = checkpoint
+        self._read: dict[str, tuple[Locator, dict[tuple[int, int], Document]]] = {}
 
     def problem(self, at: Position, finding: Finding) -> Problem:
         """The finding in the document that starts at `at`."""
         locator, documents = self._file(at.path)
-        for document in documents:
-            if (document.line, document.column) == (at.line, at.column):
-                return locator.problem(document, finding)
+        if document := documents.get((at.line, at.column)):
+            return locator.problem(document, finding)
         # The file has changed in this very moment: the start of the document has to do.
         field = dotted(finding.loc)
         return Problem(at.path, at.line, at.column, field, finding.message, finding.code)
 
-    def _file(self, path: str) -> tuple[Locator, tuple[Document, ...]]:
+    def _file(self, path: str) -> tuple[Locator, dict[tuple[int, int], Document]]:
         if path not in self._read:
-            parsed = parse(self._source.again(path) or b"", path)
-            self._read[path] = Locator(path, parsed.text or ""), parsed.documents
+            parsed = parse(self._source.again(path) or b"", path, self._checkpoint)
+            by_start = {(each.line, each.column): each for each in parsed.documents}
+            self._read[path] = Locator(path, parsed.text or "", self._checkpoint), by_start
         return self._read[path]

@@ -18,6 +18,7 @@ from reconciler.core.calendar.zone import (
     valid_timezone,
     zone,
 )
+from reconciler.core.calendar.zone_names import ABBREVIATIONS, CITIES, WINDOWS
 from tests.support.oracle import zone_info
 from tests.support.tzif import distinct_zones, listed_changes, zone_bytes
 
@@ -56,6 +57,11 @@ def test_zones_are_known_by_name(name: str) -> None:
         pytest.param("+02:00", "Etc/GMT-2", id="an offset"),
         pytest.param("UTC-05:00", "Etc/GMT+5", id="an offset to the west"),
         pytest.param("+99:00", None, id="an offset beyond the world"),
+        pytest.param("Asia/Beijing", "Asia/Shanghai", id="a city without a zone"),
+        pytest.param("Europe/Munich", "Europe/Berlin", id="another city without a zone"),
+        pytest.param("san francisco", "America/Los_Angeles", id="a city alone without a zone"),
+        pytest.param("W. Europe Standard Time", "Europe/Berlin", id="Windows' name"),
+        pytest.param("Pacific  standard time", "America/Los_Angeles", id="Windows' name, sloppily"),
         pytest.param("../../etc/passwd", None, id="a way out of the database"),
         pytest.param("Europe/Rome\x00", "Europe/Rome", id="a zero byte"),
     ],
@@ -67,6 +73,13 @@ def test_other_names_are_refused_with_the_near_miss(name: str, near: str | None)
         zone(name)
     assert refusal.value.hint == (f"did you mean '{near}'?" if near else None)
     assert refusal.value.code == "timezone-unknown"
+
+
+def test_every_other_name_leads_to_a_zone() -> None:
+    for names in (WINDOWS, CITIES, ABBREVIATIONS):
+        for name, meant in names.items():
+            assert valid_timezone(meant)
+            assert near_timezone(name) == meant or valid_timezone(name)
 
 
 @given(st.text(max_size=400))
