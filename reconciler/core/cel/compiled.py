@@ -1,6 +1,6 @@
 """Compile an expression once, with every check that needs no values; evaluate it over values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -8,11 +8,13 @@ from typing import Any
 from reconciler.core.cel import library
 from reconciler.core.cel.cost import estimate
 from reconciler.core.cel.errors import EvaluationError, ExpressionError
+from reconciler.core.cel.methods import IMPLEMENTATIONS
 from reconciler.core.cel.names import unknown_names
-from reconciler.core.cel.reads import Path, paths, prune
+from reconciler.core.cel.optional import ENDS, misused
+from reconciler.core.cel.reads import Path, dead_end, paths, prune
 from reconciler.core.cel.syntax import parse
-from reconciler.core.cel.tree import Call, Macro, Node, children
-from reconciler.core.cel.vocabulary import TEXT_METHODS
+from reconciler.core.cel.translate import calls, translated
+from reconciler.core.cel.tree import Macro, Node, children
 from reconciler.core.cel.weight import TooHeavy, weigh
 
 Json = Any
@@ -31,6 +33,8 @@ class Expression:
     """A checked expression. `reads`: the paths through which it reads its variables."""
 
     text: str
+    translation: str = field(repr=False, compare=False)
+    """What the library is given in place of the text."""
     tree: Node = field(repr=False, compare=False)
     reads: frozenset[Path] = field(repr=False, compare=False)
     methods: frozenset[str] = field(repr=False, compare=False)
@@ -47,10 +51,10 @@ def problems_of(text: str, *, variables: frozenset[str]) -> tuple[ExpressionErro
     """
     try:
         tree = _readable_tree(text)
-        unknown = sorted(unknown_names(tree, variables), key=lambda error: error.offset)
-        if not unknown:
-            library.program(text)
-        return tuple(unknown)
+        wrong = [*unknown_names(tree, variables), *misused(tree)]
+        if not wrong:
+            _compile(tree, text)
+        return tuple(sorted(wrong, key=lambda error: error.offset))
     except ExpressionError as error:
         return (error,)
 
@@ -64,7 +68,17 @@ def compile_expression(text: str, *, variables: frozenset[str]) -> Expression:
     for problem in problems_of(text, variables=variables):
         raise problem
     tree = parse(text)
-    return Expression(text, tree, paths(tree), frozenset(_methods(tree)))
+    translation = translated(tree, text)
+    names = {*calls(tree)}
+    methods = IMPLEMENTATIONS.keys() & (names | {f"_{name}" for name in names})
+    return Expression(text, translation, tree, paths(tree), frozenset(methods))
+
+
+def _compile(tree: Node, text: str) -> None:
+    """Let the library read the text, for its positions, and what it is given in its place."""
+    optional = any(name in ENDS for name in calls(tree))
+    for each in [translated(tree, text)] if optional else [text, translated(tree, text)]:
+        library.program(each)
 
 
 def _readable_tree(text: str) -> Node:
@@ -85,13 +99,6 @@ def _macro_depth(node: Node) -> int:
     return max((_macro_depth(child) for child in children(node)), default=0)
 
 
-def _methods(node: Node) -> Iterator[str]:
-    if isinstance(node, Call) and node.target is not None and node.name in TEXT_METHODS:
-        yield node.name
-    for child in children(node):
-        yield from _methods(child)
-
-
 def evaluate(expression: Expression, variables: Mapping[str, Json]) -> Any:
     """The value as Python, or EvaluationError; any failure of the library is one.
 
@@ -107,7 +114,12 @@ def execute(expression: Expression, needed: Mapping[str, Json]) -> Any:
 
     Never call it with others: the library does not survive values nested thousands deep.
     """
-    return library.execute(expression.text, needed, expression.methods)
+    try:
+        return library.execute(expression.translation, needed, expression.methods)
+    except library.WrongTypes:
+        if why := dead_end(expression.reads, needed):
+            raise EvaluationError(why) from None
+        raise
 
 
 def is_quick(expression: Expression, needed: Mapping[str, Json]) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.cel.methods import MAX_TEXT
+from reconciler.core.cel.tokens import TokenKind
 from reconciler.core.cel.tree import (
     Call,
     Index,
@@ -23,7 +24,7 @@ from reconciler.core.cel.tree import (
     Select,
     children,
 )
-from reconciler.core.cel.vocabulary import TEXT_METHODS
+from reconciler.core.cel.vocabulary import TEXT_METHODS, TIME_METHODS
 from reconciler.core.cel.weight import CHARACTERS, MAX_WEIGHT, weigh
 
 Json = Any
@@ -104,8 +105,17 @@ class _Estimator:
         sizes = [self._bound(size) for size, _ in parts]
         weight = sum(size.weight for size in sizes)
         match node:
-            case Call(name=name):
-                return _called(name, sizes), _capped(steps + _work(name, sizes))
+            case Call(name="string" | "int" as name) if not self._is_builtin(node, name, scope):
+                return _called(name, sizes), _capped(steps + _METHOD + weight)
+            case Call(name="orValue" | "hasValue", target=Node() as target):
+                # Each optional selection asks for all that stands before it, twice, and the whole
+                # is selected once more (see `translate.py`).
+                repeated = 2 * target.depth + 2
+                return _called(str(node.name), sizes), _capped(steps * repeated)
+            case Call(name=name, arguments=arguments):
+                work = _work(name, sizes)
+                zoned = name in TIME_METHODS and arguments
+                return _called(name, sizes), _capped(steps + work + (_METHOD if zoned else 0))
             case Operation(operator="+"):
                 # A chain of n additions copies what it has so far each time.
                 copies = weight * len(sizes)
@@ -119,6 +129,14 @@ class _Estimator:
                 return _Bound(_capped(weight + 1), len(entries) // 2), _capped(steps + weight)
             case _:
                 return _ONE, _capped(steps + weight)
+
+    def _is_builtin(self, call: Call, name: str, scope: _Scope) -> bool:
+        """Whether the library converts the argument itself: where it does not, Python is called."""
+        size, _ = self.measure(call.arguments[0], scope)
+        types = (int, float, str) if name == "string" else (int, float)
+        if isinstance(call.arguments[0], Literal):
+            return call.arguments[0].kind is not TokenKind.NAME
+        return isinstance(size, _Known) and isinstance(size.value, types)
 
     def _macro(self, node: Macro, scope: _Scope) -> tuple[_Size, int]:
         size, steps = self.measure(node.operand, scope)
@@ -177,6 +195,9 @@ def _called(name: str, sizes: list[_Bound]) -> _Bound:
         case "split":
             parts = sizes[0].weight * CHARACTERS + 1
             return _Bound(2 * parts, parts)
+        case "indexOf" | "lastIndexOf" | "charAt" | "hasValue" | "timestamp" | "string" | "int":
+            # What `string` gives is as long as its text, and below a hundred characters else.
+            return _Bound(4 + (sizes[0].weight if sizes else 0), 0)
         case "size" | "contains" | "startsWith" | "endsWith" | "matches" | "has":
             return _ONE
         case _:
@@ -188,7 +209,7 @@ def _work(name: str, sizes: list[_Bound]) -> int:
     weight = sum(size.weight for size in sizes)
     if name == "matches":
         return _REGEX + sizes[0].weight * sizes[-1].weight
-    if name in TEXT_METHODS:
+    if name in TEXT_METHODS or name == "timestamp":
         return _METHOD + weight + _called(name, sizes).weight
     return weight
 

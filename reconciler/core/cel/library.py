@@ -27,6 +27,10 @@ _WRONG_TYPES = "the types do not fit here; convert with int(), double() or strin
 _MAX_MESSAGE = 300
 
 
+class WrongTypes(EvaluationError):
+    """An operation is not defined for the types of its operands."""
+
+
 @lru_cache(maxsize=1)
 def _cel() -> Any:
     """The extension module, without the package around it."""
@@ -76,7 +80,7 @@ def execute(text: str, variables: Mapping[str, Json], methods: frozenset[str]) -
             raise
         if "Conversion Error" in str(error):
             return _with_readable(compiled, variables, methods)
-        raise EvaluationError(_explain(error)) from None
+        raise _failure(error) from None
 
 
 def _with_readable(compiled: Any, variables: Mapping[str, Json], methods: frozenset[str]) -> Any:
@@ -85,7 +89,12 @@ def _with_readable(compiled: Any, variables: Mapping[str, Json], methods: frozen
     except BaseException as error:
         if not _is_of_the_library(error):
             raise
-        raise EvaluationError(_explain(error)) from None
+        raise _failure(error) from None
+
+
+def _failure(error: BaseException) -> EvaluationError:
+    message = _explain(error)
+    return WrongTypes(message) if message == _WRONG_TYPES else EvaluationError(message)
 
 
 def _context(variables: Mapping[str, Json], methods: frozenset[str]) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
 from reconciler.core.cel.errors import ExpressionError
+from reconciler.core.cel.foreign import NAMES, OPERATORS, operator_hint
 from reconciler.core.cel.scope import FIELDS, TITLE_VARIABLES
 from reconciler.core.cel.syntax import MACROS
 from reconciler.core.cel.tree import (
@@ -13,6 +14,7 @@ from reconciler.core.cel.tree import (
     Macro,
     Name,
     Node,
+    Operation,
     Select,
     children,
 )
@@ -32,6 +34,10 @@ def unknown_names(tree: Node, variables: frozenset[str]) -> Iterator[ExpressionE
 
 
 def _in(node: Node, variables: frozenset[str], bound: Bound) -> Iterator[ExpressionError]:
+    if "headers" not in bound and (name := _dashed_header(node)):
+        message = f'a name with dashes is written in brackets: headers["{name}"]'
+        yield ExpressionError(message, node.offset, "variable-unknown")
+        return
     match node:
         case Name():
             yield from _variable(node, variables, bound)
@@ -57,10 +63,24 @@ def _variable(node: Name, variables: frozenset[str], bound: Bound) -> Iterator[E
         return
     if node.name in TITLE_VARIABLES:
         message = f"'{node.name}' is known in titles only; {_allowed(variables)}"
+    elif node.name in NAMES:
+        message = f"unknown variable '{node.name}': {NAMES[node.name]}"
     else:
         near = _near(node.name, variables | bound)
         message = f"unknown variable '{node.name}'{near or f'; {_allowed(variables)}'}"
     yield ExpressionError(message, node.offset, "variable-unknown")
+
+
+def _dashed_header(node: Node) -> str | None:
+    """The name in `headers.X-GitHub-Event`, which reads as a subtraction."""
+    match node:
+        case Operation(
+            operator="-", operands=(Select(operand=Name(name="headers")) as first, *others)
+        ):
+            parts = [other.name for other in others if isinstance(other, Name)]
+            return "-".join((first.field, *parts)).lower() if len(parts) == len(others) else None
+        case _:
+            return None
 
 
 def _field(offset: int, name: str, field: str) -> Iterator[ExpressionError]:
@@ -93,6 +113,8 @@ _FUNCTION = "function-unknown"
 
 def _unknown_function(node: Call, known: Collection[str], other: Collection[str]) -> str:
     name = node.name
+    if name in OPERATORS and node.target is None:
+        return operator_hint(name)
     if name in other or (node.target is None and name in MACROS):
         form = f"value.{name}(…)" if node.target is None else f"{name}(value)"
         return f"'{name}' is called as {form}"

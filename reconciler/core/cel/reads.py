@@ -4,6 +4,7 @@ A payload may be megabytes and a condition look at one field of it. What is hand
 is copied there while the GIL is held, so what is not read is left out first.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -74,3 +75,33 @@ def _kept(value: Json, wanted: Trie | None) -> Json:
     if isinstance(value, dict):
         return {key: _kept(value[key], below) for key, below in wanted.items() if key in value}
     return [] if isinstance(value, list) else value
+
+
+def dead_end(reads: frozenset[Path], variables: Mapping[str, Json]) -> str | None:
+    """Which path goes on where there is nothing to go on into: `payload.a is null, …`."""
+    for path in sorted(reads):
+        value: Json = variables.get(path[0], {})
+        for place, key in enumerate(path[1:], start=1):
+            if not isinstance(value, dict | list):
+                return _stuck(path[:place], key, value)
+            if isinstance(value, list) or key not in value:
+                break
+            value = value[key]
+    return None
+
+
+def _stuck(path: Path, key: str, value: Json) -> str:
+    shown = path[0] + "".join(map(_selection, path[1:]))
+    if value is None:
+        instead = path[0] + "".join(_optional(each) for each in (*path[1:], key))
+        return f"{shown} is null, it has no {key!r}; write {instead}.orValue(…)"
+    kind = {bool: "a boolean", str: "text"}.get(type(value), "a number")
+    return f"{shown} is {kind}, it has no {key!r}"
+
+
+def _selection(key: str) -> str:
+    return f".{key}" if key.isidentifier() else f"[{json.dumps(key)}]"
+
+
+def _optional(key: str) -> str:
+    return f".?{key}" if key.isidentifier() else f"[?{json.dumps(key)}]"

@@ -1,6 +1,7 @@
 """From the text of a CEL expression to its tree, with messages that authors understand."""
 
 from reconciler.core.cel.errors import ExpressionError
+from reconciler.core.cel.foreign import foreign_hint
 from reconciler.core.cel.tokens import Token, TokenKind, plain_text, tokens
 from reconciler.core.cel.tree import (
     Call,
@@ -69,6 +70,14 @@ class _Parser:
     def _here(self) -> Token:
         return self._tokens[self._at]
 
+    @property
+    def _before(self) -> Token | None:
+        return self._tokens[self._at - 1] if self._at else None
+
+    @property
+    def _after(self) -> Token | None:
+        return self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else None
+
     def _at_end(self) -> bool:
         return self._here.kind is TokenKind.END
 
@@ -87,6 +96,8 @@ class _Parser:
 
     def _unexpected(self, wanted: str) -> ExpressionError:
         here = self._here
+        if hint := foreign_hint(self._before, here, self._after):
+            raise ExpressionError(hint, here.offset)
         actual = "the end" if self._at_end() else f"'{here.text[:40]}'"
         return ExpressionError(f"expected {wanted}, found {actual}", here.offset)
 
@@ -138,10 +149,10 @@ class _Parser:
     def _unary(self) -> Node:
         for sign in ("!", "-"):
             if self._is(sign):
-                offset = self._here.offset
+                offset, signs = self._here.offset, ""
                 while self._is(sign):
-                    self._next()
-                return self._operation(offset, sign, (self._member(),))
+                    signs += self._next().text
+                return self._operation(offset, signs, (self._member(),))
         return self._member()
 
     def _member(self) -> Node:
@@ -152,21 +163,32 @@ class _Parser:
                 case ".":
                     node = self._after_dot(node)
                 case "[":
+                    optional = self._optional()
                     key = self._expression()
                     self._expect("]")
-                    node = Index(token.offset, self._depth(token.offset, node, key), node, key)
+                    depth = self._depth(token.offset, node, key)
+                    node = Index(token.offset, depth, node, key, optional)
                 case _:
                     raise ExpressionError("messages cannot be built here", token.offset)
         return node
 
+    def _optional(self) -> bool:
+        """Whether `?` stands here, which makes the selection before it an optional one."""
+        optional = self._is("?")
+        if optional:
+            self._next()
+        return optional
+
     def _after_dot(self, operand: Node) -> Node:
+        optional = self._optional()
         token = self._here
         if token.kind is not TokenKind.NAME or token.text in _LITERAL_NAMES or token.text == "in":
             hint = 'a name; other keys are written in brackets, payload["a-b"]'
             raise self._unexpected(hint)
         self._next()
-        if not self._is("("):
-            return Select(token.offset, self._depth(token.offset, operand), operand, token.text)
+        if optional or not self._is("("):
+            depth = self._depth(token.offset, operand)
+            return Select(token.offset, depth, operand, token.text, optional)
         if token.text in MACROS:
             return self._macro(token, operand)
         arguments = self._arguments()

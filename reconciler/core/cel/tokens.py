@@ -77,14 +77,18 @@ def tokens(text: str, start: int = 0) -> Iterator[Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise ExpressionError(_unreadable(text[position]), position)
+            raise ExpressionError(_unreadable(text, position), position)
         if match.lastgroup != "space":
             yield Token(TokenKind(str(match.lastgroup)), match.group(), position)
         position = match.end()
     yield Token(TokenKind.END, "", len(text))
 
 
-def _unreadable(character: str) -> str:
+def _unreadable(text: str, position: int) -> str:
+    character = text[position]
+    if character == "=" and text[:position].endswith(("==", "!=")):
+        operator = text[position - 2 : position]
+        return f"'{operator}=' is not an operator of CEL; write '{operator}'"
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
     return _HINTS.get(character, f"'{shown}' is not part of CEL outside of a quoted text")
 

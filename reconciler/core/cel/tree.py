@@ -35,18 +35,20 @@ class Name(Node):
 
 @dataclass(frozen=True, slots=True)
 class Select(Node):
-    """`operand.field`."""
+    """`operand.field`; `optional` for `operand.?field`."""
 
     operand: Node
     field: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Index(Node):
-    """`operand[key]`."""
+    """`operand[key]`; `optional` for `operand[?key]`."""
 
     operand: Node
     key: Node
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Macro(Node):
 
 @dataclass(frozen=True, slots=True)
 class Operation(Node):
-    """An operator; equal operators in a row are one node. `?:` has three operands."""
+    """An operator; equal operators in a row are one node. `?:` has three operands, and `!!` of
+    one operand is the operator twice."""
 
     operator: str
     operands: tuple[Node, ...]

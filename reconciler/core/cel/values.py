@@ -1,10 +1,11 @@
 """From what an expression gives to what its place needs: a condition, a key, a part of a title."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.core.cel.errors import EvaluationError
+from reconciler.core.cel.times import rfc3339, seconds_text
 
 MAX_KEY = 256
 """Characters of a concurrency key."""
@@ -67,9 +68,9 @@ def _scalar(value: bool | float | datetime | timedelta) -> str:
             whole = value.is_integer() and abs(value) <= _LARGEST_WHOLE
             return str(int(value)) if whole else repr(value)
         case datetime():
-            return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+            return rfc3339(value)
         case timedelta():
-            return f"{_scalar(value.total_seconds())}s"
+            return seconds_text(value)
         case _:
             return str(value)
 

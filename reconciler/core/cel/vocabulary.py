@@ -32,14 +32,17 @@ TEXT_METHODS: Mapping[str, frozenset[int]] = {
     "lowerAscii": _NONE,
     "upperAscii": _NONE,
     "trim": _NONE,
-    "replace": frozenset({2}),
-    "split": _ONE,
+    "charAt": _ONE,
+    "indexOf": frozenset({1, 2}),
+    "lastIndexOf": frozenset({1, 2}),
+    "replace": frozenset({2, 3}),
+    "split": frozenset({1, 2}),
     "join": frozenset({0, 1}),
     "substring": frozenset({1, 2}),
 }
 """The methods on text that Kubernetes' CEL has and the library leaves out; see `methods.py`."""
 
-_TIME_METHODS = (
+TIME_METHODS = (
     "getFullYear",
     "getMonth",
     "getDate",
@@ -51,6 +54,7 @@ _TIME_METHODS = (
     "getSeconds",
     "getMilliseconds",
 )
+"""With a zone as their argument, or without one in UTC."""
 
 METHODS: Mapping[str, frozenset[int]] = {
     "size": _NONE,
@@ -58,7 +62,10 @@ METHODS: Mapping[str, frozenset[int]] = {
     "startsWith": _ONE,
     "endsWith": _ONE,
     "matches": _ONE,
-    **dict.fromkeys(_TIME_METHODS, _NONE),
+    **dict.fromkeys(TIME_METHODS, frozenset({0, 1})),
     **TEXT_METHODS,
+    "orValue": _ONE,
+    "hasValue": _NONE,
+    "or": _ONE,
 }
 """Called as `value.name(arguments)`; the value itself is not counted."""

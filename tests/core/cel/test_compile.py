@@ -59,7 +59,26 @@ REFUSED = [
     pytest.param("", 0, "the expression is empty", id="nothing"),
     pytest.param(" // only a comment", 18, "the expression is empty", id="only a comment"),
     pytest.param("paylod.ref", 0, "did you mean 'payload'?", id="a misspelt variable"),
-    pytest.param("github.ref", 0, "known here: autopilot, headers, payload, trigger", id="far off"),
+    pytest.param("xyzzy.ref", 0, "known here: autopilot, headers, payload, trigger", id="far off"),
+    pytest.param("github.ref", 0, "the body of the event is 'payload'", id="GitHub's own name"),
+    pytest.param("body.ref", 0, "the body is 'payload'", id="body"),
+    pytest.param("payload.a == True", 13, "CEL writes 'true'", id="Python's true"),
+    pytest.param("payload.a == None", 13, "CEL writes 'null'", id="Python's null"),
+    pytest.param("payload.a and payload.b", 10, "write '&&'", id="and"),
+    pytest.param("payload.a or payload.b", 10, "write '||'", id="or"),
+    pytest.param("not payload.a", 4, "write '!'", id="not"),
+    pytest.param("not (payload.a)", 0, "write '!'", id="not with brackets"),
+    pytest.param("'a' not in payload", 4, "write !(a in b)", id="not in"),
+    pytest.param("payload.a === 1", 12, "'===' is not an operator of CEL; write '=='", id="==="),
+    pytest.param("payload.a !== 1", 12, "'!==' is not an operator of CEL; write '!='", id="!=="),
+    pytest.param("payload.a ?? 1", 11, "payload.?field.orValue", id="??"),
+    pytest.param("payload?.a", 8, "payload.?field.orValue", id="?."),
+    pytest.param(
+        'headers.X-GitHub-Event == "push"', 9, 'headers["x-github-event"]', id="a dashed header"
+    ),
+    pytest.param(
+        'headers.x-github-event == "push"', 9, 'headers["x-github-event"]', id="in lower case"
+    ),
     pytest.param("payload.a == ref", 13, "unknown variable 'ref'", id="a bare word"),
     pytest.param("payload.l.map(x, y)", 17, "unknown variable 'y'", id="not the macro's variable"),
     pytest.param("payload.l.map(x, x) == x", 23, "unknown variable 'x'", id="outside of its macro"),
@@ -101,7 +120,15 @@ REFUSED = [
     pytest.param("if", 0, "'if' is reserved", id="a reserved word"),
     pytest.param("Foo{a: 1}", 3, "messages cannot be built", id="a message"),
     pytest.param(".payload", 0, "expected a value, found '.'", id="a dot in front"),
-    pytest.param("payload.?a", 8, "expected a name", id="optional syntax"),
+    pytest.param("payload.?a", 9, "end an optional with .orValue(…)", id="an open optional"),
+    pytest.param("payload.?a == 1", 9, "end an optional", id="an optional compared"),
+    pytest.param("payload.?a.value()", 9, "end an optional", id="another end"),
+    pytest.param("size(payload).?a.orValue(1)", 15, "starts from a variable", id="of a call"),
+    pytest.param("payload[?payload.a].orValue(1)", 7, "keys are plain texts", id="a computed key"),
+    pytest.param("payload.?a.or(payload.b).orValue(1)", 22, "'or' takes another", id="or of none"),
+    pytest.param(
+        "payload" + ".?a" * 9 + ".orValue(1)", 33, "at most 8 optional", id="optionals in a row"
+    ),
     pytest.param("9223372036854775808", 0, "invalid int literal", id="an integer of 65 bits"),
     pytest.param('true ||\n  "\\q" == ""', 10, "token recognition", id="what the library finds"),
 ]

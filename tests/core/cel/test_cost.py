@@ -66,6 +66,11 @@ def test_quick_depends_on_what_is_read(payload: Any, quick: bool) -> None:
     [
         pytest.param("payload.ref.matches('^main$')", id="a pattern may be expensive to build"),
         pytest.param("payload.ref.trim() == 'main'", id="a method in Python"),
+        pytest.param("payload.ref.indexOf('m') == 0", id="a place in a text"),
+        pytest.param("timestamp(payload.ref) < timestamp(0)", id="a time"),
+        pytest.param("timestamp(0).getHours('UTC') == 0", id="a time in a zone"),
+        pytest.param("string(payload.l) == ''", id="a conversion that fails"),
+        pytest.param("payload.?l.orValue([]).map(x, x) == []", id="a macro over an optional"),
     ],
 )
 def test_never_quick(text: str) -> None:
@@ -87,6 +92,19 @@ def test_hopeless_work_is_refused_before_it_starts(text: str) -> None:
     needed = expression.needed({"payload": {**PAYLOAD, "l": list(range(5000))}})
     with pytest.raises(EvaluationError, match="nest fewer macros"):
         require_affordable(expression, needed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("string(payload.ref) == 'main'", id="a conversion by the library"),
+        pytest.param("payload.?ref.orValue('') == 'main'", id="an optional"),
+        pytest.param("payload.?a.?b.?c.?d.?e.orValue('') == 'main'", id="five in a row"),
+    ],
+)
+def test_quick_all_the_same(text: str) -> None:
+    expression = compile_expression(text, variables=CONDITION_VARIABLES)
+    assert is_quick(expression, expression.needed({"payload": PAYLOAD}))
 
 
 def test_ordinary_work_over_a_large_payload_is_affordable() -> None:
