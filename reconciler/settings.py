@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from reconciler.core.access.client_address import networks_of
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.units import parse_duration
 from reconciler.core.manifest.reach import LOOPBACK, is_every_address
@@ -78,6 +79,8 @@ class Settings(BaseSettings):
     """The port that `serve` listens on; 0 takes a free one."""
     max_connections: int = Field(default=4096, ge=8, le=50_000)
     """Connections that are open at once; fewer where the limit of open files is lower."""
+    trusted_proxies: Words = ()
+    """The proxies, as addresses or networks, whose `X-Forwarded-For` names the client."""
     public_url: str | None = None
     """What webhook and callback URLs begin with; `http://HOST:PORT` by default."""
     key_file: Path = Path(".reconciler/server.key")
@@ -118,6 +121,12 @@ class Settings(BaseSettings):
     """`json`, or `text` for people; `auto` asks whether stderr is a terminal."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe message that is written."""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        networks_of(value)
+        return value
 
     @field_validator("public_url", "server")
     @classmethod

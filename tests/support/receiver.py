@@ -49,12 +49,12 @@ class Receiver:
         *,
         token: str | None = None,
         method: str = "POST",
-        remote: str = HERE,
+        client: str = HERE,
         chunks: AsyncIterator[bytes] | None = None,
     ) -> Answer:
         """One request to trigger `hook` of `triage`, unless said otherwise."""
         request = self.request(
-            body, headers, token=token, method=method, remote=remote, chunks=chunks
+            body, headers, token=token, method=method, client=client, chunks=chunks
         )
         return asyncio.run(self.intake.receive(request))
 
@@ -73,13 +73,13 @@ class Receiver:
         *,
         token: str | None = None,
         method: str = "POST",
-        remote: str = HERE,
+        client: str = HERE,
         chunks: AsyncIterator[bytes] | None = None,
     ) -> InboundRequest:
         """A request as the web layer hands it over; JSON unless the headers say otherwise."""
         named = {**JSON, **{name.lower(): value for name, value in (headers or {}).items()}}
         raw = tuple((name.encode(), value.encode()) for name, value in named.items() if value)
-        return InboundRequest(method, token or self.token(), raw, chunks or whole(body), remote)
+        return InboundRequest(method, token or self.token(), raw, chunks or whole(body), client)
 
     def deliveries(self) -> list[Delivery]:
         """What was recorded, oldest first."""

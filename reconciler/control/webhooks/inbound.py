@@ -9,14 +9,15 @@ from typing import Any
 class InboundRequest:
     """`headers` are raw pairs as they came; `body` yields chunks and is read once at most.
 
-    `named` are the headers by lower-case name; of several with one name the last one.
+    `client` is the sender's address, behind trusted proxies. `named` are the headers by lower-case
+    name; of several with one name the last one.
     """
 
     method: str
     token: str
     headers: Sequence[tuple[bytes, bytes]]
     body: AsyncIterator[bytes]
-    remote: str = ""
+    client: str = ""
     named: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,7 +44,7 @@ def problem(status: int, code: str, detail: str, **headers: str) -> Answer:
 class RequestRefused(Exception):
     """A check was final; `answer` goes back.
 
-    `counts` it as a bad credential of its sender; `log` says why to the operator, as (level,
+    `bad` is an unknown token or a wrong signature; `log` says why to the operator, as (level,
     event, fields). `final` stands whatever a fresh read of the trigger would say.
     """
 
@@ -51,12 +52,12 @@ class RequestRefused(Exception):
         self,
         answer: Answer,
         *,
-        counts: bool = False,
+        bad: bool = False,
         final: bool = False,
         log: tuple[str, str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.answer = answer
-        self.counts = counts
+        self.bad = bad
         self.final = final
         self.log = log
         super().__init__(answer.status)

@@ -108,10 +108,13 @@ class Intake:
         """Answer one request; never raises for what a sender can do."""
         try:
             return await self._receive(request)
-        except (RequestRefused, BodyError) as end:
-            if isinstance(end, RequestRefused):
-                self._note(request, end)
-            return answer_to(end)
+        except BodyError as error:
+            return answer_to(error)
+        except RequestRefused as refused:
+            if refused.log is not None:
+                level, event, fields = refused.log
+                getattr(log, level)(event, **fields)
+            return self._limited(request, refused)
 
     async def close(self) -> None:
         """Take nothing more, and write what was taken."""
@@ -121,7 +124,15 @@ class Intake:
         await self.recorder.close()
 
     async def _receive(self, request: InboundRequest) -> Answer:
-        """The steps of docs/webhooks.md in order; first with what is remembered of the token."""
+        """Take or refuse a request; first with what is remembered of the token.
+
+        1. Method and shape of the token.
+        2. The token is looked up, by index.
+        3. Encoding, type and length; the body, within a deadline; its signature.
+        4. Only what failed one of 2 and 3 is limited: a genuine delivery is never turned away
+           because of what else came from its sender's address.
+        5. The body is parsed and the run is made.
+        """
         self._require_open(request)
         body, moment = Body(request.body, self.read_deadline), self.clock.monotonic()
         known = self.token_cache.remembered(request.token, moment)
@@ -146,7 +157,7 @@ class Intake:
             entry = ("error", "webhook cannot be taken", {"why": str(error)})
             raise RequestRefused(UNREADABLE, log=entry) from None
         if opened is None:
-            raise RequestRefused(UNKNOWN, counts=True)
+            raise RequestRefused(UNKNOWN, bad=True)
         return opened
 
     async def _noting(
@@ -156,7 +167,9 @@ class Intake:
         try:
             return await attempt
         except (RequestRefused, BodyError) as end:
-            await self.refusals.note(request, opened, answer_to(end), body.size)
+            wait = self._wait(request) if isinstance(end, RequestRefused) and end.bad else None
+            status = answer_to(end).status if wait is None else too_many(wait).status
+            await self.refusals.note(request, opened, answer_to(end), status, body.size)
             raise
 
     async def _quickly(self, request: InboundRequest, known: Opened, body: Body) -> Answer | None:
@@ -181,19 +194,21 @@ class Intake:
         if request.method != "POST":
             raise RequestRefused(problem(405, "method-not-allowed", "send a POST", Allow="POST"))
         if not is_token_shaped(request.token):
-            raise RequestRefused(UNKNOWN, counts=True)
+            raise RequestRefused(UNKNOWN, bad=True)
         if self.closing:
             raise RequestRefused(CLOSING)
-        wait = self.limiter.retry_after(request.remote, self.clock.monotonic())
-        if wait is not None:
-            raise RequestRefused(too_many(wait))
 
-    def _note(self, request: InboundRequest, refused: RequestRefused) -> None:
-        if refused.counts:
-            self.limiter.failed(request.remote, self.clock.monotonic())
-        if refused.log is not None:
-            level, event, fields = refused.log
-            getattr(log, level)(event, **fields)
+    def _limited(self, request: InboundRequest, refused: RequestRefused) -> Answer:
+        """The answer to a refused request: 429 where it is one bad credential too many."""
+        if not refused.bad:
+            return refused.answer
+        if (wait := self._wait(request)) is not None:
+            return too_many(wait)
+        self.limiter.failed(request.client, self.clock.monotonic())
+        return refused.answer
+
+    def _wait(self, request: InboundRequest) -> int | None:
+        return self.limiter.retry_after(request.client, self.clock.monotonic())
 
     async def _ignore(self, authenticated: Authenticated, why: str) -> Answer:
         delivery = self.preparer.delivery(authenticated, None, verdict="ignored", reason=why)

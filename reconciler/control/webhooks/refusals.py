@@ -69,18 +69,20 @@ class Refusals:
     _triggers: OrderedDict[str, _Trigger] = field(default_factory=OrderedDict)
 
     async def note(
-        self, request: InboundRequest, opened: Opened, answer: Answer, size: int
+        self, request: InboundRequest, opened: Opened, cause: Answer, status: int, size: int
     ) -> None:
         """Count an answer that is no run, and keep a sample if it is due; never raises.
 
-        `size` is how many bytes of the body were read.
+        `cause` says what was wrong, `status` is what the sender is told: 429 where it was wrong too
+        often. `size` is how many bytes of the body were read.
         """
-        if answer.body.get("code") in _OURS:
+        if cause.body.get("code") in _OURS:
             return
         stands_for = self._due(opened.target.trigger_id)
         if stands_for is None:
             return
-        sample = self._sample(request, opened, answer, size, stands_for)
+        sample = self._sample(request, opened, cause, stands_for)
+        sample = sample._replace(status_code=status, body_size=size)
         try:
             await self.database.awrite(lambda tx: insert_deliveries(tx, [sample]))
         except Exception:
@@ -99,25 +101,24 @@ class Refusals:
         return stands_for
 
     def _sample(
-        self, request: InboundRequest, opened: Opened, answer: Answer, size: int, stands_for: int
+        self, request: InboundRequest, opened: Opened, cause: Answer, stands_for: int
     ) -> Delivery:
         now, headers, scheme = self.clock.now(), request.named, opened.trigger.signature.scheme
-        pong = answer.status < 300
-        code = answer.body.get("code")
+        pong = cause.status < 300
+        code = cause.body.get("code")
         return Delivery(
             id=self.ids.new(now),
             received_at=now,
             verdict="pong" if pong else "refused",
-            status_code=answer.status,
+            status_code=cause.status,
             verified=scheme is not Scheme.NONE and code not in _UNPROVEN,
             trigger_id=opened.target.trigger_id,
             autopilot_id=opened.live.id,
             workspace_id=opened.live.workspace,
-            reason=None if pong else str(answer.body.get("detail")),
+            reason=None if pong else str(cause.body.get("detail")),
             scheme=scheme,
             event=event_name(scheme, headers, None),
             headers=shown_headers(scheme, headers),
             content_type=(headers.get("content-type") or "")[:200] or None,
-            body_size=size,
             attempts=stands_for,
         )

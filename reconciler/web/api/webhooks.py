@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reconciler.control.webhooks.inbound import InboundRequest
+from reconciler.core.access.client_address import client_address
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.web.http.answers import JSON, encode
 from reconciler.web.http.context import Context
@@ -58,13 +59,12 @@ class WebhookEndpoint:
 
 async def answer(scope: Scope, receive: Receive, context: Context) -> Response:
     """Hand one request over."""
-    client = scope.get("client")
     inbound = InboundRequest(
         method=scope["method"],
         token=scope["path"].removeprefix(PREFIX),
         headers=scope["headers"],
         body=_body(receive),
-        remote=client[0] if client else "",
+        client=client_of(scope, context),
     )
     result = await context.intake.receive(inbound)
     body = dict(result.body)
@@ -73,6 +73,15 @@ async def answer(scope: Scope, receive: Receive, context: Context) -> Response:
     media_type = MEDIA_TYPE if result.status >= 400 else JSON
     headers = {"Cache-Control": "no-store", **result.headers}
     return Response(encode(body), result.status, headers, media_type)
+
+
+def client_of(scope: Scope, context: Context) -> str:
+    """Who is slowed down for bad credentials: the client's address, whatever proxies it passed."""
+    peer = scope.get("client")
+    forwarded = [
+        value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
+    ]
+    return client_address(peer[0] if peer else "", forwarded, context.proxies)
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

@@ -8,6 +8,7 @@ from reconciler.clock import Clock
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.runs.launch import Launcher
 from reconciler.control.webhooks.inbound import Answer, InboundRequest
+from reconciler.core.access.client_address import Network, networks_of
 from reconciler.core.access.roles import LOCAL, Caller
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
@@ -79,8 +80,10 @@ class Context:
     notify: Callable[[], None] = _no_runner
     metrics: Metrics = field(default_factory=Metrics)
     hub: Hub = field(init=False)
+    proxies: tuple[Network, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "proxies", networks_of(self.settings.trusted_proxies))
         object.__setattr__(self, "hub", Hub(self.database, self.clock))
 
     @property

@@ -385,10 +385,36 @@ class TestRefused:
             pass
         assert said(answer) == (429, "too-many-attempts")
         assert int(answer.headers["Retry-After"]) >= 1
-        assert hook.send(PUSH, signed(rig)).status == 429
-        assert hook.send(PUSH, signed(rig), remote="192.0.2.2").status == 202
+        assert hook.send(token=UNKNOWN, client="192.0.2.2").status == 404
         rig.clock.advance(seconds=int(answer.headers["Retry-After"]))
-        assert hook.send(PUSH, signed(rig)).status == 200
+        assert hook.send(token=UNKNOWN).status == 404
+
+    @pytest.mark.parametrize("token", [UNKNOWN, None], ids=["unknown URLs", "wrong signatures"])
+    def test_a_genuine_delivery_is_taken_whatever_else_comes_from_its_address(
+        self, rig: Rig, hook: Receiver, token: str | None
+    ) -> None:
+        for number in range(3):
+            while hook.send(PUSH, token=token).status != 429:
+                pass
+            answer = hook.send(
+                PUSH + b" " * number, signed(rig, PUSH + b" " * number, f"d{number}")
+            )
+            assert answer.status == 202
+
+    def test_the_body_of_an_unknown_url_is_not_read(self, hook: Receiver) -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            raise AssertionError("nobody asks for it")
+            yield b""
+
+        assert hook.send(token=UNKNOWN, chunks=chunks()).status == 404
+
+    def test_what_is_refused_for_being_wrong_too_often_is_sampled(self, hook: Receiver) -> None:
+        while hook.send(PUSH, client="192.0.2.7", token=UNKNOWN).status != 429:
+            pass
+        assert hook.send(PUSH, client="192.0.2.7").status == 429
+        (sample,) = hook.deliveries()
+        assert (sample.status_code, sample.verdict) == (429, "refused")
+        assert sample.reason == "the signature is missing, wrong or too old"
 
     def test_wrong_signatures_are_guesses_too(self, hook: Receiver) -> None:
         assert [hook.send(PUSH).status for _ in range(21)] == [401] * 20 + [429]

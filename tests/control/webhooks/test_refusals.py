@@ -81,7 +81,7 @@ def test_hundreds_of_refusals_leave_a_few_samples_that_stand_for_the_rest(
     rig: Rig, hook: Receiver
 ) -> None:
     hook.intake.limiter.burst = 100_000
-    requests = [hook.request(b"[]", signed(rig), remote=str(n)) for n in range(300)]
+    requests = [hook.request(b"[]", signed(rig), client=str(n)) for n in range(300)]
     assert {one.status for one in hook.send_at_once(requests)} == {401}
     assert [one.attempts for one in samples(hook)] == [1] * 10
     rig.clock.advance(minutes=10)
