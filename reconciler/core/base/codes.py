@@ -71,6 +71,7 @@ class Code(StrEnum):
     # What the operator allows
     URL_INVALID = "url-invalid"
     URL_NOT_ALLOWED = "url-not-allowed"
+    HEADER_INVALID = "header-invalid"
     COMMAND_NOT_ALLOWED = "command-not-allowed"
     PERMISSION_MODE_NOT_ALLOWED = "permission-mode-not-allowed"
     # Objects together
@@ -139,6 +140,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.SECRET_LITERAL: "A secret stands in the manifest itself.",
         Code.URL_INVALID: "The URL is no http or https URL.",
         Code.URL_NOT_ALLOWED: "The operator's `allowed_runtime_urls` do not admit the URL.",
+        Code.HEADER_INVALID: "The header belongs to the server, or its value cannot be sent.",
         Code.COMMAND_NOT_ALLOWED: "The operator has bound no program to this name.",
         Code.PERMISSION_MODE_NOT_ALLOWED: "The operator does not admit the permission mode.",
         Code.OBJECT_DUPLICATE: "Two manifests declare the same object.",

@@ -3,32 +3,13 @@
 import json
 from datetime import datetime
 
+from reconciler.core.manifest.headers import is_reserved
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.runs.run import Json
 from reconciler.core.webhooks.outgoing import signed_headers
 from reconciler.core.webhooks.signing_key import SecretInvalid
 from reconciler.dispatch.base import Job
 from reconciler.dispatch.wire import Call
-
-OURS = frozenset(
-    {
-        "host",
-        "content-length",
-        "content-type",
-        "transfer-encoding",
-        "connection",
-        "upgrade",
-        "te",
-        "trailer",
-        "expect",
-        "accept-encoding",
-        "idempotency-key",
-        "webhook-id",
-        "webhook-timestamp",
-        "webhook-signature",
-    }
-)
-"""Headers that a manifest may not set: they say where a request goes and who signed it."""
 
 
 def post(job: Job, url: str, now: datetime, within: float) -> Call:
@@ -70,7 +51,7 @@ def _body(job: Job) -> bytes:
 
 def _headers(job: Job, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
     own = {name.lower(): value for name, value in job.headers.items()}
-    if refused := sorted(OURS & own.keys()):
+    if refused := sorted(filter(is_reserved, own)):
         raise ValueError(f"spec.runtime.headers may not set {', '.join(refused)}")
     if job.secret is None:
         return own

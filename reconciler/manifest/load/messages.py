@@ -202,7 +202,10 @@ def _length(noun: str) -> Callable[[_Error], Finding]:
 
 def _pattern(error: _Error) -> Finding:
     if error.on_key:
-        message = f"{shown(error.field)} cannot be a name here; use letters, digits and '_'"
+        characters = "'-' and '_'" if "headers" in error.loc else "'_'"
+        message = (
+            f"{shown(error.field)} cannot be a name here; use letters, digits and {characters}"
+        )
         return Finding(error.loc, message, Code.VALUE_PATTERN, At.KEY)
     if error.field == "url":
         message = (

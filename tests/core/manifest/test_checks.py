@@ -370,3 +370,33 @@ def test_equal_policies_have_equal_fingerprints() -> None:
     same = Policy(allowed_commands=frozenset({"b", "a"}))
     assert one.fingerprint == same.fingerprint
     assert len({p.fingerprint for p in (one, Policy(), Policy(allowed_commands=frozenset()))}) == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host", "TRANSFER-ENCODING", "Content-Length", "connection", "Keep-Alive", "TE", "Upgrade",
+        "Content-Type", "Idempotency-Key", "webhook-id", "Webhook-Signature", "svix-signature",
+        "Proxy-Authorization",
+    ],
+)  # fmt: skip
+def test_headers_that_the_server_sets_are_refused(name: str) -> None:
+    document = an_agent(runtime={**HTTP, "headers": {name: {"file": "token"}}})
+    assert found(document) == [(dotted(("spec", "runtime", "headers", name)), "header-invalid")]
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\r\nX: y", " a", "a ", "caf\u00e9", "a\x7f", "\u2028"])
+def test_header_values_that_cannot_be_sent_are_refused_and_not_repeated(value: str) -> None:
+    (problem,) = check(an_agent(runtime={**HTTP, "headers": {"X-Team": value}}), Policy())
+    assert problem.code == "header-invalid"
+    assert repr(value) not in problem.message
+
+
+def test_one_header_in_two_cases_is_refused() -> None:
+    document = an_agent(runtime={**HTTP, "headers": {"X-Team": "a", "x-team": "b"}})
+    assert found(document) == [("spec.runtime.headers.x-team", "header-invalid")]
+
+
+@pytest.mark.parametrize("value", ["", "core", "a b\tc", "Bearer", "!~"])
+def test_other_headers_may_be_set(value: str) -> None:
+    assert found(an_agent(runtime={**HTTP, "headers": {"X-Team": value}})) == []

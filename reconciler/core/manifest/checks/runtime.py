@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.near import did_you_mean, shown
-from reconciler.core.manifest.checks.finding import Finding, Loc
+from reconciler.core.manifest.checks.finding import At, Finding, Loc
 from reconciler.core.manifest.checks.policy import Policy
 from reconciler.core.manifest.checks.raw import Raw, mapping, text
+from reconciler.core.manifest.headers import can_be_sent, is_reserved
 from reconciler.core.manifest.reach import admits, parse_url
 
 _RUNTIME: Loc = ("spec", "runtime")
@@ -21,6 +22,7 @@ def runtime_findings(document: Raw, policy: Policy) -> Iterator[Finding]:
             yield from _permission_mode(runtime, policy)
         case "http":
             yield from _url(runtime, policy)
+            yield from _headers(runtime)
         case "command":
             yield from _program(runtime, policy)
 
@@ -47,6 +49,29 @@ def _url(runtime: Raw, policy: Policy) -> Iterator[Finding]:
 
 # Anything else is reported as no URL by the model.
 _SCHEMES = ("http://", "https://")
+
+
+def _headers(runtime: Raw) -> Iterator[Finding]:
+    """The headers: none that the server sets, none twice in another case, values that can be sent.
+
+    Values are not repeated: they may be secrets.
+    """
+    first: dict[str, str] = {}
+    for name, value in mapping(runtime.get("headers")).items():
+        loc = (*_RUNTIME, "headers", name)
+        before = first.setdefault(name.lower(), name)
+        if is_reserved(name):
+            message = f"the server sets {shown(name)} itself; remove it"
+            yield Finding(loc, message, Code.HEADER_INVALID, At.KEY)
+        elif before != name:
+            message = f"{shown(name)} and {shown(before)} are one header; keep one of the two"
+            yield Finding(loc, message, Code.HEADER_INVALID, At.KEY)
+        elif (sent := text(value)) is not None and not can_be_sent(sent):
+            message = (
+                "the value cannot be sent as a header; use visible ASCII characters, "
+                "on one line, without blanks at its ends"
+            )
+            yield Finding(loc, message, Code.HEADER_INVALID)
 
 
 def _permission_mode(runtime: Raw, policy: Policy) -> Iterator[Finding]:
