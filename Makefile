@@ -37,7 +37,7 @@ check: $(READY) ## Format, lint, types, layers.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY) ## Format the code and mend what ruff can mend.
+format: $(READY) ## Format the code and fix what ruff can fix.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
