@@ -130,7 +130,8 @@ class Postgres:
             )
         except ImportError as error:
             raise UsageError(
-                "PostgreSQL needs its driver; install it with `pip install 'autopilot-reconciler[postgres]'`"
+                "PostgreSQL needs its driver; install it with "
+                "`pip install 'autopilot-reconciler[postgres]'`"
             ) from error
         event.listen(engine, "connect", _prepare)
         return engine
