@@ -20,12 +20,14 @@ class Lazy:
     def load(self, name: str) -> Any:
         """Import the command."""
         module, _, attribute = self.target.partition(":")
-        found: typer.Typer | Callable[..., Any] = getattr(import_module(module), attribute)
-        if isinstance(found, typer.Typer):
-            command = typer.main.get_command(found)
+        command_or_group: typer.Typer | Callable[..., Any] = getattr(
+            import_module(module), attribute
+        )
+        if isinstance(command_or_group, typer.Typer):
+            command = typer.main.get_command(command_or_group)
         else:
             single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-            single.command(name)(found)
+            single.command(name)(command_or_group)
             command = typer.main.get_command(single)
         command.name = name
         _unwrap(command)

@@ -1,6 +1,7 @@
 """The `reconciler` command: the table of all commands, and how failures become exit codes.
 
-Exit codes are the contract's (section 4): a usage error is 64, since 2 means "changes present".
+Exit codes are listed in docs/cli.md#exit-codes: a usage error is 64,
+since 2 means "changes present".
 """
 
 import gc
@@ -97,7 +98,7 @@ def reconciler(
 
 
 def run_cli(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; answers its exit code. Everything is written before it returns."""
+    """Run one command and return its exit code. Everything is written before it returns."""
     try:
         code = app(arguments, prog_name="reconciler", standalone_mode=False)
     except ReconcilerError as error:
@@ -130,7 +131,7 @@ def _report(error: ReconcilerError) -> None:
             lines = [*map(str, problems), f"error: {error}"]
         case Refused(objections=objections):
             lines = ["refused:"]
-            lines += [f"  {one.message} [{one.code}]" for one in objections]
+            lines += [f"  {item.message} [{item.code}]" for item in objections]
         case _:
             lines = f"error: {error}".split("\n")
     sys.stderr.write("".join(f"{one_line(line)}\n" for line in lines))

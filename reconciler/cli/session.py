@@ -59,8 +59,8 @@ def actor() -> str:
 
 def key_of(kind: str, name: str) -> Key:
     """`name` or `workspace/name` as a key."""
-    workspace, slash, rest = name.partition("/")
-    return Key(kind, workspace, rest) if slash else Key(kind, "default", name)
+    workspace, slash, name_in_it = name.partition("/")
+    return Key(kind, workspace, name_in_it) if slash else Key(kind, "default", name)
 
 
 def mask_password(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Wake-ups from the database: somebody wrote, so look (contract 10: noticed within a second)."""
+"""Notifications of the database: whoever wrote, it is noticed within a second."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 INTERVAL = 0.5
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 
 
 async def watch_database(database: Database, notify: Callable[[], None]) -> None:
@@ -36,8 +36,8 @@ async def watch_database(database: Database, notify: Callable[[], None]) -> None
 
 
 async def _uninterrupted(work: Callable[[], T], undo: Callable[[T], object] = bool) -> T:
-    """What `work` answers in a thread. A thread goes on when its caller is cancelled: so wait for
-    it all the same, and undo what nobody takes any more, or a connection would stay open."""
+    """Run `work` in a thread. A thread goes on when its caller is cancelled: so wait for it all the
+    same, and undo what nobody takes any more, or a connection would stay open."""
     working = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(working)

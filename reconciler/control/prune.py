@@ -18,7 +18,7 @@ from reconciler.store.retention import (
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long things are kept."""
+    """How long each kind of row is kept."""
 
     runs: timedelta
     deliveries: timedelta
@@ -26,7 +26,7 @@ class Retention:
     revisions: timedelta
 
     def rules(self) -> tuple[tuple[str, Prune, timedelta], ...]:
-        """What is pruned, how, and after what time."""
+        """Return what is pruned, how, and after what time."""
         return (
             ("runs", prune_runs, self.runs),
             ("intervals", prune_intervals, self.runs),
@@ -38,16 +38,16 @@ class Retention:
 
 
 def prune_once(database: Database, retention: Retention, most: int = 20) -> dict[str, int]:
-    """Prune up to `most` batches of each kind; answers how many rows of each went."""
-    gone: dict[str, int] = {}
-    for name, prune, kept in retention.rules():
+    """Prune up to `most` batches of each kind; return the number of rows deleted of each."""
+    deleted: dict[str, int] = {}
+    for name, prune, age in retention.rules():
         for _ in range(most):
-            count = database.write(lambda tx, p=prune, k=kept: _batch(tx, database, p, k))  # type: ignore[misc]
-            gone[name] = gone.get(name, 0) + count
+            count = database.write(lambda tx, p=prune, a=age: _batch(tx, database, p, a))  # type: ignore[misc]
+            deleted[name] = deleted.get(name, 0) + count
             if count < BATCH:
                 break
-    return {name: count for name, count in gone.items() if count}
+    return {name: count for name, count in deleted.items() if count}
 
 
-def _batch(tx: Tx, database: Database, prune: Prune, kept: timedelta) -> int:
-    return prune(tx, database.now(tx) - kept)
+def _batch(tx: Tx, database: Database, prune: Prune, age: timedelta) -> int:
+    return prune(tx, database.now(tx) - age)

@@ -1,7 +1,7 @@
-"""Rows that somebody edited by hand until nothing can be made of them: said, and left alone.
+"""Rows that were edited by hand and can no longer be read: reported, and left alone.
 
-They drift, and the next apply of their source puts them back. Until then nothing is started of
-them, and nobody else's work is held up.
+They show as drift, and the next apply of their source restores them. Until then nothing of them is
+started, and no other work is held up.
 """
 
 from reconciler.core.base.errors import Conflict, NotFound
@@ -12,13 +12,13 @@ from reconciler.store.runs.switches import read_switches
 
 
 def find_readable(tx: Tx, autopilot_id: str, *, lock: bool = False) -> LiveAutopilot | None:
-    """The autopilot; None where there is none, or nothing can be made of its row."""
+    """Return the autopilot; None where it does not exist or its row cannot be read."""
     read = lock_autopilots if lock else read_live
     return read(tx, [autopilot_id]).get(autopilot_id)
 
 
 def readable(tx: Tx, autopilot_id: str, *, lock: bool = False) -> LiveAutopilot:
-    """The autopilot. Raises NotFound, and Conflict where its row cannot be read."""
+    """Return the autopilot. Raises NotFound, and Conflict where its row cannot be read."""
     live = find_readable(tx, autopilot_id, lock=lock)
     if live is not None:
         return live
@@ -29,7 +29,7 @@ def readable(tx: Tx, autopilot_id: str, *, lock: bool = False) -> LiveAutopilot:
 
 
 def unreadable(what: str) -> Conflict:
-    """What to say of such a row."""
+    """Return the error for such a row."""
     return Conflict(
         f"the row of {what} was edited by hand and cannot be read; `reconciler drift` shows it, "
         "and applying its source puts it back",

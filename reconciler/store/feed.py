@@ -1,4 +1,4 @@
-"""What a follower of events compares from one look to the next: runs, autopilots, revisions."""
+"""What a follower of events compares from one poll to the next: runs, autopilots, revisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from reconciler.store.runs.runs import LIGHT, NOT_ENDED, run_of
 from reconciler.store.tables import autopilot, autopilot_run
 
 MOST = 10_000
-"""Runs of each kind that one look takes in."""
+"""Runs of each kind that one poll reads."""
 
 _R = autopilot_run.c
 _A = autopilot.c
@@ -33,7 +33,7 @@ _SEAL = select(
 
 @dataclass(frozen=True, slots=True)
 class AutopilotMark:
-    """An autopilot and all that makes it another one for its followers."""
+    """An autopilot and every value whose change its followers see."""
 
     id: str
     workspace: str
@@ -66,22 +66,22 @@ def read_feed(
     after_revision: int,
     before: Marks | None = None,
 ) -> FeedState:
-    """What is now. `known` are runs that were open before: they are read even if they ended.
+    """Read the state of now. `known` are runs that were open before, read even if they ended.
 
-    `before` are the marks of the last look, which are kept while their seal holds.
+    `before` are the marks of the last poll, which are reused while their seal holds.
     """
     recent = LIGHT.where(_R.id > uuid7(since, 0)).order_by(_R.id).limit(MOST)
     # Asked for the plain order of the ids, SQLite would read every run that there ever was.
     open_ = LIGHT.where(NOT_ENDED).order_by(Aside(_R.id)).limit(MOST)
     runs = {run.id: run for query in (open_, recent) for run in map(run_of, tx.execute(query))}
-    for some in batches([one for one in known if one not in runs]):
-        rows = tx.execute(LIGHT.where(_R.id.in_(some)))
+    for batch in batches([run_id for run_id in known if run_id not in runs]):
+        rows = tx.execute(LIGHT.where(_R.id.in_(batch)))
         runs.update((run.id, run) for run in map(run_of, rows))
     newest = list_attempts(tx, limit=50)
     return FeedState(
         runs,
         _marks(tx, before),
-        [one for one in reversed(newest) if one.id > after_revision],
+        [attempt for attempt in reversed(newest) if attempt.id > after_revision],
     )
 
 
@@ -90,8 +90,8 @@ def _marks(tx: Connection, before: Marks | None) -> Marks:
     seal = tuple(tx.execute(_SEAL).one())
     if before is not None and before.seal == seal:
         return before
-    found = (
+    marks = (
         AutopilotMark(id_, workspace, name, state[2] is not None, tuple(state))
         for id_, workspace, name, *state in tx.execute(select(*_MARKS))
     )
-    return Marks(seal, {one.id: one for one in found})
+    return Marks(seal, {mark.id: mark for mark in marks})

@@ -24,7 +24,7 @@ class Gauges:
 
 
 def read_gauges(tx: Connection, now: datetime) -> Gauges:
-    """Count; each by an index of just these."""
+    """Count, each by an index of just these rows."""
     waiting = select(func.count()).select_from(autopilot_run).where(WAITING)
     living = _A.archived_at.is_(None)
     broken = select(func.count()).where(_A.breaker_opened_at.is_not(None), living)
@@ -33,5 +33,5 @@ def read_gauges(tx: Connection, now: datetime) -> Gauges:
         due_triggers=count_due(tx, now),
         queue_depth=tx.execute(waiting).scalar_one(),
         breakers_open=tx.execute(broken).scalar_one(),
-        applied={source: one.revision.id for source, one in attempts if one is not None},
+        applied={source: last.revision.id for source, last in attempts if last is not None},
     )

@@ -25,9 +25,9 @@ class Server:
     seen_at: datetime
 
 
-def register(tx: Tx, one: Server) -> None:
+def register(tx: Tx, started: Server) -> None:
     """Note a server that starts."""
-    values = {column.name: getattr(one, column.name) for column in _S}
+    values = {column.name: getattr(started, column.name) for column in _S}
     tx.execute(insert(server).values(values))
 
 
@@ -43,11 +43,11 @@ def remove(tx: Tx, server_id: str) -> None:
 
 
 def live(tx: Tx, now: datetime, silence: timedelta) -> list[Server]:
-    """The servers that were heard of within `silence`, the oldest first."""
+    """Return the servers that were heard of within `silence`, the oldest first."""
     query = select(server).where(_S.seen_at > now - silence).order_by(_S.started_at, _S.id)
     return [Server(*row) for row in tx.execute(query)]
 
 
 def forget_silent(tx: Tx, now: datetime, silence: timedelta) -> int:
-    """Forget servers that died without a word; answers how many."""
+    """Forget servers that died without a word; return the number of them."""
     return tx.execute(delete(server).where(_S.seen_at <= now - silence)).rowcount

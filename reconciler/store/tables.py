@@ -1,4 +1,4 @@
-"""Every table, constraint and index, once, for SQLite and PostgreSQL alike (contract 10).
+"""Every table, constraint and index, once, for SQLite and PostgreSQL alike.
 
 Times are kept in UTC: as fixed-width ISO 8601 text on SQLite (it sorts, and people can read it), as
 `timestamptz` on PostgreSQL. Sets of words are CHECK constraints. What may happen only once has a

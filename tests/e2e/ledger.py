@@ -20,7 +20,7 @@ _ONE = timedelta(microseconds=1)
 
 
 class Ledger:
-    """Reads the database of a site; one connection for each look, as servers come and go."""
+    """Reads the database of a site; one connection for each query, as servers come and go."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -46,12 +46,12 @@ class Ledger:
     def open_runs(self, name: str = "triage") -> list[Run]:
         """The runs that have not ended."""
 
-        def look(tx: Tx) -> list[Run]:
-            wanted = [RunFilter(autopilot_id=id_of(name), status=one) for one in _OPEN]
+        def query(tx: Tx) -> list[Run]:
+            wanted = [RunFilter(autopilot_id=id_of(name), status=status) for status in _OPEN]
             return [run for where in wanted for run in list_runs(tx, where, limit=ALL)]
 
         with Database.open(self.site.database) as database:
-            return database.read(look)
+            return database.read(query)
 
     def deliveries(self) -> list[Delivery]:
         """All deliveries."""
@@ -65,13 +65,13 @@ class Ledger:
         one that is next.
         """
 
-        def look(tx: Tx) -> list[str]:
+        def query(tx: Tx) -> list[str]:
             triggers = list_triggers(tx, id_of(name))
-            scheduled = [one.name for one in triggers if one.kind == TriggerKind.SCHEDULE]
-            return [line for one in scheduled for line in _wrong(tx, name, one, since)]
+            names = [trigger.name for trigger in triggers if trigger.kind == TriggerKind.SCHEDULE]
+            return [line for trigger in names for line in _wrong(tx, name, trigger, since)]
 
         with Database.open(self.site.database) as database:
-            return database.read(look)
+            return database.read(query)
 
 
 def _wrong(tx: Tx, autopilot: str, name: str, since: datetime) -> list[str]:

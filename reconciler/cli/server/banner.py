@@ -1,4 +1,4 @@
-"""What `serve` says once it is up: where to look, what comes next, what to try."""
+"""What `serve` says once it is up: its address, what is due next, what to try."""
 
 import shlex
 from datetime import datetime

@@ -1,8 +1,8 @@
-"""SIGTERM and SIGINT end `serve` with exit code 0 from its first moment on (contract 11).
+"""SIGTERM and SIGINT end `serve` with exit code 0 from its first moment on.
 
 1. While modules are imported nothing is open yet: the process just ends (`end_at_once`).
 2. While the database is opened and migrated, what is open is closed again (`leaving`).
-3. From then on the event loop hears them (`app.serve`), once it is there (`Leaving.later`).
+3. From then on the event loop hears them (`server.lifecycle`), once it is there (`Leaving.later`).
 """
 
 import os
@@ -21,13 +21,13 @@ class Left(BaseException):
 
 @dataclass(slots=True)
 class Leaving:
-    """Whether somebody `asked`. Until `later` is called that is raised as well, once."""
+    """Whether somebody `asked`. Until `later` is called, `Left` is raised as well, once."""
 
     asked: bool = False
     quiet: bool = False
 
     def later(self) -> None:
-        """From now on look at `asked`: nothing is interrupted any more."""
+        """From now on only set `asked`: nothing is interrupted any more."""
         self.quiet = True
 
     def hear(self, _number: int, _frame: FrameType | None) -> None:

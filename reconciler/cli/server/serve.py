@@ -118,7 +118,7 @@ def _run(settings: Settings, path: str | None, leave: Leaving) -> None:
 
 
 def _require_guarded(settings: Settings) -> None:
-    """Without tokens everybody who reaches the server is an admin: loopback only (contract 8.4)."""
+    """Without tokens everybody who reaches the server is an admin: loopback only."""
     if settings.tokens_file is None and not is_loopback(settings.host):
         raise UsageError(
             f"without API tokens the server listens on loopback only, not on {settings.host}; make "

@@ -83,8 +83,8 @@ def _checked(entry: Mapping[str, object]) -> Token:
     try:
         return Token.model_validate(entry)
     except ValueError as error:
-        wrong = error.errors(include_input=False) if hasattr(error, "errors") else []
-        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong]
+        errors = error.errors(include_input=False) if hasattr(error, "errors") else []
+        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in errors]
         raise UsageError("\n".join(lines) or str(error)) from None
 
 
@@ -100,7 +100,7 @@ def _toml(entry: Token) -> str:
 
 def _add(path: Path, entry: Token) -> None:
     known = read_tokens_file(path) if path.exists() else Credentials()
-    if any(one.name == entry.name for one in known.tokens):
+    if any(token.name == entry.name for token in known.tokens):
         raise UsageError(f"{path} has a token named {entry.name!r} already; give another --name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -56,9 +56,9 @@ def url(
 
 
 def _webhook(triggers: list[NamedTrigger], owner: str, name: str) -> NamedTrigger:
-    hooks = [one for one in triggers if one.kind == TriggerKind.WEBHOOK]
-    found = next((one for one in hooks if one.name == name), None)
-    if found is None:
-        names = ", ".join(one.name for one in hooks) or "none"
+    hooks = [trigger for trigger in triggers if trigger.kind == TriggerKind.WEBHOOK]
+    hook = next((trigger for trigger in hooks if trigger.name == name), None)
+    if hook is None:
+        names = ", ".join(trigger.name for trigger in hooks) or "none"
         raise NotFound(f"{owner} has no webhook trigger {name!r}; it has: {names}")
-    return found
+    return hook

@@ -8,19 +8,19 @@ from typing import Literal, Protocol, TypeVar
 from sqlalchemy import Connection
 
 Tx = Connection
-"""One transaction. It ends with the function that it was given to; nothing of it may be kept."""
+"""One transaction. It ends with the function that gets it; nothing of it may outlive that."""
 
 T = TypeVar("T")
 
 PATIENCE = 10.0
-"""Seconds that a write waits for others before it gives up with `Locked` (contract 10)."""
+"""Seconds that a write waits for others before it gives up with `Locked`."""
 
 
 UNSTORABLE = "a text holds U+0000 or half of a surrogate pair, which no database stores"
 
 
 class Watcher(Protocol):
-    """Answers "did anything change since I last asked?" without waiting."""
+    """Says whether anything was written since the last call, without waiting."""
 
     def changed(self) -> bool:
         """Whether some transaction, of this process or another, wrote since the last call."""

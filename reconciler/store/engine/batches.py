@@ -11,8 +11,8 @@ K = TypeVar("K")
 V = TypeVar("V", bound=Hashable)
 
 IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-"""A list that is given when the statement runs: `column.in_(IDS)` and `{"ids": some}`. A list given
-to `in_` itself is looked at one by one."""
+"""A list bound when the statement runs: `column.in_(IDS)` and `{"ids": batch}`. A list passed to
+`in_` itself is compiled element by element."""
 
 SIZE = 1000
 """Far below the bound of variables of both databases."""
@@ -30,8 +30,8 @@ def alike(values: Mapping[K, V]) -> Iterator[tuple[V, Sequence[K]]]:
     for key, value in values.items():
         groups[value].append(key)
     for value, keys in groups.items():
-        for some in batches(keys):
-            yield value, some
+        for batch in batches(keys):
+            yield value, batch
 
 
 def by_first(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -39,7 +39,7 @@ def by_first(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
     Asked for pairs themselves, SQLite uses no index and reads every row there is.
     """
-    found: dict[str, dict[str, None]] = defaultdict(dict)
+    grouped: dict[str, dict[str, None]] = defaultdict(dict)
     for first, second in pairs:
-        found[first][second] = None
-    return {first: list(seconds) for first, seconds in found.items()}
+        grouped[first][second] = None
+    return {first: list(seconds) for first, seconds in grouped.items()}

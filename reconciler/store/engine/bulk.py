@@ -72,12 +72,13 @@ def _insert_by_column(
     columns = [
         write(column) for write, column in zip(writers, zip(*rows, strict=True), strict=True)
     ]
-    given = {name: one for name, one in zip(names, columns, strict=True) if one is not None}
-    values, start = list(zip(*given.values(), strict=True)), 0
+    named = zip(names, columns, strict=True)
+    filled = {name: column for name, column in named if column is not None}
+    values, start = list(zip(*filled.values(), strict=True)), 0
     for size in _pieces(len(values)):
-        statement = _statement(table, tuple(given), size) + _on_conflict(table, names, known)
-        some = tuple(chain.from_iterable(values[start : start + size]))
-        tx.exec_driver_sql(statement, some)
+        statement = _statement(table, tuple(filled), size) + _on_conflict(table, names, known)
+        parameters = tuple(chain.from_iterable(values[start : start + size]))
+        tx.exec_driver_sql(statement, parameters)
         start += size
 
 
@@ -120,7 +121,7 @@ _NATIVE = frozenset({str, int, float, bytes, type(None)})
 
 
 def _plain(value: Any) -> Any:
-    """A member of an enum as its word: the driver asks around for long how to adapt one."""
+    """A member of an enum as its word: the driver is slow at adapting one."""
     return value.value if isinstance(value, Enum) else value
 
 

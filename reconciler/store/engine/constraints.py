@@ -48,10 +48,10 @@ def conflict(error: DBAPIError) -> Conflict | None:
 
 
 def _sqlite_name(message: str) -> str | None:
-    if found := _UNIQUE.fullmatch(message):
-        return _UNIQUE_BY_COLUMNS.get(found[1])
-    if found := _CHECK.fullmatch(message):
-        return found[1]
+    if unique := _UNIQUE.fullmatch(message):
+        return _UNIQUE_BY_COLUMNS.get(unique[1])
+    if check := _CHECK.fullmatch(message):
+        return check[1]
     return None
 
 
@@ -59,10 +59,10 @@ def _uniques(table: Table) -> dict[str, str]:
     """The names of a table's unique constraints by the columns, as SQLite lists them."""
     constraints = [*table.constraints, *table.indexes]
     named = [c for c in constraints if isinstance(c, UniqueConstraint) or _is_unique(c)]
-    found = {_listed(table, c.columns.keys()): str(c.name) for c in named}  # type: ignore[attr-defined]
+    names = {_listed(table, c.columns.keys()): str(c.name) for c in named}  # type: ignore[attr-defined]
     key = table.primary_key
-    found.setdefault(_listed(table, key.columns.keys()), str(key.name))
-    return found
+    names.setdefault(_listed(table, key.columns.keys()), str(key.name))
+    return names
 
 
 def _is_unique(constraint: object) -> bool:

@@ -20,19 +20,19 @@ def newest_page(
     table: Table,
     equal: Mapping[str, object],
     workspaces: Collection[str] | None,
-    *rest: ColumnElement[bool],
+    *conditions: ColumnElement[bool],
     order: Iterable[str],
     limit: int,
 ) -> Select[Any]:
     """The statement of one page: rows of `table` that are `equal` in some columns.
 
     `order` are the columns by whose index to read, the one with the fewest rows to expect first;
-    `workspace_id` is among them. `rest` are conditions on the id.
+    `workspace_id` is among them. `conditions` concern the id.
     """
-    given = {*equal, *(["workspace_id"] if workspaces is not None else [])}
-    lead = next((name for name in order if name in given), None)
+    compared = {*equal, *(["workspace_id"] if workspaces is not None else [])}
+    lead = next((name for name in order if name in compared), None)
     newest_first, spaces = table.c.id.desc(), sorted(workspaces or ())
-    where = [_by(table.c[name], lead) == value for name, value in equal.items()] + [*rest]
+    where = [_by(table.c[name], lead) == value for name, value in equal.items()] + [*conditions]
     if lead == "workspace_id" and 1 < len(spaces) <= MERGED:
         where = [table.c.id.in_(_merged(table, spaces, where, limit))]
     elif workspaces is not None:
@@ -50,7 +50,7 @@ def _merged(
     """The newest of the newest of each workspace, which stand in the index; all of all of them
     would have to be sorted."""
     newest = select(table.c.id).where(*where).order_by(table.c.id.desc()).limit(limit)
-    each = (newest.where(table.c.workspace_id == one).subquery() for one in workspaces)
+    each = (newest.where(table.c.workspace_id == name).subquery() for name in workspaces)
     together = union_all(*map(select, each)).subquery()
     return select(together.c.id).order_by(together.c.id.desc()).limit(limit)
 

@@ -84,7 +84,7 @@ class TestFile:
 
 
 class TestModes:
-    """WAL, synchronous=FULL and foreign keys, on every connection (contract 10)."""
+    """WAL, synchronous=FULL and foreign keys, on every connection."""
 
     WANTED = (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1))
 
