@@ -17,6 +17,7 @@ from reconciler.control.runs.tick import Ticker
 from reconciler.control.webhooks.intake import Intake
 from reconciler.control.webhooks.writer_process import WriterProcess
 from reconciler.dispatch.registry import Runtimes
+from reconciler.server.health import DatabaseHealth
 from reconciler.server.jumps import JumpDetector
 from reconciler.server.readiness import ServerState
 from reconciler.server.signals import Signals
@@ -39,7 +40,7 @@ def build_system(
     `key` is the server's key, `url` where it is reached, `follower` the source that it follows.
     """
     clock, ids, cooldown = SystemClock(), Ids(), settings.breaker_cooldown
-    metrics, signals, state = Metrics(), Signals(), ServerState()
+    metrics, signals, state = Metrics(), Signals(), ServerState(database)
     database.observe = counting(metrics)
     evaluator, secret_store = Evaluator(), SecretStore(settings.secrets_dir)
     titles = Titles(evaluator)
@@ -84,6 +85,7 @@ def build_system(
         key=key,
         url=url,
         state=state,
+        health=DatabaseHealth(database),
         signals=signals,
         metrics=metrics,
         jumps=JumpDetector(clock),

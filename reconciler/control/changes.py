@@ -18,7 +18,11 @@ INTERVAL = 0.5
 
 
 async def watch_database(database: Database, notify: Callable[[], None]) -> None:
-    """Call `notify` whenever anybody wrote, for ever. A lost connection is taken up again."""
+    """Call `notify` whenever anybody wrote, for ever. A lost connection is taken up again.
+
+    A failure is logged when it begins.
+    """
+    failing = False
     while True:
         try:
             watcher = await _uninterrupted(database.watcher, lambda made: made.close())
@@ -26,11 +30,14 @@ async def watch_database(database: Database, notify: Callable[[], None]) -> None
                 while True:
                     if await _uninterrupted(watcher.changed):
                         notify()
+                    failing = False
                     await asyncio.sleep(INTERVAL)
             finally:
                 watcher.close()
         except ReconcilerError as error:
-            log.warning("cannot watch the database", why=str(error))
+            if not failing:
+                log.warning("cannot watch the database", why=str(error))
+            failing = True
             notify()
             await asyncio.sleep(INTERVAL)
 

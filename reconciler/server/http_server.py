@@ -14,7 +14,7 @@ from reconciler.web.http.connection import protocol_of
 from reconciler.web.http.connections import Connections
 from reconciler.web.http.context import Context
 
-OPEN_REQUESTS = 20.0
+OPEN_REQUESTS = 12.0
 """Seconds that requests under way get to finish once the server stops."""
 
 
@@ -46,11 +46,6 @@ class HttpServer(uvicorn.Server):
     def stop(self) -> None:
         """Finish open requests, then return from `serve`."""
         self.should_exit = True
-
-    @property
-    def stopping(self) -> bool:
-        """Whether `stop` was called."""
-        return self.should_exit
 
 
 def http_server(context: Context) -> HttpServer:

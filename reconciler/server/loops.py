@@ -11,7 +11,7 @@ import structlog
 
 from reconciler.control.changes import watch_database
 from reconciler.core.base.errors import ReconcilerError
-from reconciler.server.rounds import prune, reconcile, renew, run, tick
+from reconciler.server.rounds import check, prune, reconcile, renew, run, tick
 from reconciler.server.signals import WorkSignal
 from reconciler.server.system import System
 
@@ -24,29 +24,48 @@ Watch = Callable[[Callable[[], None]], Coroutine[None, None, None]]
 """Calls what it is given whenever the followed source may have changed, for ever."""
 
 
-async def repeat(name: str, once: Callable[[], Awaitable[float]], signal: WorkSignal) -> None:
-    """Do rounds for ever. `once` returns the seconds to sleep unless notified."""
+async def repeat(
+    name: str,
+    once: Callable[[], Awaitable[float]],
+    signal: WorkSignal,
+    told: Callable[[], Awaitable[bool]],
+) -> None:
+    """Do rounds for ever. `once` returns the seconds to sleep unless notified.
+
+    What fails is logged when it begins, and again when it is another failure; not at all where
+    `told` says that its cause, the database, is in the log already.
+    """
+    failure: str | None = None
     while True:
         try:
-            pause = await once()
+            pause, failure = await once(), None
         except ReconcilerError as error:
-            log.error("round failed", loop=name, why=str(error))
-            pause = AFTER_FAILURE
-        except Exception:
-            log.exception("round failed", loop=name)
-            pause = AFTER_FAILURE
+            if failure != str(error) and not await told():
+                log.error("round failed", loop=name, why=str(error))
+            pause, failure = AFTER_FAILURE, str(error)
+        except Exception as error:
+            if failure != repr(error):
+                log.exception("round failed", loop=name)
+            pause, failure = AFTER_FAILURE, repr(error)
         await signal.sleep(pause)
 
 
 def start_loops(system: System, watch: Watch | None) -> list[asyncio.Task[None]]:
     """Start every loop of a server as a task; `watch` notices changes of the followed source."""
     signals = system.signals
+
+    def loop(
+        name: str, once: Callable[[System], Awaitable[float]], signal: WorkSignal
+    ) -> Coroutine[None, None, None]:
+        return repeat(name, lambda: once(system), signal, system.health.explains_failures)
+
     loops = [
-        repeat("tick", lambda: tick(system), signals.tick),
-        repeat("run", lambda: run(system), signals.run),
-        repeat("renew", lambda: renew(system), WorkSignal()),
-        repeat("reconcile", lambda: reconcile(system), signals.source),
-        repeat("prune", lambda: prune(system), WorkSignal()),
+        loop("check", check, WorkSignal()),
+        loop("tick", tick, signals.tick),
+        loop("run", run, signals.run),
+        loop("renew", renew, WorkSignal()),
+        loop("reconcile", reconcile, signals.source),
+        loop("prune", prune, WorkSignal()),
         watch_database(system.database, signals.notify),
     ]
     if watch is not None:

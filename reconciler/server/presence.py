@@ -30,9 +30,9 @@ async def note_presence(system: System) -> None:
     await system.database.awrite(write, quiet=True)
 
 
-async def depart(system: System) -> None:
-    """Say that this server is gone."""
-    await system.database.awrite(lambda tx: remove(tx, system.runner.owner))
+async def depart(system: System, within: float) -> None:
+    """Say that this server is gone. Raises Unavailable after `within` seconds."""
+    await system.database.awrite(lambda tx: remove(tx, system.runner.owner), within=within)
 
 
 def _arrive(system: System, tx: Tx) -> None:

@@ -10,6 +10,7 @@ from reconciler.control.prune import Retention, prune_once
 from reconciler.control.runs.tick import tick_once
 from reconciler.server.presence import note_presence
 from reconciler.server.system import System
+from reconciler.store.revisions.revisions import last_applied
 from reconciler.store.servers import SILENCE
 
 log = structlog.get_logger(__name__)
@@ -22,6 +23,8 @@ RUNNER_IDLE = 5.0
 """Seconds between two rounds of the runner when nothing is in flight."""
 PRUNE_PAUSE = 600.0
 """Seconds between two rounds of retention."""
+CHECK_PAUSE = 1.0
+"""Seconds between two checks of the database."""
 
 
 async def tick(system: System) -> float:
@@ -41,6 +44,12 @@ async def tick(system: System) -> float:
     return min(LONGEST_SLEEP, max(0.0, (ticked.next_due - now).total_seconds()))
 
 
+async def check(system: System) -> float:
+    """See whether the database is in service."""
+    await system.health.check()
+    return CHECK_PAUSE
+
+
 async def run(system: System) -> float:
     """Give runs to agents, follow and stop them."""
     await run_once(system.runner)
@@ -58,13 +67,21 @@ async def renew(system: System) -> float:
 async def reconcile(system: System) -> float:
     """Apply the source that this server follows."""
     if system.follower is None:
+        system.state.started(in_force=True)
         return LONGEST_SLEEP
     with system.metrics.reconcile.time():
         applied = await asyncio.to_thread(system.follower.reconcile_once)
     system.metrics.reconciles.labels(_result(applied)).inc()
     if applied is not None and applied.attempt is not None:
         system.signals.notify()
+    system.state.started(in_force=applied is not None or await _has_revision(system))
     return system.settings.poll_interval.total_seconds()
+
+
+async def _has_revision(system: System) -> bool:
+    """Whether an earlier revision of the source is in force."""
+    source = system.settings.source
+    return await system.database.aread(lambda tx: last_applied(tx, source) is not None)
 
 
 async def prune(system: System) -> float:

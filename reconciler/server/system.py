@@ -12,6 +12,7 @@ from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.control.runs.tick import Ticker
 from reconciler.control.webhooks.intake import Intake
 from reconciler.core.base.errors import UsageError
+from reconciler.server.health import DatabaseHealth
 from reconciler.server.jumps import JumpDetector
 from reconciler.server.readiness import ServerState
 from reconciler.server.signals import Signals
@@ -36,6 +37,7 @@ class System:
     key: bytes = field(repr=False)
     url: str
     state: ServerState
+    health: DatabaseHealth
     signals: Signals
     metrics: Metrics
     jumps: JumpDetector

@@ -55,7 +55,7 @@ def test_a_round_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
             done.set()
             return LONG
 
-        looping = asyncio.create_task(repeat("test", once, WorkSignal()))
+        looping = asyncio.create_task(repeat("test", once, WorkSignal(), untold))
         await asyncio.wait_for(done.wait(), 5)
         looping.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -68,7 +68,7 @@ def test_a_round_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
 def test_each_notification_is_a_round() -> None:
     async def body() -> None:
         notify, rounds = WorkSignal(), asyncio.Queue[int]()
-        looping = asyncio.create_task(repeat("test", lambda: counted(rounds), notify))
+        looping = asyncio.create_task(repeat("test", lambda: counted(rounds), notify, untold))
         for _ in range(3):
             await asyncio.wait_for(rounds.get(), 5)
             notify.notify()
@@ -81,3 +81,8 @@ async def counted(rounds: "asyncio.Queue[int]") -> float:
     """A round that is noted."""
     await rounds.put(1)
     return LONG
+
+
+async def untold() -> bool:
+    """Nothing is in the log yet."""
+    return False

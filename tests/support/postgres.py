@@ -10,12 +10,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from tests.support.ports import free_port
@@ -88,6 +89,7 @@ class Server:
     """A running server. `template` is copied by `fresh`, and the copies are used again."""
 
     port: int
+    process: psutil.Process | None = None
     template: str = "template0"
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _clean: list[str] = field(default_factory=list)
@@ -122,6 +124,21 @@ class Server:
             else:
                 self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop every process of the server: connections open, and nobody answers."""
+        assert self.process is not None
+        # The postmaster first, or it would start others in the place of those that stop.
+        processes = [self.process, *self.process.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
     def _emptied(self, name: str) -> bool:
         """Cut off whoever is connected and delete all rows; False where the tables changed."""
         with psycopg.connect(self.url(name), autocommit=True) as connection:
@@ -154,7 +171,7 @@ def running(binaries: Path) -> Iterator[Server]:
             process = _start(binaries, data, port, user, output.fileno())
         try:
             _await(process, port, log)
-            yield Server(port)
+            yield Server(port, psutil.Process(process.pid))
         finally:
             process.send_signal(signal.SIGINT)  # "fast" shutdown: do not wait for clients
             process.wait(START_SECONDS)

@@ -160,7 +160,7 @@ class Site:
             process = subprocess.Popen(
                 [*_COMMAND, *arguments, "--allow-command", f"note={program}"],
                 cwd=self.folder,
-                env=self._environment(settings),
+                env=self.environment(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -178,7 +178,7 @@ class Site:
         return subprocess.run(
             [*_COMMAND, *arguments],
             cwd=self.folder,
-            env=self._environment({}),
+            env=self.environment({}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -186,7 +186,11 @@ class Site:
             check=False,
         )
 
-    def _environment(self, settings: dict[str, str]) -> dict[str, str]:
+    def command(self, *arguments: str) -> list[str]:
+        """The program and its arguments."""
+        return [*_COMMAND, *arguments]
+
+    def environment(self, settings: dict[str, str]) -> dict[str, str]:
         """Of this process only what Python needs: no setting of the developer's leaks in."""
         ours = {"RECONCILER_DATABASE": self.database, **self.settings, **settings}
         return {"PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT), "LANG": "C.UTF-8", **ours}

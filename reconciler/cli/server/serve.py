@@ -15,7 +15,6 @@ from reconciler.app import build_system
 from reconciler.cli import options
 from reconciler.cli.console import out, say
 from reconciler.cli.server.banner import banner
-from reconciler.cli.server.leaving import Leaving, leaving
 from reconciler.cli.session import mask_password, policy_of
 from reconciler.control.access.keys import server_key, token_hasher
 from reconciler.control.apply.follow_source import SourceFollower
@@ -28,9 +27,13 @@ from reconciler.core.manifest.state import Desired
 from reconciler.manifest.watch import watch_path
 from reconciler.server.http_server import listen
 from reconciler.server.lifecycle import serve as serve_system
+from reconciler.server.stopping import StopRequest, stoppable
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
 from reconciler.telemetry import configure_logging
+
+CLOSE_SECONDS = 1.5
+"""For the database's connections, at the end."""
 
 
 def serve(
@@ -81,12 +84,12 @@ def serve(
         _show_settings(settings)
         return 0
     configure_logging(settings.log_format, settings.log_level)
-    with leaving() as asked:
-        _run(settings, path, asked)
+    with stoppable() as stop_request:
+        _run(settings, path, stop_request)
     return 0
 
 
-def _run(settings: Settings, path: str | None, leave: Leaving) -> None:
+def _run(settings: Settings, path: str | None, stop_request: StopRequest) -> None:
     """Open in an order in which each failure is said before anything is touched."""
     if path is not None and not Path(path).is_dir():
         raise UsageError(f"{path} is not a folder; serve follows a folder of manifests")
@@ -94,7 +97,8 @@ def _run(settings: Settings, path: str | None, leave: Leaving) -> None:
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings))
         url = settings.base_url(listener.getsockname()[1])
-        state = stack.enter_context(Database.open(settings.database))
+        state = Database.open(settings.database)
+        stack.callback(state.close, within=CLOSE_SECONDS)
         stack.enter_context(state.serve_lock(url))
         state.migrate()
         key = server_key(settings.key_file, settings.secrets_dir)
@@ -103,18 +107,16 @@ def _run(settings: Settings, path: str | None, leave: Leaving) -> None:
 
         async def main() -> None:
             system = build_system(settings, state, key, url, follower)
-            announce = partial(_announce, state, None if settings.tokens_file else key, url)
-            await serve_system(
-                system,
-                listener,
-                watch=watch,
-                announce=announce,
-                stop_requested=lambda: leave.asked,
-            )
+            shown_key = None if settings.tokens_file else key
 
-        leave.later()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main())
+            async def announce() -> None:
+                say(await asyncio.to_thread(banner, state, shown_key, url))
+
+            await serve_system(system, listener, stop_request, watch=watch, announce=announce)
+
+        # Not asyncio.run: it waits for every thread, and one may be waiting for a file for ever.
+        loop = uvloop.new_event_loop()
+        loop.run_until_complete(main())
 
 
 def _require_guarded(settings: Settings) -> None:
@@ -124,10 +126,6 @@ def _require_guarded(settings: Settings) -> None:
             f"without API tokens the server listens on loopback only, not on {settings.host}; make "
             "one with `reconciler token new` and name its file with the setting tokens_file"
         )
-
-
-def _announce(state: Database, key: bytes | None, url: str) -> None:
-    say(banner(state, key, url))
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -67,7 +67,9 @@ async def settle(runner: RunnerContext) -> None:
         await asyncio.wait([*runner.tasks.values()])
 
 
-async def hand_back(runner: RunnerContext) -> int:
-    """Shut down: finish what is short, then give every lease back; return their number."""
-    await settle(runner)
-    return await runner.database.awrite(lambda tx: release(tx, runner.owner))
+async def hand_back(runner: RunnerContext, within: float | None = None) -> int:
+    """Release every lease of this process, so that others go on at once; return their number.
+
+    Raises Unavailable after `within` seconds.
+    """
+    return await runner.database.awrite(lambda tx: release(tx, runner.owner), within=within)

@@ -38,7 +38,7 @@ class Backend(Protocol):
     shown: str
     """The URL without password, for messages."""
     writers: int
-    """How many writes may run at a time."""
+    """The number of writes that may run at a time."""
 
     def exists(self) -> bool:
         """Whether there is a database at all; PostgreSQL's is taken to be there."""
@@ -50,6 +50,18 @@ class Backend(Protocol):
 
     def write(self, fn: Callable[[Tx], T], *, quiet: bool) -> T:
         """Run `fn` in one transaction: committed when it returns, undone when it raises."""
+        ...
+
+    @property
+    def outage(self) -> str | None:
+        """Why the database is out of service, as far as is known; None while it is in service."""
+        ...
+
+    def check(self) -> None:
+        """Find out whether the database is in service, within seconds, and set `outage`.
+
+        Raises `Unavailable` where it is not. A server calls this every second from one thread.
+        """
         ...
 
     def turn(self) -> AbstractAsyncContextManager[None]:

@@ -1,4 +1,4 @@
-"""The database: one value through which everything is read and written (contract 10).
+"""The database: one value through which everything is read and written.
 
 `read(fn)` and `write(fn)` run a plain function on one transaction; `aread` and `awrite` do the same
 from a coroutine, in threads of their own. Functions of the store take the transaction as their
@@ -7,6 +7,7 @@ first argument; no row and no connection leaves the package.
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -17,7 +18,8 @@ from typing import Literal, Self, TypeVar
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from reconciler.core.base.errors import UsageError
+from reconciler.core.base.errors import Locked, Unavailable, UsageError
+from reconciler.store.engine import deadline
 from reconciler.store.engine.backend import Backend, Tx, Watcher
 from reconciler.store.engine.facts import Fact, begin_notes
 from reconciler.store.engine.schema import Schema, migrate, require_current, schema_of
@@ -39,6 +41,8 @@ class Database:
         self._backend = backend
         self._clock = clock
         self.observe: Callable[[Fact], None] = _ignore
+        self.write_trouble: str | None = None
+        """Why the last write failed; None where it was committed."""
         self._readers = ThreadPoolExecutor(_READER_THREADS, "database-read")
         self._writers = ThreadPoolExecutor(backend.writers, "database-write")
 
@@ -80,18 +84,53 @@ class Database:
             noted = begin_notes(tx)
             return fn(tx)
 
-        result = self._backend.write(attempt, quiet=quiet)
+        try:
+            result = self._backend.write(attempt, quiet=quiet)
+        except (Locked, Unavailable) as error:
+            self.write_trouble = str(error)
+            raise
+        self.write_trouble = None
         for fact in noted:
             self.observe(fact)
         return result
 
-    async def aread(self, fn: Callable[[Tx], T]) -> T:
-        """`read` from a coroutine."""
-        return await _in(self._readers, lambda: self.read(fn))
+    async def aread(self, fn: Callable[[Tx], T], *, within: float | None = None) -> T:
+        """`read` from a coroutine. Raises `Unavailable` after `within` seconds."""
+        return await self._in(self._readers, lambda: self.read(fn), within)
 
-    async def awrite(self, fn: Callable[[Tx], T], *, quiet: bool = False) -> T:
-        """`write` from a coroutine. Cancelling it does not undo a write that has begun."""
-        return await _in(self._writers, lambda: self.write(fn, quiet=quiet))
+    async def awrite(
+        self, fn: Callable[[Tx], T], *, quiet: bool = False, within: float | None = None
+    ) -> T:
+        """`write` from a coroutine. Cancelling it does not undo a write that has begun.
+
+        Raises `Unavailable` where it takes longer than `within` seconds; it may have been written.
+        """
+        return await self._in(self._writers, lambda: self.write(fn, quiet=quiet), within)
+
+    async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T], within: float | None) -> T:
+        # The deadline is the thread's as well: one that waits on after its caller has left would be
+        # missing in the pool.
+        with deadline.within(within):
+            context = contextvars.copy_context()
+        future = asyncio.get_running_loop().run_in_executor(pool, lambda: context.run(work))
+        if within is None:
+            return await future
+        try:
+            async with asyncio.timeout(within):
+                return await future
+        except TimeoutError:
+            raise Unavailable(
+                f"the database {self.shown} did not answer within {within:g} s"
+            ) from None
+
+    @property
+    def outage(self) -> str | None:
+        """Why the database is out of service, as far as is known; None while it is in service."""
+        return self._backend.outage
+
+    def check(self) -> None:
+        """Find out whether the database is in service. Raises `Unavailable` within seconds."""
+        self._backend.check()
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Let another process write for us in the block, as one of our writers.
@@ -135,8 +174,16 @@ class Database:
         """Be the one `serve` on an SQLite file; `url` is for the `Locked` of a second one."""
         return self._backend.serve_lock(url)
 
-    def close(self) -> None:
-        """Wait for what runs, then close every connection."""
+    def close(self, within: float | None = None) -> None:
+        """Wait for what runs, then close every connection; after `within` seconds, leave it."""
+        if within is None:
+            self._close()
+            return
+        closing = threading.Thread(target=self._close, name="database-close", daemon=True)
+        closing.start()
+        closing.join(within)
+
+    def _close(self) -> None:
         self._readers.shutdown()
         self._writers.shutdown()
         self._backend.close()
@@ -153,11 +200,6 @@ class Database:
 
 def _ignore(_fact: Fact) -> None:
     """Nobody counts."""
-
-
-async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(pool, lambda: context.run(work))
 
 
 def _backend(url: str, *, create: bool) -> Backend:

@@ -2,6 +2,7 @@
 
 A read is REPEATABLE READ and READ ONLY: one snapshot, as on SQLite, and never a retry. A write is
 READ COMMITTED with row locks; deadlocks and serialization failures run it again from its start.
+Every wait is bounded (`postgres_connection.py`); while the server is out of service, nothing waits.
 """
 
 import hashlib
@@ -14,18 +15,22 @@ from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from reconciler.core.base.errors import Conflict, UsageError
+from reconciler.core.base.errors import Conflict, Locked, Unavailable, UsageError
 from reconciler.store.engine.backend import PATIENCE, UNSTORABLE, Tx
 from reconciler.store.engine.constraints import conflict
-from reconciler.store.engine.postgres_failures import explain, may_succeed_again
+from reconciler.store.engine.deadline import remaining, within
+from reconciler.store.engine.postgres_failures import explain, explain_driver, may_succeed_again
 from reconciler.store.engine.postgres_watcher import CHANNEL, Listener
 
 T = TypeVar("T")
 
 ATTEMPTS = 6
 POOL = 10
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 5
+CHECK_SECONDS = 4.0
+"""A server that answers nothing for so long is out of service."""
 
 _SESSION = {
     "TimeZone": "UTC",
@@ -47,6 +52,8 @@ class Postgres:
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         self.shown = url.set(query={}).render_as_string(hide_password=True)
+        self.outage: str | None = None
+        self._pulse: Any = None
         engine = self._engine()
         self._all = engine
         self._readers = engine.execution_options(
@@ -60,9 +67,12 @@ class Postgres:
 
     def read(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` on one snapshot; a write in it fails."""
+        self._require_service()
         try:
             with self._readers.begin() as tx:
                 return fn(tx)
+        except PoolExhausted:
+            raise self._exhausted() from None
         except DBAPIError as error:
             raise explain(error, self.shown, reading=True) or error from error
 
@@ -71,8 +81,11 @@ class Postgres:
         attempt = 0
         while True:
             attempt += 1
+            self._require_service()
             try:
                 return self._attempt(fn, quiet)
+            except PoolExhausted:
+                raise self._exhausted() from None
             except DBAPIError as error:
                 if attempt == ATTEMPTS or not may_succeed_again(error):
                     raise conflict(error) or explain(error, self.shown) or error from error
@@ -86,6 +99,43 @@ class Postgres:
             if not quiet:
                 tx.execute(_ANNOUNCE)
             return result
+
+    def check(self) -> None:
+        """Ask for a sign of life; until one comes again, nobody waits for the server."""
+        try:
+            with within(CHECK_SECONDS):
+                self._beat()
+        except Exception as error:
+            self._drop_pulse()
+            reason = explain_driver(error, self.shown)
+            if reason is None:
+                raise
+            self.outage = str(reason)
+            raise reason from error
+        self.outage = None
+
+    def _beat(self) -> None:
+        # A connection of its own: the pool's are all busy when they wait for a server that hangs.
+        if self._pulse is None:
+            from reconciler.store.engine.postgres_connection import connect
+
+            self._pulse = connect(self._url)
+        self._pulse.execute("SELECT 1")
+
+    def _drop_pulse(self) -> None:
+        if self._pulse is not None:
+            self._pulse.close()
+            self._pulse = None
+
+    def _require_service(self) -> None:
+        if self.outage is not None:
+            raise Unavailable(self.outage)
+
+    def _give_up(self) -> str | None:
+        return "the server does not answer" if self.outage is not None else None
+
+    def _exhausted(self) -> Locked:
+        return Locked(f"all connections to the database {self.shown} are in use; try again")
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """The server lets everybody write at once."""
@@ -115,6 +165,7 @@ class Postgres:
 
     def close(self) -> None:
         """Close every connection."""
+        self._drop_pulse()
         self._all.dispose()
 
     def _engine(self) -> Engine:
@@ -126,15 +177,27 @@ class Postgres:
                 pool_timeout=PATIENCE,
                 pool_pre_ping=True,
                 hide_parameters=True,
-                connect_args={"connect_timeout": CONNECT_SECONDS},
             )
         except ImportError as error:
             raise UsageError(
                 "PostgreSQL needs its driver; install it with "
                 "`pip install 'autopilot-reconciler[postgres]'`"
             ) from error
+        event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", _prepare)
         return engine
+
+    def _connect(self, _dialect: object, _record: object, arguments: Any, options: Any) -> Any:
+        from reconciler.store.engine.postgres_connection import BoundedConnection
+
+        # A connection that was given up is replaced at once, and would wait for the same server.
+        self._require_service()
+        seconds = max(1, round(remaining(CONNECT_SECONDS)))
+        connection = BoundedConnection.connect(
+            *arguments, **{"connect_timeout": seconds, **options}
+        )
+        connection.give_up = self._give_up
+        return connection
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -45,8 +45,18 @@ def explain(error: DBAPIError, url: str, *, reading: bool = False) -> Reconciler
     if _cannot_be_stored(error):
         return Conflict(UNSTORABLE, reason="text-unstorable")
     if error.connection_invalidated or _never_connected(error):
-        return Unavailable(f"the database {url} does not answer: {_first_line(error)}")
+        return Unavailable(f"the database {url} does not answer: {_first_line(error.orig)}")
     return None
+
+
+def explain_driver(error: Exception, url: str) -> Unavailable | None:
+    """The same for what the driver raised without SQLAlchemy; None for what is not its own."""
+    if not type(error).__module__.startswith("psycopg"):
+        return None
+    state = getattr(error, "sqlstate", None)
+    if state in _SENTENCES:
+        return Unavailable(_SENTENCES[state].format(url=url))
+    return Unavailable(f"the database {url} does not answer: {_first_line(error)}")
 
 
 def _state(error: DBAPIError) -> str | None:
@@ -67,5 +77,6 @@ def _never_connected(error: DBAPIError) -> bool:
     }
 
 
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason given"
+def _first_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no reason given"

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from reconciler.core.base.errors import Unavailable
+from reconciler.store.engine.deadline import within
 
 CHANNEL = "reconciler_changed"
 _RETRY_SECONDS = 5.0
@@ -13,7 +14,7 @@ _CONNECT_SECONDS = 2
 
 
 class Listener:
-    """`changed()` never waits for a notification; after a broken connection it says "look".
+    """`changed()` never waits for a notification; after a broken connection it says "poll".
 
     While the server is away, it tries to connect again every 5 s and blocks at most 2 s for that.
     """
@@ -33,7 +34,7 @@ class Listener:
             return len(list(self._connection.notifies(timeout=0))) > 0
         except psycopg.Error:
             self.close()
-            return True  # what was said meanwhile is lost
+            return True  # what was announced meanwhile is lost
 
     def close(self) -> None:
         """Close the connection."""
@@ -54,11 +55,13 @@ class Listener:
     def _listen(self) -> Any:
         import psycopg
 
-        plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        from reconciler.store.engine.postgres_connection import connect
+
         try:
-            connection = psycopg.connect(plain, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+            connection = connect(self._url, _CONNECT_SECONDS)
             try:
-                connection.execute(f"LISTEN {CHANNEL}")
+                with within(_CONNECT_SECONDS):
+                    connection.execute(f"LISTEN {CHANNEL}")
             except BaseException:
                 connection.close()
                 raise

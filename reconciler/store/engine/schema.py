@@ -40,6 +40,11 @@ def schema_of(tx: Tx) -> Schema:
     return Schema.OLDER if version in HISTORY else Schema.NEWER
 
 
+def touch(tx: Tx) -> None:
+    """Read one row, so that a database that cannot be read says so."""
+    tx.execute(text("SELECT version_num FROM alembic_version")).one()
+
+
 def _is_of_others(tx: Tx) -> bool:
     """An SQLite file with tables belongs to some program; a PostgreSQL database may be shared."""
     return tx.dialect.name == "sqlite" and bool(inspect(tx).get_table_names())

@@ -1,4 +1,4 @@
-"""SQLite: one file, one writer at a time, readers on snapshots that no writer blocks (contract 10).
+"""SQLite: one file, one writer at a time, readers on snapshots that no writer blocks.
 
 The driver's own transaction control is switched off (`isolation_level=None`) and SQLAlchemy's
 `begin` event says which BEGIN is meant: the driver would begin late, and never for a SELECT or DDL.
@@ -7,8 +7,8 @@ The driver's own transaction control is switched off (`isolation_level=None`) an
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -20,10 +20,12 @@ from sqlalchemy.pool import QueuePool
 from reconciler.core.base.errors import Conflict, Unavailable
 from reconciler.store.engine.backend import PATIENCE, UNSTORABLE, Tx
 from reconciler.store.engine.constraints import conflict
+from reconciler.store.engine.deadline import remaining
 from reconciler.store.engine.fairness import Queue
 from reconciler.store.engine.json_text import as_json, read_json
 from reconciler.store.engine.serve_lock import hold_serve_lock
 from reconciler.store.engine.sqlite_failures import explain
+from reconciler.store.engine.sqlite_file import FileGuard
 
 T = TypeVar("T")
 READERS = 8
@@ -49,6 +51,7 @@ class Sqlite:
         self._queue = Queue()
         if create:
             _make_file(self.path)
+        self._file = FileGuard(self.path)
         self._readers = self._engine("BEGIN", READERS, query_only=True)
         self._writer = self._engine("BEGIN IMMEDIATE", 1, query_only=False)
 
@@ -56,33 +59,53 @@ class Sqlite:
         """Whether the file is there."""
         return self.path.exists()
 
+    @property
+    def outage(self) -> str | None:
+        """Why nothing may be written any more; what once was seen counts until a restart."""
+        return self._file.broken
+
     def read(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` on one snapshot; a write in it fails."""
         try:
             with self._readers.begin() as tx:
                 return fn(tx)
         except DBAPIError as error:
+            self._file.note(error)
             # Here "read-only" is our own query_only: an error in the code, left as it is.
             raise explain(error, self.path, reading=True) or error from error
 
     def write(self, fn: Callable[[Tx], T], *, quiet: bool = False) -> T:
         """Run `fn` alone: first this process' writers queue up, then the processes wait."""
+        patience = remaining(PATIENCE)
         began = time.monotonic()
-        with self._queue.turn(PATIENCE):
-            left = PATIENCE - (time.monotonic() - began)
+        with self._queue.turn(patience):
+            self._file.require_sound()
+            left = patience - (time.monotonic() - began)
             try:
                 with self._writer.connect() as tx:
                     _be_patient(tx, left)
                     with tx.begin():
-                        return fn(tx)
+                        result = fn(tx)
             except DBAPIError as error:
+                self._file.note(error)
                 raise conflict(error) or explain(error, self.path) or error from error
             except UnicodeEncodeError as error:
                 raise Conflict(UNSTORABLE, reason="text-unstorable") from error
+            # A commit into a file that was deleted or replaced is lost: nobody may hear of it.
+            self._file.require_in_place()
+            return result
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
+    def check(self) -> None:
+        """See that the path still leads to the open file. Raises Unavailable."""
+        self._file.require_in_place()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
         """Nobody else in this process writes during the block."""
-        return self._queue.aturn(PATIENCE)
+        async with self._queue.aturn(PATIENCE):
+            self._file.require_sound()
+            yield
+            self._file.require_in_place()
 
     def now(self, tx: Tx) -> datetime | None:
         """SQLite has no clock of its own: it runs on this host."""
@@ -141,6 +164,7 @@ class Sqlite:
                 connection.execute("PRAGMA query_only=ON")
             else:
                 _use_write_ahead_log(connection, self.path)
+            self._file.require_in_place()
         except BaseException:
             connection.close()
             raise

@@ -3,8 +3,14 @@
 from typing import Literal
 
 from reconciler.core.base.errors import ReconcilerError
+from reconciler.store.engine.schema import touch
 from reconciler.web.http.answers import Reply
 from reconciler.web.http.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
+
+DATABASE = "database"
+"""What is waited for where the database does not answer."""
+READ_SECONDS = 3.0
+"""A database that needs longer for one row is not ready."""
 
 
 class Alive(Wire):
@@ -29,14 +35,14 @@ async def healthz(call: Call[NoQuery, NoBody]) -> Reply:
 
 
 async def readyz(call: Call[NoQuery, NoBody]) -> Reply:
-    """The loops have started and the database answers."""
-    readiness = call.context.readiness()
-    waiting_for = list(readiness.waiting_for)
-    try:
-        await call.context.database.aread(call.context.database.now)
-    except ReconcilerError:
-        waiting_for.append("database")
-    ready = readiness.ready and not waiting_for
+    """Something is in force, and the database is read now and took the last write."""
+    waiting_for = list(call.context.readiness().waiting_for)
+    if DATABASE not in waiting_for:
+        try:
+            await call.context.database.aread(touch, within=READ_SECONDS)
+        except ReconcilerError:
+            waiting_for.append(DATABASE)
+    ready = not waiting_for
     content = Ready(status="ready" if ready else "waiting", waiting_for=waiting_for)
     return Reply(
         content=content, status=200 if ready else 503, headers={"Cache-Control": "no-store"}

@@ -26,6 +26,7 @@ async def server(rig: Rig, owner: str) -> AsyncIterator[RunnerContext]:
             rig.database, runtimes, SecretStore(Path("/nonexistent"), {}), owner, KEY
         )
         yield runner
+        await settle(runner)
         await hand_back(runner)
 
 
