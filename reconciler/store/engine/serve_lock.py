@@ -1,4 +1,8 @@
-"""On SQLite one `serve` at a time: a lock of the operating system beside the database file."""
+"""On SQLite one `serve` at a time: locks of the operating system on the database and beside it.
+
+The lock on the database itself is found under every name of the file (a hard link, a bind mount);
+the one beside it says who holds it.
+"""
 
 import fcntl
 import json
@@ -12,10 +16,12 @@ from reconciler.core.base.errors import Locked, Unavailable
 
 
 @contextmanager
-def hold_serve_lock(database: Path, url: str) -> Iterator[None]:
-    """Hold `<database>.serve.lock` for the block; the kernel frees it when the process dies.
+def hold_serve_lock(database: Path, file: int, url: str) -> Iterator[None]:
+    """Hold `<database>.serve.lock` and the open `file` for the block.
 
-    The file itself stays: removing it would let two processes lock two files of the same name.
+    The kernel frees both when the process dies. The lock file stays: removing it would let two
+    processes lock two files of the same name. `file` stays open: closing it here would drop the
+    locks that SQLite holds on it in this process.
     """
     path = database.with_name(database.name + ".serve.lock")
     try:
@@ -23,19 +29,21 @@ def hold_serve_lock(database: Path, url: str) -> Iterator[None]:
     except OSError as error:
         raise Unavailable(f"the lock {path} cannot be opened: {error.strerror}") from error
     try:
-        _take(descriptor, database)
+        _take(descriptor, _holder(descriptor), database)
+        _take(file, "", database)
         _sign(descriptor, url)
         yield
     finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
-def _take(descriptor: int, database: Path) -> None:
+def _take(descriptor: int, holder: str, database: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise Locked(
-            f"another `serve`{_holder(descriptor)} runs on the database {database}; SQLite takes "
+            f"another `serve`{holder} runs on the database {database}; SQLite takes "
             "one at a time: stop it, or move to PostgreSQL (--database postgresql://…) "
             "to run several"
         ) from None

@@ -124,12 +124,13 @@ class Sqlite:
 
     def serve_lock(self, url: str) -> AbstractContextManager[None]:
         """Be the one `serve`; `Locked` names the other one and PostgreSQL."""
-        return hold_serve_lock(self.path.resolve(), url)
+        return hold_serve_lock(self.path.resolve(), self._file.descriptor(), url)
 
     def close(self) -> None:
         """Close every connection; the last one folds the write-ahead log into the file."""
         self._readers.dispose()
         self._writer.dispose()
+        self._file.close()
 
     def _engine(self, begin: str, size: int, *, query_only: bool) -> Engine:
         engine = create_engine(

@@ -1,7 +1,10 @@
 """The SQLite file under a running process: still there, still the same, still sound."""
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
 from sqlalchemy.exc import DBAPIError
 
@@ -22,6 +25,8 @@ class FileGuard:
         self._path = path
         self._identity = _identity(path)
         self._broken: str | None = None
+        self._descriptor: int | None = None
+        _require_one_name(path)
 
     @property
     def broken(self) -> str | None:
@@ -54,6 +59,34 @@ class FileGuard:
             self._broken = (
                 f"the database {self._path} is damaged: nothing is written any more; restore it "
                 "from a backup, or move it away and apply again, then start again"
+            )
+
+    def descriptor(self) -> int:
+        """Return the file, opened once; to be locked, not read."""
+        if self._descriptor is None:
+            try:
+                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise Unavailable(
+                    f"the database {self._path} cannot be opened: {error.strerror}"
+                ) from error
+        return self._descriptor
+
+    def close(self) -> None:
+        """Close it; only after SQLite's connections, whose locks would go with it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _require_one_name(path: Path) -> None:
+    """SQLite keeps a log beside each name of a file, and the logs of two names damage it."""
+    with suppress(OSError):
+        status = path.stat()
+        if S_ISREG(status.st_mode) and (names := status.st_nlink) > 1:
+            raise Unavailable(
+                f"the database {path} has {names} names (hard links), under which it would be "
+                "damaged; remove the others, or copy it with `sqlite3 … .backup`"
             )
 
 

@@ -1,7 +1,9 @@
-"""SIGTERM ends a server with 0 within 30 seconds, whatever it waits for (docs/operating.md)."""
+"""Whatever fails or hangs, a server says so, loses nothing, and ends with 0 when it is told to."""
 
 import os
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -30,6 +32,17 @@ def busy(site: Site, works: float = 60) -> tuple[Serving, Ledger]:
 def status_of(method: str, url: str) -> int:
     """The status of an answer that comes within ten seconds."""
     return httpx.request(method, url, timeout=10).status_code
+
+
+def delete(path: Path) -> None:
+    """As `rm` does."""
+    path.unlink()
+
+
+def replace(path: Path) -> None:
+    """As restoring a backup does."""
+    shutil.copy(path, path.with_name("copy.db"))
+    path.with_name("copy.db").replace(path)
 
 
 @pytest.mark.postgres
@@ -111,6 +124,35 @@ def _fits(descriptor: int) -> bool:
         return os.write(descriptor, b"." * 4096) > 0
     except BlockingIOError:
         return False
+
+
+@pytest.mark.parametrize("lose", [delete, replace])
+def test_a_lost_file_takes_no_delivery(sqlite_site: Site, lose: Callable[[Path], None]) -> None:
+    sqlite_site.write("all.yaml", sqlite_site.agent(), autopilot("hooks", webhook()))
+    server = sqlite_site.serve()
+    assert status_of("POST", server.webhook_url) == 202
+    lose(sqlite_site.folder.parent / "state.db")
+    assert status_of("POST", server.webhook_url) == 503
+    eventually(lambda: status_of("GET", f"{server.url}/readyz") == 503)
+    eventually(lambda: server.events("the database is out of service"))
+    assert server.terminate(WITHIN) == 0
+    errors = [line for line in server.events() if line["level"] == "error"]
+    assert [line["event"] for line in errors] == ["the database is out of service"]
+    assert "Traceback" not in server.text
+
+
+def test_not_ready_until_a_revision_is_in_force(sqlite_site: Site) -> None:
+    sqlite_site.write("all.yaml", autopilot("hooks", webhook()))  # its agent is missing
+    server = sqlite_site.start()
+    eventually(lambda: server.url)
+    answer = httpx.get(f"{server.url}/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["waitingFor"] == ["a revision without problems: the first one was refused"]
+    sqlite_site.write("all.yaml", sqlite_site.agent(), autopilot("hooks", webhook()))
+    eventually(lambda: status_of("GET", f"{server.url}/readyz") == 200)
+    sqlite_site.write("all.yaml", autopilot("hooks", webhook()))
+    eventually(lambda: len(server.events("problem in a manifest")) == 2)
+    assert status_of("GET", f"{server.url}/readyz") == 200
 
 
 def test_a_disk_that_is_full(sqlite_site: Site) -> None:
