@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from reconciler.cli.policy import policy_of as policy_of
 from reconciler.cli.progress import progress
 from reconciler.cli.rendering.problems import from_here
+from reconciler.clock import SystemClock
 from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.base.identity import Key
@@ -41,12 +42,17 @@ def load_path(
             source_id=settings.source,
             policy=policy_of(settings),
             allow_file=named_source,
+            now=SystemClock().now(),
         )
 
 
 def seen_from_here(error: InvalidManifests, path: str) -> InvalidManifests:
     """The error with places that lead to the files from the working directory."""
-    return InvalidManifests(from_here(error.problems, path), revision=error.revision)
+    return InvalidManifests(
+        from_here(error.problems, path),
+        revision=error.revision,
+        warnings=from_here(error.warnings, path),
+    )
 
 
 def actor() -> str:

@@ -1,6 +1,7 @@
 """Manifests with good defaults, as values: a test says only what it is about."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.core.base.errors import InvalidManifests, Problem
@@ -8,6 +9,7 @@ from reconciler.core.manifest.state import Desired
 from reconciler.manifest.load.load import load_bundle
 
 Document = dict[str, Any]
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 WORKSPACE = "platform"
 API_VERSION = "autopilots/v1"
 
@@ -99,6 +101,17 @@ def problems_of(files: dict[str, str | bytes] | str | bytes, **options: Any) -> 
     except InvalidManifests as error:
         return list(error.problems)
     return []
+
+
+def warnings_of(text: str, now: datetime = NOW) -> list[Problem]:
+    """What is likely wrong with the file `a.yaml` as of a moment, Problems aside."""
+    try:
+        loaded = load_bundle(
+            {"a.yaml": text.encode()}, source_id="default", allow_external=True, now=now
+        )
+    except InvalidManifests as error:
+        return list(error.warnings)
+    return list(loaded.warnings)
 
 
 def problems_in(*documents: Document, **options: Any) -> list[Problem]:

@@ -9,6 +9,7 @@ from reconciler.cli import options
 from reconciler.cli.console import out_exactly, say
 from reconciler.cli.policy import offline_policy
 from reconciler.cli.rendering.problems import render
+from reconciler.clock import SystemClock
 from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.manifest.state import Desired
 from reconciler.manifest.load.load import load
@@ -49,8 +50,8 @@ def validate(
     """Check manifests and report every problem of every file at once, in path and line order.
 
     Needs neither a database nor a network. All paths together are one set: references resolve over
-    all of them, and a name is declared once in all. Exit code 3 if there are problems, 4 if there
-    are no manifests at all.
+    all of them, and a name is declared once in all. Exit code 3 if there are problems, warnings
+    aside, 4 if there are no manifests at all.
     """
     try:
         desired = load(
@@ -58,12 +59,13 @@ def validate(
             source_id="default",
             policy=offline_policy(config, allow_command),
             allow_external=allow_external,
+            now=SystemClock().now(),
         )
     except InvalidManifests as error:
-        out_exactly(render(error.problems, output.value))
+        out_exactly(render(error.problems, output.value, error.warnings))
         say(f"error: {error}")
         return error.exit_code
-    out_exactly(render((), output.value))
+    out_exactly(render((), output.value, desired.warnings))
     say(_fine(desired))
     return 0
 
@@ -72,5 +74,10 @@ def _fine(desired: Desired) -> str:
     objects, files = len(desired.objects), len(desired.files)
     return (
         f"{objects} {'object' if objects == 1 else 'objects'} "
-        f"in {files} {'file' if files == 1 else 'files'}, no problems"
+        f"in {files} {'file' if files == 1 else 'files'}, no problems{_warned(desired)}"
     )
+
+
+def _warned(desired: Desired) -> str:
+    count = len(desired.warnings)
+    return f", {count} {'warning' if count == 1 else 'warnings'}" if count else ""

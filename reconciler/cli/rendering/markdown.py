@@ -15,7 +15,9 @@ from reconciler.cli.rendering.sentences import (
     SYMBOLS,
     has_changes,
     plan_sentence,
+    problem_line,
     problems_sentence,
+    warnings_sentence,
 )
 from reconciler.core.plan.report import BlockedReport, ChangeReport, DriftReport, PlanReport
 
@@ -107,7 +109,9 @@ def _size(text: str) -> int:
 
 def _blocks(report: PlanReport) -> Iterator[_Block]:
     if report.problems:
-        yield problems_sentence(len(report.problems)), _fence(_problem_lines(report))
+        yield problems_sentence(len(report.problems)), _fence(map(problem_line, report.problems))
+    if report.warnings:
+        yield warnings_sentence(len(report.warnings)), _fence(map(problem_line, report.warnings))
     for blocked in report.blocked:
         yield _header(SYMBOLS["blocked"], blocked), _fence([one_line(blocked.message)])
     for change in report.changes:
@@ -124,13 +128,7 @@ def _drift_that_stays(report: PlanReport) -> list[DriftReport]:
 def _count(report: PlanReport) -> int:
     """How many blocks there are, without making them."""
     objects = len(report.blocked) + len(report.changes) + len(_drift_that_stays(report))
-    return objects + bool(report.problems)
-
-
-def _problem_lines(report: PlanReport) -> Iterator[str]:
-    for p in report.problems:
-        what = f"{p.field}: {p.message}" if p.field else p.message
-        yield one_line(f"{p.path}:{p.line}:{p.column}: {what} [{p.code}]")
+    return objects + bool(report.problems) + bool(report.warnings)
 
 
 def _header(symbol: str, of: ChangeReport | BlockedReport | DriftReport) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from reconciler import __version__
 from reconciler.cli.rendering.safe_text import one_line
-from reconciler.core.base.codes import MEANINGS, Code
+from reconciler.core.base.codes import MEANINGS, WARNINGS, Code
 from reconciler.core.base.errors import Problem
 
 Format = Literal["text", "json", "github", "sarif"]
@@ -18,12 +18,12 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _DOCS = "docs/errors.md"
 
 
-def render(problems: Iterable[Problem], form: Format) -> str:
-    """All problems in path and line order, in one of `FORMATS`; ends with a line break.
+def render(problems: Iterable[Problem], form: Format, warnings: Iterable[Problem] = ()) -> str:
+    """All of them in path and line order, in one of `FORMATS`; ends with a line break.
 
-    No problems are an empty text in `text` and `github`, and an empty list in the other two.
+    None are an empty text in `text` and `github`, and empty lists in the other two.
     """
-    return _FORMATS[form](sorted(problems))
+    return _FORMATS[form](sorted([*problems, *warnings]))
 
 
 def below(problems: Iterable[Problem], folder: str) -> list[Problem]:
@@ -42,22 +42,31 @@ def from_here(problems: Iterable[Problem], argument: str) -> list[Problem]:
 
 
 def _text(problems: Sequence[Problem]) -> str:
-    return "".join(f"{one_line(str(problem))}\n" for problem in problems)
+    return "".join(f"{one_line(_line(problem))}\n" for problem in problems)
+
+
+def _line(problem: Problem) -> str:
+    if problem.code not in WARNINGS:
+        return str(problem)
+    where = f"{problem.path}:{problem.line}:{problem.column}"
+    return f"{where}: warning:{str(problem).removeprefix(where + ':')}"
 
 
 def _json(problems: Sequence[Problem]) -> str:
-    listed = [
-        {
-            "path": problem.path,
-            "line": problem.line,
-            "column": problem.column,
-            "field": problem.field,
-            "message": problem.message,
-            "code": str(problem.code),
-        }
-        for problem in problems
-    ]
-    return _dumped({"formatVersion": 1, "problems": listed})
+    warnings = [_entry(problem) for problem in problems if problem.code in WARNINGS]
+    errors = [_entry(problem) for problem in problems if problem.code not in WARNINGS]
+    return _dumped({"formatVersion": 1, "problems": errors, "warnings": warnings})
+
+
+def _entry(problem: Problem) -> dict[str, Any]:
+    return {
+        "path": problem.path,
+        "line": problem.line,
+        "column": problem.column,
+        "field": problem.field,
+        "message": problem.message,
+        "code": str(problem.code),
+    }
 
 
 def _github(problems: Sequence[Problem]) -> str:
@@ -74,7 +83,11 @@ def _annotation(problem: Problem) -> str:
     }
     listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     message = f"{problem.field}: {problem.message}" if problem.field else problem.message
-    return f"::error {listed}::{_data(f'{message} [{problem.code}]')}"
+    return f"::{_level(problem)} {listed}::{_data(f'{message} [{problem.code}]')}"
+
+
+def _level(problem: Problem) -> str:
+    return "warning" if problem.code in WARNINGS else "error"
 
 
 def _data(text: str) -> str:
@@ -118,7 +131,7 @@ def _result(problem: Problem, codes: Sequence[str]) -> dict[str, Any]:
     return {
         "ruleId": str(problem.code),
         "ruleIndex": codes.index(problem.code),
-        "level": "error",
+        "level": _level(problem),
         "message": {"text": message},
         "locations": [{"physicalLocation": place}],
     }

@@ -1,6 +1,7 @@
 """The sentences that sum a plan up; the same in every output."""
 
-from reconciler.core.plan.report import PlanReport
+from reconciler.cli.rendering.safe_text import one_line
+from reconciler.core.plan.report import PlanReport, ProblemReport
 
 SYMBOLS = {
     "create": "+",
@@ -34,9 +35,22 @@ def has_changes(report: PlanReport) -> bool:
     return bool(report.changes or report.blocked)
 
 
+def problem_line(problem: ProblemReport, severity: str = "") -> str:
+    """`PATH:LINE:COLUMN: FIELD: MESSAGE [CODE]`, escaped."""
+    what = f"{problem.field}: {problem.message}" if problem.field else problem.message
+    return one_line(
+        f"{problem.path}:{problem.line}:{problem.column}: {severity}{what} [{problem.code}]"
+    )
+
+
 def problems_sentence(count: int) -> str:
     """`2 problems found.`"""
     return f"{count} {'problem' if count == 1 else 'problems'} found."
+
+
+def warnings_sentence(count: int) -> str:
+    """`2 warnings.`"""
+    return f"{count} {'warning' if count == 1 else 'warnings'}."
 
 
 def drift_sentence(count: int) -> str:

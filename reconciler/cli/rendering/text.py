@@ -14,7 +14,9 @@ from reconciler.cli.rendering.sentences import (
     drift_sentence,
     has_changes,
     plan_sentence,
+    problem_line,
     problems_sentence,
+    warnings_sentence,
 )
 from reconciler.core.plan.report import (
     BlockedReport,
@@ -56,6 +58,7 @@ def render_drift_text(drift: Sequence[DriftReport], *, color: bool = False) -> s
 
 def _plan(report: PlanReport, digest: bool) -> Iterator[Styled]:
     yield from _problems(report.problems)
+    yield from _warnings(report.warnings)
     drifted = {_name(entry) for entry in report.drift}
     for change in report.changes:
         yield from _change(change, _name(change) in drifted)
@@ -138,11 +141,17 @@ def _drifted(entry: DriftReport) -> Iterator[Styled]:
 
 
 def _problems(problems: Sequence[ProblemReport]) -> Iterator[Styled]:
-    for p in problems:
-        what = f"{p.field}: {p.message}" if p.field else p.message
-        yield "!", one_line(f"{p.path}:{p.line}:{p.column}: {what} [{p.code}]")
+    for problem in problems:
+        yield "!", problem_line(problem)
     if problems:
         yield "head", problems_sentence(len(problems))
+
+
+def _warnings(warnings: Sequence[ProblemReport]) -> Iterator[Styled]:
+    for warning in warnings:
+        yield "~", problem_line(warning, "warning: ")
+    if warnings:
+        yield "head", warnings_sentence(len(warnings))
 
 
 def _joined(lines: Iterable[Styled], color: bool) -> str:

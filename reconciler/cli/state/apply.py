@@ -86,7 +86,11 @@ def apply(
         job = _saved(load_plan(Path(path), policy_of(settings)), settings, request)
     else:
         job = _at(path, settings, request, named_source=source is not None)
-    show(report_of(job.plan), output, job.loaded.desired.source_id)
+    show(
+        report_of(job.plan, warnings=job.loaded.desired.warnings),
+        output,
+        job.loaded.desired.source_id,
+    )
     sys.stdout.flush()
     if job.agreed(yes=yes):
         _report(job.carry_out())

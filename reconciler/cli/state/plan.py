@@ -48,11 +48,15 @@ def plan(
             if output is PlanFormat.TEXT:
                 raise seen_from_here(error, path) from None
             revision = error.revision.id if error.revision else ""
-            show(report_of_problems(revision, error.problems), output, settings.source)
+            show(
+                report_of_problems(revision, error.problems, error.warnings),
+                output,
+                settings.source,
+            )
             return error.exit_code
     plan_ = loaded.plan(self_heal=settings.self_heal)
     reasons = objections(plan_, Confirmations(allow_rewrites=settings.allow_rewrites))
-    show(report_of(plan_), output, settings.source, reasons)
+    show(report_of(plan_, warnings=loaded.desired.warnings), output, settings.source, reasons)
     warn(reasons)
     if save is not None:
         from reconciler.core.plan.planfile import write_plan

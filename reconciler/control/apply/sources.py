@@ -1,6 +1,7 @@
 """Loading manifests against a database: what did not change is not parsed, references resolve."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,11 +45,12 @@ def load_source(
     source_id: str,
     policy: Policy,
     allow_file: bool = False,
+    now: datetime | None = None,
 ) -> LoadedSource:
     """What the manifests at `path` say; a database that is missing is empty and not made.
 
     A folder that is as the commit says in whose checkout it lies has that commit as its revision.
-    Raises what `load_path` raises.
+    With `now` it has warnings as of that moment. Raises what `load_path` raises.
     """
     seen = see(database, source_id)
     source = source_at(path, allow_file=allow_file)
@@ -60,6 +62,7 @@ def load_source(
         policy=policy,
         external=_external(seen.current, source_id),
         reuse=reuse_of(seen.current.files, _as_applied(seen.current, source_id)),
+        now=now,
     )
     return LoadedSource(desired, seen, checkout.descends if checkout else None)
 

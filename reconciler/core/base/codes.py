@@ -80,6 +80,14 @@ class Code(StrEnum):
     ASSIGNEE_UNKNOWN = "assignee-unknown"
     MEMBER_UNKNOWN = "member-unknown"
     RUN_ONLY_UNSUPPORTED = "run-only-unsupported"
+    # Warnings: valid, and likely wrong
+    MOMENT_PAST = "moment-past"
+    SCHEDULE_EMPTY = "schedule-empty"
+    CRON_EITHER_DAY = "cron-either-day"
+
+
+WARNINGS = frozenset({Code.MOMENT_PAST, Code.SCHEDULE_EMPTY, Code.CRON_EITHER_DAY})
+"""Codes that refuse nothing."""
 
 
 MEANINGS: Mapping[Code, str] = MappingProxyType(
@@ -148,6 +156,9 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.ASSIGNEE_UNKNOWN: "The assignee of an autopilot is not declared.",
         Code.MEMBER_UNKNOWN: "A member of a squad is not declared.",
         Code.RUN_ONLY_UNSUPPORTED: "`run_only` needs an agent that works without sessions.",
+        Code.MOMENT_PAST: "A moment is past, so that a trigger does not fire.",
+        Code.SCHEDULE_EMPTY: "A schedule has no occurrence within its bounds.",
+        Code.CRON_EITHER_DAY: "A cron expression names a week of the month and a weekday.",
     }
 )
 """One sentence for each code, for people."""

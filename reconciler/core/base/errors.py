@@ -62,14 +62,22 @@ class ReconcilerError(Exception):
 class InvalidManifests(ReconcilerError):
     """The manifests hold Problems; the whole revision is refused.
 
-    `revision` is the one that holds them, where it is known.
+    `revision` is the one that holds them, where it is known; `warnings` refuse nothing and are
+    shown beside them.
     """
 
     code = "invalid-manifests"
     exit_code = 3
 
-    def __init__(self, problems: Iterable[Problem], *, revision: "Revision | None" = None) -> None:
+    def __init__(
+        self,
+        problems: Iterable[Problem],
+        *,
+        revision: "Revision | None" = None,
+        warnings: Iterable[Problem] = (),
+    ) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+        self.warnings: tuple[Problem, ...] = tuple(sorted(warnings))
         self.revision = revision
         noun = "problem" if len(self.problems) == 1 else "problems"
         super().__init__(f"{len(self.problems)} {noun} found")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.core.base.errors import Problem
 from reconciler.core.base.identity import Key, Revision
 from reconciler.core.manifest.model import AnyManifest
 
@@ -85,12 +86,13 @@ class FileDigest:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What one source's manifests say, all of it valid."""
+    """What one source's manifests say, all of it valid; `warnings` where that was asked for."""
 
     source_id: str
     revision: Revision
     objects: Mapping[Key, Declared]
     files: tuple[FileDigest, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,14 +118,17 @@ class PlanReport(_Report):
     problems: tuple[ProblemReport, ...] = Field(default=(), strict=False)
     drift: tuple[DriftReport, ...] = Field(default=(), strict=False)
     blocked: tuple[BlockedReport, ...] = Field(default=(), strict=False)
+    warnings: tuple[ProblemReport, ...] = Field(default=(), strict=False)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, in the documented order."""
         return self.model_dump(mode="json", by_alias=True)
 
 
-def report_of(plan: Plan, problems: Iterable[Problem] = ()) -> PlanReport:
-    """The report of a plan, and of what was found wrong on the way to it."""
+def report_of(
+    plan: Plan, problems: Iterable[Problem] = (), warnings: Iterable[Problem] = ()
+) -> PlanReport:
+    """The report of a plan, and of what was found wrong, or likely wrong, on the way to it."""
     return PlanReport(
         digest=plan.digest,
         revision=plan.revision.id,
@@ -134,16 +137,20 @@ def report_of(plan: Plan, problems: Iterable[Problem] = ()) -> PlanReport:
         problems=_problems(problems),
         drift=drift_report(plan.drift),
         blocked=tuple(_blocked(blocked) for blocked in plan.blocked),
+        warnings=_problems(warnings),
     )
 
 
-def report_of_problems(revision: str, problems: Iterable[Problem]) -> PlanReport:
+def report_of_problems(
+    revision: str, problems: Iterable[Problem], warnings: Iterable[Problem] = ()
+) -> PlanReport:
     """The report of a revision whose manifests hold Problems: there is no plan for it."""
     return PlanReport(
         digest=None,
         revision=revision,
         summary=SummaryReport(),
         problems=_problems(problems),
+        warnings=_problems(warnings),
     )
 
 

@@ -6,6 +6,7 @@ have as `external`.
 
 import sys
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from reconciler.core.base.errors import InvalidManifests, Objection, Refused
@@ -16,7 +17,7 @@ from reconciler.manifest.files import Bundle, SingleFile, Source, Stream
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 from reconciler.manifest.load.gather import Reading, Reuse, gather
-from reconciler.manifest.load.relate import relate
+from reconciler.manifest.load.relate import Places, relate, warn
 
 External = Callable[[Key], bool] | Collection[Key]
 """The objects of other sources."""
@@ -33,6 +34,7 @@ def load(
     allow_external: bool = False,
     reuse: Reuse | None = None,
     checkpoint: Checkpoint = proceed,
+    now: datetime | None = None,
 ) -> Desired:
     """What the source's manifests say.
 
@@ -44,14 +46,16 @@ def load(
     digest of the files. Raises InvalidManifests with every Problem in path and line order and the
     revision, and Refused for a source without manifests.
 
-    `checkpoint` is called before each file and often within one; what it raises ends the load.
+    With `now` the result, or InvalidManifests, has warnings as of that moment. `checkpoint` is
+    called before each file and often within one; what it raises ends the load.
     """
     reading = Reading(policy, checkpoint=checkpoint)
     gathered = gather(source, reading, reuse or _nothing)
     has = external if callable(external) else external.__contains__
+    places = Places(source, checkpoint)
     between = relate(
         gathered,
-        source,
+        places=places,
         external=has,
         allow_external=allow_external,
         near_misses=reading.near_misses,
@@ -59,14 +63,16 @@ def load(
     )
     known_revision = revision() if callable(revision) else revision
     revision = known_revision or Revision(gathered.contents)
-    if problems := [*gathered.problems, *between]:
-        raise InvalidManifests(problems, revision=revision)
+    problems = [*gathered.problems, *between]
+    warnings = sorted(warn(gathered, now, places=places, checkpoint=checkpoint)) if now else ()
+    if problems:
+        raise InvalidManifests(problems, revision=revision, warnings=warnings)
     if not gathered.objects:
         raise _refused("empty-source", "the source holds no manifests")
     objects = {
         key: loaded.declare(source_id, revision.id) for key, loaded in gathered.objects.items()
     }
-    return Desired(source_id, revision, objects, tuple(gathered.files))
+    return Desired(source_id, revision, objects, tuple(gathered.files), tuple(warnings))
 
 
 def load_path(

@@ -1,12 +1,14 @@
 """What is wrong between the objects of a source, with its places in the files."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import chain
 
 from reconciler.core.base.errors import Position, Problem
 from reconciler.core.base.identity import Key
 from reconciler.core.base.near import NearMisses
 from reconciler.core.manifest.checks.finding import Finding
+from reconciler.core.manifest.checks.warnings import warning_findings
 from reconciler.core.manifest.references import Scope, reference_findings
 from reconciler.manifest.files import Source
 from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
@@ -19,11 +21,11 @@ from reconciler.manifest.load.parse import parse
 
 def relate(
     gathered: Gathered,
-    source: Source,
     *,
     external: Callable[[Key], bool],
     allow_external: bool,
     near_misses: NearMisses,
+    places: "Places",
     checkpoint: Checkpoint = proceed,
 ) -> Iterator[Problem]:
     """Yield the Problems of references and former names."""
@@ -35,13 +37,21 @@ def relate(
         allow_external=allow_external,
         near_misses=near_misses,
     )
-    places = _Places(source, checkpoint)
     subjects = chain(((o.at, o.document) for o in gathered.objects.values()), gathered.broken)
     for at, finding in reference_findings(scope, checked_often(subjects, checkpoint)):
         yield places.problem(at, finding)
 
 
-class _Places:
+def warn(
+    gathered: Gathered, now: datetime, *, places: "Places", checkpoint: Checkpoint = proceed
+) -> Iterator[Problem]:
+    """Yield what is likely wrong with the valid objects as of `now`."""
+    for loaded in checked_often(gathered.objects.values(), checkpoint):
+        for finding in warning_findings(loaded.document, now):
+            yield places.problem(loaded.at, finding)
+
+
+class Places:
     """Reads a file once more to find where a field of it stands."""
 
     def __init__(self, source: Source, checkpoint: Checkpoint) -> None:

@@ -84,6 +84,7 @@ def test_what_is_fine_prints_nothing_to_stdout(cli: Cli) -> None:
     assert cli("validate", "autopilots", "-o", "json").json == {
         "formatVersion": 1,
         "problems": [],
+        "warnings": [],
     }
 
 

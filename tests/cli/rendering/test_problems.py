@@ -22,6 +22,7 @@ def test_text() -> None:
 def test_json() -> None:
     assert json.loads(render([ONE], "json")) == {
         "formatVersion": 1,
+        "warnings": [],
         "problems": [
             {
                 "path": "a/t.yaml",

@@ -94,6 +94,7 @@ def test_the_json_of_a_plan() -> None:
                 "message": "source 'other' owns it; remove it there, or give this one another name",
             }
         ],
+        "warnings": [],
     }
 
 
@@ -107,6 +108,7 @@ def test_the_keys_come_in_the_documented_order() -> None:
         "problems",
         "drift",
         "blocked",
+        "warnings",
     ]
 
 
