@@ -21,8 +21,9 @@ from pydantic_settings import (
 
 from reconciler.core.access.client_address import networks_of
 from reconciler.core.base.errors import UsageError
+from reconciler.core.base.masking import unescaped
 from reconciler.core.base.units import parse_duration
-from reconciler.core.manifest.reach import LOOPBACK, is_every_address
+from reconciler.core.manifest.reach import LOOPBACK, is_every_address, parse_url
 
 DEFAULT_DATABASE = "sqlite:///.reconciler/state.db"
 
@@ -128,10 +129,22 @@ class Settings(BaseSettings):
         networks_of(value)
         return value
 
+    @field_validator("database", "public_url", "server")
+    @classmethod
+    def _escaped(cls, value: str | None) -> str | None:
+        if value is not None and (fault := unescaped(value)):
+            raise ValueError(fault)
+        return value
+
     @field_validator("public_url", "server")
     @classmethod
-    def _no_slash_at_the_end(cls, value: str | None) -> str | None:
-        return value.rstrip("/") if value else None
+    def _base_url(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        url = parse_url(value)
+        if url is None or url.user is not None or "?" in value:
+            raise ValueError("must be https://HOST[:PORT][/PATH], without user, query or fragment")
+        return value.rstrip("/")
 
     @classmethod
     def settings_customise_sources(

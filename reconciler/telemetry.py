@@ -1,7 +1,6 @@
 """Logs without tokens and secrets, and metrics (docs/operating.md#metrics)."""
 
 import logging
-import re
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +18,11 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-_TOKEN = re.compile(r"\b(whk_|rct_(?:run_)?|whsec_|whsk_|lease_)[A-Za-z0-9+/=_-]{8,}")
-_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
-_CREDENTIALS = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
+from reconciler.core.base.masking import MASK, mask
+
 _SECRET_NAMES = frozenset(
     {"authorization", "cookie", "password", "secret", "secrets", "signature", "token"}
 )
-_HIDDEN = "***"
 _DEEPEST = 6
 
 _without_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
@@ -84,37 +80,29 @@ def _to_stderr(*_arguments: Any) -> structlog.WriteLogger:
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Take tokens, passwords and what is named as a secret out of a log line, however deep."""
     for name, value in event.items():
-        event[name] = _HIDDEN if name.lower() in _SECRET_NAMES else _redacted(value)
+        event[name] = MASK if name.lower() in _SECRET_NAMES else _redacted(value)
     return event
 
 
 def _redacted(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
-        return _HIDDEN
+        return MASK
     match value:
         case str():
-            return redact_text(value)
+            return mask(value)
         case bytes():
-            return redact_text(value.decode("utf-8", "replace"))
+            return mask(value.decode("utf-8", "replace"))
         case Mapping():
             return {
-                str(k): _HIDDEN if str(k).lower() in _SECRET_NAMES else _redacted(v, depth + 1)
+                str(k): MASK if str(k).lower() in _SECRET_NAMES else _redacted(v, depth + 1)
                 for k, v in value.items()
             }
         case Sequence():
             return [_redacted(item, depth + 1) for item in value]
         case BaseException():
-            return redact_text(str(value))
+            return mask(str(value))
         case _:
             return value
-
-
-def redact_text(text: str) -> str:
-    """The text without tokens, bearer credentials, JWTs and the passwords of URLs."""
-    text = _TOKEN.sub(rf"\1{_HIDDEN}", text)
-    text = _JWT.sub(_HIDDEN, text)
-    text = _BEARER.sub(rf"\1 {_HIDDEN}", text)
-    return _CREDENTIALS.sub(rf"\1:{_HIDDEN}@", text)
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from reconciler.telemetry import configure_logging, redact_text
+from reconciler.core.base.masking import mask
+from reconciler.telemetry import configure_logging
 
 WEBHOOK = "whk_" + "A" * 43
 API = "rct_" + "b" * 43
@@ -39,7 +40,7 @@ def _as_before() -> Iterator[None]:
     ],
 )
 def test_tokens_are_taken_out_of_texts(text: str, expected: str) -> None:
-    assert redact_text(text) == expected
+    assert mask(text) == expected
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])

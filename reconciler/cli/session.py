@@ -1,7 +1,6 @@
 """What a command that needs state opens: settings, the database, the manifests at a path."""
 
 import getpass
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -67,8 +66,3 @@ def key_of(kind: str, name: str) -> Key:
     """`name` or `workspace/name` as a key."""
     workspace, slash, name_in_it = name.partition("/")
     return Key(kind, workspace, name_in_it) if slash else Key(kind, "default", name)
-
-
-def mask_password(value: str) -> str:
-    """A URL without the password that it may hold."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", value)

@@ -58,6 +58,7 @@ class Serving:
 
     process: subprocess.Popen[bytes]
     log: Path
+    site: "Site"
 
     @property
     def text(self) -> str:
@@ -72,10 +73,11 @@ class Serving:
 
     @property
     def webhook_url(self) -> str:
-        """The webhook that the banner offers to try."""
-        found = re.search(r"^curl .*?(http://\S+/v1/webhooks/\S+)", self.text, re.MULTILINE)
+        """The webhook that the banner names: its URL is not in the log, so it is asked for."""
+        found = re.search(r"^Webhook: +reconciler webhook url (\S+)$", self.text, re.MULTILINE)
         assert found is not None, self.text
-        return found[1]
+        path = self.site.cli("webhook", "url", found[1]).stdout.strip().partition("/v1/")[2]
+        return f"{self.url}/v1/{path}"
 
     def events(self, name: str | None = None) -> list[Document]:
         """The lines of its log, of one kind or all."""
@@ -148,8 +150,11 @@ class Site:
         runtime = {"type": "command", "program": "note", "args": [f"{works:g}"], "env": env}
         return agent(name, runtime=runtime, **spec)
 
-    def start(self, port: int = 0, **settings: str) -> Serving:
-        """Start a server and do not wait for it; on a free port unless one is given."""
+    def start(self, port: int = 0, *, terminal: int | None = None, **settings: str) -> Serving:
+        """Start a server and do not wait for it; on a free port unless one is given.
+
+        Its output goes to a file, or to the `terminal` of this descriptor.
+        """
         log = self.folder / f"serve-{len(self.servers)}.log"
         program = self.folder / "note"
         if not program.exists():
@@ -162,16 +167,16 @@ class Site:
                 cwd=self.folder,
                 env=self.environment(settings),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=terminal or output,
+                stderr=terminal or output,
                 preexec_fn=partial(_in_child, self.descriptors),
             )
-        self.servers.append(Serving(process, log))
+        self.servers.append(Serving(process, log, self))
         return self.servers[-1]
 
     def serve(self, port: int = 0, **settings: str) -> Serving:
         """Start a server and wait until it is ready."""
-        return self.start(port, **settings).await_ready()
+        return self.start(port, terminal=None, **settings).await_ready()
 
     def cli(self, *arguments: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run another command on the same database."""

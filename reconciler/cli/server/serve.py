@@ -1,7 +1,9 @@
 """`reconciler serve`: reconcile, tick, dispatch, HTTP and dashboard in one process."""
 
 import asyncio
+import re
 import socket
+import sys
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -15,12 +17,13 @@ from reconciler.app import build_system
 from reconciler.cli import options
 from reconciler.cli.console import out, say
 from reconciler.cli.server.banner import banner
-from reconciler.cli.session import mask_password, policy_of
+from reconciler.cli.session import policy_of
 from reconciler.control.access.keys import server_key, token_hasher
 from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import load_against
 from reconciler.core.base.errors import UsageError
+from reconciler.core.base.masking import mask
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.reach import is_loopback
 from reconciler.core.manifest.state import Desired
@@ -107,7 +110,7 @@ def _run(settings: Settings, path: str | None, stop_request: StopRequest) -> Non
 
         async def main() -> None:
             system = build_system(settings, state, key, url, follower)
-            shown_key = None if settings.tokens_file else key
+            shown_key = _shown_key(settings, key)
 
             async def announce() -> None:
                 say(await asyncio.to_thread(banner, state, shown_key, url))
@@ -126,6 +129,11 @@ def _require_guarded(settings: Settings) -> None:
             f"without API tokens the server listens on loopback only, not on {settings.host}; make "
             "one with `reconciler token new` and name its file with the setting tokens_file"
         )
+
+
+def _shown_key(settings: Settings, key: bytes) -> bytes | None:
+    """The key for the banner's webhook URL: people at a terminal see one, no log does."""
+    return None if settings.tokens_file or not sys.stderr.isatty() else key
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -166,8 +174,8 @@ def _shown(value: object) -> str:
         case dict():
             return ", ".join(f"{name}={path}" for name, path in value.items())
         case tuple():
-            return ", ".join(map(str, value))
+            return ", ".join(mask(re.sub(r"\s", "%20", str(item))) for item in value)
         case None:
             return ""
         case _:
-            return mask_password(str(value))
+            return mask(re.sub(r"\s", "%20", str(value)))

@@ -6,7 +6,6 @@ git: a folder of manifests may hold what looks like one (docs/plan.md#git).
 """
 
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from threading import Timer
 
 from reconciler.core.base.errors import Unavailable
+from reconciler.core.base.masking import mask
 
 LOCAL_SECONDS = 60.0
 REMOTE_SECONDS = 300.0
@@ -48,7 +48,6 @@ _FOREIGN = (
     "GIT_EXTERNAL_DIFF",
     "GIT_TRACE",
 )
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 class GitFailed(Unavailable):
@@ -59,11 +58,6 @@ class GitFailed(Unavailable):
     def __init__(self, message: str, status: int = -1) -> None:
         self.status = status
         super().__init__(mask(message))
-
-
-def mask(text: str) -> str:
-    """The text without what stands before the `@` of a URL."""
-    return _CREDENTIALS.sub("***", text)
 
 
 def git(

@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.core.base.errors import NotFound, Objection, Refused, UsageError
 from reconciler.core.base.identity import Revision
+from reconciler.core.base.masking import mask
 from reconciler.manifest.git.program import (
     REMOTE_SECONDS,
     GitFailed,
     git,
     git_at,
-    mask,
     objects,
 )
 from reconciler.manifest.git.tree import Tree

@@ -31,3 +31,43 @@ def test_settings_are_shown_as_they_are_written_and_masked(
     assert "breaker_cooldown = 15m\n" in shown
     assert "database = postgresql://me:***@db.example/state\n" in shown
     assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("DATABASE", "postgresql://h/db?password=hunter2", id="database"),
+        pytest.param("DATABASE", "postgresql://u:hunter2 x@h/db?sslpassword=hunter2", id="space"),
+        pytest.param("ALLOWED_RUNTIME_URLS", "https://u:hunter2@h,http://b", id="runtime URLs"),
+        pytest.param("TOKEN", "rct_hunter2hunter2", id="token"),
+    ],
+)
+def test_no_setting_shows_a_secret(
+    name: str, value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"RECONCILER_{name}", value)
+    assert run_cli(["serve", "--print-settings"]) == 0
+    captured = capsys.readouterr()
+    assert "hunter2" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        pytest.param("DATABASE", "postgresql://u:se@hunter2@h/db", "write %40", id="two @"),
+        pytest.param("PUBLIC_URL", "https://u:hunter2@h", "without user", id="a user"),
+        pytest.param("SERVER", "https://h/?token=hunter2", "without user", id="a query"),
+    ],
+)
+def test_a_url_that_cannot_be_meant_is_refused_and_not_repeated(
+    name: str,
+    value: str,
+    hint: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(f"RECONCILER_{name}", value)
+    assert run_cli(["serve", "--print-settings"]) == 64
+    captured = capsys.readouterr()
+    assert hint in captured.err
+    assert "hunter2" not in captured.out + captured.err

@@ -11,9 +11,10 @@ import pytest
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import InvalidManifests, NotFound, Refused, UsageError
 from reconciler.core.base.identity import Key
+from reconciler.core.base.masking import mask
 from reconciler.core.manifest.state import Desired
 from reconciler.manifest.git.discovery import repository_around
-from reconciler.manifest.git.program import GitFailed, Objects, git, mask, objects
+from reconciler.manifest.git.program import GitFailed, Objects, git, objects
 from reconciler.manifest.git.repository import Repository
 from reconciler.manifest.load.load import load, load_path
 from tests.support.builders import an_agent, text_of

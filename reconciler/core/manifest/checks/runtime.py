@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from reconciler.core.base.codes import Code
+from reconciler.core.base.masking import mask
 from reconciler.core.base.near import did_you_mean, shown
 from reconciler.core.manifest.checks.finding import At, Finding, Loc
 from reconciler.core.manifest.checks.policy import Policy
@@ -33,7 +34,8 @@ def _url(runtime: Raw, policy: Policy) -> Iterator[Finding]:
         return
     url = parse_url(written)
     if url is None:
-        message = f"{shown(written)} is not a URL of the form https://host:port/path"
+        # Not repeated: nobody can say which part of it is a password.
+        message = "this is not a URL of the form https://host:port/path"
         yield Finding(loc, message, Code.URL_INVALID)
     elif url.user is not None:
         # Not repeated: what stands before the @ may be a password.
@@ -41,9 +43,8 @@ def _url(runtime: Raw, policy: Policy) -> Iterator[Finding]:
         yield Finding(loc, message, Code.SECRET_LITERAL)
     elif not admits(policy.allowed_runtime_urls, written):
         allowed = ", ".join(policy.allowed_runtime_urls) or "none"
-        message = (
-            f"{shown(written)} is not admitted by the operator's allowed_runtime_urls ({allowed})"
-        )
+        target = shown(mask(written))
+        message = f"{target} is not admitted by the operator's allowed_runtime_urls ({allowed})"
         yield Finding(loc, message, Code.URL_NOT_ALLOWED)
 
 
