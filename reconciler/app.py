@@ -17,8 +17,8 @@ from reconciler.control.runs.tick import Ticker
 from reconciler.control.webhooks.intake import Intake
 from reconciler.control.webhooks.writer_process import WriterProcess
 from reconciler.dispatch.registry import Runtimes
+from reconciler.server.clock_check import ClockCheck
 from reconciler.server.health import DatabaseHealth
-from reconciler.server.jumps import JumpDetector
 from reconciler.server.readiness import ServerState
 from reconciler.server.signals import Signals
 from reconciler.server.system import System
@@ -88,7 +88,7 @@ def build_system(
         health=DatabaseHealth(database),
         signals=signals,
         metrics=metrics,
-        jumps=JumpDetector(clock),
+        clock_check=ClockCheck(database, clock, runner.owner, metrics),
         follower=follower,
         authority=authority,
         secret_store=secret_store,

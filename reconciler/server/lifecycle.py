@@ -43,7 +43,8 @@ async def serve(
 ) -> None:
     """Serve until somebody asks to stop; whoever asks during the start ends that as well.
 
-    1. Take over what an earlier process left. From here on requests are answered.
+    1. Take over what an earlier process left, and put moments right that a wrong clock, or other
+       zone rules, left behind. From here on requests are answered.
     2. Apply the followed source once; then the loops start, and `announce` is called.
     3. Once somebody asks to stop, or a step fails, stop in order.
 
@@ -64,6 +65,8 @@ async def serve(
     loops: list[asyncio.Task[None]] = []
     try:
         if not await _unless(stopping, arrive(system)):
+            return
+        if not await _unless(stopping, system.clock_check.begin()):
             return
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         if not await _unless(stopping, reconcile(system)):

@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 LONGEST_SLEEP = 30.0
 """Seconds: the clock's loop never sleeps longer."""
+AFTER_FAILED_TRIGGER = 2.0
+"""Seconds after a round in which nothing could be written of a trigger: it is still due."""
 RUNNER_PAUSE = 0.3
 """Seconds between two rounds of the runner while runs are in flight."""
 RUNNER_IDLE = 5.0
@@ -29,9 +31,7 @@ CHECK_PAUSE = 1.0
 
 async def tick(system: System) -> float:
     """Fire what is due."""
-    if (jump := system.jumps.jumped()) is not None:
-        log.warning("the clock jumped", seconds=jump.total_seconds())
-        system.metrics.clock_jumps.inc()
+    await system.clock_check.check()
     with system.metrics.tick.time():
         ticked = await asyncio.to_thread(tick_once, system.ticker)
     for lag in ticked.lags:
@@ -41,7 +41,8 @@ async def tick(system: System) -> float:
     if ticked.next_due is None:
         return LONGEST_SLEEP
     now = await system.runner.now()
-    return min(LONGEST_SLEEP, max(0.0, (ticked.next_due - now).total_seconds()))
+    soonest = AFTER_FAILED_TRIGGER if ticked.failed else 0.0
+    return min(LONGEST_SLEEP, max(soonest, (ticked.next_due - now).total_seconds()))
 
 
 async def check(system: System) -> float:
@@ -52,6 +53,7 @@ async def check(system: System) -> float:
 
 async def run(system: System) -> float:
     """Give runs to agents, follow and stop them."""
+    await system.clock_check.check()
     await run_once(system.runner)
     busy = system.runner.jobs or system.runner.tasks
     return RUNNER_PAUSE if busy else RUNNER_IDLE
@@ -86,6 +88,9 @@ async def _has_revision(system: System) -> bool:
 
 async def prune(system: System) -> float:
     """Delete what is old enough."""
+    if not system.clock_check.trusted:
+        log.warning("nothing pruned: the clock jumped ahead lately")
+        return PRUNE_PAUSE
     settings = system.settings
     retention = Retention(
         settings.keep_runs,

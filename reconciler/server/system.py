@@ -12,8 +12,8 @@ from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.control.runs.tick import Ticker
 from reconciler.control.webhooks.intake import Intake
 from reconciler.core.base.errors import UsageError
+from reconciler.server.clock_check import ClockCheck
 from reconciler.server.health import DatabaseHealth
-from reconciler.server.jumps import JumpDetector
 from reconciler.server.readiness import ServerState
 from reconciler.server.signals import Signals
 from reconciler.settings import Settings
@@ -40,7 +40,7 @@ class System:
     health: DatabaseHealth
     signals: Signals
     metrics: Metrics
-    jumps: JumpDetector
+    clock_check: ClockCheck
     follower: SourceFollower | None
     authority: Tokens | None
     secret_store: SecretStore

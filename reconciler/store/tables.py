@@ -283,6 +283,7 @@ autopilot_trigger = Table(
     Column("next_run_at", Instant, comment="nominal moment plus jitter; NULL: nothing is due"),
     Column("next_scheduled_for", Instant, comment="the nominal moment of next_run_at"),
     Column("cursor", Instant, comment="occurrences up to here, inclusive, are decided"),
+    Column("zone_rules", String(32), comment="the rules that next_run_at was worked out by"),
     Column("last_fired_at", Instant),
     Column("stalled_at", Instant),
     Column("stalled_reason", Words()),
@@ -296,6 +297,7 @@ autopilot_trigger = Table(
     UniqueConstraint("autopilot_id", "name", name="uq_trigger_name"),
     UniqueConstraint("webhook_token", name="uq_trigger_webhook_token"),
     _partial("ix_trigger_due", "next_run_at", where="next_run_at IS NOT NULL"),
+    _partial("ix_trigger_stalled", "autopilot_id", where="stalled_at IS NOT NULL"),
     _partial("ix_trigger_previous_token", "previous_token", where="previous_token IS NOT NULL"),
 )
 

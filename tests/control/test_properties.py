@@ -1,12 +1,9 @@
 """Time and runs under any order of events: what contract 5 and 6 promise, held against a model."""
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count, pairwise, takewhile
-from pathlib import Path
+from itertools import pairwise, takewhile
 from typing import Any
 
 import pytest
@@ -14,7 +11,6 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from reconciler.control.dispatching.stop import PROOF_GRACE
-from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.control.runs.switches import pause, resume
 from reconciler.core.base.errors import Conflict
 from reconciler.core.base.identity import trigger_id
@@ -22,62 +18,12 @@ from reconciler.core.calendar.jitter import jitter_of
 from reconciler.core.calendar.schedule import EPOCH, next_after
 from reconciler.core.manifest.trigger import ScheduleTrigger
 from reconciler.core.runs.run import Completed, Failed, MissedInterval, Reason, Run
-from reconciler.store.engine.database import Database
-from tests.support.clock import FakeClock
-from tests.support.postgres import Server
+from tests.control.conftest import Fresh
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-Fresh = Callable[[datetime], Any]
-"""A context that gives a rig on an empty database, whose clock begins at that moment."""
-
 ON_SQLITE = settings(max_examples=40, deadline=None)
 ON_POSTGRES = settings(max_examples=5, deadline=None)
-
-
-@pytest.fixture(scope="module")
-def evaluator() -> Iterator[Evaluator]:
-    """One evaluator for all examples."""
-    one = Evaluator()
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def on_sqlite(
-    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, evaluator: Evaluator
-) -> Fresh:
-    """Rigs on SQLite, one for each example."""
-    folder, numbers = tmp_path_factory.mktemp("properties"), count()
-
-    @contextmanager
-    def fresh(at: datetime) -> Iterator[Rig]:
-        path = Path(shutil.copy(sqlite_template, folder / f"{next(numbers)}.db"))
-        with opened(f"sqlite:///{path}", at, evaluator) as rig:
-            yield rig
-        path.unlink()
-
-    return fresh
-
-
-@pytest.fixture(scope="module")
-def on_postgres(postgres: Server, evaluator: Evaluator) -> Fresh:
-    """Rigs on PostgreSQL, one for each example."""
-
-    @contextmanager
-    def fresh(at: datetime) -> Iterator[Rig]:
-        with postgres.fresh() as url, opened(url, at, evaluator) as rig:
-            yield rig
-
-    return fresh
-
-
-@contextmanager
-def opened(url: str, at: datetime, evaluator: Evaluator) -> Iterator[Rig]:
-    """A rig on a database that was just made."""
-    clock = FakeClock(at)
-    with Database.open(url, clock=clock.now) as database:
-        yield Rig(database, clock, evaluator)
 
 
 # Time: every occurrence is a run or lies in exactly one interval.

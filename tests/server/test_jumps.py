@@ -19,10 +19,10 @@ from tests.support.clock import FakeClock
 )
 def test_jumps(passes: float, jumps: float, found: timedelta | None) -> None:
     clock = FakeClock()
-    detector = JumpDetector(clock)
-    assert detector.jumped() is None
+    detector = JumpDetector()
+    assert detector.jumped(clock.now(), clock.monotonic()) is None
     clock.advance(seconds=passes)
     clock.jump(seconds=jumps)
-    assert detector.jumped() == found
+    assert detector.jumped(clock.now(), clock.monotonic()) == found
     clock.advance(seconds=1)
-    assert detector.jumped() is None
+    assert detector.jumped(clock.now(), clock.monotonic()) is None

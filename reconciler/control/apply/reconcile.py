@@ -12,6 +12,7 @@ from reconciler.control.apply.attempts import (
 )
 from reconciler.control.apply.undecided import Undecided
 from reconciler.control.apply.upcoming import Upcoming
+from reconciler.control.runs.restart import restart_once, restart_stalled
 from reconciler.core.base.errors import Refused, StalePlan
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.state import Current, Desired
@@ -104,12 +105,15 @@ def apply_once(
     2. Work out next fire times, so that the transaction is short.
     3. In one transaction: check that the plan still holds, write it, and its revision.
 
+    Stalled triggers whose cause is gone are restarted, also where there is nothing to change.
+
     Raises `Blocked`, `UnsafePlan`, `StalePlan` (each is recorded as a refused revision), `Locked`.
     """
     work = _Work(database, desired, request, token_hash, _once(request.descends), seen)
     try:
         plan = work.check()
         if work.is_settled(plan):
+            restart_once(database)
             return Applied(plan, None)
         work.upcoming.foresee(plan.changes, database.read(database.now))
         return database.write(lambda tx: work.carry_out(tx, plan))
@@ -176,6 +180,7 @@ class _Work:
             lapsed=Undecided(),
         )
         ended = apply_changes(tx, fresh, self.desired.files, context)
+        restart_stalled(tx, now)
         cancelled = cancel_waiting(tx, ended, now, "its autopilot was archived")
         attempt = record(
             tx, attempt_of(self.desired, self.request, RevisionResult.APPLIED, now, fresh)

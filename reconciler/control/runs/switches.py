@@ -2,9 +2,12 @@
 
 from datetime import datetime
 
+from reconciler.control.runs.correct import bring_back_schedules
+from reconciler.control.runs.restart import restart_stalled
 from reconciler.core.base.errors import NotFound
 from reconciler.core.runs.standing import Switches
 from reconciler.store.engine.database import Tx
+from reconciler.store.runs.ahead import bring_back_noted
 from reconciler.store.runs.occupancy import save_pause, save_resume
 from reconciler.store.runs.switches import read_switches
 
@@ -16,8 +19,14 @@ def pause(tx: Tx, autopilot_id: str, actor: str, reason: str | None, now: dateti
 
 
 def resume(tx: Tx, autopilot_id: str, now: datetime) -> None:
-    """Lift the runtime pause and the breaker; occurrences up to now never start."""
+    """Lift the runtime pause and the breaker; occurrences up to now never start.
+
+    Schedules that are stalled, or that a wrong clock left in the future, are put right as well.
+    """
     switches = _hold(tx, autopilot_id)
+    bring_back_noted(tx, now, now, [autopilot_id])
+    bring_back_schedules(tx, now, [autopilot_id])
+    restart_stalled(tx, now, [autopilot_id])
     if switches.paused_at is not None or switches.breaker_opened_at is not None:
         save_resume(tx, autopilot_id, now)
 

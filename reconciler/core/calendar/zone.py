@@ -12,6 +12,8 @@ from importlib import resources
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import tzdata  # type: ignore[import-untyped]
+
 from reconciler.core.base.near import Vocabulary
 from reconciler.core.calendar.errors import TimezoneError, shown
 from reconciler.core.calendar.zone_names import ABBREVIATIONS, CITIES, WINDOWS
@@ -19,6 +21,9 @@ from reconciler.core.calendar.zone_names import ABBREVIATIONS, CITIES, WINDOWS
 DAY = 86_400
 # What the database has beside the zones that people live in.
 _NOT_ZONES = {"Factory", "localtime", "posixrules"}
+
+_ARITHMETIC = 1
+"""Goes up whenever the same expression and the same zone data give other moments."""
 
 # Offsets are looked at every _PROBE seconds. The shortest time that any zone has kept an offset
 # is 6 days and 23 hours (Brazil, 2000); a test holds the pinned database against that.
@@ -75,6 +80,14 @@ def zone(name: str) -> Zone:
             f"unknown time zone {shown(name)}", f"did you mean '{near}'?" if near else None
         )
     return Zone(name)
+
+
+def rules_version() -> str:
+    """The version of the zone data and of the arithmetic on it.
+
+    Moments that were worked out under another version may be different ones now.
+    """
+    return f"{tzdata.IANA_VERSION}/{_ARITHMETIC}"
 
 
 def valid_timezone(name: str) -> bool:

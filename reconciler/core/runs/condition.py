@@ -39,13 +39,16 @@ class Signs:
 
     `due` is the earliest `nextRunAt` of its triggers; `last` the newest run that was worked on to
     its end; `occurrences` say of the newest moments of its schedules, newest first, whether each
-    became a run that was not skipped.
+    became a run that was not skipped. `stalled` says which trigger is stalled and why, `ahead`
+    which one a wrong clock left in the future.
     """
 
     switches: Switches
     due: datetime | None = None
     last: Run | None = None
     occurrences: tuple[bool, ...] = ()
+    stalled: str | None = None
+    ahead: str | None = None
 
 
 def condition_of(signs: Signs, now: datetime) -> Condition:
@@ -59,6 +62,10 @@ def condition_of(signs: Signs, now: datetime) -> Condition:
         )
     if signs.due is not None and now - signs.due > LATE:
         return Condition(Health.LATE, "an occurrence has been due for more than a minute")
+    if signs.stalled is not None:
+        return Condition(Health.DEGRADED, f"nothing fires of {signs.stalled}")
+    if signs.ahead is not None:
+        return Condition(Health.DEGRADED, signs.ahead)
     if signs.last is not None and signs.last.status is Status.FAILED:
         return Condition(Health.DEGRADED, "the last run failed")
     if len(signs.occurrences) >= RECENT and not any(signs.occurrences[:RECENT]):

@@ -110,7 +110,7 @@ def lapsed(timetable: Timetable, cursor: datetime, now: datetime) -> Span | None
     jitter: the changed trigger fires for none of them (docs/time.md#edits).
     """
     why = "the trigger was changed before a server decided"
-    return _span(timetable, MissedReason.MISSED, cursor, now, why)
+    return span_of(timetable, MissedReason.MISSED, cursor, now, why)
 
 
 def _newest_due(timetable: Timetable, cursor: datetime, now: datetime) -> datetime | None:
@@ -169,14 +169,14 @@ def _spans(
     """What does not start: first what was not in force, then what came too late."""
     why = "resumed after this" if isinstance(standing, InForce) else standing.why
     last_missed = starts[0] - timedelta(microseconds=1) if starts else newest
-    paused = _span(timetable, MissedReason.PAUSED, cursor, barrier, why)
-    late = _span(
+    paused = span_of(timetable, MissedReason.PAUSED, cursor, barrier, why)
+    late = span_of(
         timetable, MissedReason.MISSED, max(cursor, barrier), last_missed, "too late to start"
     )
     return tuple(span for span in (paused, late) if span)
 
 
-def _span(
+def span_of(
     timetable: Timetable, reason: MissedReason, after: datetime, upto: datetime, detail: str
 ) -> Span | None:
     """The occurrences with `after < o <= upto`, if there are any."""

@@ -14,14 +14,17 @@ from sqlalchemy import bindparam, select, update
 
 from reconciler.core.base.identity import trigger_id
 from reconciler.core.base.units import parse_duration
+from reconciler.core.calendar.zone import rules_version
 from reconciler.core.manifest.state import Document
 from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
+from reconciler.core.runs.run import MissedInterval
 from reconciler.core.schedule.decide import Next, Span
 from reconciler.store.engine.backend import Tx
 from reconciler.store.engine.batches import batches
 from reconciler.store.engine.bulk import Values, insert_rows
 from reconciler.store.objects.documents import trigger_values
-from reconciler.store.runs.missed import Missed, close_stalled, record_missed
+from reconciler.store.runs.missed import Missed, close_stalled, cut_missed, record_missed
 from reconciler.store.tables import autopilot_trigger
 
 TokenHash = Callable[[str, int], str]
@@ -70,11 +73,18 @@ _T = autopilot_trigger.c
 _HELD = (
     _T.id, _T.autopilot_id, _T.name, _T.position, _T.removed_at,
     _T.webhook_token, _T.token_generation, _T.previous_token, _T.previous_token_until,
-    _T.cursor, _T.next_run_at, _T.next_scheduled_for, _T.stalled_at, _T.stalled_reason,
-    _T.created_at,
+    _T.cursor, _T.next_run_at, _T.next_scheduled_for, _T.zone_rules, _T.stalled_at,
+    _T.stalled_reason, _T.created_at,
 )  # fmt: skip
 _TOKEN = ("webhook_token", "token_generation", "previous_token", "previous_token_until")
-_TIMING = ("cursor", "next_run_at", "next_scheduled_for", "stalled_at", "stalled_reason")
+_TIMING = (
+    "cursor",
+    "next_run_at",
+    "next_scheduled_for",
+    "zone_rules",
+    "stalled_at",
+    "stalled_reason",
+)
 _NO_TOKEN: Values = dict.fromkeys(_TOKEN)
 _PARKED: Values = {"next_run_at": None, "next_scheduled_for": None}
 
@@ -117,6 +127,7 @@ def update_triggers(
             if row := matched[trigger["name"]]:
                 if _edited(autopilot, row, trigger):
                     lapses += _lapses(autopilot.before, [row], context)
+                    _cut_back(tx, row, autopilot.before.get(trigger["name"]), context)
                 known += _changed(autopilot, row, trigger, place, context)
             else:
                 fresh.append(
@@ -134,6 +145,21 @@ def update_triggers(
     insert_rows(tx, autopilot_trigger, fresh)
     if known:
         tx.execute(_UPDATE, known)
+
+
+def _cut_back(tx: Tx, row: Row, before: Document | None, context: ApplyContext) -> None:
+    """End what is recorded as missed at the moment of the change.
+
+    A clock that was ahead may have recorded more; that is decided anew (docs/time.md#wrong-clocks).
+    """
+    if not is_ahead(row["cursor"], context.now, DECIDED_AHEAD):
+        return
+
+    def left_of(interval: MissedInterval) -> Span | None:
+        just_before = interval.first - timedelta(microseconds=1)
+        return context.lapsed(before, row["id"], just_before, context.now) if before else None
+
+    cut_missed(tx, [row["id"]], context.now, left_of)
 
 
 def _match(autopilot: Rescheduled, rows: Mapping[str, Row]) -> dict[str, Row | None]:
@@ -238,15 +264,18 @@ def _timing(
 ) -> Values:
     """From this moment on; what was due before is over.
 
-    Occurrences up to `decided` stay decided where the clock went back meanwhile.
+    Occurrences up to `decided` stay decided where the clock went back a little meanwhile.
     """
     cursor = max(context.now, decided or context.now)
+    if is_ahead(cursor, context.now, DECIDED_AHEAD):
+        cursor = context.now
     dormant = parked or not trigger["enabled"] or trigger["kind"] != TriggerKind.SCHEDULE
     following = None if dormant else context.schedule(trigger, id_, cursor)
     return {
         "cursor": cursor,
         "next_run_at": following.run_at if following else None,
         "next_scheduled_for": following.scheduled_for if following else None,
+        "zone_rules": rules_version(),
         "stalled_at": None,
         "stalled_reason": None,
     }

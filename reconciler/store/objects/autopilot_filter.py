@@ -11,6 +11,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from reconciler.core.manifest.model import AutopilotStatus
+from reconciler.core.runs.ahead import DECIDED_AHEAD
 from reconciler.core.runs.condition import LATE, Health
 from reconciler.core.runs.run import Status
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger, missed_interval
@@ -113,12 +114,19 @@ def _may_be(health: Health, now: datetime) -> Iterator[ColumnElement[bool]]:
         return
     yield ~late
     if health is Health.DEGRADED:
-        yield or_(_has_trouble(), exists(_missed()))
+        yield or_(_has_trouble(), exists(_missed()), _A.id.in_(_halted(now)))
 
 
 def _overdue(now: datetime) -> Any:
     t = autopilot_trigger.c
     return select(t.autopilot_id).where(t.next_run_at < now - LATE, t.removed_at.is_(None))
+
+
+def _halted(now: datetime) -> Any:
+    """Autopilots with a trigger that is stalled, or decided further than the clock can tell."""
+    t = autopilot_trigger.c
+    halted = or_(t.stalled_at.is_not(None), t.cursor > now + DECIDED_AHEAD)
+    return select(t.autopilot_id).where(halted, t.removed_at.is_(None))
 
 
 def _has_trouble() -> ColumnElement[bool]:

@@ -40,6 +40,7 @@ class ShownTrigger:
     document: dict[str, Any]
     next_run_at: datetime | None
     next_scheduled_for: datetime | None
+    cursor: datetime | None
     last_fired_at: datetime | None
     stalled_at: datetime | None
     stalled_reason: str | None
@@ -145,6 +146,7 @@ def _shown(row: Row[Any]) -> ShownTrigger:
         document=trigger_document(row._mapping),  # noqa: SLF001 - the documented accessor
         next_run_at=row.next_run_at,
         next_scheduled_for=row.next_scheduled_for,
+        cursor=row.cursor,
         last_fired_at=row.last_fired_at,
         stalled_at=row.stalled_at,
         stalled_reason=row.stalled_reason,

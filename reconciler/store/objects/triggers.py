@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, select, update
 
+from reconciler.core.calendar.zone import rules_version
 from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.schedule.decide import Next
 from reconciler.store.engine.batches import IDS, alike, batches
@@ -184,6 +185,7 @@ def advance(tx: Connection, advances: Mapping[str, Advance]) -> None:
         values: dict[str, Any] = {
             "next_run_at": move.next.run_at if move.next else None,
             "next_scheduled_for": move.next.scheduled_for if move.next else None,
+            "zone_rules": rules_version(),
         }
         if move.cursor is not None:
             values["cursor"] = move.cursor
@@ -194,7 +196,10 @@ def advance(tx: Connection, advances: Mapping[str, Advance]) -> None:
 
 
 def stall(tx: Connection, trigger_id: str, now: datetime, reason: str) -> None:
-    """Take a trigger that cannot be decided out of the loop; an edit brings it back."""
+    """Take a trigger that cannot be decided out of the loop.
+
+    An edit, an apply, a resume and the next start bring it back (docs/time.md#stalled-triggers).
+    """
     values = {
         "stalled_at": now,
         "stalled_reason": reason,

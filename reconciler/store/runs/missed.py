@@ -1,11 +1,11 @@
 """Missed intervals: the occurrences that did not become runs, a row for as many as there are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
 
 from reconciler.core.runs.run import MissedInterval, MissedReason
 from reconciler.core.schedule.decide import Span
@@ -99,7 +99,16 @@ def _latest(tx: Connection, trigger_ids: Sequence[str]) -> dict[str, MissedInter
 def open_stalled(
     tx: Connection, trigger_id: str, autopilot_id: str, first: datetime, now: datetime, why: str
 ) -> None:
-    """Record that a trigger is stalled from its occurrence `first` on; it stays open."""
+    """Record that a trigger is stalled from its occurrence `first` on; it stays open.
+
+    At most one interval is open for a trigger, and one begins at a moment: an interval that is
+    there already goes on, so that recording it can never fail.
+    """
+    again = {"reason": MissedReason.STALLED, "detail": why, "last_at": None}
+    for same in (_M.last_at.is_(None), _M.first_at == first):
+        known = update(missed_interval).where(_M.trigger_id == trigger_id, same)
+        if tx.execute(known.values(again)).rowcount:
+            return
     values = {
         "trigger_id": trigger_id,
         "autopilot_id": autopilot_id,
@@ -121,6 +130,38 @@ def close_stalled(tx: Connection, trigger_ids: Sequence[str], now: datetime) -> 
     for batch in batches(sorted(trigger_ids)):
         still_open = update(missed_interval).where(_M.trigger_id.in_(batch), _M.last_at.is_(None))
         tx.execute(still_open.values(last_at=until, exact=False))
+
+
+def cut_missed(
+    tx: Connection,
+    trigger_ids: Sequence[str],
+    now: datetime,
+    recount: Callable[[MissedInterval], Span | None],
+) -> None:
+    """End intervals of these triggers that reach beyond `now` at their last occurrence until then.
+
+    `recount` returns what is left of an interval, None for nothing. A clock that was ahead recorded
+    occurrences as missed that are still to come.
+    """
+    for batch in batches(sorted(trigger_ids)):
+        query = select(missed_interval).where(_M.trigger_id.in_(batch), _M.last_at > now)
+        for interval in [interval_of(row) for row in tx.execute(query)]:
+            this = _M.id == interval.id
+            if span := recount(interval):
+                left = {"last_at": span.last, "count": span.count, "exact": span.exact}
+                tx.execute(update(missed_interval).where(this).values(left))
+            else:
+                tx.execute(delete(missed_interval).where(this))
+
+
+def drop_known(tx: Connection, missed: Sequence[Missed]) -> list[Missed]:
+    """Return the spans whose first occurrence is not recorded yet."""
+    fresh = []
+    for new in missed:
+        same = select(_M.id).where(_M.trigger_id == new.trigger_id, _M.first_at == new.span.first)
+        if tx.execute(same).first() is None:
+            fresh.append(new)
+    return fresh
 
 
 def missed_between(

@@ -99,6 +99,17 @@ def run_of_occurrence(tx: Connection, trigger_id: str, scheduled_for: datetime) 
     return run_of(row) if row else None
 
 
+def used_occurrences(
+    tx: Connection, trigger_id: str, moments: Sequence[datetime]
+) -> frozenset[datetime]:
+    """Return those of these nominal moments of a trigger for which there is a run."""
+    r = autopilot_run.c
+    query = select(r.scheduled_for).where(
+        r.trigger_id == trigger_id, r.scheduled_for.in_(list(moments))
+    )
+    return frozenset(tx.execute(query).scalars())
+
+
 def last_runs(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, Run]:
     """The newest run of each autopilot, without payload and result."""
     newest = (

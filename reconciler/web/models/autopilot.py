@@ -6,6 +6,7 @@ from typing import Any, Literal
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.model import AutopilotSpec, Metadata
 from reconciler.core.manifest.state import Origin
+from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
 from reconciler.core.runs.condition import (
     Condition,
     Health,
@@ -200,8 +201,28 @@ def condition_at(overview: Overview, now: datetime) -> Condition:
         due=overview.next_run_at,
         last=last_worked(overview.runs),
         occurrences=recent_occurrences(overview.runs, overview.missed),
+        stalled=next(filter(None, map(_stalled, overview.triggers)), None),
+        ahead=next((_ahead(t) for t in overview.triggers if _is_ahead(t, now)), None),
     )
     return condition_of(signs, now)
+
+
+def _stalled(trigger: ShownTrigger) -> str | None:
+    if trigger.stalled_at is None:
+        return None
+    return f"trigger {trigger.name}, which is stalled: {trigger.stalled_reason}"
+
+
+def _is_ahead(trigger: ShownTrigger, now: datetime) -> bool:
+    return is_ahead(trigger.cursor, now, DECIDED_AHEAD)
+
+
+def _ahead(trigger: ShownTrigger) -> str:
+    return (
+        f"trigger {trigger.name} is decided up to {trigger.cursor:%Y-%m-%d %H:%M:%SZ}, which a "
+        "clock that was ahead left behind; a running server puts it right within ten minutes, "
+        "`reconciler resume` at once"
+    )
 
 
 def _pause(switches: Switches) -> PauseView | None:

@@ -4,10 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.core.base.errors import Conflict
 from reconciler.core.runs.run import MissedInterval, MissedReason
 from reconciler.core.schedule.decide import Span
-from reconciler.store.runs.missed import Missed, missed_between, open_stalled, record_missed
+from reconciler.store.runs.missed import (
+    Missed,
+    close_stalled,
+    missed_between,
+    open_stalled,
+    record_missed,
+)
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 
 
@@ -109,9 +114,18 @@ def test_what_is_stalled_is_open(rig: Rig, trigger: str) -> None:
     write(lambda tx: open_stalled(tx, trigger, id_of("triage"), at(1), at(1), "nonsense"))
     (one,) = rig.missed()
     assert (one.reason, one.first, one.last, one.count) == ("stalled", at(1), None, None)
-    with pytest.raises(Conflict) as error:
-        write(lambda tx: open_stalled(tx, trigger, id_of("triage"), at(2), at(2), "nonsense"))
-    assert error.value.reason == "interval-open"
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_an_interval_that_is_recorded_already_goes_on(rig: Rig, trigger: str, first: int) -> None:
+    """Recording that a trigger is stalled never fails: it would fail each round."""
+    write = rig.database.write
+    write(lambda tx: open_stalled(tx, trigger, id_of("triage"), at(1), at(1), "nonsense"))
+    if first == 1:
+        write(lambda tx: close_stalled(tx, [trigger], at(2)))
+    write(lambda tx: open_stalled(tx, trigger, id_of("triage"), at(first), at(3), "worse"))
+    (interval,) = rig.missed()
+    assert (interval.first, interval.last, interval.detail) == (at(1), None, "worse")
 
 
 @pytest.mark.parametrize(

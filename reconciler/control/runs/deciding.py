@@ -1,0 +1,125 @@
+"""Deciding due triggers, outside any transaction: each becomes runs and spans, or is stalled."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from reconciler.clock import Ids
+from reconciler.control.evaluation.titles import Facts, Titles
+from reconciler.control.runs.admit import Firing
+from reconciler.core.manifest.trigger import CatchUp, ScheduleTrigger
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import Json, Source
+from reconciler.core.runs.standing import standing_of
+from reconciler.core.schedule.agenda import Agenda
+from reconciler.core.schedule.decide import Decision, decide
+from reconciler.store.engine.database import Database
+from reconciler.store.objects.triggers import Definition, DueTrigger
+
+BATCH = 2000
+"""Triggers decided in one transaction: long enough to be quick, short enough to let others in, who
+wait for a quarter of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """What a round needs: the database, titles, ids, and the breaker's cool-down."""
+
+    database: Database
+    titles: Titles
+    ids: Ids
+    cooldown: timedelta
+    batch: int = BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What becomes of a due trigger, and the runs that ask to be."""
+
+    due: DueTrigger
+    live: LiveAutopilot
+    decision: Decision
+    firings: tuple[Firing, ...]
+    agenda: Agenda
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """A due trigger that cannot be decided, and why."""
+
+    due: DueTrigger
+    why: str
+
+
+class ReadTrigger(NamedTuple):
+    """The definition of a trigger, read."""
+
+    document: dict[str, Json]
+    trigger: ScheduleTrigger
+    agenda: Agenda
+
+
+@lru_cache(maxsize=4096)
+def read_definition(definition: Definition) -> ReadTrigger:
+    """Read a trigger. Raises ValueError and ScheduleError."""
+    document = definition.document()
+    trigger = ScheduleTrigger.model_validate(document)
+    return ReadTrigger(document, trigger, Agenda.of("", trigger))
+
+
+_decision = lru_cache(maxsize=4096)(decide)
+"""Pure, and asked the same by every trigger that has the same schedule: often by thousands."""
+
+
+def decide_trigger(
+    ticker: Ticker, due: DueTrigger, live: LiveAutopilot | None, now: datetime
+) -> Decided | Stalled:
+    """Decide one trigger. Whatever goes wrong with it stays with it: its neighbours go on."""
+    if live is None:
+        return Stalled(due, "the row of its autopilot cannot be read: apply its manifest again")
+    try:
+        read = read_definition(due.definition)
+        agenda = read.agenda.of_trigger(due.id)
+        standing = standing_of(live.switches, ticker.cooldown, now)
+        catch_up, window = read.trigger.catch_up, read.trigger.catch_up_window
+        decision = _decision(
+            agenda, due.cursor, now, standing=standing, catch_up=catch_up, window=window
+        )
+        firings = tuple(_firings(ticker, due, live, read, decision, now))
+    except Exception as error:  # noqa: BLE001 - any failure of one trigger stalls that one only
+        return Stalled(due, sentence_of(error))
+    return Decided(due, live, decision, firings, agenda)
+
+
+def _firings(
+    ticker: Ticker,
+    due: DueTrigger,
+    live: LiveAutopilot,
+    read: ReadTrigger,
+    decision: Decision,
+    now: datetime,
+) -> Iterable[Firing]:
+    for scheduled_for in decision.starts:
+        run_id = ticker.ids.new(now)
+        facts = Facts(
+            run_id=run_id, source=Source.SCHEDULE, at=scheduled_for, trigger=read.document
+        )
+        prepared = ticker.titles.prepare(live, facts)
+        yield Firing(
+            id=run_id,
+            autopilot_id=live.id,
+            source=Source.SCHEDULE,
+            at=now,
+            title=prepared.title,
+            key=prepared.key,
+            trigger_id=due.id,
+            scheduled_for=scheduled_for,
+            mergeable=read.trigger.catch_up is not CatchUp.ALL,
+        )
+
+
+def sentence_of(error: Exception) -> str:
+    """The reason that is recorded with a stalled trigger."""
+    return f"{type(error).__name__}: {error}"

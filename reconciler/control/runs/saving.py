@@ -1,0 +1,156 @@
+"""Writing what was decided: runs, missed intervals and cursors of a batch in one transaction.
+
+Where a batch fails its halves are written, down to the one trigger that is the cause: that one is
+stalled with the reason, and its neighbours go on.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from reconciler.control.runs.admit import admit_all
+from reconciler.control.runs.deciding import Decided, Stalled, Ticker, sentence_of
+from reconciler.core.base.errors import Locked, Unavailable
+from reconciler.core.runs.run import Run
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.triggers import Advance, advance, hold_unmoved, stall
+from reconciler.store.runs.missed import Missed, drop_known, open_stalled, record_missed
+from reconciler.store.runs.occupancy import hold_unchanged
+from reconciler.store.runs.runs import used_occurrences
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Saved:
+    """What was written: the runs, how many triggers moved on, which are stalled.
+
+    Of `failed` triggers nothing could be written, not even that they are stalled.
+    """
+
+    runs: list[Run] = field(default_factory=list)
+    moved: int = 0
+    stalled: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def add(self, other: "Saved") -> None:
+        """Count what another part of the batch wrote."""
+        self.runs += other.runs
+        self.moved += other.moved
+        self.stalled += other.stalled
+        self.failed += other.failed
+
+
+def save(
+    ticker: Ticker, decided: Sequence[Decided], stalled: Sequence[Stalled], now: datetime
+) -> Saved:
+    """Write a batch, or its halves. Raises `Locked` and `Unavailable`, which no trigger causes."""
+    if not decided and not stalled:
+        return Saved()
+    try:
+        runs, moved = ticker.database.write(lambda tx: _write(tx, ticker, decided, stalled, now))
+    except (Locked, Unavailable):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to one trigger
+        if len(decided) + len(stalled) == 1:
+            return _save_alone(ticker, decided[0] if decided else stalled[0], now, error)
+        saved = Saved()
+        for part in _halves(decided, stalled):
+            saved.add(save(ticker, *part, now))
+        return saved
+    for broken in stalled:
+        log.error("trigger stalled", trigger=broken.due.id, reason=broken.why)
+    return Saved(runs, moved, [broken.due.id for broken in stalled])
+
+
+def _halves(
+    decided: Sequence[Decided], stalled: Sequence[Stalled]
+) -> Iterable[tuple[Sequence[Decided], Sequence[Stalled]]]:
+    if decided and stalled:
+        return (decided, ()), ((), stalled)
+    if decided:
+        middle = len(decided) // 2
+        return (decided[:middle], ()), (decided[middle:], ())
+    middle = len(stalled) // 2
+    return ((), stalled[:middle]), ((), stalled[middle:])
+
+
+def _save_alone(
+    ticker: Ticker, result: Decided | Stalled, now: datetime, error: Exception
+) -> Saved:
+    """Write one trigger whose write failed; if it fails again, stall it with the reason.
+
+    After the clock went back, occurrences come again that have a run or are recorded already:
+    these are left out. A trigger that cannot even be stalled is passed over until the next round.
+    """
+    if isinstance(result, Decided):
+        try:
+            runs, moved = ticker.database.write(lambda tx: _write_unused(tx, ticker, result, now))
+        except (Locked, Unavailable):
+            raise
+        except Exception as again:  # noqa: BLE001 - the reason is recorded with the trigger
+            error = again
+        else:
+            return Saved(runs, moved)
+    why = result.why if isinstance(result, Stalled) else sentence_of(error)
+    stalled = Stalled(result.due, why)
+    try:
+        ticker.database.write(lambda tx: _write(tx, ticker, (), (stalled,), now))
+    except (Locked, Unavailable):
+        raise
+    except Exception:
+        log.exception("trigger cannot be stalled", trigger=result.due.id, reason=why)
+        return Saved(failed=[result.due.id])
+    log.error("trigger stalled", trigger=result.due.id, reason=why)
+    return Saved(moved=1, stalled=[result.due.id])
+
+
+def _write_unused(tx: Tx, ticker: Ticker, result: Decided, now: datetime) -> tuple[list[Run], int]:
+    """Write one trigger without the occurrences that have become something already."""
+    used = used_occurrences(tx, result.due.id, result.decision.starts)
+    firings = tuple(firing for firing in result.firings if firing.scheduled_for not in used)
+    missed = drop_known(tx, [*_missed(result)])
+    spans = tuple(new.span for new in missed)
+    unused = replace(result, firings=firings, decision=replace(result.decision, spans=spans))
+    return _write(tx, ticker, [unused], (), now)
+
+
+def _write(
+    tx: Tx,
+    ticker: Ticker,
+    decided: Sequence[Decided],
+    stalled: Sequence[Stalled],
+    now: datetime,
+) -> tuple[list[Run], int]:
+    """Write what still holds: the runs, the missed intervals and the cursors, together."""
+    held = hold_unmoved(tx, [*(one.due for one in decided), *(one.due for one in stalled)])
+    lives = hold_unchanged(tx, {one.live.id: one.live for one in decided if one.due.id in held})
+    holding = [one for one in decided if one.due.id in held and one.live.id in lives]
+    firings = [firing for one in holding for firing in one.firings]
+    runs = admit_all(tx, firings, now, ticker.cooldown, lives) if firings else []
+    record_missed(tx, [missed for one in holding for missed in _missed(one)], now)
+    advance(tx, {one.due.id: _advance(one, now) for one in holding})
+    for broken in stalled:
+        if broken.due.id in held:
+            _stall(tx, broken, now)
+    return runs, len(holding) + len(stalled)
+
+
+def _missed(one: Decided) -> Iterable[Missed]:
+    after = one.due.cursor
+    for span in one.decision.spans:
+        yield Missed(one.due.id, one.live.id, span, after)
+        after = span.last
+
+
+def _advance(one: Decided, now: datetime) -> Advance:
+    fired = now if one.decision.starts else None
+    return Advance(one.decision.cursor, one.decision.next, fired)
+
+
+def _stall(tx: Tx, broken: Stalled, now: datetime) -> None:
+    due = broken.due
+    stall(tx, due.id, now, broken.why)
+    open_stalled(tx, due.id, due.autopilot_id, due.occurrence, now, broken.why)

@@ -1,0 +1,74 @@
+"""Reads and writes moments that a wrong clock may have left behind (docs/time.md#wrong-clocks)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from reconciler.core.runs.ahead import RunMoments
+from reconciler.store.runs.runs import NOT_ENDED
+from reconciler.store.tables import agent, autopilot, autopilot_run, idempotency_key, server
+
+_R = autopilot_run.c
+_MOMENTS = tuple(RunMoments.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that has not ended, with the manifest that it keeps and its moments."""
+
+    id: str
+    spec_digest: str
+    lease_owner: str | None
+    claimed: bool
+    moments: RunMoments
+
+
+def open_runs(tx: Connection) -> list[OpenRun]:
+    """Return every run that has not ended."""
+    columns = (_R.id, _R.spec_digest, _R.lease_owner, _R.lease_token.is_not(None))
+    query = select(*columns, *(_R[name] for name in _MOMENTS)).where(NOT_ENDED)
+    return [
+        OpenRun(
+            id_, digest, owner, bool(claimed), RunMoments(**dict(zip(_MOMENTS, at, strict=True)))
+        )
+        for id_, digest, owner, claimed, *at in tx.execute(query)
+    ]
+
+
+def save_moments(tx: Connection, run: OpenRun, changes: Mapping[str, datetime]) -> None:
+    """Write moments of a run, each only where it is still as it was read."""
+    same = [_R[name] == getattr(run.moments, name) for name in changes]
+    statement = update(autopilot_run).where(_R.id == run.id, NOT_ENDED, *same)
+    tx.execute(statement.values(dict(changes)))
+
+
+_NOTED = {
+    autopilot: ("last_run_at", "in_force_since", "paused_at", "breaker_opened_at"),
+    server: ("seen_at", "started_at"),
+}
+"""Moments that say when something was: none of them lies ahead."""
+
+
+def bring_back_noted(
+    tx: Connection, now: datetime, latest: datetime, autopilot_ids: Sequence[str] | None = None
+) -> int:
+    """Set what was noted for a moment after `latest` to `now`; return the number of rows."""
+    count = 0
+    for table, names in _NOTED.items():
+        if autopilot_ids is not None and table is not autopilot:
+            continue
+        chosen = [] if autopilot_ids is None else [table.c.id.in_(autopilot_ids)]
+        for name in names:
+            statement = update(table).where(table.c[name] > latest, *chosen)
+            count += tx.execute(statement.values({name: now})).rowcount
+    return count
+
+
+def bring_back_bounds(tx: Connection, until: datetime, keys_until: datetime) -> int:
+    """Let no agent be unavailable beyond `until`, and no key be kept beyond `keys_until`."""
+    resting = update(agent).where(agent.c.unavailable_until > until)
+    count = tx.execute(resting.values(unavailable_until=until)).rowcount
+    keys = update(idempotency_key).where(idempotency_key.c.expires_at > keys_until)
+    return count + tx.execute(keys.values(expires_at=keys_until)).rowcount
