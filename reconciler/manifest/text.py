@@ -14,6 +14,8 @@ BOM = "\ufeff"
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]|[\x85\u2028\u2029]"
 )
+# Elsewhere it is a character like others; here it hides a `---` or a key from whoever reads.
+_INNER_BOM = re.compile(f"^{BOM}", re.MULTILINE)
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -25,6 +27,11 @@ def decode(data: bytes, path: str) -> str | Problem:
         before = data[: error.start].decode("utf-8").removeprefix(BOM)
         message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         return _at_end(path, before, message, Code.FILE_ENCODING)
+    if mark := _INNER_BOM.search(text):
+        message = (
+            "a byte order mark (U+FEFF) inside the file, as joining files leaves it; remove it"
+        )
+        return _at_end(path, text[: mark.start()], message, Code.FILE_CHARACTER)
     if forbidden := _FORBIDDEN.search(text):
         before, character = text[: forbidden.start()], forbidden[0]
         message = (

@@ -71,12 +71,21 @@ class NearMisses:
     def __init__(self, searches: int = MOST_SEARCHES) -> None:
         self._left = searches
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether no search is left: a list of what is allowed would be repeated without end."""
+        return self._left <= 0
+
     def did_you_mean(self, word: str, allowed: Vocabulary) -> str:
         """`, did you mean 'x'?`, or nothing: the end of a sentence."""
-        if self._left > 0:
-            self._left -= 1
-            return _question(allowed.near(word))
-        return _question(allowed.same(word))
+        return _question(self.near(word, allowed))
+
+    def near(self, word: str, allowed: Vocabulary) -> str | None:
+        """The word of the vocabulary that was probably meant, or None."""
+        if self._left <= 0:
+            return allowed.same(word)
+        self._left -= 1
+        return allowed.near(word)
 
 
 def near(word: str, allowed: Collection[str]) -> str | None:

@@ -52,6 +52,11 @@ class Scope:
             return self.near_misses.did_you_mean(target.name, names)
         return ""
 
+    def near_elsewhere(self, target: Key) -> str | None:
+        """The name of this kind that was probably meant, in whatever workspace."""
+        names = self.index.of_kind.get(target.kind)
+        return self.near_misses.near(target.name, names) if names else None
+
     @cached_property
     def index(self) -> "_Index":
         """The names of the source, sorted out once, when something is missing."""
@@ -67,6 +72,7 @@ class _Index:
 
     names: Mapping[tuple[str, str], Vocabulary]
     workspaces: Mapping[tuple[str, str], list[str]]
+    of_kind: Mapping[str, Vocabulary]
 
     @classmethod
     def of(cls, keys: Iterable[Key]) -> "_Index":
@@ -76,7 +82,10 @@ class _Index:
         for key in keys:
             names[key.kind, key.workspace].append(key.name)
             workspaces[key.kind, key.name].append(key.workspace)
-        return cls({pair: Vocabulary(own) for pair, own in names.items()}, workspaces)
+        kinds = {kind for kind, _ in names}
+        of_kind = {k: Vocabulary({name for kind, name in workspaces if kind == k}) for k in kinds}
+        by_workspace = {pair: Vocabulary(own) for pair, own in names.items()}
+        return cls(by_workspace, workspaces, of_kind)
 
 
 T = TypeVar("T")
@@ -185,11 +194,14 @@ def _elsewhere(target: Key, scope: Scope) -> str:
     if scope.declares(Key(other, target.workspace, target.name)):
         return f"; there is {_a(other)} of that name"
     if workspaces := scope.index.workspaces.get((target.kind, target.name)):
-        return (
-            f"; workspace '{min(workspaces)}' has one, but references stay within a workspace: "
-            "is metadata.workspace right?"
-        )
+        return f"; workspace '{min(workspaces)}' has one: {_STAY.format(min(workspaces))}"
+    if name := scope.near_elsewhere(target):
+        workspace = min(scope.index.workspaces[target.kind, name])
+        return f"; workspace '{workspace}' has '{name}': {_STAY.format(workspace)}"
     return ""
+
+
+_STAY = "references stay within a workspace, is metadata.workspace meant to be '{}'?"
 
 
 def _a(kind: str) -> str:

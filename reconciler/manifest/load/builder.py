@@ -29,6 +29,9 @@ DEEPEST = 100
 """Nesting levels (docs/manifest.md#yaml)."""
 
 
+_OR_QUOTE = "write the value where it is used, or put the text in quotes"
+
+
 class TooDeep(Exception):
     """The text nests deeper than `DEEPEST`; noted as a Problem; reading ends there."""
 
@@ -73,6 +76,8 @@ class Builder:
         self._container: _Container = None
         self._key: _Key = None
         self._spoiled: list[Loc] = []
+        self._opened = -2
+        self.braces_line: int | None = None
         self._skipping = False
         self._present = False
 
@@ -91,6 +96,8 @@ class Builder:
         text = self._events.restore(event.value)
         if event.anchor is not None or event.ctag is not None:
             self._refuse_properties(event)
+            if not text and not event.style and self._key is not _WANTED:
+                self._spoiled.append(self._loc())  # `title: &co`: the text was taken for a name
         value = text if event.style else self._resolved(text, event)
         if self._key is _WANTED:
             self._take_key(text, value, event)
@@ -111,7 +118,7 @@ class Builder:
 
     def alias(self, event: Event) -> None:
         """Note an alias, `*name`: a Problem, and its place is spoiled."""
-        self._note(event, f"the alias *{event.anchor} is not allowed", Code.YAML_ALIAS)
+        self._note(event, f"the alias *{event.anchor} is not allowed; {_OR_QUOTE}", Code.YAML_ALIAS)
         self._spoiled.append(self._loc())
         if self._key is _WANTED:
             self._skip_key("*")
@@ -177,12 +184,23 @@ class Builder:
             raise TooDeep
         parent, inside = self._container, self._key
         if inside is _WANTED:
-            self._note(event, "a key must be a text, found a collection", Code.YAML_KEY)
+            self._refuse_collection(event)
             self._skip_key("?")
         else:
             self._add(container, event)
+        self._opened = event.start_mark.index
         self._stack.append((parent, inside, self._key))
         self._container, self._key = container, key
+
+    def _refuse_collection(self, event: Event) -> None:
+        """Note a collection that stands where a key should; `{{ date }}` is one without quotes."""
+        if event.start_mark.index != self._opened + 1:
+            self._note(event, "a key must be a text, found a collection", Code.YAML_KEY)
+            return
+        message = """'{{' is two mappings; put the text in quotes, such as "{{ date }}\""""
+        self._note(event, message, Code.YAML_KEY, columns_before=1)
+        self._spoiled.append(self._loc())
+        self.braces_line = event.start_mark.line
 
     def _add(self, value: Any, event: Event, *, present: bool = True) -> None:
         container = self._container
@@ -196,17 +214,19 @@ class Builder:
 
     def _refuse_properties(self, event: Event) -> None:
         if event.anchor is not None:
-            message = f"the anchor &{event.anchor} is not allowed; write the value where it is used"
+            message = f"the anchor &{event.anchor} is not allowed; {_OR_QUOTE}"
             self._note(event, message, Code.YAML_ANCHOR)
         if event.ctag is not None:
             tag = str(event.ctag).replace("tag:yaml.org,2002:", "!!")
-            self._note(event, f"the tag {tag} is not allowed", Code.YAML_TAG)
+            message = f"the tag {tag} is not allowed; remove it, or put the text in quotes"
+            self._note(event, message, Code.YAML_TAG)
             if self._key is not _WANTED:
                 self._spoiled.append(self._loc())
 
-    def _note(self, event: Event, message: str, code: Code) -> None:
+    def _note(self, event: Event, message: str, code: Code, *, columns_before: int = 0) -> None:
         mark = event.start_mark
-        at = Position(self._path, mark.line + self._first_line, mark.column + 1)
+        column = mark.column + 1 - columns_before
+        at = Position(self._path, mark.line + self._first_line, column)
         self._problems.add(at, dotted(self._loc()), message, code)
 
     def _loc(self) -> Loc:

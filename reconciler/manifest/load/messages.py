@@ -10,10 +10,14 @@ from pydantic_core import ErrorDetails
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.near import NearMisses, listed, shown, vocabulary
+from reconciler.core.base.units import format_size
 from reconciler.core.manifest.checks.finding import At, Finding
 from reconciler.core.manifest.model import API_VERSION
+from reconciler.core.manifest.runtime import Runtime
+from reconciler.core.manifest.trigger import TriggerKind, WebhookTrigger
+from reconciler.manifest.load import hints
 from reconciler.manifest.load.loc import Loc
-from reconciler.manifest.load.shape import KEY_MARK, bounds, field_names, walk
+from reconciler.manifest.load.shape import KEY_MARK, bounds, field_names, tags, walk
 
 SERVER_OWNED = frozenset(
     {
@@ -25,7 +29,7 @@ SERVER_OWNED = frozenset(
 _SECRET_FIELDS = frozenset({"token", "secret", "secrets"})
 _CODES = frozenset(code.value for code in Code)
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
-_MOST_LISTED = 12
+_TAGS = {"kind": tuple(TriggerKind), "type": tags(Runtime)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ def in_words(value: Any) -> str:
 
 def _missing(error: _Error) -> Finding:
     message = f"'{error.field}' is missing, it is required"
+    if hint := hints.of_missing(error.field):
+        message = f"{message}; {hint}"
     return Finding(error.loc, message, Code.FIELD_MISSING, At.PARENT)
 
 
@@ -98,10 +104,13 @@ def _unknown(error: _Error) -> Finding:
     if _is_server_owned(error):
         message = f"{shown(name)} belongs to the server, which sets it; remove it"
         return Finding(error.loc, message, Code.FIELD_SERVER_OWNED, At.KEY)
+    if known := hints.of_field(error.holder, name):
+        message = f"unknown field {shown(name)}; {known}"
+        return Finding(error.loc, message, Code.FIELD_UNKNOWN, At.KEY)
     allowed = field_names(error.holder)
     hint = error.near_misses.did_you_mean(name, vocabulary(allowed))
-    if not hint:
-        hint = f"; allowed: {', '.join(allowed)}" if len(allowed) <= _MOST_LISTED else ""
+    if not hint and not error.near_misses.exhausted:
+        hint = f"; allowed: {', '.join(allowed)}"
     return Finding(error.loc, f"unknown field {shown(name)}{hint}", Code.FIELD_UNKNOWN, At.KEY)
 
 
@@ -110,11 +119,11 @@ def _is_server_owned(error: _Error) -> bool:
     return camel in SERVER_OWNED
 
 
-def _type(expected: str, fix: Callable[[Any], str]) -> Callable[[_Error], Finding]:
+def _type(expected: str, fix: Callable[[Loc, Any], str]) -> Callable[[_Error], Finding]:
     def say(error: _Error) -> Finding:
         if _SECRET_FIELDS.intersection(error.loc) and isinstance(error.value, str):
             return _literal_secret(error)
-        message = f"expected {expected}, found {in_words(error.value)}{fix(error.value)}"
+        message = f"expected {expected}, found {in_words(error.value)}{fix(error.loc, error.value)}"
         return Finding(error.loc, message, Code.FIELD_TYPE)
 
     return say
@@ -129,30 +138,20 @@ def _literal_secret(error: _Error) -> Finding:
     return Finding(error.loc, message, Code.SECRET_LITERAL)
 
 
-def _no_hint(_value: Any) -> str:
-    return ""
-
-
-def _quote_it(value: Any) -> str:
+def _quote_it(_loc: Loc, value: Any) -> str:
     if isinstance(value, bool | int | float):
         return "; write it in quotes"
     return ""
 
 
-def _unquote_it(value: Any) -> str:
+def _unquote_it(_loc: Loc, value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]{1,20}", value, re.ASCII):
         return "; write it without quotes"
     return "; write a whole number" if isinstance(value, float) else ""
 
 
-def _true_or_false(value: Any) -> str:
+def _true_or_false(_loc: Loc, value: Any) -> str:
     return "; write true or false" if isinstance(value, str | int) else ""
-
-
-def _as_list(value: Any) -> str:
-    if isinstance(value, str) and len(value) < 40 and value.isprintable():
-        return f"; write [{value}]"
-    return ""
 
 
 def _choice(error: _Error) -> Finding:
@@ -164,7 +163,8 @@ def _not_allowed(loc: Loc, value: Any, allowed: list[str], near_misses: NearMiss
     if not isinstance(value, str):
         message = f"expected {listed(allowed)}, found {in_words(value)}"
         return Finding(loc, message, Code.FIELD_TYPE)
-    hint = near_misses.did_you_mean(value, vocabulary(tuple(allowed)))
+    hint = hints.of_value(str(loc[-1]), value) if loc else None
+    hint = hint or near_misses.did_you_mean(value, vocabulary(tuple(allowed)))
     hint = hint or f"; allowed: {', '.join(allowed)}"
     return Finding(loc, f"unknown value {shown(value)}{hint}", Code.VALUE_UNKNOWN)
 
@@ -177,14 +177,17 @@ def _tag_invalid(error: _Error) -> Finding:
 
 def _tag_missing(error: _Error) -> Finding:
     name = _QUOTED.findall(error.context["discriminator"])[0]
-    message = f"'{name}' is missing, it is required"
+    message = f"'{name}' is missing, it is required; allowed: {', '.join(_TAGS[name])}"
     return Finding((*error.loc, name), message, Code.FIELD_MISSING, At.PARENT)
 
 
 def _range(error: _Error) -> Finding:
     least, most = bounds(error.holder, error.field)
     allowed = f"{least} to {most}" if most is not None else f"at least {least}"
-    message = f"expected {allowed}, found {error.value}"
+    value = error.value
+    if (error.holder, error.field) == (WebhookTrigger, "maxBody"):
+        allowed, value = f"{least}B to {format_size(most)}", format_size(value)
+    message = f"expected {allowed}, found {value}"
     return Finding(error.loc, message, Code.VALUE_RANGE)
 
 
@@ -218,11 +221,12 @@ def _pattern(error: _Error) -> Finding:
 
 def _other(error: _Error) -> Finding:
     code = error.type if error.type in _CODES else Code.FIELD_TYPE
-    return Finding(error.loc, error.sentence, code, At.KEY if error.on_key else At.VALUE)
+    sentence = error.sentence.removeprefix("Value error, ")
+    return Finding(error.loc, sentence, code, At.KEY if error.on_key else At.VALUE)
 
 
-_mapping = _type("a mapping", _no_hint)
-_list = _type("a list", _as_list)
+_mapping = _type("a mapping", hints.as_mapping)
+_list = _type("a list", hints.as_list)
 _MESSAGES: dict[str, Callable[[_Error], Finding]] = {
     "missing": _missing,
     "extra_forbidden": _unknown,

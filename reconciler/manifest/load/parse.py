@@ -80,6 +80,8 @@ def _read(
                 del problems.collected[already_noted:]
                 continue
             line, column, message = explained(error, text)
+            if builder.braces_line == line - 1:
+                break  # what follows `{{ date }}` on its line is no second mistake
             at = Position(path, line + first_line - 1, column)
             problems.add(at, "", message, Code.YAML_SYNTAX)
         else:

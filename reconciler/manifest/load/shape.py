@@ -53,6 +53,11 @@ def field_names(model: Any) -> tuple[str, ...]:
     return tuple(info.alias or name for name, info in model.model_fields.items())
 
 
+def tags(union: Any) -> tuple[str, ...]:
+    """The tags by which the members of a union are told apart."""
+    return tuple(tag for tag, _ in _members(union) if tag is not None)
+
+
 def bounds(model: Any, field: str) -> tuple[Any, Any]:
     """The least and the greatest value of a number's field, None where there is no bound."""
     info = next((i for i in model.model_fields.values() if i.alias == field), None)

@@ -2,6 +2,8 @@
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from reconciler.manifest.text import line_and_column
+
 _HINTS = {
     "mapping values are not allowed in this context": (
         "a ':' where none can stand; put the text in quotes if it holds ': ', "
@@ -28,6 +30,14 @@ _HINTS = {
     ),
     "found a tab character that violates indentation": "a tab cannot indent; use spaces",
 }
+_INDICATORS = frozenset(
+    {
+        "did not find expected alphabetic or numeric character",
+        "did not find expected comment or line break",
+        "mapping keys are not allowed in this context",
+    }
+)
+_IN_QUOTES = "a text that starts with '{0}' must stand in quotes, such as {1}"
 _TAB = "a tab cannot indent; use spaces"
 
 
@@ -36,7 +46,27 @@ def explained(error: YAMLError, text: str) -> tuple[int, int, str]:
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
         return 1, 1, f"this is no YAML: {getattr(error, 'reason', None) or 'it cannot be read'}"
     mark = error.problem_mark
+    if (start := _unquoted(error, text)) is not None:
+        line, column = line_and_column(text, start)
+        written = _as_text(text, start)
+        return line, column, f"this is no YAML: {_IN_QUOTES.format(text[start], written)}"
     return mark.line + 1, mark.column + 1, _message(error, text, mark.index)
+
+
+def _as_text(text: str, start: int) -> str:
+    """What stands from `start` to the end of its line, in quotes, if it is short and plain."""
+    line = text[start : start + 60].splitlines()[0].split(" #")[0].rstrip()
+    plain = line.isprintable() and not set(line) & {'"', "\\"} and len(line) < 60
+    return f'"{line}"' if plain else f'"{text[start]} …"'
+
+
+def _unquoted(error: MarkedYAMLError, text: str) -> int | None:
+    """The offset of the character by which a text without quotes became something else."""
+    if error.problem not in _INDICATORS:
+        return None
+    mark = error.context_mark if error.context_mark is not None else error.problem_mark
+    start = min(mark.index, len(text) - 1)
+    return start if start >= 0 and text[start] in "*&|>?" else None
 
 
 def _message(error: MarkedYAMLError, text: str, index: int) -> str:

@@ -129,9 +129,9 @@ def test_a_hundred_levels_are_fine(text: str) -> None:
     ],
 )
 def test_hostile_texts_end_soon(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     parse(text.encode()[: 1024**2], "f.yaml")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_reading_goes_on_at_the_next_document() -> None:
