@@ -11,7 +11,8 @@ from reconciler.control.apply.upcoming import Upcoming
 from reconciler.core.manifest.state import Current, Desired
 from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.store.engine.database import Database, Tx
-from reconciler.store.objects.apply import ApplyContext, apply_changes
+from reconciler.store.objects.apply import apply_changes
+from reconciler.store.objects.apply_context import ApplyContext
 from reconciler.store.objects.current import read_current
 from reconciler.store.tables import metadata
 

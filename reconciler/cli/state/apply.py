@@ -39,7 +39,7 @@ from reconciler.core.plan.report import report_of
 from reconciler.manifest.git.checkout import order_around
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database, Schema
-from reconciler.store.objects.apply_triggers import TokenHash
+from reconciler.store.objects.apply_context import TokenHash
 from reconciler.store.revisions.revisions import Via
 
 if TYPE_CHECKING:

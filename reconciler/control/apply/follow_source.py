@@ -20,7 +20,7 @@ from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.state import Desired
 from reconciler.core.plan.guards import Confirmations
 from reconciler.store.engine.database import Database
-from reconciler.store.objects.apply_triggers import TokenHash
+from reconciler.store.objects.apply_context import TokenHash
 from reconciler.store.revisions.revisions import Via
 
 log = structlog.get_logger(__name__)

@@ -21,8 +21,8 @@ from reconciler.core.plan.footprint import check_digest, check_still_holds
 from reconciler.core.plan.guards import require_safe
 from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.store.engine.database import Database, Schema, Tx
-from reconciler.store.objects.apply import ApplyContext, apply_changes
-from reconciler.store.objects.apply_triggers import TokenHash
+from reconciler.store.objects.apply import apply_changes
+from reconciler.store.objects.apply_context import ApplyContext, TokenHash
 from reconciler.store.objects.current import have_moved, read_current
 from reconciler.store.revisions.revisions import RevisionResult, newest_id, record
 from reconciler.store.runs.waiting import cancel_waiting

@@ -4,7 +4,6 @@ Whether the plan still holds and is safe was asked before, in the same transacti
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -24,12 +23,10 @@ from reconciler.core.plan.plan import Plan
 from reconciler.store.engine.backend import Tx
 from reconciler.store.engine.batches import batches
 from reconciler.store.engine.bulk import Values, insert_rows
+from reconciler.store.objects.apply_context import ApplyContext
 from reconciler.store.objects.apply_triggers import (
     Bare,
-    Lapsed,
     Rescheduled,
-    Scheduler,
-    TokenHash,
     hold_triggers,
     insert_triggers,
     park_triggers,
@@ -43,22 +40,6 @@ from reconciler.store.revisions.files import save_files
 
 Changed = Update | Move | Restore
 """An object that has a row, and whose content becomes the manifest's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyContext:
-    """What carrying out a plan needs beside it: the moment, who asked, and three callables.
-
-    `token_hash(trigger id, generation)` is the SHA-256 of a webhook's token; `schedule(trigger,
-    trigger id, after)` the first occurrence after a moment; `lapsed(trigger, trigger id, cursor,
-    now)` what nobody decided of a trigger that is changed now.
-    """
-
-    now: datetime
-    actor: str
-    token_hash: TokenHash
-    schedule: Scheduler
-    lapsed: Lapsed
 
 
 def apply_changes(

@@ -4,11 +4,11 @@ A new, edited, re-enabled or resumed trigger never fires for a nominal moment be
 its cursor becomes the moment of the change (docs/time.md#edits). An unchanged one keeps its cursor.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
@@ -19,34 +19,15 @@ from reconciler.core.manifest.state import Document
 from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
 from reconciler.core.runs.run import MissedInterval
-from reconciler.core.schedule.decide import Next, Span
 from reconciler.store.engine.backend import Tx
 from reconciler.store.engine.batches import batches
 from reconciler.store.engine.bulk import Values, insert_rows
+from reconciler.store.objects.apply_context import ApplyContext
 from reconciler.store.objects.documents import trigger_values
 from reconciler.store.runs.missed import Missed, close_stalled, cut_missed, record_missed
 from reconciler.store.tables import autopilot_trigger
 
-TokenHash = Callable[[str, int], str]
-"""(trigger id, tokenGeneration) to the SHA-256 of the webhook's token, in hex."""
-Scheduler = Callable[[Document, str, datetime], Next | None]
-"""(schedule trigger, trigger id, after) to the first occurrence after that moment; never raises."""
-Lapsed = Callable[[Document, str, datetime, datetime], Span | None]
-"""(schedule trigger, trigger id, cursor, now) to the occurrences between; never raises."""
 Row = Mapping[str, Any]
-
-
-class ApplyContext(Protocol):
-    """See `apply.ApplyContext`."""
-
-    @property
-    def now(self) -> datetime: ...
-    @property
-    def token_hash(self) -> TokenHash: ...
-    @property
-    def schedule(self) -> Scheduler: ...
-    @property
-    def lapsed(self) -> Lapsed: ...
 
 
 @dataclass(frozen=True, slots=True)
