@@ -15,7 +15,7 @@ from reconciler.control.apply.reconcile import (
     plan_once,
     record_failure,
 )
-from reconciler.control.apply.sources import load_against
+from reconciler.control.apply.sources import load_source
 from reconciler.control.webhooks.inbound import Answer
 from reconciler.core.base.errors import InvalidManifests, UnsafePlan
 from reconciler.core.base.identity import Revision
@@ -90,7 +90,8 @@ class Team:
 
     def load(self) -> Desired:
         """What the files say."""
-        return load_against(self.rig.database, self.folder, source_id="default", policy=Policy())
+        database, folder = self.rig.database, self.folder
+        return load_source(database, folder, source_id="default", policy=Policy()).desired
 
     def plan(self) -> Plan:
         """What applying them would change."""

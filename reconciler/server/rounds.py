@@ -77,7 +77,8 @@ async def reconcile(system: System) -> float:
     if applied is not None and applied.attempt is not None:
         system.signals.notify()
     system.state.started(in_force=applied is not None or await _has_revision(system))
-    return system.settings.poll_interval.total_seconds()
+    poll = system.settings.poll_interval.total_seconds()
+    return min(poll, system.follower.retry_after or poll)
 
 
 async def _has_revision(system: System) -> bool:

@@ -21,12 +21,11 @@ from reconciler.cli.session import policy_of
 from reconciler.control.access.keys import server_key, token_hasher
 from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.apply.source_files import SourceFiles
-from reconciler.control.apply.sources import load_against
+from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.masking import mask
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.reach import is_loopback
-from reconciler.core.manifest.state import Desired
 from reconciler.manifest.watch import watch_path
 from reconciler.server.http_server import listen
 from reconciler.server.lifecycle import serve as serve_system
@@ -145,8 +144,8 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _follower(settings: Settings, state: Database, path: str, key: bytes) -> SourceFollower:
-    def load() -> Desired:
-        return load_against(
+    def load() -> LoadedSource:
+        return load_source(
             state, path, source_id=settings.source, policy=policy_of(settings, serving=True)
         )
 

@@ -54,6 +54,8 @@ def _lines(attempts: Sequence[Attempt], *, problems: bool) -> Iterator[str]:
         yield row
         if problems:
             yield from (f"    {one_line(_problem(text))}" for text in map(str, attempt.problems))
+            if attempt.more_problems:
+                yield f"    … and {attempt.more_problems:,} more; `reconciler validate` shows all"
 
 
 def _problem(text: str) -> str:
@@ -76,7 +78,7 @@ def _row(attempt: Attempt) -> tuple[str, ...]:
 
 def _changes(attempt: Attempt) -> str:
     """`2 create, 1 archive`; what does not change is not counted."""
-    if attempt.problems:
-        return f"{len(attempt.problems)} {'problem' if len(attempt.problems) == 1 else 'problems'}"
+    if count := attempt.problem_count:
+        return f"{count:,} {'problem' if count == 1 else 'problems'}"
     counts = [f"{n} {what}" for what, n in attempt.counts.items() if n and what != "unchanged"]
     return ", ".join(counts) or "none"

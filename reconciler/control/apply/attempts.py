@@ -5,19 +5,20 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from reconciler.core.base.errors import InvalidManifests, Problem, Refused, StalePlan
+from reconciler.core.base.capped import capped
+from reconciler.core.base.errors import InvalidManifests, Objection, Problem, Refused, StalePlan
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.state import Desired
 from reconciler.core.plan.changes import Change
 from reconciler.core.plan.guards import DEFAULT_LIMIT, UNCONFIRMED, Confirmations, RemovalLimit
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan.plan import Descent, Plan
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.revisions.revisions import Attempt, RevisionResult, Via, record_once
 
 if TYPE_CHECKING:  # reading saved plans takes models of its own, which most commands need not build
     from reconciler.core.plan.planfile import SavedPlan
 
-Descends = Callable[[Revision], bool | None]
+Descends = Callable[[Revision], Descent]
 """Whether the desired revision descends from the one that is applied; None: there is no order."""
 
 
@@ -54,10 +55,17 @@ def record_refusal(
 ) -> None:
     """Note a revision that was understood and not applied, with every objection."""
     if isinstance(error, Refused):
-        problems = [Problem("", 1, 1, o.subject, o.message, o.code) for o in error.objections]
+        problems = [_as_problem(objection) for objection in error.objections]
     else:
         problems = [Problem("", 1, 1, "", str(error), error.code)]
     _record(database, desired, request, RevisionResult.REFUSED, problems)
+
+
+def _as_problem(objection: Objection) -> Problem:
+    """An objection as history shows it: its subject once."""
+    subject = objection.subject
+    message = objection.message.removeprefix(f"{subject}: ")
+    return Problem("", 1, 1, subject, message, objection.code)
 
 
 def _record(
@@ -82,7 +90,8 @@ def attempt_of(
     plan: Plan | None,
     problems: tuple[Problem, ...] = (),
 ) -> Attempt:
-    """The row of a revision that was tried."""
+    """The row of a revision that was tried, with as many Problems as are kept."""
+    shown = capped(problems)
     return Attempt(
         source_id=desired.source_id,
         revision=desired.revision,
@@ -92,7 +101,8 @@ def attempt_of(
         created_at=now,
         plan_digest=plan.digest if plan else None,
         counts=asdict(plan.summary) if plan else {},
-        problems=problems,
+        problems=shown.problems,
+        more_problems=shown.more,
         workspaces=_workspaces(desired, plan.changes if plan else ()),
     )
 

@@ -97,6 +97,7 @@ def attempt_document(attempt: Attempt) -> dict[str, Any]:
         "digest": attempt.plan_digest,
         "counts": dict(attempt.counts),
         "problems": [asdict(problem) for problem in attempt.problems],
+        "problemCount": attempt.problem_count,
         "createdAt": format_instant(attempt.created_at),
     }
 

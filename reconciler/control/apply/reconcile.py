@@ -1,6 +1,6 @@
 """Reconcile: read Current, ask the core for a Plan, carry it out in one transaction."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.control.apply.attempts import (
@@ -18,13 +18,19 @@ from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.state import Current, Desired
 from reconciler.core.plan.changes import Create
 from reconciler.core.plan.footprint import check_digest, check_still_holds
-from reconciler.core.plan.guards import require_safe
-from reconciler.core.plan.plan import Plan, make_plan
+from reconciler.core.plan.guards import REMOVAL_WINDOW, require_safe
+from reconciler.core.plan.plan import Descent, Plan, make_plan
 from reconciler.store.engine.database import Database, Schema, Tx
 from reconciler.store.objects.apply import apply_changes
 from reconciler.store.objects.apply_context import ApplyContext, TokenHash
 from reconciler.store.objects.current import have_moved, read_current
-from reconciler.store.revisions.revisions import RevisionResult, newest_id, record
+from reconciler.store.revisions.revisions import (
+    RevisionResult,
+    Via,
+    newest_id,
+    record,
+    removals_since,
+)
 from reconciler.store.runs.waiting import cancel_waiting
 
 if TYPE_CHECKING:
@@ -107,18 +113,22 @@ def apply_once(
 
     Stalled triggers whose cause is gone are restarted, also where there is nothing to change.
 
-    Raises `Blocked`, `UnsafePlan`, `StalePlan` (each is recorded as a refused revision), `Locked`.
+    If another apply has done the same meanwhile, nothing is left to do and that is fine.
+
+    Raises `Blocked`, `UnsafePlan`, `StalePlan` (each is recorded as a refused revision, but for a
+    server's own stale plan, which nobody has seen), `Locked`.
     """
     work = _Work(database, desired, request, token_hash, _once(request.descends), seen)
     try:
         plan = work.check()
-        if work.is_settled(plan):
+        if work.is_settled(plan, work.seen.current):
             restart_once(database)
             return Applied(plan, None)
         work.upcoming.foresee(plan.changes, database.read(database.now))
         return database.write(lambda tx: work.carry_out(tx, plan))
     except (Refused, StalePlan) as error:
-        record_refusal(database, desired, request, error)
+        if isinstance(error, Refused) or request.via is not Via.SERVER:
+            record_refusal(database, desired, request, error)
         raise
 
 
@@ -153,24 +163,44 @@ class _Work:
             plan = self.plan(self.earlier.current)
             _require_expected(expected, plan)
         self.seen = self.earlier
-        require_safe(plan, self.request.confirmations, self.request.limit)
+        recent = self.database.read(self.recent_removals) if self.counts_recent(plan) else 0
+        self.require_safe(plan, recent)
         return plan
+
+    def counts_recent(self, plan: Plan) -> bool:
+        return self.request.limit.followed and plan.summary.archive > 0
+
+    def recent_removals(self, tx: Tx) -> int:
+        since = self.database.now(tx) - REMOVAL_WINDOW
+        return removals_since(tx, self.desired.source_id, since)
+
+    def require_safe(self, plan: Plan, recent: int) -> None:
+        limit = replace(self.request.limit, recent=recent)
+        require_safe(plan, self.request.confirmations, limit)
 
     def plan(self, current: Current) -> Plan:
         return _plan(current, self.desired, self.descends, self_heal=self.request.self_heal)
 
-    def is_settled(self, plan: Plan) -> bool:
+    def is_settled(self, plan: Plan, current: Current) -> bool:
         """Whether all of it, down to the files, is in force already."""
         noted = plan.is_empty and not plan.refreshes
-        same_files = {file.path: file for file in self.desired.files} == self.seen.current.files
-        applied = self.seen.current.applied
+        same_files = {file.path: file for file in self.desired.files} == current.files
+        applied = current.applied
         return (
             noted and same_files and applied is not None and applied.id == self.desired.revision.id
         )
 
     def carry_out(self, tx: Tx, plan: Plan) -> Applied:
         self.database.lock(tx, LOCK)
-        fresh = plan if self.still_holds(tx, plan) else self.plan_again(tx, plan)
+        fresh = plan
+        if not self.still_holds(tx, plan):
+            current = read_current(tx, self.desired.source_id)
+            fresh = self.plan(current)
+            if self.is_settled(fresh, current) and not self.is_saved():
+                return Applied(fresh, None)  # somebody else did just this between check and lock
+            check_still_holds(plan, fresh)
+            recent = self.recent_removals(tx) if self.counts_recent(fresh) else 0
+            self.require_safe(fresh, recent)
         now = self.database.now(tx)
         context = ApplyContext(
             now=now,
@@ -193,11 +223,9 @@ class _Work:
         rows = [row for row in touched if row is not None]
         return newest_id(tx) == self.seen.attempts and not have_moved(tx, rows)
 
-    def plan_again(self, tx: Tx, plan: Plan) -> Plan:
-        fresh = self.plan(read_current(tx, self.desired.source_id))
-        check_still_holds(plan, fresh)
-        require_safe(fresh, self.request.confirmations, self.request.limit)
-        return fresh
+    def is_saved(self) -> bool:
+        """Whether an approved plan is carried out: once, and by nobody else."""
+        return not isinstance(self.request.expected, Plan | None)
 
 
 def _require_expected(expected: "SavedPlan | Plan | str | None", plan: Plan) -> None:
@@ -211,15 +239,15 @@ def _require_expected(expected: "SavedPlan | Plan | str | None", plan: Plan) -> 
 
 
 def _plan(current: Current, desired: Desired, descends: Descends, *, self_heal: bool) -> Plan:
-    order = descends(current.applied) if current.applied else None
+    order = descends(current.precedent) if current.precedent else None
     return make_plan(current, desired, descends=order, self_heal=self_heal)
 
 
 def _once(descends: Descends | None) -> Descends:
     """Ask git once for each revision, and not while the database is locked."""
-    known: dict[str, bool | None] = {}
+    known: dict[str, Descent] = {}
 
-    def ask(applied: Revision) -> bool | None:
+    def ask(applied: Revision) -> Descent:
         if descends is not None and applied.id not in known:
             known[applied.id] = descends(applied)
         return known.get(applied.id)

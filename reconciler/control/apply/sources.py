@@ -16,7 +16,7 @@ from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.manifest.files import Source
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.git.checkout import Checkout
-from reconciler.manifest.load.load import load, load_path, reuse_of, source_at
+from reconciler.manifest.load.load import load, reuse_of, source_at
 from reconciler.store.engine.database import Database
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class LoadedSource:
 
     def plan(self, *, self_heal: bool = True) -> Plan:
         """The plan between the two."""
-        applied = self.seen.current.applied
-        order = self.descends(applied) if self.descends and applied else None
+        precedent = self.seen.current.precedent
+        order = self.descends(precedent) if self.descends and precedent else None
         return make_plan(self.seen.current, self.desired, descends=order, self_heal=self_heal)
 
 
@@ -78,26 +78,6 @@ def reload_source(database: Database, saved: "SavedPlan", policy: Policy) -> Loa
     if problems := problems_of(desired, policy, external.__contains__):
         raise InvalidManifests(problems, revision=desired.revision)
     return LoadedSource(desired, seen)
-
-
-def load_against(
-    database: Database,
-    path: str | Path,
-    *,
-    source_id: str,
-    policy: Policy,
-    allow_file: bool = False,
-) -> Desired:
-    """As `load_source`, for a folder followed as it is edited: its files are its revision."""
-    current = see(database, source_id).current
-    return load_path(
-        path,
-        source_id=source_id,
-        policy=policy,
-        external=_external(current, source_id),
-        reuse=reuse_of(current.files, _as_applied(current, source_id)),
-        allow_file=allow_file,
-    )
 
 
 def _either(checkout: Checkout | None, source: Source) -> Source:

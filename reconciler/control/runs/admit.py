@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from reconciler.core.base.identity import is_commit
 from reconciler.core.runs.admission import (
     Admission,
     Admit,
@@ -152,7 +153,7 @@ def _run(
         expires_at=firing.at + live.queue_ttl,
         payload=firing.payload,
         revision=live.revision,
-        commit=_commit(live.revision),
+        commit=live.revision if is_commit(live.revision) else None,
         actor=firing.actor,
         forced=firing.forced,
         delivery_id=firing.delivery_id,
@@ -181,11 +182,6 @@ def _state(live: LiveAutopilot, admission: Admission, now: datetime) -> dict[str
                 "blocked_by": blocked_by,
                 "completed_at": now,
             }
-
-
-def _commit(revision: str | None) -> str | None:
-    """A revision that is a commit's sha; the digest of a directory begins with `sha256:`."""
-    return revision if revision and ":" not in revision else None
 
 
 def _occupy(occupancy: Occupancy, firing: Firing, admission: Admission) -> None:

@@ -1,6 +1,7 @@
 """Names and ids: a database rebuilt from git has the same ids and the same webhook URLs."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -29,6 +30,17 @@ class Revision:
     author: str | None = None
     subject: str | None = None
     committed_at: datetime | None = None
+
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def is_commit(revision: str | None) -> bool:
+    """Whether a revision is a commit's SHA-1; the digest of a folder has 64 digits.
+
+    The commits of a SHA-256 repository look like digests and are not told from them.
+    """
+    return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
 def object_id(kind: str, workspace: str, first_name: str) -> str:

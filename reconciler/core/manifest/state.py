@@ -124,14 +124,20 @@ class Current:
     """What the database holds, of all sources: every live object, and archived ones beside them.
 
     Live objects are keyed by what names them, archived ones by their id: several archived objects
-    may have had the same name. `applied` is the revision that was last applied for the source that
-    is looked at, with `files` as they were then.
+    may have had the same name. `applied` is the revision that was last applied for the source in
+    question, with `files` as they were then; `commit` the last one that was a commit.
     """
 
     objects: Mapping[Key, Stored] = field(default_factory=dict)
     archived: Mapping[str, Stored] = field(default_factory=dict)
     applied: Revision | None = None
     files: Mapping[str, FileDigest] = field(default_factory=dict)
+    commit: Revision | None = None
+
+    @property
+    def precedent(self) -> Revision | None:
+        """The revision that the next one has to descend from: only commits have an order."""
+        return self.commit or self.applied
 
 
 def former_names(document: Document) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ Nothing here knows files, SQL or flags that confirm: what is dangerous is decide
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from reconciler.core.base.identity import Key
+from reconciler.core.base.identity import Key, Revision, is_commit
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import (
     Current,
@@ -60,7 +60,8 @@ def compare(current: Current, desired: Desired, *, self_heal: bool = True) -> Co
     4. Sort.
     """
     left_alone = frozenset() if self_heal else _in_unchanged_files(current, desired)
-    findings = _Findings(Rows(current, desired), desired.source_id, self_heal, left_alone)
+    rows, source_id = Rows(current, desired), desired.source_id
+    findings = _Findings(rows, source_id, self_heal, desired.revision, left_alone)
     disputes = names_in_dispute(desired)
     for declared in desired.objects.values():
         findings.decide(declared, disputes.get(declared.key))
@@ -101,6 +102,7 @@ class _Findings:
     rows: Rows
     source_id: str
     self_heal: bool
+    revision: Revision
     left_alone: frozenset[Key]
     """Names of objects whose rows stay gone or archived, until their files change."""
     changes: list[Change] = field(default_factory=list)
@@ -129,10 +131,18 @@ class _Findings:
         elif row.key != declared.key:
             self.changes.append(Move(row, declared))
         elif row.digest == declared.digest:
-            if _is_outdated(row, declared):
+            if self._is_committed_now(row):
+                origin = replace(declared.origin, revision=self.revision.id)
+                self.refreshes.append(Refresh(row, replace(declared, origin=origin)))
+            elif _is_outdated(row, declared):
                 self.refreshes.append(Refresh(row, declared))
         elif self.self_heal or row.applied_digest != declared.digest:
             self.changes.append(Update(row, declared))
+
+    def _is_committed_now(self, row: Stored) -> bool:
+        """Whether a commit now says what a folder without one said before."""
+        applied = row.origin.revision if row.origin else None
+        return is_commit(self.revision.id) and not is_commit(applied)
 
 
 def _in_unchanged_files(current: Current, desired: Desired) -> frozenset[Key]:

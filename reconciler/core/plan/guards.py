@@ -5,6 +5,7 @@ The rules are in docs/plan.md#nothing-is-deleted-by-accident.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from reconciler.core.base import errors
 from reconciler.core.base.errors import Objection
@@ -24,12 +25,19 @@ class Confirmations:
 
 @dataclass(frozen=True, slots=True)
 class RemovalLimit:
-    """Removals beyond both, a number and a share of the source's rows, need confirmation."""
+    """Removals beyond both, a number and a share of the source's rows, need confirmation.
+
+    Where a folder is `followed` nobody is there to confirm, and a folder that is emptied file by
+    file must not pass: the `recent` removals, those within `REMOVAL_WINDOW`, count too.
+    """
 
     number: int = 3
     percent: int = 30
+    followed: bool = False
+    recent: int = 0
 
 
+REMOVAL_WINDOW = timedelta(minutes=10)
 UNCONFIRMED = Confirmations()
 DEFAULT_LIMIT = RemovalLimit()
 
@@ -91,31 +99,51 @@ def _too_many(
     plan: Plan, removals: int, confirmed: Confirmations, limit: RemovalLimit
 ) -> Iterator[Objection]:
     owned = plan.facts.owned
-    many = removals > limit.number and removals * 100 > owned * limit.percent
-    everything = removals > 0 and removals == owned
-    if not (many or everything) or confirmed.deletes == removals:
+    total, before = removals + limit.recent, owned + limit.recent
+    many = total > limit.number and total * 100 > before * limit.percent
+    if removals == 0 or not (many or removals == owned) or confirmed.deletes == removals:
         return
-    what = f"all {owned}" if everything else f"{removals} of the {owned}"
-    answer = "" if confirmed.deletes is None else f", not {confirmed.deletes}"
+    what = f"all {owned}" if removals == owned else f"{removals} of the {owned}"
+    since = f", after {limit.recent} within ten minutes" if limit.recent else ""
+    flag = f"--confirm-deletes {removals}"
+    remedy = _by_hand(plan, flag) if limit.followed else f"say {flag}"
+    if confirmed.deletes is not None:
+        remedy += f", not {confirmed.deletes}"
     yield Objection(
         "removals",
-        f"{what} objects of source {plan.source_id!r} would be archived; "
-        f"if that is meant, say --confirm-deletes {removals}{answer}",
-        confirm=f"--confirm-deletes {removals}",
+        f"{what} objects of source {plan.source_id!r} would be archived{since}; "
+        f"if that is meant, {remedy}",
+        confirm=flag,
     )
+
+
+def _by_hand(plan: Plan, flag: str) -> str:
+    source = "" if plan.source_id == "default" else f" --source {plan.source_id}"
+    return f"run `reconciler apply PATH{source} {flag}` beside the server"
 
 
 def _protected(row: Stored) -> Objection:
     return Objection(
         "protected",
-        f"{row.key} left the source but has deletionPolicy: protect; put it back, or first apply "
-        "it with deletionPolicy: archive",
+        f"{row.key}: it left the source but has deletionPolicy: protect; put it back, or first "
+        "apply it with deletionPolicy: archive",
         str(row.key),
     )
 
 
 def _rewrite(plan: Plan, confirmed: Confirmations) -> Iterator[Objection]:
-    if plan.facts.descends is False and not confirmed.allow_rewrites:
+    if confirmed.allow_rewrites or plan.facts.descends in (True, None):
+        return
+    if plan.facts.descends == "shallow":
+        yield Objection(
+            "rewrite",
+            "the history of this clone is cut off (it is shallow), so that nobody can tell whether "
+            f"revision {plan.revision.id} descends from the one that is applied; fetch all of it "
+            "(git fetch --unshallow, or fetch-depth: 0 for actions/checkout), or if a rewrite is "
+            "meant, say --allow-rewrites",
+            confirm="--allow-rewrites",
+        )
+    else:
         yield Objection(
             "rewrite",
             f"revision {plan.revision.id} does not descend from the one that is applied, which a "

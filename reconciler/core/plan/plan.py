@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.state import Current, Desired
@@ -10,6 +11,9 @@ from reconciler.core.plan.changes import Blocked, Change, Refresh
 from reconciler.core.plan.diff import as_applied, compare
 from reconciler.core.plan.drift import Drift, drift_of, inventory_of
 from reconciler.core.plan.footprint import Footprint, footprint_of
+
+Descent = bool | Literal["shallow"] | None
+"""Whether a revision descends from another; "shallow" where the history here ends before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Facts:
     owned: int
     declared: int
     files: int
-    descends: bool | None = None
+    descends: Descent = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def make_plan(
     current: Current,
     desired: Desired,
     *,
-    descends: bool | None = None,
+    descends: Descent = None,
     self_heal: bool = True,
 ) -> Plan:
     """The plan for one source. Nothing is refused here: see `guards.require_safe`."""

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.core.base.identity import Revision
@@ -65,7 +66,7 @@ class Checkout:
         except ReconcilerError:
             return None  # the folder is in no commit, or git does not answer
 
-    def descends(self, applied: Revision) -> bool | None:
+    def descends(self, applied: Revision) -> bool | Literal["shallow"] | None:
         """Whether the commit descends from the one that is applied; None if there is no order."""
         return self.repository.descends(self.commit, applied.id) if self._is_commit else None
 
@@ -87,7 +88,9 @@ def _blob(content: bytes, commit: str) -> str:
     return digest.hexdigest()
 
 
-def order_around(folder: Path, commit: str) -> Callable[[Revision], bool | None] | None:
+def order_around(
+    folder: Path, commit: str
+) -> Callable[[Revision], bool | Literal["shallow"] | None] | None:
     """Whether a commit descends from others, as the repository around `folder` has them."""
     checkout = Checkout.around(Folder(folder))
     if checkout is None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from reconciler.core.base.errors import NotFound, Objection, Refused, UsageError
 from reconciler.core.base.identity import Revision
@@ -81,21 +82,24 @@ class Repository:
             raise GitFailed(f"{commit} is a {kind}, not a commit")
         return _revision(commit, content)
 
-    def descends(self, commit: str, ancestor: str) -> bool | None:
+    def descends(self, commit: str, ancestor: str) -> bool | Literal["shallow"] | None:
         """Whether `ancestor` is in the history of `commit`, itself included.
 
         None if there is no order: `ancestor` is no commit at all (the digest of a folder). A commit
-        that is not here is in no history that is.
+        that is not here is in no history that is, unless the clone is shallow: then nobody knows.
         """
         if not _OID.fullmatch(ancestor) or len(ancestor) != len(commit):
             return None
         try:
             git(self.git_dir, "merge-base", "--is-ancestor", ancestor, commit)
         except GitFailed as error:
-            if error.status in (1, 128):
-                return False
-            raise
+            if error.status not in (1, 128):
+                raise
+            return "shallow" if self._is_shallow() else False
         return True
+
+    def _is_shallow(self) -> bool:
+        return git(self.git_dir, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
     def tree(self, commit: str, path: str = "") -> Tree:
         """The manifests below a path of a commit. Raises Refused if there is no such folder."""

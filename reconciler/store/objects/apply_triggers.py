@@ -19,6 +19,7 @@ from reconciler.core.manifest.state import Document
 from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
 from reconciler.core.runs.run import MissedInterval
+from reconciler.core.schedule.decide import Span
 from reconciler.store.engine.backend import Tx
 from reconciler.store.engine.batches import batches
 from reconciler.store.engine.bulk import Values, insert_rows

@@ -27,7 +27,7 @@ from reconciler.store.engine.batches import batches
 from reconciler.store.objects.documents import document_of, trigger_document
 from reconciler.store.objects.manifests import get_documents
 from reconciler.store.revisions.files import read_files
-from reconciler.store.revisions.revisions import applied_revision
+from reconciler.store.revisions.revisions import applied_commit, applied_revision
 from reconciler.store.tables import agent, autopilot, autopilot_trigger, squad
 
 TABLES: dict[Kind, Table] = {Kind.AGENT: agent, Kind.SQUAD: squad, Kind.AUTOPILOT: autopilot}
@@ -63,6 +63,7 @@ def read_current(tx: Tx, source_id: str) -> Current:
         archived={row.id: row for row in stored if row.archived},
         applied=applied_revision(tx, source_id),
         files=read_files(tx, source_id),
+        commit=applied_commit(tx, source_id),
     )
 
 

@@ -45,8 +45,18 @@ class Attempt:
     plan_digest: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    more_problems: int = 0
+    """How many Problems were left out."""
     workspaces: frozenset[str] = frozenset()
     id: int = field(default=0, compare=False)
+
+    @property
+    def problem_count(self) -> int:
+        """The number of Problems, those left out included."""
+        return len(self.problems) + self.more_problems
+
+
+_IS_APPLIED_COMMIT = (_R.result == RevisionResult.APPLIED, _R.committed_at.is_not(None))
 
 
 def record(tx: Tx, attempt: Attempt) -> int:
@@ -62,7 +72,7 @@ def record(tx: Tx, attempt: Attempt) -> int:
         "result": attempt.result,
         "plan_digest": attempt.plan_digest,
         "counts": dict(attempt.counts),
-        "problems": [asdict(problem) for problem in attempt.problems],
+        "problems": _stored(attempt),
         "workspaces": sorted(attempt.workspaces),
         "created_at": attempt.created_at,
     }
@@ -79,10 +89,12 @@ def record_once(tx: Tx, attempt: Attempt) -> int:
 
 
 def _is_repeated(last: Attempt, attempt: Attempt) -> bool:
-    return (last.revision.id, last.result, last.problems, last.plan_digest) == (
+    facts = (last.revision.id, last.result, last.problems, last.problem_count, last.plan_digest)
+    return facts == (
         attempt.revision.id,
         attempt.result,
         attempt.problems,
+        attempt.problem_count,
         attempt.plan_digest,
     )
 
@@ -91,6 +103,24 @@ def applied_revision(tx: Tx, source_id: str) -> Revision | None:
     """The revision that is in force for a source."""
     newest = _newest(tx, source_id, _R.result == RevisionResult.APPLIED)
     return newest.revision if newest else None
+
+
+def applied_commit(tx: Tx, source_id: str) -> Revision | None:
+    """The last commit that was applied for a source, also if a plain folder was applied since."""
+    newest = _newest(tx, source_id, *_IS_APPLIED_COMMIT)
+    return newest.revision if newest else None
+
+
+def removals_since(tx: Tx, source_id: str, since: datetime) -> int:
+    """How many objects the server itself removed from a source and did not bring back."""
+    query = select(_R.counts).where(
+        _R.source_id == source_id,
+        _R.via == Via.SERVER,
+        _R.result == RevisionResult.APPLIED,
+        _R.created_at >= since,
+    )
+    counts: list[dict[str, int]] = list(tx.execute(query).scalars())
+    return max(0, sum(row.get("archive", 0) - row.get("restore", 0) for row in counts))
 
 
 def last_applied(tx: Tx, source_id: str) -> Attempt | None:
@@ -144,12 +174,16 @@ def list_sources(tx: Tx) -> list[str]:
 
 
 def prune(tx: Tx, older_than: datetime, limit: int = 500) -> int:
-    """Forget old attempts, at most `limit`; each source keeps what is in force and its last try."""
+    """Forget old attempts, at most `limit`.
+
+    Each source keeps what is in force, its last commit that was, and its last try.
+    """
     newest = select(func.max(_R.id)).group_by(_R.source_id)
     in_force = newest.where(_R.result == RevisionResult.APPLIED)
+    retained = (newest, in_force, newest.where(*_IS_APPLIED_COMMIT))
     old = (
         select(_R.id)
-        .where(_R.created_at < older_than, _R.id.not_in(newest), _R.id.not_in(in_force))
+        .where(_R.created_at < older_than, *(_R.id.not_in(ids) for ids in retained))
         .order_by(_R.id)
         .limit(limit)
     )
@@ -174,9 +208,19 @@ def _attempt(row: Row[Any]) -> Attempt:
         plan_digest=row.plan_digest,
         counts=row.counts,
         problems=_problems(row.problems),
+        more_problems=sum(entry.get(_MORE, 0) for entry in row.problems),
         workspaces=frozenset(row.workspaces),
     )
 
 
+_MORE = "more"
+"""The one key of a last entry beside the Problems: how many were left out."""
+
+
+def _stored(attempt: Attempt) -> list[dict[str, Any]]:
+    problems = [asdict(problem) for problem in attempt.problems]
+    return [*problems, {_MORE: attempt.more_problems}] if attempt.more_problems else problems
+
+
 def _problems(stored: Sequence[Mapping[str, Any]]) -> tuple[Problem, ...]:
-    return tuple(Problem(**problem) for problem in stored)
+    return tuple(Problem(**entry) for entry in stored if _MORE not in entry)

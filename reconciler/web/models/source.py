@@ -43,7 +43,9 @@ class RevisionView(Wire):
     counts: dict[str, int]
     """Its changes by action."""
     problems: list[ProblemReport]
-    """What is wrong with it."""
+    """What is wrong with it, as far as it was stored: the first 100 problems."""
+    problem_count: int
+    """How many problems there are, those that were not stored included."""
     partial: bool
     """True for a token that does not reach every workspace it is about: subject, counts and
     problems are left out."""
@@ -68,6 +70,7 @@ class RevisionView(Wire):
             digest=attempt.plan_digest,
             counts=dict(attempt.counts) if whole else {},
             problems=[ProblemReport(**asdict(problem)) for problem in problems],
+            problem_count=attempt.problem_count if whole else 0,
             partial=not whole,
             created_at=attempt.created_at,
         )

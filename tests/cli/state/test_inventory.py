@@ -175,11 +175,23 @@ class TestHistory:
         assert lines[1].split()[3] == "refused"
         assert lines[2].startswith("    all 3 objects of source 'default' would be archived")
 
+    def test_a_reason_names_its_object_once(self, applied: Cli) -> None:
+        applied("apply", "-", "--yes", "--source", "other", stdin=BOT)
+        lines = applied("history", "--problems").out.splitlines()
+        assert lines[2].startswith("    Agent default/bot: source 'default' owns it")
+
+    def test_of_many_problems_the_number_is_shown(self, applied: Cli) -> None:
+        applied("apply", "-", "--yes", stdin="---\na\n" * 3000)
+        answer = applied("history", "--problems")
+        assert "3,000 problems" in answer.out
+        assert "… and 2,900 more; `reconciler validate` shows all" in answer.out
+        assert len(answer.out.splitlines()) == 104
+
     def test_json_says_all_that_is_known(self, applied: Cli) -> None:
         (entry,) = applied("history", "-o", "json").json
         assert list(entry) == [
             "id", "sourceId", "revision", "author", "subject", "committedAt", "actor", "via",
-            "result", "digest", "counts", "problems", "createdAt",
+            "result", "digest", "counts", "problems", "problemCount", "createdAt",
         ]  # fmt: skip
         assert (entry["via"], entry["result"]) == ("cli", "applied")
         assert entry["counts"]["create"] == 3

@@ -1,15 +1,22 @@
 """A followed source: what is good is applied, what is wrong is recorded and changes nothing."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from reconciler.control.apply.follow_source import SourceFollower
-from reconciler.control.apply.sources import load_against
+from reconciler.control.apply.follow_source import QUIET, SourceFollower
+from reconciler.control.apply.inventory import attempt_document
+from reconciler.control.apply.reconcile import Applied, ApplyRequest, apply_once
+from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.core.base.errors import InvalidManifests, Refused, Unavailable
 from reconciler.core.manifest.checks import Policy
-from reconciler.store.revisions.revisions import Attempt, list_attempts
+from reconciler.core.plan.guards import Confirmations
+from reconciler.store.revisions.revisions import Attempt, Via, list_attempts
+from tests.support.applying import current_of
+from tests.support.git import GitFolder
 from tests.support.rig import Document, Rig, agent, autopilot, hash_of
 
 
@@ -21,14 +28,43 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
+@dataclass
+class Following:
+    """A follower whose clock is the rig's."""
+
+    rig: Rig
+    folder: Path
+    follower: SourceFollower = field(init=False)
+
+    def __post_init__(self) -> None:
+        def load() -> LoadedSource:
+            return load_source(self.rig.database, self.folder, source_id="default", policy=Policy())
+
+        self.follower = SourceFollower(
+            self.rig.database, "default", load, hash_of, monotonic=self.rig.clock.monotonic
+        )
+
+    def once(self, after: float = 0.0) -> Applied | None:
+        """A round, `after` seconds later."""
+        self.rig.clock.advance(seconds=after)
+        return self.follower.reconcile_once()
+
+    def quietly(self) -> Applied | None:
+        """Two rounds between which the folder was quiet for long enough."""
+        self.once()
+        return self.once(after=QUIET)
+
+
 @pytest.fixture
-def follower(rig: Rig, folder: Path) -> SourceFollower:
+def following(rig: Rig, folder: Path) -> Following:
     """Follows the folder."""
+    return Following(rig, folder)
 
-    def load() -> object:
-        return load_against(rig.database, folder, source_id="default", policy=Policy())
 
-    return SourceFollower(rig.database, "default", load, hash_of)  # type: ignore[arg-type]
+@pytest.fixture
+def follower(following: Following) -> SourceFollower:
+    """Follows the folder."""
+    return following.follower
 
 
 def write(folder: Path, *documents: Document) -> None:
@@ -87,13 +123,15 @@ def test_problems_are_recorded_once_and_what_is_in_force_stays(
 
 
 def test_a_removal_of_all_is_refused_and_recorded(
-    rig: Rig, folder: Path, follower: SourceFollower
+    rig: Rig, folder: Path, following: Following
 ) -> None:
     write(folder, agent(), *(autopilot(f"a{number}") for number in range(5)))
-    follower.reconcile_once()
+    following.once()
     write(folder, agent())
-    assert follower.reconcile_once() is None
-    assert isinstance(follower.attempted.error, Refused)
+    assert following.quietly() is None
+    error = following.follower.attempted.error
+    assert isinstance(error, Refused)
+    assert "run `reconciler apply PATH --confirm-deletes 5` beside the server" in str(error)
     assert results(rig) == ["applied", "refused"]
     assert not rig.live("a0").switches.archived
 
@@ -119,3 +157,210 @@ def test_a_source_that_cannot_be_read_is_said_and_tried_again(rig: Rig) -> None:
     assert follower.reconcile_once() is None
     assert str(follower.attempted.error) == "the repository does not answer"
     assert attempts(rig) == []
+
+
+def names(rig: Rig) -> set[str]:
+    """The live autopilots."""
+    return {row.key.name for row in current_of(rig.database).objects.values()} - {"bot"}
+
+
+def separately(folder: Path, *documents: Document) -> None:
+    """One file for each object."""
+    for document in documents:
+        path = folder / f"{document['metadata']['name']}.yaml"
+        path.write_text(json.dumps(document))
+
+
+def test_what_leaves_is_archived_once_the_folder_has_been_quiet(
+    rig: Rig, folder: Path, following: Following
+) -> None:
+    separately(folder, agent(), *(autopilot(f"a{number}") for number in range(10)))
+    following.once()
+    (folder / "a0.yaml").unlink()
+    waiting = following.once()
+    assert waiting is not None
+    assert (waiting.attempt, waiting.plan.summary.archive) == (None, 1)
+    assert following.follower.retry_after == QUIET
+    (folder / "a1.yaml").write_text(json.dumps(autopilot("a1", title="Edited meanwhile")))
+    following.once(after=QUIET - 1)
+    assert "a0" in names(rig)
+    following.once(after=QUIET)
+    assert "a0" not in names(rig)
+    assert following.follower.retry_after is None
+
+
+def test_a_file_that_is_rewritten_slowly_is_not_archived_in_the_gap(
+    rig: Rig, folder: Path, following: Following
+) -> None:
+    separately(folder, agent(), *(autopilot(f"a{number}") for number in range(10)))
+    following.once()
+    (folder / "a0.yaml").write_text("")
+    following.once(after=1)
+    (folder / "a0.yaml").write_text(json.dumps(autopilot("a0", title="Rewritten")))
+    following.once(after=QUIET)
+    assert rig.live("a0").title == "Rewritten"
+    assert [attempt.counts.get("archive") for attempt in attempts(rig)] == [0, 0]
+
+
+def test_a_folder_that_is_emptied_bit_by_bit_does_not_slip_past_the_guard(
+    rig: Rig, folder: Path, following: Following
+) -> None:
+    separately(folder, agent(), *(autopilot(f"a{number:02}") for number in range(20)))
+    following.once()
+    for number in range(20):
+        (folder / f"a{number:02}.yaml").unlink()
+        following.quietly()
+    assert len(names(rig)) == 20 - 6, "30 % of 21 objects"
+    error = following.follower.attempted.error
+    assert isinstance(error, Refused)
+    assert "after 6 within ten minutes" in str(error)
+
+
+def test_removals_count_for_ten_minutes_only(rig: Rig, folder: Path, following: Following) -> None:
+    separately(folder, agent(), *(autopilot(f"a{number}") for number in range(9)))
+    following.once()
+    for number in range(3):
+        (folder / f"a{number}.yaml").unlink()
+    following.quietly()
+    (folder / "a3.yaml").unlink()
+    assert following.quietly() is None
+    assert "a3" in names(rig)
+    following.once(after=600)
+    assert "a3" not in names(rig)
+
+
+def test_a_removal_that_was_confirmed_by_hand_is_not_counted(
+    rig: Rig, folder: Path, following: Following
+) -> None:
+    separately(folder, agent(), *(autopilot(f"a{number}") for number in range(9)))
+    following.once()
+    for number in range(6):
+        (folder / f"a{number}.yaml").unlink()
+    following.quietly()
+    loaded = following.follower.load()
+    request = ApplyRequest(actor="ada", via=Via.CLI, confirmations=Confirmations(deletes=6))
+    apply_once(rig.database, loaded.desired, request, token_hash=hash_of)
+    (folder / "a6.yaml").unlink()
+    assert following.quietly() is not None
+    assert names(rig) == {"a7", "a8"}
+
+
+def test_servers_that_notice_an_edit_together_do_not_get_in_each_others_way(
+    rig: Rig, folder: Path, following: Following
+) -> None:
+    """The other server applies the same edit between this one's reading and its transaction."""
+    write(folder, agent(), autopilot())
+    following.once()
+    other = Following(rig, folder)
+    write(folder, agent(), autopilot(title="Edited"))
+    load = following.follower.load
+
+    def load_then_other() -> LoadedSource:
+        loaded = load()
+        other.once()
+        return loaded
+
+    following.follower.load = load_then_other
+    assert following.once() is not None
+    assert following.follower.attempted.error is None
+    assert results(rig) == ["applied", "applied"]
+
+
+def test_a_plan_that_another_server_made_stale_is_made_again(
+    rig: Rig, folder: Path, following: Following
+) -> None:
+    write(folder, agent(), autopilot())
+    following.once()
+    write(folder, agent(), autopilot(title="Ours"))
+    load, others = following.follower.load, [0]
+
+    def load_then_other() -> LoadedSource:
+        loaded = load()
+        if not others[0]:
+            others[0] = 1
+            text = (folder / "all.yaml").read_text()
+            write(folder, agent(), autopilot(title="Theirs"))
+            Following(rig, folder).once()
+            (folder / "all.yaml").write_text(text)
+        return loaded
+
+    following.follower.load = load_then_other
+    assert following.once() is not None
+    assert rig.live().title == "Ours"
+    assert "refused" not in results(rig)
+
+
+class TestCheckout:
+    """A folder inside a git checkout."""
+
+    @pytest.fixture
+    def repository(self, folder: Path) -> GitFolder:
+        made = GitFolder.make(folder)
+        write(folder, agent(), autopilot())
+        made.commit("First")
+        return made
+
+    def test_a_clean_one_is_known_by_its_commit(
+        self, rig: Rig, repository: GitFolder, following: Following
+    ) -> None:
+        following.once()
+        (attempt,) = attempts(rig)
+        commit = repository.git("rev-parse", "HEAD")
+        assert (attempt.revision.id, attempt.revision.subject) == (commit, "First")
+        assert attempt.revision.author == "Ada Lovelace <ada@example.org>"
+        assert rig.launch().commit == commit
+
+    def test_what_was_edited_and_then_committed_is_known_by_the_commit(
+        self, rig: Rig, folder: Path, repository: GitFolder, following: Following
+    ) -> None:
+        following.once()
+        write(folder, agent(), autopilot(title="Edited"))
+        following.once()
+        assert rig.launch().commit is None
+        commit = repository.commit("Second")
+        following.once()
+        assert attempts(rig)[-1].revision.id == commit
+        assert rig.launch().commit == commit
+
+    def test_an_older_commit_is_refused(
+        self, rig: Rig, folder: Path, repository: GitFolder, following: Following
+    ) -> None:
+        first = repository.git("rev-parse", "HEAD")
+        write(folder, agent(), autopilot(title="Newer"))
+        repository.commit("Second")
+        following.once()
+        write(folder, agent(), autopilot(title="Edited by hand"))
+        following.once()  # a folder's digest lies above the newer commit
+        write(folder, agent(), autopilot(title="Newer"))
+        repository.git("checkout", "--quiet", first)
+        assert following.once() is None
+        assert isinstance(following.follower.attempted.error, Refused)
+        following.follower.allow_rewrites = True
+        assert following.once() is not None
+        assert rig.live().title == "Triage"
+
+    def test_a_commit_is_whole_and_its_removals_are_not_waited_for(
+        self, rig: Rig, folder: Path, repository: GitFolder, following: Following
+    ) -> None:
+        write(folder, agent(), *(autopilot(f"a{number}") for number in range(5)))
+        repository.commit("Five")
+        following.once()
+        write(folder, agent(), *(autopilot(f"a{number}") for number in range(4)))
+        repository.commit("Four")
+        following.once()
+        assert "a4" not in names(rig)
+
+
+def test_many_problems_are_stored_and_logged_up_to_a_cap(
+    rig: Rig, folder: Path, following: Following
+) -> None:
+    (folder / "all.yaml").write_text("---\na\n" * 20_000)
+    with capture_logs() as logs:
+        following.once()
+        following.once()
+    (attempt,) = attempts(rig)
+    assert len(attempt.problems) == 100
+    assert attempt.problem_count >= 20_000
+    assert len(json.dumps(attempt_document(attempt))) < 100_000
+    assert len(logs) == 101, "once, not with every round"
+    assert logs[-1]["more"] == attempt.more_problems

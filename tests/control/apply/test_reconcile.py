@@ -196,6 +196,30 @@ class TestApply:
         (row,) = current_of(database).objects.values()
         assert row.document["spec"]["maxConcurrency"] == 5
 
+    def test_identical_applies_at_once_all_succeed(self, database_url: str) -> None:
+        """Each finds its work done by the first one, which alone is recorded."""
+        wanted = named("r1", agent(), autopilot("x"))
+        errors: list[Exception] = []
+        barrier = threading.Barrier(6)
+
+        def work() -> None:
+            with Database.open(database_url) as mine:
+                plan = plan_once(mine, wanted)
+                barrier.wait(timeout=60)
+                try:
+                    apply(mine, wanted, expected=plan)
+                except ReconcilerError as error:
+                    errors.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        with Database.open(database_url) as database:
+            assert results(database) == [("r1", "applied")]
+
     def test_two_sources_at_once(self, database_url: str) -> None:
         """They wait for each other's transaction; neither is stale for the other's objects."""
         errors: list[Exception] = []

@@ -53,6 +53,37 @@ def test_removals(gone: int, of: int, deletes: int | None, allowed: bool) -> Non
     assert actual == ([] if allowed else ["removals"])
 
 
+@pytest.mark.parametrize(
+    ("gone", "of", "recent", "allowed"),
+    [
+        pytest.param(3, 10, 0, True, id="nothing left before"),
+        pytest.param(1, 9, 3, False, id="with the three before, four of twelve"),
+        pytest.param(1, 11, 3, True, id="with the three before, four of fourteen"),
+        pytest.param(0, 9, 9, True, id="nothing leaves now"),
+    ],
+)
+def test_where_a_folder_is_followed_recent_removals_count(
+    gone: int, of: int, recent: int, allowed: bool
+) -> None:
+    limit = RemovalLimit(followed=True, recent=recent)
+    actual = codes(removing(gone, of), limit=limit)
+    assert actual == ([] if allowed else ["removals"])
+
+
+def test_a_server_has_no_flag_and_says_what_to_run() -> None:
+    (objection,) = objections(removing(5, 10), limit=RemovalLimit(followed=True))
+    command = "reconciler apply PATH --confirm-deletes 5"
+    assert objection.message.endswith(f"if that is meant, run `{command}` beside the server")
+
+
+def test_a_shallow_clone_is_told_to_fetch_its_history() -> None:
+    plan = make_plan(current(row(agent())), desired(agent(limit=3)), descends="shallow")
+    (objection,) = objections(plan)
+    assert objection.code == "rewrite"
+    assert "fetch-depth: 0" in objection.message
+    assert objections(plan, Confirmations(allow_rewrites=True)) == ()
+
+
 def test_the_objection_names_the_flag_and_the_exact_number() -> None:
     (objection,) = objections(removing(31, 100), Confirmations(deletes=30))
     assert objection.confirm == "--confirm-deletes 31"

@@ -221,6 +221,16 @@ def test_where_a_path_lies(origin: GitFolder, tmp_path: Path) -> None:
         repository_around(tmp_path)
 
 
+def test_in_a_shallow_clone_nobody_knows_what_descends(origin: GitFolder, tmp_path: Path) -> None:
+    first, second = origin.commit("First"), origin.commit("Second")
+    origin.git("clone", "--quiet", "--depth=1", f"file://{origin.folder}", str(tmp_path / "clone"))
+    shallow = Repository(tmp_path / "clone/.git")
+    assert shallow.descends(second, second) is True
+    assert shallow.descends(second, first) == "shallow"
+    assert shallow.descends(second, "0" * 40) == "shallow"
+    assert Repository(origin.folder / ".git").descends(second, "0" * 40) is False
+
+
 def test_a_repository_cannot_make_us_run_its_programs(origin: GitFolder, tmp_path: Path) -> None:
     commit = origin.commit(a=AGENT)
     trap = tmp_path / "trap"

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.control.apply.reconcile import ApplyRequest, apply_once
 from reconciler.control.apply.source_files import SourceFiles
-from reconciler.control.apply.sources import load_against
+from reconciler.control.apply.sources import load_source
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.store.revisions.revisions import Via
 from reconciler.web.api.patch import unified_diff
@@ -69,7 +69,7 @@ def _git(folder: Path, *arguments: str, text: str | None = None) -> None:
 
 
 def _apply(rig: Rig, folder: Path) -> None:
-    desired = load_against(rig.database, folder, source_id="default", policy=OFFLINE)
+    desired = load_source(rig.database, folder, source_id="default", policy=OFFLINE).desired
     request = ApplyRequest(actor="tester", via=Via.CLI)
     apply_once(rig.database, desired, request, token_hash=hash_of)
 
