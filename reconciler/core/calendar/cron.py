@@ -5,6 +5,14 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from reconciler.core.calendar.cron_dialects import (
+    is_typo,
+    of_macro,
+    of_rate,
+    rewritten,
+    sub_minute_period,
+    unwrapped,
+)
 from reconciler.core.calendar.cron_field import FIELDS, Values, read_field
 from reconciler.core.calendar.cron_text import day_texts, month_text, time_text
 from reconciler.core.calendar.day_rule import DayRule
@@ -100,11 +108,10 @@ def _expand_macro(expr: str) -> str:
     name = expr.strip(_BLANKS).lower()
     if name in MACROS:
         return MACROS[name]
-    hint = None
-    if near := difflib.get_close_matches(name[:20], MACROS, n=1, cutoff=0.7):
+    hint = of_macro(name)
+    near = difflib.get_close_matches(name[:20], MACROS, n=1, cutoff=0.7)
+    if hint is None and near and is_typo(name, near[0]):
         hint = f"did you mean '{near[0]}'?"
-    elif name.startswith("@every"):
-        hint = "a period is written `every: 90m`, without cron"
     raise CronError(
         f"{shown(name)} is not known, allowed are {' '.join(MACROS)}",
         hint,
@@ -114,7 +121,8 @@ def _expand_macro(expr: str) -> str:
 
 def _read(expr: str) -> Cron:
     words = _words(expr)
-    _require_five(words)
+    if len(words) != len(FIELDS):
+        raise _not_five(expr, words)
     read = [read_field(rules, *word) for rules, word in zip(FIELDS, words, strict=True)]
     minutes, hours, days, months, weekdays = read
     in_months = tuple(sorted(months.plain))
@@ -142,33 +150,45 @@ def _day_rule(days: Values, weekdays: Values) -> DayRule:
     )
 
 
-def _require_five(words: list[tuple[str, int]]) -> None:
+def _not_five(expr: str, words: list[tuple[str, int]]) -> CronError:
     if words and re.match(r"(CRON_)?TZ=", words[0][0]):
-        raise CronError(
+        return CronError(
             f"found {shown(words[0][0])}, allowed are five fields",
             "the zone has a field of its own, such as `timezone: Europe/Rome`",
             words[0][1],
         )
-    if len(words) == len(FIELDS):
-        return
     column = words[len(FIELDS)][1] if len(words) > len(FIELDS) else None
-    raise CronError(
+    return CronError(
         f"found {len(words)} field{'s' * (len(words) != 1)}, allowed are five",
-        _suggestion([word for word, _ in words]) or _EXAMPLE,
+        _suggestion(expr) or _EXAMPLE,
         column,
     )
 
 
-def _suggestion(words: list[str]) -> str | None:
-    """The five fields that were meant where seconds stand before them, and years behind."""
-    if len(words) not in (6, 7):
-        return None
-    five = " ".join(words[1:6]).replace("?", "*")
+def _suggestion(expr: str) -> str | None:
+    """How to write what another dialect, or blanks behind commas, probably mean; None if unsure.
+
+    What is suggested fires at the same minutes: docs/time.md#other-dialects.
+    """
+    joined = re.sub(r",[ \t]+", ",", expr)
+    if joined != expr and _is_valid(joined):
+        return f"did you mean '{joined.strip(_BLANKS)}'?"
+    words = [word for word, _ in _words(unwrapped(expr))]
+    meant = rewritten(words)
+    if meant is not None and _is_valid(meant.five):
+        return f"this looks like {meant.dialect}; here it is '{meant.five}'"
+    return of_rate(expr) or sub_minute_period(words)
+
+
+def _is_valid(expr: str) -> bool:
+    # Five fields come from here only, so that this ends.
+    if len(_words(expr)) != len(FIELDS):
+        return False
     try:
-        _read(five)
+        _read(expr)
     except CronError:
-        return None
-    return f"seconds and years are not known; without them it is '{five}'"
+        return False
+    return True
 
 
 def _never(words: list[tuple[str, int]]) -> CronNeverFires:

@@ -59,7 +59,7 @@ _LAST_OF = re.compile(r"(?P<day>[0-9]+|[A-Z]{3})L", re.ASCII)
 
 _ONLY_LAST = "of 'L' there are only L and LW in the day field, FRIL or 5L in the weekday field"
 _FOREIGN = (
-    (re.compile(r"\?"), "'?' is Quartz; write '*'"),
+    (re.compile(r"\?"), "'?' is Quartz, where 1 is Sunday; write '*', and weekdays by name"),
     (
         re.compile(r"H(\(.*\))?(/.*)?"),
         "'H' is Jenkins; choose a value, and spread load by `jitter`",
