@@ -69,6 +69,7 @@ def build_system(
         settings=settings,
         clock=clock,
         intake=intake,
+        secret_store=secret_store,
         launcher=Launcher(database, titles, ids, cooldown),
         server_key=key,
         base_url=url,

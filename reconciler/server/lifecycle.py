@@ -14,7 +14,7 @@ from reconciler.core.base.errors import ReconcilerError
 from reconciler.server.http_server import OPEN_REQUESTS, http_server
 from reconciler.server.loops import Watch, start_loops
 from reconciler.server.presence import arrive, depart
-from reconciler.server.rounds import reconcile
+from reconciler.server.rounds import note_secrets, reconcile
 from reconciler.server.stopping import StopRequest
 from reconciler.server.system import System
 
@@ -70,6 +70,8 @@ async def serve(
             return
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         if not await _unless(stopping, reconcile(system)):
+            return
+        if not await _unless(stopping, note_secrets(system)):
             return
         loops = start_loops(system, watch)
         if await _unless(stopping, announce()):

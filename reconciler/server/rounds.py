@@ -8,6 +8,8 @@ from reconciler.control.apply.reconcile import Applied
 from reconciler.control.dispatching.runner import renew_once, run_once
 from reconciler.control.prune import Retention, prune_once
 from reconciler.control.runs.tick import tick_once
+from reconciler.control.webhooks.secret_problems import list_secret_problems
+from reconciler.core.base.errors import ReconcilerError
 from reconciler.server.presence import note_presence
 from reconciler.server.system import System
 from reconciler.store.revisions.revisions import last_applied
@@ -76,6 +78,7 @@ async def reconcile(system: System) -> float:
     system.metrics.reconciles.labels(_result(applied)).inc()
     if applied is not None and applied.attempt is not None:
         system.signals.notify()
+        await note_secrets(system)
     system.state.started(in_force=applied is not None or await _has_revision(system))
     poll = system.settings.poll_interval.total_seconds()
     return min(poll, system.follower.retry_after or poll)
@@ -85,6 +88,24 @@ async def _has_revision(system: System) -> bool:
     """Whether an earlier revision of the source is in force."""
     source = system.settings.source
     return await system.database.aread(lambda tx: last_applied(tx, source) is not None)
+
+
+async def note_secrets(system: System) -> None:
+    """Log the webhooks whose secrets are missing or cannot verify: senders only see a 503."""
+    try:
+        problems = await asyncio.to_thread(
+            list_secret_problems, system.database, system.secret_store
+        )
+    except ReconcilerError as error:
+        log.warning("the secrets of webhooks were not looked at", why=str(error))
+        return
+    for problem in problems:
+        note = log.error if problem.dead else log.warning
+        note(
+            "a webhook can take no delivery" if problem.dead else "a secret is missing or doubtful",
+            webhook=f"{problem.workspace}/{problem.autopilot}/{problem.trigger}",
+            why="; ".join(problem.why),
+        )
 
 
 async def prune(system: System) -> float:

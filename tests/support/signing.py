@@ -156,6 +156,10 @@ def _bearer(d: Delivery) -> dict[str, str]:
     return {"Authorization": f"Bearer {d.secret}"}
 
 
+def _basic(d: Delivery) -> dict[str, str]:
+    return {"Authorization": f"Basic {_b64(d.secret.encode())}"}
+
+
 _SIGNERS: Mapping[str, Callable[[Delivery], dict[str, str]]] = {
     "none": _none,
     "github": _github,
@@ -170,6 +174,7 @@ _SIGNERS: Mapping[str, Callable[[Delivery], dict[str, str]]] = {
     "shopify": _shopify,
     "hmac_sha256": _hmac_sha256,
     "bearer": _bearer,
+    "basic": _basic,
 }
 
 
@@ -208,5 +213,6 @@ SENDERS: Mapping[str, Sender] = {
     "shopify": Sender("shopify", "s3cret", "s3cret"),
     "hmac_sha256": Sender("hmac_sha256", "s3cret", "s3cret"),
     "bearer": Sender("bearer", "s3cret", "s3cret"),
+    "basic": Sender("basic", "ada:s3cret", "ada:s3cret"),
 }
 """Every way in that proves something."""

@@ -43,6 +43,7 @@ class Web:
             "settings": self.settings,
             "clock": self.rig.clock,
             "intake": self.intake,
+            "secret_store": self.intake.secret_store,
             "launcher": self.rig.launcher,
             "server_key": KEY,
             "base_url": self.settings.base_url(),

@@ -29,6 +29,8 @@ class Secrets:
 
     values: tuple[str, ...] = field(repr=False)
     missing: tuple[str, ...] = ()
+    refs: tuple[SecretRef, ...] = ()
+    """Where each of the values came from."""
 
 
 class SecretStore:
@@ -50,14 +52,15 @@ class SecretStore:
 
         While secrets are rotated one of several may not be there yet, or not any more.
         """
-        values, missing = [], []
+        values, missing, resolved = [], [], []
         for ref in refs:
             try:
                 if is_active(ref, now):
                     values.append(self.resolve(ref, workspace))
+                    resolved.append(ref)
             except SecretMissing as error:
                 missing.append(str(error))
-        return Secrets(tuple(values), tuple(missing))
+        return Secrets(tuple(values), tuple(missing), tuple(resolved))
 
     def reload(self) -> None:
         """Read files again when they are next needed."""

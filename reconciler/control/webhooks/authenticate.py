@@ -14,11 +14,12 @@ from reconciler.control.access.secrets import SecretStore
 from reconciler.control.webhooks.answers import MISSING_SECRET, UNAUTHORIZED, greet
 from reconciler.control.webhooks.body import Body, too_large
 from reconciler.control.webhooks.inbound import InboundRequest, RequestRefused
+from reconciler.control.webhooks.secret_problems import unusable_secrets
 from reconciler.control.webhooks.token_cache import Opened
 from reconciler.core.manifest.trigger import Scheme, WebhookTrigger
 from reconciler.core.webhooks.handshake import handshake
 from reconciler.core.webhooks.headers import refuse_ambiguous_headers
-from reconciler.core.webhooks.ingress import verify
+from reconciler.core.webhooks.ingress import can_verify, verify
 from reconciler.core.webhooks.media_type import media_type, refuse_encoding
 from reconciler.core.webhooks.payload import JSONValue, Parsed, parse_body
 
@@ -72,24 +73,15 @@ class Authenticator:
         """The active secrets, one of which holds."""
         signature, trigger = opened.trigger.signature, opened.target.trigger_id
         active = self.secret_store.active(signature.secrets, opened.live.workspace, now)
-        secrets = active.values
+        secrets = [secret for secret in active.values if can_verify(signature.scheme, secret)]
+        unusable = unusable_secrets(signature, active)
         if not secrets and signature.scheme is not Scheme.NONE:
-            why = "; ".join(active.missing) or "no secret is active"
+            why = "; ".join(unusable) or "no secret is active"
             raise _missing_secret(trigger, why)
-        valid = verify(
-            signature.scheme,
-            secrets,
-            headers,
-            body,
-            now,
-            header=signature.header,
-            encoding=signature.encoding,
-            prefix=signature.prefix,
-            tolerance=signature.tolerance,
-        )
-        if not valid and active.missing:
+        valid = verify(signature.scheme, secrets, headers, body, now, **signature.options())
+        if not valid and unusable:
             # It may well be signed with the one that is missing: not the sender's fault.
-            raise _missing_secret(trigger, "; ".join(active.missing))
+            raise _missing_secret(trigger, "; ".join(unusable))
         if not valid:
             entry = ("info", "signature refused", {"trigger": trigger})
             raise RequestRefused(UNAUTHORIZED, bad=True, log=entry)
@@ -105,7 +97,8 @@ async def _parsed(content_type: str | None, body: bytes) -> Parsed:
 def _require_readable(request: InboundRequest, trigger: WebhookTrigger) -> Mapping[str, str]:
     """Headers, encoding, type and declared length, before a byte of the body is read."""
     headers = request.named
-    refuse_ambiguous_headers(request.headers, trigger.signature.header)
+    signature = trigger.signature
+    refuse_ambiguous_headers(request.headers, signature.header, signature.time_header)
     refuse_encoding(headers.get("content-encoding"))
     media_type(headers.get("content-type"))
     declared = headers.get("content-length", "")

@@ -102,7 +102,7 @@ class Preparer:
             firing=firing,
             key=key.value if key else None,
             explicit=bool(key and key.explicit),
-            replay=replay_fingerprint(*signed) if window else None,
+            replay=replay_fingerprint(*signed, **signature.options()) if window else None,
             replay_window=window,
         )
 

@@ -1,5 +1,6 @@
 """What fires an autopilot: a schedule, a webhook or a call of the API."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -24,6 +25,7 @@ from reconciler.core.manifest.fields import (
     Size,
     one_text_of,
 )
+from reconciler.core.webhooks.schemes import SCHEMES, SignatureOptions
 
 MIB = 1024**2
 
@@ -59,6 +61,7 @@ class Scheme(StrEnum):
     SHOPIFY = "shopify"
     HMAC_SHA256 = "hmac_sha256"
     BEARER = "bearer"
+    BASIC = "basic"
 
 
 class _TriggerBase(Model):
@@ -127,11 +130,20 @@ class Signature(Model):
     secrets: tuple[SecretRef, ...] = Field(default=(), max_length=10, strict=False)
     """Where the secrets are; several at once allow rotation without downtime."""
     header: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9-]+$")
-    """`hmac_sha256` only: the header that holds the signature."""
+    """`hmac_sha256`, `bearer`: the header that holds the signature or the token."""
     encoding: Literal["hex", "base64"] | None = None
     """`hmac_sha256` only: how the signature is written; hex by default."""
     prefix: str | None = Field(default=None, max_length=50)
-    """`hmac_sha256` only: what stands before the signature."""
+    """`hmac_sha256`, `bearer`: what stands before the signature or the token."""
+    time_header: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9-]+$")
+    """`hmac_sha256` only: the header that holds the signed time, in seconds or milliseconds."""
+    signed: str | None = Field(
+        default=None,
+        max_length=100,
+        pattern=r"^[!-~]*\{time\}[!-~]*\{body\}$",
+        examples=["v0:{time}:{body}"],
+    )
+    """`hmac_sha256` with `timeHeader`: what is signed; `{time}.{body}` by default."""
     tolerance: Duration | None = None
     """How far a signed time may be from now; 5m by default (60s for Linear)."""
 
@@ -148,14 +160,35 @@ class Signature(Model):
             raise PydanticCustomError(
                 "signature-secret", "scheme 'none' verifies nothing; remove 'secrets'"
             )
-        options = [n for n in ("header", "encoding", "prefix") if getattr(self, n) is not None]
-        if options and self.scheme is not Scheme.HMAC_SHA256:
-            raise PydanticCustomError(
-                "signature-option",
-                "'{option}' is for scheme 'hmac_sha256'; scheme '{scheme}' fixes it",
-                {"option": options[0], "scheme": self.scheme.value},
-            )
+        for option, why in option_objections(self.scheme, self.options()):
+            raise PydanticCustomError("signature-option", "{why}", {"why": why, "option": option})
         return self
+
+    def options(self) -> SignatureOptions:
+        """What `verify` is given beside scheme and secrets."""
+        return SignatureOptions(
+            header=self.header,
+            encoding=self.encoding,
+            prefix=self.prefix,
+            time_header=self.time_header,
+            signed=self.signed,
+            tolerance=self.tolerance,
+        )
+
+
+_IN_YAML = {"time_header": "timeHeader"}
+
+
+def option_objections(scheme: str, options: SignatureOptions) -> Iterator[tuple[str, str]]:
+    """What is set that `scheme` does not take, as (the option in YAML, why)."""
+    for name in ("header", "encoding", "prefix", "time_header", "signed"):
+        shown = _IN_YAML.get(name, name)
+        if options.get(name) is None or name in SCHEMES[scheme].options:
+            continue
+        takers = " and ".join(f"'{other}'" for other, row in SCHEMES.items() if name in row.options)
+        yield shown, f"'{shown}' is for scheme {takers}; scheme '{scheme}' fixes it"
+    if options.get("signed") is not None and options.get("time_header") is None:
+        yield "signed", "'signed' needs 'timeHeader': the header that holds the time"
 
 
 class WebhookTrigger(_TriggerBase):
@@ -164,7 +197,7 @@ class WebhookTrigger(_TriggerBase):
     kind: Literal["webhook"]
     """This trigger fires by an HTTP request."""
     signature: Signature
-    """Must be given: `scheme: none` is said aloud."""
+    """Required: `scheme: none` has to be written out."""
     when: str | None = Field(
         default=None, examples=['headers["x-github-event"] == "push"'], min_length=1
     )

@@ -40,7 +40,7 @@ class Signs:
     `due` is the earliest `nextRunAt` of its triggers; `last` the newest run that was worked on to
     its end; `occurrences` say of the newest moments of its schedules, newest first, whether each
     became a run that was not skipped. `stalled` says which trigger is stalled and why, `ahead`
-    which one a wrong clock left in the future.
+    which one a wrong clock left in the future, `dead_webhook` why a webhook can take no delivery.
     """
 
     switches: Switches
@@ -49,6 +49,7 @@ class Signs:
     occurrences: tuple[bool, ...] = ()
     stalled: str | None = None
     ahead: str | None = None
+    dead_webhook: str | None = None
 
 
 def condition_of(signs: Signs, now: datetime) -> Condition:
@@ -66,6 +67,8 @@ def condition_of(signs: Signs, now: datetime) -> Condition:
         return Condition(Health.DEGRADED, f"nothing fires of {signs.stalled}")
     if signs.ahead is not None:
         return Condition(Health.DEGRADED, signs.ahead)
+    if signs.dead_webhook is not None:
+        return Condition(Health.DEGRADED, signs.dead_webhook)
     if signs.last is not None and signs.last.status is Status.FAILED:
         return Condition(Health.DEGRADED, "the last run failed")
     if len(signs.occurrences) >= RECENT and not any(signs.occurrences[:RECENT]):

@@ -8,10 +8,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Unpack
 
 from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.payload import JSONValue
-from reconciler.core.webhooks.schemes import SCHEMES, Field, Header, IdPlace, Row, SignedId, look_up
+from reconciler.core.webhooks.schemes import (
+    SCHEMES,
+    Field,
+    Header,
+    IdPlace,
+    Row,
+    SignatureOptions,
+    SignedId,
+    look_up,
+)
 from reconciler.core.webhooks.signature import BodyMac, Envelope, Headers, StaticToken
 
 KEPT = timedelta(hours=72)
@@ -56,7 +66,11 @@ def body_fingerprint(body: bytes) -> str:
 
 
 def replay_fingerprint(
-    scheme: str, secrets: Sequence[str], headers: Headers, body: bytes
+    scheme: str,
+    secrets: Sequence[str],
+    headers: Headers,
+    body: bytes,
+    **options: Unpack[SignatureOptions],
 ) -> str | None:
     """SHA-256 of all that the sender signed; None where nothing is signed but the sender known.
 
@@ -64,13 +78,15 @@ def replay_fingerprint(
     stand beside it: `X-GitHub-Delivery`, `Linear-Delivery` and `Idempotency-Key` can be rewritten
     by whoever captured a request. Where a time is signed, a sender's own retry has another one.
     """
-    for envelope in _envelopes(SCHEMES.get(scheme, Row()), secrets, headers):
+    for envelope in _envelopes(SCHEMES.get(scheme, Row()), secrets, headers, options):
         return body_fingerprint(envelope.preamble + body if envelope.preamble else body)
     return None
 
 
-def _envelopes(row: Row, secrets: Sequence[str], headers: Headers) -> list[Envelope]:
-    methods = [row.method(secret, {}) for secret in secrets]
+def _envelopes(
+    row: Row, secrets: Sequence[str], headers: Headers, options: SignatureOptions
+) -> list[Envelope]:
+    methods = [row.method(secret, options) for secret in secrets]
     if any(method is None or isinstance(method, StaticToken) for method in methods):
         return []
     envelopes = [

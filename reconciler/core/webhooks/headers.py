@@ -62,15 +62,13 @@ _ONCE = (
 _ALWAYS_SHOWN = ("content-type", "content-length", "user-agent", "idempotency-key")
 
 
-def refuse_ambiguous_headers(
-    raw_headers: Iterable[tuple[bytes, bytes]], signature_header: str | None = None
-) -> None:
+def refuse_ambiguous_headers(raw_headers: Iterable[tuple[bytes, bytes]], *own: str | None) -> None:
     """Raise `BodyError` 400 when a header that decides something stands there more than once.
 
     Proxies and servers differ in which one they take, the first, the last or both joined: one of
-    them would verify what another one does not read. `signature_header` is the manifest's own.
+    them would verify what another one does not read. `own` are the names that the manifest chose.
     """
-    once = _ONCE | {signature_header.lower()} if signature_header else _ONCE
+    once = _ONCE | {name.lower() for name in own if name}
     names = [name.decode("latin-1").lower() for name, _ in raw_headers]
     if len(set(names)) < len(names):
         for name, count in Counter(names).items():

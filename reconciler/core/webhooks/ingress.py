@@ -60,8 +60,9 @@ def verify(
     """Whether `body` was sent just now by a holder of one of the active `secrets`.
 
     `headers` have lower-case names, `body` is raw, `now` is aware. `options` are the manifest's:
-    `header`, `encoding` (hex, base64) and `prefix` for `hmac_sha256`, and `tolerance` for schemes
-    that sign a time (5 minutes, Linear 60 seconds; the bound itself is still good, both ways).
+    `header`, `encoding` (hex, base64), `prefix`, `time_header` and `signed` for `hmac_sha256`,
+    `header` and `prefix` for `bearer`, and `tolerance` for schemes that sign a time (5 minutes,
+    Linear 60 seconds; the bound itself is still good, both ways).
 
     Never raises on what a sender controls. An unknown scheme, no secret and a malformed secret are
     False; `none` is always True. Every secret is tried, whichever matches.
@@ -75,11 +76,24 @@ def verify(
     return genuine
 
 
-def validate_secret(scheme: str, secret: str) -> str | None:
-    """Why `secret` cannot be right for `scheme`, as the end of a sentence; None when it can be.
+def secret_problem(scheme: str, secret: str) -> str | None:
+    """What is wrong with `secret` under `scheme`, as the end of a sentence; None for nothing.
 
-    Never repeats the secret. For `doctor` and for refusing to start half-configured.
+    Never repeats the secret. What is told here need not be hopeless: see `can_verify`.
     """
+    if (why := _hopeless(scheme, secret)) is not None:
+        return why
+    if secret != secret.strip() or "\0" in secret:
+        return "starts or ends with white space; was the last line break of a file kept?"
+    return None
+
+
+def can_verify(scheme: str, secret: str) -> bool:
+    """Whether any request could ever be verified with `secret`."""
+    return _hopeless(scheme, secret) is None
+
+
+def _hopeless(scheme: str, secret: str) -> str | None:
     row = SCHEMES.get(scheme)
     method = row.method(secret, {}) if row else None
     if method is None:
@@ -88,18 +102,10 @@ def validate_secret(scheme: str, secret: str) -> str | None:
         method.key(secret)
     except SecretInvalid as error:
         return str(error)
-    if secret != secret.strip() or "\0" in secret:
-        return "starts or ends with white space; was the last line break of a file kept?"
+    if isinstance(method, StaticToken) and secret != secret.strip():
+        # HTTP takes white space around the value of a header away.
+        return "starts or ends with white space, which no header carries"
     return None
-
-
-def signs_time(scheme: str, secrets: Sequence[str]) -> bool:
-    """Whether every way in that `secrets` open is bound to a time, so that old requests die."""
-    row = SCHEMES.get(scheme)
-    methods = [row.method(secret, {}) for secret in secrets] if row else []
-    return bool(methods) and all(
-        isinstance(m, TimedMac) or (isinstance(m, BodyMac) and m.time_field != "") for m in methods
-    )
 
 
 def _verifies(

@@ -63,7 +63,19 @@ def parse_body(content_type: str | None, body: bytes) -> Parsed:
         case "application/octet-stream":
             return Parsed({"rawBase64": base64.b64encode(body).decode("ascii")}, "raw")
         case _:
-            return _cleaned({"raw": _text(body)}, "raw")
+            return _plain(content_type, _text(body))
+
+
+def _plain(content_type: str | None, text: str) -> Parsed:
+    """Text; Amazon SNS and a few others send their JSON under `text/plain`."""
+    name = (content_type or "").partition(";")[0].strip().lower()
+    if name == TEXT and _looks_like_json(text):
+        try:
+            return _json(text, "json")
+        except BodyError as error:
+            if error.reason != "json-invalid":
+                raise
+    return _cleaned({"raw": text}, "raw")
 
 
 def parse_json(body: bytes) -> JSONValue:

@@ -21,10 +21,13 @@ from reconciler.core.webhooks.signature import (
     read_standard,
     read_stripe,
     read_webhook,
+    reader_of,
 )
-from reconciler.core.webhooks.signing_key import public_key, standard_key
+from reconciler.core.webhooks.signing_key import basic_key, public_key, standard_key
 
 FIVE_MINUTES = timedelta(minutes=5)
+DEFAULT_SIGNED = "{time}.{body}"
+"""What `hmac_sha256` signs where a manifest names a time header."""
 
 
 class SignatureOptions(TypedDict, total=False):
@@ -33,6 +36,8 @@ class SignatureOptions(TypedDict, total=False):
     header: str | None
     encoding: Encoding | None
     prefix: str | None
+    time_header: str | None
+    signed: str | None
     tolerance: timedelta | None
 
 
@@ -80,20 +85,36 @@ class Row:
     """Headers for the delivery log beside the ids and the event: never a credential."""
     greetings: tuple[Greeting, ...] = ()
     tolerance: timedelta = FIVE_MINUTES
-    configurable: bool = False
-    """Whether a manifest sets header, encoding and prefix."""
+    options: tuple[str, ...] = ()
+    """What a manifest may set, by the names of `SignatureOptions`."""
 
     def method(self, secret: str, options: SignatureOptions) -> Method | None:
         """How `secret` is used, with the manifest's options; None where nothing is verified."""
         method = next((m for start, m in self.methods if secret.startswith(start)), None)
-        if not self.configurable or not isinstance(method, BodyMac):
-            return method
-        return replace(
-            method,
-            header=(options.get("header") or method.header).lower(),
-            encoding=options.get("encoding") or method.encoding,
-            label=options.get("prefix") or method.label,
-        )
+        match method:
+            case BodyMac() if self.options:
+                return _configured_mac(method, options)
+            case StaticToken() if self.options:
+                return _configured_token(method, options)
+            case _:
+                return method
+
+
+def _configured_mac(method: BodyMac, options: SignatureOptions) -> BodyMac | TimedMac:
+    header = (options.get("header") or method.header).lower()
+    encoding = options.get("encoding") or method.encoding
+    label = options.get("prefix") or method.label
+    if time_header := options.get("time_header"):
+        signed = options.get("signed") or DEFAULT_SIGNED
+        return TimedMac(reader_of(header, time_header.lower(), signed), label, encoding)
+    return replace(method, header=header, encoding=encoding, label=label)
+
+
+def _configured_token(method: StaticToken, options: SignatureOptions) -> StaticToken:
+    """In a header of its own a token stands alone, unless a prefix is named."""
+    header = options.get("header")
+    label = options.get("prefix") or ("" if header else method.label)
+    return replace(method, header=(header or method.header).lower(), label=label)
 
 
 _TYPE = Field(("type",))
@@ -116,6 +137,7 @@ SCHEMES: Mapping[str, Row] = {
     "gitlab": Row(
         methods=(
             ("whsec_", TimedMac(read_webhook, "v1,", "base64", standard_key)),
+            ("v1,whsec_", TimedMac(read_webhook, "v1,", "base64", standard_key)),
             ("", StaticToken("x-gitlab-token")),
         ),
         ids=(SignedId(), Header("x-gitlab-event-uuid", and_body=True)),
@@ -126,6 +148,7 @@ SCHEMES: Mapping[str, Row] = {
     "standard": Row(
         methods=(
             ("whpk_", TimedMac(read_standard, "v1a,", "base64", public_key)),
+            ("v1a,whpk_", TimedMac(read_standard, "v1a,", "base64", public_key)),
             ("", TimedMac(read_standard, "v1,", "base64", standard_key)),
         ),
         ids=(SignedId(),),
@@ -185,9 +208,16 @@ SCHEMES: Mapping[str, Row] = {
         event=(Header("x-shopify-topic"),),
         shown=("x-shopify-shop-domain", "x-shopify-event-id", "x-shopify-triggered-at"),
     ),
-    "hmac_sha256": Row(methods=(("", BodyMac("x-signature")),), configurable=True),
+    "hmac_sha256": Row(
+        methods=(("", BodyMac("x-signature")),),
+        options=("header", "encoding", "prefix", "time_header", "signed"),
+    ),
     # RFC 6750, section 2.1.
-    "bearer": Row(methods=(("", StaticToken("authorization", "bearer")),)),
+    "bearer": Row(
+        methods=(("", StaticToken("authorization", "Bearer ")),), options=("header", "prefix")
+    ),
+    # RFC 7617: base64 of user and password.
+    "basic": Row(methods=(("", StaticToken("authorization", "Basic ", basic_key)),)),
 }
 
 

@@ -24,6 +24,7 @@ MAX_SIGNATURES = 32
 """Entries of a list of signatures that are looked at; senders that rotate keys send two."""
 
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+_MILLISECONDS = re.compile(r"[0-9]{13}", re.ASCII)
 _MESSAGE_ID = re.compile(r"[!-\-/-~]{1,255}", re.ASCII)
 
 
@@ -41,19 +42,20 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class StaticToken:
-    """The secret itself, in a header; `word` is the authentication scheme before it."""
+    """The secret itself, in a header; `label` stands before it, such as `Bearer `."""
 
     header: str
-    word: str = ""
+    label: str = ""
     key: Callable[[str], Key] = text_key
 
     def envelope(self, headers: Headers) -> Envelope | None:
         """The token that was sent."""
         value = headers.get(self.header)
-        if value is None or not self.word:
-            return None if value is None else Envelope((value,))
-        word, _, token = value.partition(" ")  # RFC 9110: the word is case-insensitive
-        return Envelope((token,)) if word.lower() == self.word else None
+        if value is None:
+            return None
+        # RFC 9110, 11.1: the name of an authentication scheme is case-insensitive.
+        label, token = value[: len(self.label)], value[len(self.label) :]
+        return Envelope((token,)) if label.lower() == self.label.lower() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,28 @@ def read_webhook(headers: Headers, prefix: str = "webhook") -> Envelope | None:
 def read_standard(headers: Headers) -> Envelope | None:
     """The `webhook-*` headers, or else the `svix-*` ones; never some of each."""
     return read_webhook(headers) or read_webhook(headers, "svix")
+
+
+def reader_of(header: str, time_header: str, signed: str) -> Callable[[Headers], Envelope | None]:
+    """Read a signature in `header` over `signed`, such as `v0:{time}:{body}`.
+
+    The time stands in `time_header`, in seconds or, with 13 digits, in milliseconds.
+    """
+    before = signed.removesuffix("{body}")
+
+    def read(headers: Headers) -> Envelope | None:
+        signature, time = headers.get(header), headers.get(time_header, "")
+        sent_at = milliseconds(time) if len(time) == 13 else seconds(time)
+        if signature is None or sent_at is None:
+            return None
+        return Envelope((signature,), before.replace("{time}", time).encode(), sent_at)
+
+    return read
+
+
+def milliseconds(text: str) -> timedelta | None:
+    """A Unix time of 13 plain ASCII digits; None for anything else."""
+    return timedelta(milliseconds=int(text)) if _MILLISECONDS.fullmatch(text) else None
 
 
 def seconds(text: str) -> timedelta | None:

@@ -34,20 +34,32 @@ def text_key(secret: str) -> bytes:
 def standard_key(secret: str) -> bytes:
     """Base64 after `whsec_` (which may be left out), as the reference libraries read it.
 
+    Some senders show it with the version of the signature in front, `v1,whsec_…`.
+
     Source: Standard Webhooks 1.0.0, "Signature scheme"; https://docs.svix.com.
     """
-    key = strict_base64(secret.removeprefix("whsec_"))
+    key = strict_base64(secret.removeprefix("v1,").removeprefix("whsec_"))
     if not key:
         raise SecretInvalid("is not base64 after 'whsec_'; copy it whole, without spaces")
     return key
 
 
+def basic_key(secret: str) -> bytes:
+    """What a client sends for `user:password`: the base64 of it."""
+    if ":" not in secret:
+        raise SecretInvalid("is not user:password")
+    return base64.b64encode(text_key(secret))
+
+
 def public_key(secret: str) -> Ed25519PublicKey:
     """Ed25519, base64 after `whpk_`. Source: Standard Webhooks 1.0.0, "Signature scheme"."""
-    raw = strict_base64(secret.removeprefix("whpk_"))
+    raw = strict_base64(secret.removeprefix("v1a,").removeprefix("whpk_"))
     if raw is None or len(raw) != 32:
         raise SecretInvalid("is not an Ed25519 public key: 32 bytes in base64 after 'whpk_'")
-    return Ed25519PublicKey.from_public_bytes(raw)
+    try:
+        return Ed25519PublicKey.from_public_bytes(raw)
+    except ValueError:
+        raise SecretInvalid("is not a point of Ed25519 after 'whpk_'") from None
 
 
 def signed_by(key: Ed25519PublicKey, entries: Sequence[str], message: bytes) -> bool:

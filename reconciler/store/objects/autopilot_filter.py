@@ -114,7 +114,8 @@ def _may_be(health: Health, now: datetime) -> Iterator[ColumnElement[bool]]:
         return
     yield ~late
     if health is Health.DEGRADED:
-        yield or_(_has_trouble(), exists(_missed()), _A.id.in_(_halted(now)))
+        halted = _A.id.in_(_halted(now))
+        yield or_(_has_trouble(), exists(_missed()), halted, exists(_webhooks()))
 
 
 def _overdue(now: datetime) -> Any:
@@ -141,6 +142,12 @@ def _has_trouble() -> ColumnElement[bool]:
     )
     bad = recent.c.status.in_((Status.FAILED, Status.SKIPPED))
     return exists(select(1).select_from(recent).where(bad))
+
+
+def _webhooks() -> Any:
+    """Any of them may be unable to verify: the secrets are not in the database."""
+    t = autopilot_trigger.c
+    return select(1).where(t.autopilot_id == _A.id, t.kind == "webhook").correlate(autopilot)
 
 
 def _missed() -> Any:

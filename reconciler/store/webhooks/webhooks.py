@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 from reconciler.store.engine.batches import IDS, batches, by_first
 from reconciler.store.engine.bulk import Known, insert_tuples
 from reconciler.store.objects.documents import trigger_document
-from reconciler.store.tables import autopilot_trigger, idempotency_key
+from reconciler.store.tables import autopilot, autopilot_trigger, idempotency_key
 
+_A = autopilot.c
 _T = autopilot_trigger.c
 _K = idempotency_key.c
 
@@ -38,6 +39,30 @@ def find_webhook(tx: Connection, token_hash: str, now: datetime) -> WebhookTarge
     return _target(row) if row else None
 
 
+@dataclass(frozen=True, slots=True)
+class ListedWebhook:
+    """A webhook trigger of a living autopilot, and whose it is."""
+
+    workspace: str
+    autopilot: str
+    trigger: str
+    document: Mapping[str, Any]
+
+
+def list_webhooks(tx: Connection) -> list[ListedWebhook]:
+    """The enabled webhook triggers of all living autopilots, by workspace and name."""
+    query = (
+        select(autopilot_trigger, _A.name.label("owner"), _A.workspace_id.label("workspace"))
+        .join(autopilot, _A.id == _T.autopilot_id)
+        .where(_T.kind == "webhook", _T.removed_at.is_(None), _T.enabled, _A.archived_at.is_(None))
+        .order_by(_A.workspace_id, _A.name, _T.name)
+    )
+    return [
+        ListedWebhook(row.workspace, row.owner, row.name, _document(row))
+        for row in tx.execute(query)
+    ]
+
+
 _UPDATED = select(_T.id, _T.updated_at).where(_T.id.in_(IDS), _T.removed_at.is_(None))
 
 
@@ -49,8 +74,11 @@ def last_changes(tx: Connection, trigger_ids: Iterable[str]) -> dict[str, dateti
 
 
 def _target(row: Row[Any]) -> WebhookTarget:
-    document = trigger_document(dict(row._mapping))  # noqa: SLF001 - the documented accessor
-    return WebhookTarget(row.id, row.autopilot_id, row.name, document, row.updated_at)
+    return WebhookTarget(row.id, row.autopilot_id, row.name, _document(row), row.updated_at)
+
+
+def _document(row: Row[Any]) -> Mapping[str, Any]:
+    return trigger_document(dict(row._mapping))  # noqa: SLF001 - the documented accessor
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.runs import switches
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
@@ -71,14 +72,14 @@ async def list_all(call: Call[AutopilotQuery, NoBody]) -> Reply:
     """Autopilots by name."""
     context, now = call.context, call.context.clock.now()
     rows, cursor = await context.database.aread(
-        lambda tx: find_page(tx, call.query, call.caller, now)
+        lambda tx: find_page(tx, call.query, call.caller, now, context.secret_store)
     )
     items = [autopilot_document(row, context, now) for row in rows]
     return Reply(content={"items": items, "nextCursor": cursor})
 
 
 def find_page(
-    tx: Tx, query: AutopilotQuery, caller: Caller, now: datetime
+    tx: Tx, query: AutopilotQuery, caller: Caller, now: datetime, secrets: SecretStore
 ) -> tuple[list[Overview], str | None]:
     """A page of autopilots and the cursor of the next one.
 
@@ -90,7 +91,7 @@ def find_page(
     judged, size = 0, query.limit + 1
     while len(rows) <= query.limit and judged < _MOST_JUDGED:
         batch = list_overviews(tx, where, limit=size, after=after)
-        rows += [row for row in batch if _fits(row, query, now)]
+        rows += [row for row in batch if _fits(row, query, now, secrets)]
         if len(batch) < size:
             after = None
             break
@@ -108,8 +109,8 @@ def _after(cursor: str | None) -> PageKey | None:
     return PageKey(str(name), str(id_))
 
 
-def _fits(row: Overview, query: AutopilotQuery, now: datetime) -> bool:
-    return query.health is None or condition_at(row, now).health is query.health
+def _fits(row: Overview, query: AutopilotQuery, now: datetime, secrets: SecretStore) -> bool:
+    return query.health is None or condition_at(row, now, secrets).health is query.health
 
 
 def _filter(query: AutopilotQuery, caller: Caller, now: datetime) -> AutopilotFilter:

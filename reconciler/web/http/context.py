@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.clock import Clock
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.runs.launch import Launcher
 from reconciler.control.webhooks.inbound import Answer, InboundRequest
@@ -61,6 +62,7 @@ class Readiness:
 class Context:
     """Everything that a request may need.
 
+    `secret_store` is what webhooks are verified with: health says which of them cannot be.
     `base_url` is what webhook URLs begin with; `server_key` derives them and signs sessions.
     `followed` names the sources that this server itself follows, `files` gives theirs. `notify`
     tells the runner, from the event loop, that a slot became free.
@@ -70,6 +72,7 @@ class Context:
     settings: Settings
     clock: Clock
     intake: Receiver
+    secret_store: SecretStore
     launcher: Launcher
     server_key: bytes
     base_url: str

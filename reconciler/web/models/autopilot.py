@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from reconciler.control.access.secrets import SecretStore
+from reconciler.control.webhooks.secret_problems import dead_webhooks
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.model import AutopilotSpec, Metadata
 from reconciler.core.manifest.state import Origin
@@ -171,7 +173,10 @@ def autopilot_document(overview: Overview, context: Context, now: datetime) -> d
 
 def status_of(overview: Overview, context: Context, now: datetime) -> AutopilotStatusView:
     """The runtime part of an autopilot."""
-    switches, condition = overview.switches, condition_at(overview, now)
+    switches, condition = (
+        overview.switches,
+        condition_at(overview, now, context.secret_store),
+    )
     standing = standing_of(switches, context.settings.breaker_cooldown, now)
     last = overview.runs[0] if overview.runs else None
     return AutopilotStatusView(
@@ -194,8 +199,9 @@ def status_of(overview: Overview, context: Context, now: datetime) -> AutopilotS
     )
 
 
-def condition_at(overview: Overview, now: datetime) -> Condition:
-    """The health of an autopilot at this moment."""
+def condition_at(overview: Overview, now: datetime, secrets: SecretStore) -> Condition:
+    """The health of an autopilot at this moment; webhooks are judged by this server's secrets."""
+    documents = (trigger.document for trigger in overview.triggers)
     signs = Signs(
         switches=overview.switches,
         due=overview.next_run_at,
@@ -203,6 +209,7 @@ def condition_at(overview: Overview, now: datetime) -> Condition:
         occurrences=recent_occurrences(overview.runs, overview.missed),
         stalled=next(filter(None, map(_stalled, overview.triggers)), None),
         ahead=next((_ahead(t) for t in overview.triggers if _is_ahead(t, now)), None),
+        dead_webhook=dead_webhooks(documents, overview.stored.key.workspace, secrets, now),
     )
     return condition_of(signs, now)
 

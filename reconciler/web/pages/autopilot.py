@@ -97,7 +97,7 @@ def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
     missed = missed_between(tx, id_, now - MISSED_FOR, now)
     return Detail(
         overview=overview,
-        condition=condition_at(overview, now),
+        condition=condition_at(overview, now, visit.context.secret_store),
         standing=standing_of(overview.switches, visit.context.settings.breaker_cooldown, now),
         cards=[_card(visit, trigger, now) for trigger in overview.triggers],
         runs=run_table(tx, visit, RunFilter(autopilot_id=id_)),

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from reconciler.control.access.secrets import SecretStore
 from reconciler.core.access.roles import Caller
 from reconciler.core.runs.condition import Condition, Health
 from reconciler.store.engine.database import Tx
@@ -39,15 +40,20 @@ async def overview(visit: Visit) -> Response:
     """The list of autopilots."""
     query = read_query(visit.request, AutopilotQuery, from_form=True)
     now = visit.context.clock.now()
-    listing = await visit.context.database.aread(lambda tx: _read(tx, query, visit.caller, now))
+    secrets = visit.context.secret_store
+    listing = await visit.context.database.aread(
+        lambda tx: _read(tx, query, visit.caller, now, secrets)
+    )
     return visit.page("overview.html", listing=listing, query=query, healths=list(Health))
 
 
-def _read(tx: Tx, query: AutopilotQuery, caller: Caller, now: datetime) -> Listing:
-    rows, cursor = find_page(tx, query, caller, now)
+def _read(
+    tx: Tx, query: AutopilotQuery, caller: Caller, now: datetime, secrets: SecretStore
+) -> Listing:
+    rows, cursor = find_page(tx, query, caller, now, secrets)
     filters = query.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return Listing(
-        rows=[Row(row, condition_at(row, now)) for row in rows],
+        rows=[Row(row, condition_at(row, now, secrets)) for row in rows],
         following=f"/?{urlencode({**filters, 'cursor': cursor}, doseq=True)}" if cursor else None,
         sources=source_views(tx, caller),
         filtered=bool(filters),

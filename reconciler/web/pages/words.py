@@ -25,6 +25,7 @@ _SCHEMES = {
     "shopify": "signed by Shopify",
     "hmac_sha256": "signed with HMAC-SHA256",
     "bearer": "with a bearer token",
+    "basic": "with a user name and a password",
 }
 
 

@@ -46,6 +46,11 @@ FORM = "application/x-www-form-urlencoded"
         pytest.param(None, b"", Parsed(None, "empty"), id="nothing"),
         pytest.param(FORM, b"", Parsed(None, "empty"), id="an empty form"),
         pytest.param("text/plain", b"a=1", Parsed({"raw": "a=1"}, "raw"), id="text"),
+        pytest.param(
+            "text/plain; charset=UTF-8", b'{"Type": "n"}', Parsed({"Type": "n"}, "json"), id="SNS"
+        ),
+        pytest.param("text/plain", b"[a] b", Parsed({"raw": "[a] b"}, "raw"), id="only like JSON"),
+        pytest.param("text/json", b"[1]", Parsed([1], "json"), id="JSON's older name"),
         pytest.param("application/soap+xml", b"<a/>", Parsed({"raw": "<a/>"}, "raw"), id="XML"),
         pytest.param(
             "application/octet-stream", b"{}", Parsed({"rawBase64": "e30="}, "raw"), id="bytes"

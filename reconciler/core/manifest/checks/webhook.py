@@ -1,15 +1,17 @@
 """A webhook trigger: a signature that fits its scheme."""
 
 from collections.abc import Iterator
+from typing import cast
 
 from reconciler.core.base.codes import Code
 from reconciler.core.manifest.checks.finding import Finding, Loc
 from reconciler.core.manifest.checks.raw import Raw, mapping
 from reconciler.core.manifest.checks.secrets import env_prefix
-from reconciler.core.manifest.trigger import Scheme
+from reconciler.core.manifest.trigger import Scheme, option_objections
+from reconciler.core.webhooks.schemes import SignatureOptions
 
 _SCHEMES = frozenset(Scheme)
-_OPTIONS = ("header", "encoding", "prefix")
+_NAMES = {"timeHeader": "time_header"}
 
 
 def webhook_findings(loc: Loc, trigger: Raw, workspace: str) -> Iterator[Finding]:
@@ -28,8 +30,6 @@ def webhook_findings(loc: Loc, trigger: Raw, workspace: str) -> Iterator[Finding
             f"secrets: [{{env: {env_prefix(workspace)}<NAME>}}]"
         )
         yield Finding((*at, "scheme"), message, Code.SIGNATURE_SECRET)
-    if scheme != Scheme.HMAC_SHA256:
-        for option in _OPTIONS:
-            if signature.get(option) is not None:
-                message = f"'{option}' is for scheme 'hmac_sha256'; scheme '{scheme}' fixes it"
-                yield Finding((*at, option), message, Code.SIGNATURE_OPTION)
+    options = cast("SignatureOptions", {_NAMES.get(k, k): v for k, v in signature.items()})
+    for option, message in option_objections(scheme, options):
+        yield Finding((*at, option), message, Code.SIGNATURE_OPTION)
