@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn, TextIO
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,7 +17,8 @@ from reconciler import __version__
 from reconciler.cli import console
 from reconciler.cli.lazy import Lazy, LazyGroup
 from reconciler.cli.rendering.safe_text import one_line
-from reconciler.core.base.errors import InvalidManifests, ReconcilerError, Refused
+from reconciler.cli.streams import ReaderGone, Unwritable, take_streams
+from reconciler.core.base.errors import InvalidManifests, ReconcilerError, Refused, Unavailable
 
 MANIFESTS, STATE, RUNS, SERVER = "Manifests", "Plan and apply", "Runs and time", "Server"
 
@@ -54,18 +55,8 @@ COMMANDS = {
 }
 
 
-class _ReaderGone(Exception):
-    """Whoever read our output went away (`reconciler runs | head`)."""
-
-
 class _Commands(LazyGroup):
     table = COMMANDS
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise _ReaderGone from None  # typer would make it an exit code of its own
 
 
 app = typer.Typer(
@@ -104,6 +95,10 @@ def run_cli(arguments: Sequence[str] | None = None) -> int:
     except ReconcilerError as error:
         _report(error)
         return error.exit_code
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        _report(Unavailable(f"{what}{error.strerror or error}"))
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted; nothing more was done", file=sys.stderr)  # noqa: T201
         return 130
@@ -132,6 +127,8 @@ def _report(error: ReconcilerError) -> None:
         case Refused(objections=objections):
             lines = ["refused:"]
             lines += [f"  {item.message} [{item.code}]" for item in objections]
+        case Unwritable():
+            lines = [f"error: {error}{console.done()}"]
         case _:
             lines = f"error: {error}".split("\n")
     sys.stderr.write("".join(f"{one_line(line)}\n" for line in lines))
@@ -145,11 +142,11 @@ cycle among them: looking as often as by default takes a third of the time."""
 def main() -> NoReturn:
     """The entry point: the exit code is decided once all output is complete."""
     gc.set_threshold(*COLLECTED_AFTER)
-    sys.stdout = _whole(sys.stdout)
+    take_streams()
     try:
         code = run_cli()
         console.finish()
-    except (_ReaderGone, BrokenPipeError):
+    except ReaderGone:
         # What was not written may not have been done either, so this is no success.
         code = 128 + signal.SIGPIPE
     except ReconcilerError as error:
@@ -159,13 +156,3 @@ def main() -> NoReturn:
     # would, takes a tenth of a large plan; and it would try to write once more what cannot be.
     sys.stderr.flush()
     os._exit(code)
-
-
-def _whole(stdout: TextIO | None) -> TextIO:
-    """A stream that writes all or fails: with PYTHONUNBUFFERED Python's own drops what is left.
-
-    A terminal that cannot show a character is no reason to fail, nor is a stream that is closed.
-    """
-    place = os.devnull if stdout is None else stdout.fileno()
-    encoding = "utf-8" if stdout is None else stdout.encoding
-    return open(place, "w", encoding=encoding, errors="backslashreplace", closefd=stdout is None)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from reconciler.cli.console import colored, out, say
+from reconciler.cli.console import colored, out, out_document, say
 from reconciler.cli.options import PlanFormat
 from reconciler.cli.rendering.json import render_json
 from reconciler.cli.rendering.markdown import render_markdown
@@ -21,10 +21,10 @@ def show(
         case PlanFormat.TEXT:
             out(render_text(report, color=colored(sys.stdout)))
         case PlanFormat.JSON:
-            out(render_json(report))
+            out_document(render_json(report))
         case PlanFormat.MARKDOWN:
             refusals = [objection_line(one) for one in objections]
-            out(render_markdown(report, source_id=source, refusals=refusals))
+            out_document(render_markdown(report, source_id=source, refusals=refusals))
 
 
 def warn(objections: Sequence[Objection]) -> None:

@@ -89,7 +89,7 @@ class Server:
     """A running server. `template` is copied by `fresh`, and the copies are used again."""
 
     port: int
-    process: psutil.Process | None = None
+    postmaster: "Postmaster | None" = None
     template: str = "template0"
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _clean: list[str] = field(default_factory=list)
@@ -127,9 +127,10 @@ class Server:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Stop every process of the server: connections open, and nobody answers."""
-        assert self.process is not None
+        assert self.postmaster is not None
         # The postmaster first, or it would start others in the place of those that stop.
-        processes = [self.process, *self.process.children(recursive=True)]
+        first = psutil.Process(self.postmaster.pid)
+        processes = [first, *first.children(recursive=True)]
         for process in processes:
             process.suspend()
         try:
@@ -138,6 +139,12 @@ class Server:
             for process in reversed(processes):
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
+
+    def restart(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Stop and start it: SIGINT cuts everybody off, SIGQUIT is a crash."""
+        assert self.postmaster is not None
+        self.postmaster.stop(number)
+        self.postmaster.start()
 
     def _emptied(self, name: str) -> bool:
         """Cut off whoever is connected and delete all rows; False where the tables changed."""
@@ -166,15 +173,12 @@ def running(binaries: Path) -> Iterator[Server]:
         user = _unprivileged(folder)
         data, log = folder / "data", folder / "log"
         _initdb(binaries, data, user)
-        port = free_port()
-        with log.open("wb") as output:
-            process = _start(binaries, data, port, user, output.fileno())
+        postmaster = Postmaster(binaries, data, free_port(), user, log)
         try:
-            _await(process, port, log)
-            yield Server(port, psutil.Process(process.pid))
+            postmaster.start()
+            yield Server(postmaster.port, postmaster)
         finally:
-            process.send_signal(signal.SIGINT)  # "fast" shutdown: do not wait for clients
-            process.wait(START_SECONDS)
+            postmaster.stop(signal.SIGINT)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -197,20 +201,44 @@ def _initdb(binaries: Path, data: Path, user: int | None) -> None:
     )
 
 
-def _start(
-    binaries: Path, data: Path, port: int, user: int | None, output: int
-) -> subprocess.Popen[bytes]:
-    settings = {**_OPTIONS, "port": str(port)}
-    options = [part for item in settings.items() for part in ("-c", "=".join(item))]
-    return subprocess.Popen(
-        [str(binaries / "postgres"), "-D", str(data), *options],
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        cwd=data.parent,
-        user=user,
-        preexec_fn=_die_with_parent,
-    )
+@dataclass
+class Postmaster:
+    """The process of a server, which may be started several times on one folder of data."""
+
+    binaries: Path
+    data: Path
+    port: int
+    user: int | None
+    log: Path
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        settings = {**_OPTIONS, "port": str(self.port)}
+        options = [part for item in settings.items() for part in ("-c", "=".join(item))]
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(self.binaries / "postgres"), "-D", str(self.data), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self.data.parent,
+                user=self.user,
+                preexec_fn=_die_with_parent,
+            )
+        _await(self._process, self.port, self.log)
+
+    def stop(self, number: signal.Signals) -> None:
+        """End it: SIGINT is a "fast" shutdown, which waits for no client; SIGQUIT is a crash."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(START_SECONDS)
 
 
 def _die_with_parent() -> None:

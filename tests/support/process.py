@@ -105,6 +105,15 @@ class Serving:
             return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
         return False
 
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Stop the process for the block, as a suspended machine does."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """`kill -9`."""
         self.process.kill()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import colored, out, say
+from reconciler.cli.console import colored, out, out_document, say
 from reconciler.cli.options import PlanFormat
 from reconciler.cli.policy import offline_policy
 from reconciler.cli.rendering.json import render_json
@@ -93,6 +93,7 @@ def _show(report: PlanReport, output: PlanFormat, source: str) -> None:
         case PlanFormat.TEXT:
             out(render_text(report, color=colored(sys.stdout), digest=False))
         case PlanFormat.JSON:
-            out(render_json(report))
+            out_document(render_json(report))
         case PlanFormat.MARKDOWN:
-            out(render_markdown(report, source_id=source, title="What changes in the manifests"))
+            title = "What changes in the manifests"
+            out_document(render_markdown(report, source_id=source, title=title))

@@ -8,7 +8,7 @@ import typer
 
 from reconciler import __version__
 from reconciler.cli import scaffold
-from reconciler.cli.console import out, say
+from reconciler.cli.console import note_done, out, say
 from reconciler.cli.new_files import write_files
 from reconciler.manifest import schema as schemas
 
@@ -35,7 +35,9 @@ def init(
     contents[".schemas/manifest.schema.json"] = schemas.text()
     if not (folder / ".gitignore").exists():
         contents[".gitignore"] = _IGNORED
-    for path in write_files(folder, contents):
+    paths = write_files(folder, contents)
+    note_done("the files were written")
+    for path in paths:
         out(str(path))
     say(_next_steps(folder))
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.console import out
+from reconciler.cli.console import out_document
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.near import did_you_mean, listed
 from reconciler.manifest import schema as schemas
@@ -25,4 +25,4 @@ def schema(
     if kind.lower() not in known:
         hint = did_you_mean(kind.lower(), known) or f"; there are {listed(known)}"
         raise UsageError(f"there is no schema {kind!r}{hint}")
-    out(schemas.text(kind))
+    out_document(schemas.text(kind))

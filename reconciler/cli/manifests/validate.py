@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import out_exactly, say
+from reconciler.cli.console import out_document, out_exactly, say
 from reconciler.cli.policy import offline_policy
 from reconciler.cli.rendering.problems import render
 from reconciler.clock import SystemClock
@@ -62,10 +62,10 @@ def validate(
             now=SystemClock().now(),
         )
     except InvalidManifests as error:
-        out_exactly(render(error.problems, output.value, error.warnings))
+        _write(render(error.problems, output.value, error.warnings), output)
         say(f"error: {error}")
         return error.exit_code
-    out_exactly(render((), output.value, desired.warnings))
+    _write(render((), output.value, desired.warnings), output)
     say(_fine(desired))
     return 0
 
@@ -81,3 +81,8 @@ def _fine(desired: Desired) -> str:
 def _warned(desired: Desired) -> str:
     count = len(desired.warnings)
     return f", {count} {'warning' if count == 1 else 'warnings'}" if count else ""
+
+
+def _write(text: str, output: ProblemFormat) -> None:
+    write = out_exactly if output is ProblemFormat.TEXT else out_document
+    write(text)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import out, out_json, say
+from reconciler.cli.console import note_done, out, out_json, say
 from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_text
@@ -62,6 +62,7 @@ def run(
         )
         launcher = Launcher(state, Titles(evaluator), Ids(), settings.breaker_cooldown)
         made = launcher.launch(order)
+        note_done(f"run {made.id} was recorded")
         if not made.ended:
             made = _wait(state, made) if wait else _recorded(state, made)
     _show(made, output)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import out, out_json
+from reconciler.cli.console import note_done, out, out_json
 from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_table, run_text
@@ -46,7 +46,9 @@ def runs(
             case ["show", run_id]:
                 _show(_get(state, run_id), output)
             case ["cancel", run_id]:
-                _show(_cancel(state, run_id, settings), output)
+                cancelled = _cancel(state, run_id, settings)
+                note_done(f"run {run_id} was cancelled, or asked to stop")
+                _show(cancelled, output)
             case []:
                 _list(state, RunFilter(status=status, source=source, reason=reason), limit, output)
             case [name]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import out, out_json
+from reconciler.cli.console import note_done, out, out_json
 from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
@@ -94,6 +94,7 @@ def _chosen(state: Database, name: str | None, *, everything: bool) -> list[str]
 
 
 def _show(autopilots: Sequence[Switched], output: ListFormat) -> None:
+    note_done("it was done")
     ordered = sorted(autopilots, key=lambda row: (row.workspace, row.name))
     if output is ListFormat.JSON:
         out_json([_document(row) for row in ordered])

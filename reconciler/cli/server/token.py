@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import out, say
+from reconciler.cli.console import note_done, out, say
 from reconciler.control.access.tokens import new_token
 from reconciler.control.access.tokens_file import Credentials, Token, read_tokens_file
 from reconciler.core.access.roles import Role
@@ -66,6 +66,7 @@ def new(
         say(f"Put this into a file and name it with RECONCILER_TOKENS_FILE:\n\n{_toml(wanted)}")
     else:
         _add(settings.tokens_file, wanted)
+        note_done(f"its hash was added to {settings.tokens_file}")
         say(f"Added to {settings.tokens_file}; a running server takes it at SIGHUP.")
     out(made)
 

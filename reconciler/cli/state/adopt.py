@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import out, out_json
+from reconciler.cli.console import note_done, out, out_json
 from reconciler.cli.options import ListFormat
 from reconciler.cli.session import key_of, opened
 from reconciler.control.apply.inventory import adopt as adopt_object
@@ -36,6 +36,7 @@ def adopt(
     with opened(settings) as state:
         state.require_current_schema()
         row = adopt_object(state, key, settings.source)
+    note_done(f"{row.key} was adopted")
     if output is ListFormat.JSON:
         out_json({"id": row.id, **_names(row.key), "sourceId": row.source_id})
     else:

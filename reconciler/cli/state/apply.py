@@ -1,6 +1,5 @@
 """`reconciler apply`: make the database equal the manifests, after showing the plan."""
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import interactive, say
+from reconciler.cli.console import finish, interactive, say
 from reconciler.cli.options import PlanFormat
 from reconciler.cli.progress import progress
 from reconciler.cli.saved_plan import is_saved_plan, load_plan
@@ -91,7 +90,7 @@ def apply(
         output,
         job.loaded.desired.source_id,
     )
-    sys.stdout.flush()
+    finish()  # a plan that nobody could see is not carried out
     if job.agreed(yes=yes):
         _report(job.carry_out())
     return 0

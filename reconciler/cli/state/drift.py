@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
-from reconciler.cli.console import colored, out
+from reconciler.cli.console import colored, out, out_document
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.json import render_drift_json
 from reconciler.cli.rendering.text import render_drift_text
@@ -34,7 +34,7 @@ def drift(
         state.require_current_schema()
         drifted = drift_report(drift_of(state, source))
     if output is ListFormat.JSON:
-        out(render_drift_json(drifted))
+        out_document(render_drift_json(drifted))
     else:
         out(render_drift_text(drifted, color=colored(sys.stdout)))
     return 2 if detailed_exitcode and drifted else 0

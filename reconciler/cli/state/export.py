@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from reconciler.cli import options
-from reconciler.cli.console import out_exactly, say
+from reconciler.cli.console import out_document, say
 from reconciler.cli.new_files import write_files
 from reconciler.cli.session import opened
 from reconciler.control.apply.inventory import export as export_documents
@@ -59,7 +59,7 @@ def export(
         documents = export_documents(state, None if everything else settings.source)
     _require_valid(documents)
     if folder is None:
-        out_exactly(_stream(documents, output))
+        out_document(_stream(documents, output))
         return
     written = write_files(folder, _files(documents, output), force=force, confirm="--force")
     count = f"{len(written)} of {len(documents)} files"

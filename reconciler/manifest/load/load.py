@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.core.base.errors import InvalidManifests, Objection, Refused
+from reconciler.core.base.errors import InvalidManifests, Objection, Refused, UsageError
 from reconciler.core.base.identity import Key, Revision
 from reconciler.core.manifest.checks import OFFLINE, Policy
 from reconciler.core.manifest.state import Declared, Desired, FileDigest
@@ -112,6 +112,8 @@ def load_bundle(contents: Mapping[str, bytes], *, source_id: str, **options: obj
 def source_at(path: str | Path, *, allow_file: bool = False) -> Source:
     """The source that a command line names. Raises Refused."""
     if str(path) == STDIN:
+        if sys.stdin is None:
+            raise UsageError("nothing can be read: stdin is closed")
         return Stream.read(sys.stdin.buffer)
     place = Path(path)
     if place.is_dir():

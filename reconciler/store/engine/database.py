@@ -207,6 +207,8 @@ def _backend(url: str, *, create: bool) -> Backend:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise UsageError(f"the database URL cannot be read; {_ALLOWED}") from None
+    if url.partition("://")[2].partition("/")[0].count("@") > 1:
+        raise UsageError("the database URL has two @; write one that belongs to a password as %40")
     match parsed.drivername:
         case "sqlite":
             if parsed.host or "?" in url or parsed.database in (None, "", ":memory:"):

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from reconciler.core.base.errors import Conflict, Locked, Unavailable, UsageError
@@ -178,11 +178,14 @@ class Postgres:
                 pool_pre_ping=True,
                 hide_parameters=True,
             )
+        except ArgumentError as error:
+            raise _bad_options(error) from None
         except ImportError as error:
             raise UsageError(
                 "PostgreSQL needs its driver; install it with "
                 "`pip install 'autopilot-reconciler[postgres]'`"
             ) from error
+        _require_known_options(engine)
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", _prepare)
         return engine
@@ -198,6 +201,27 @@ class Postgres:
         )
         connection.give_up = self._give_up
         return connection
+
+
+def _require_known_options(engine: Engine) -> None:
+    """Raise UsageError for options of the URL that libpq does not know or take."""
+    from psycopg import Error
+    from psycopg.conninfo import make_conninfo
+
+    _, options = engine.dialect.create_connect_args(engine.url)
+    try:
+        make_conninfo(**{name: value for name, value in options.items() if name != "context"})
+        int(options.get("connect_timeout", 0))
+    except (Error, ValueError, TypeError) as error:
+        raise _bad_options(error) from None
+
+
+def _bad_options(error: Exception) -> UsageError:
+    lines = str(error).strip().splitlines() or ["?"]
+    return UsageError(
+        f"the database URL has options that cannot be used: {lines[0]}; write "
+        "postgresql://user:password@host:5432/database?name=value with names of libpq"
+    )
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -56,8 +56,16 @@ class Sqlite:
         self._writer = self._engine("BEGIN IMMEDIATE", 1, query_only=False)
 
     def exists(self) -> bool:
-        """Whether the file is there."""
-        return self.path.exists()
+        """Whether the file is there. Raises Unavailable where nobody may look."""
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise Unavailable(
+                f"the database {self.path} cannot be opened: {error.strerror}"
+            ) from error
+        return True
 
     @property
     def outage(self) -> str | None:
@@ -71,7 +79,6 @@ class Sqlite:
                 return fn(tx)
         except DBAPIError as error:
             self._file.note(error)
-            # Here "read-only" is our own query_only: an error in the code, left as it is.
             raise explain(error, self.path, reading=True) or error from error
 
     def write(self, fn: Callable[[Tx], T], *, quiet: bool = False) -> T:

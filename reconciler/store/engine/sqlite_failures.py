@@ -12,7 +12,8 @@ _SENTENCES: dict[int, str] = {
     sqlite3.SQLITE_NOTADB: "{path} is not a database; choose another file with --database",
     sqlite3.SQLITE_CORRUPT: "the database {path} is damaged; restore it from a backup, "
     "or move it away and apply again",
-    sqlite3.SQLITE_READONLY: "the database {path} is read-only for this user",
+    sqlite3.SQLITE_READONLY: "the database {path} is read-only for this user; even to read it, "
+    "SQLite has to write beside it",
     sqlite3.SQLITE_FULL: "the disk that holds the database {path} is full",
     sqlite3.SQLITE_CANTOPEN: "the database {path} cannot be opened; "
     "does it exist, and may this user write to its folder?",
@@ -34,7 +35,7 @@ def explain(error: DBAPIError, path: Path, *, reading: bool = False) -> Reconcil
         return Locked(
             f"another process kept writing to the database {path} for {PATIENCE:.0f} s; try again"
         )
-    if reading and code & 0xFF == sqlite3.SQLITE_READONLY:
-        return None
+    if reading and code == sqlite3.SQLITE_READONLY and error.statement is not None:
+        return None  # our own query_only: an error in the code
     sentence = _SENTENCES.get(code & 0xFF)
     return Unavailable(sentence.format(path=path)) if sentence else None

@@ -495,6 +495,11 @@ class TestServers:
         pytest.param("sqlite:///a.db?mode=ro", "no options", id="SQLite with options"),
         pytest.param("sqlite:///what?.db", "no options", id="SQLite with a question mark"),
         pytest.param("postgresql://u:hunter2@h:port/d", "cannot be read", id="a port in letters"),
+        pytest.param("postgresql://u:hunter2@h/d?port=x", "cannot be used", id="a port as option"),
+        pytest.param("postgresql://u:hunter2@h/d?foo=1", "cannot be used", id="unknown option"),
+        pytest.param("postgresql://u:hunter2@h/d?=x", "cannot be used", id="option without name"),
+        pytest.param("postgresql://u:hunter2@h/d?connect_timeout=x", "cannot be", id="no seconds"),
+        pytest.param("postgresql://u:hunter2@se@h/d", "write one that .* as %40", id="two @"),
     ],
 )
 def test_a_bad_url_is_explained_and_not_repeated(url: str, sentence: str) -> None:
