@@ -44,6 +44,11 @@ def is_manifest(name: str) -> bool:
     return name.endswith(SUFFIXES) and not is_hidden(name)
 
 
+def is_kustomization(path: str) -> bool:
+    """Whether kustomize reads this file, which is no manifest; its name is fixed."""
+    return path.rsplit("/", 1)[-1] in ("kustomization.yaml", "kustomization.yml")
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is passed over."""
     return name.startswith((".", "_"))

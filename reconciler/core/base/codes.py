@@ -84,9 +84,17 @@ class Code(StrEnum):
     MOMENT_PAST = "moment-past"
     SCHEDULE_EMPTY = "schedule-empty"
     CRON_EITHER_DAY = "cron-either-day"
+    FILE_KUSTOMIZATION = "file-kustomization"
 
 
-WARNINGS = frozenset({Code.MOMENT_PAST, Code.SCHEDULE_EMPTY, Code.CRON_EITHER_DAY})
+WARNINGS = frozenset(
+    {
+        Code.MOMENT_PAST,
+        Code.SCHEDULE_EMPTY,
+        Code.CRON_EITHER_DAY,
+        Code.FILE_KUSTOMIZATION,
+    }
+)
 """Codes that refuse nothing."""
 
 
@@ -159,6 +167,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.MOMENT_PAST: "A moment is past, so that a trigger does not fire.",
         Code.SCHEDULE_EMPTY: "A schedule has no occurrence within its bounds.",
         Code.CRON_EITHER_DAY: "A cron expression names a week of the month and a weekday.",
+        Code.FILE_KUSTOMIZATION: "A kustomization lies beside manifests.",
     }
 )
 """One sentence for each code, for people."""

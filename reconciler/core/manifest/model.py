@@ -67,6 +67,8 @@ class Metadata(Model):
     """The team that the object belongs to."""
     labels: dict[str, str] = Field(default_factory=dict, max_length=100)
     """Text to text, for filters."""
+    annotations: dict[str, str] = Field(default_factory=dict, max_length=100)
+    """Text to text, for people and tools: kept and shown, and no change when it differs."""
     former_names: tuple[Name, ...] = Field(default=(), max_length=20, strict=False)
     """Names that this object had before, the first one first: a move keeps ids, runs and URLs."""
 

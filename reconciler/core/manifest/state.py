@@ -20,19 +20,35 @@ Document = dict[str, Any]
 def digest_of(document: Document) -> str:
     """The SHA-256 (hex) of a document's canonical JSON: sorted keys, triggers by name.
 
-    Two manifests with the same digest mean the same; the order of triggers is not part of it.
+    Two manifests with the same digest mean the same; the order of triggers and
+    `metadata.annotations` are not part of it.
     """
     return hashlib.sha256(canonical(document).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def canonical(document: Document) -> str:
-    """Canonical JSON: sorted keys, no white space, triggers sorted by name."""
-    return _as_json(_sorted(document))
+    """Canonical JSON: sorted keys, no white space, triggers sorted by name, no annotations."""
+    return _as_json(_sorted(_without_annotations(document)))
 
 
 _as_json = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, check_circular=False
 ).encode
+
+
+def annotations_of(document: Document) -> dict[str, str]:
+    """The annotations of a document; one that was applied before there were any has none."""
+    annotations: dict[str, str] = document["metadata"].get("annotations", {})
+    return annotations
+
+
+def _without_annotations(document: Document) -> Document:
+    # Tools write them, kustomize among others; two manifests that differ in them mean the same.
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or "annotations" not in metadata:
+        return document
+    named = {key: value for key, value in metadata.items() if key != "annotations"}
+    return {**document, "metadata": named}
 
 
 def _sorted(document: Document) -> Document:

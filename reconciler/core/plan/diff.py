@@ -15,6 +15,7 @@ from reconciler.core.manifest.state import (
     Desired,
     Document,
     Stored,
+    annotations_of,
     references_of,
 )
 from reconciler.core.plan.changes import (
@@ -170,6 +171,8 @@ def _is_outdated(row: Stored, declared: Declared) -> bool:
     The revision is left out: it says in which one the object last changed or moved.
     """
     if row.applied_digest != declared.digest or row.origin is None:
+        return True
+    if annotations_of(row.document) != annotations_of(declared.document):
         return True
     old, new = row.origin, declared.origin
     return (old.line, old.column, old.path) != (new.line, new.column, new.path)

@@ -53,6 +53,8 @@ def fields_of_new(document: Document) -> tuple[FieldChange, ...]:
 
 
 def _compare(path: _Path, before: Any, after: Any, changes: list[FieldChange]) -> None:
+    if path == ("metadata", "annotations"):
+        return  # never a difference, as in `digest_of`
     if path == ("spec", "triggers") and (pair := _by_name(before, after)):
         _compare_named(path, *pair, changes)
     elif _are_maps(before, after):

@@ -14,7 +14,7 @@ from reconciler.core.manifest.checks.raw import Raw
 from reconciler.core.manifest.model import MODEL_VERSION
 from reconciler.core.manifest.state import Declared, FileDigest, Origin, digest_of
 from reconciler.core.manifest.state import Document as Canonical
-from reconciler.manifest.files import Source
+from reconciler.manifest.files import Source, is_kustomization
 from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
 from reconciler.manifest.load.locate import Locator
 from reconciler.manifest.load.objects import read_object
@@ -50,6 +50,7 @@ class Gathered:
     objects   the valid ones
     taken     where each name was declared first, also by an object that has Problems
     broken    what documents with Problems say, and where
+    kustomizations  files that kustomize reads, and we do not
     unread    names that stand in parts which are no YAML
     contents  the digest of all that was read
     """
@@ -57,6 +58,7 @@ class Gathered:
     objects: dict[Key, LoadedObject] = field(default_factory=dict)
     taken: dict[Key, Position] = field(default_factory=dict)
     broken: list[tuple[Position, Raw]] = field(default_factory=list)
+    kustomizations: list[str] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     files: list[FileDigest] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -81,6 +83,9 @@ def gather(source: Source, reading: Reading, reuse: Reuse) -> Gathered:
         reading.checkpoint()
         if isinstance(file.content, Problem):
             gathered.problems.append(file.content)
+            continue
+        if is_kustomization(file.path):
+            gathered.kustomizations.append(file.path)
             continue
         content = hashlib.sha256(file.content).digest()
         contents.update(file.path.encode("utf-8", "backslashreplace") + b"\0" + content)

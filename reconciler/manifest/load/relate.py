@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import chain
 
+from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Position, Problem
 from reconciler.core.base.identity import Key
 from reconciler.core.base.near import NearMisses
 from reconciler.core.manifest.checks.finding import Finding
 from reconciler.core.manifest.checks.warnings import warning_findings
 from reconciler.core.manifest.references import Scope, reference_findings
-from reconciler.manifest.files import Source
+from reconciler.manifest.files import Source, problem
 from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
 from reconciler.manifest.load.documents import Document
 from reconciler.manifest.load.gather import Gathered
@@ -45,10 +46,18 @@ def relate(
 def warn(
     gathered: Gathered, now: datetime, *, places: "Places", checkpoint: Checkpoint = proceed
 ) -> Iterator[Problem]:
-    """Yield what is likely wrong with the valid objects as of `now`."""
+    """Yield what is likely wrong with the valid objects as of `now`, and what is not read."""
+    for path in gathered.kustomizations:
+        yield problem(path, _KUSTOMIZATION, Code.FILE_KUSTOMIZATION)
     for loaded in checked_often(gathered.objects.values(), checkpoint):
         for finding in warning_findings(loaded.document, now):
             yield places.problem(loaded.at, finding)
+
+
+_KUSTOMIZATION = (
+    "this file is read by kustomize and not by the reconciler, which takes the files beside it as "
+    "they are; to apply what it builds: kubectl kustomize DIR | reconciler apply --source NAME -"
+)
 
 
 class Places:

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 from sqlalchemy import bindparam, update
 
 from reconciler.core.manifest.model import AutopilotStatus, Kind
-from reconciler.core.manifest.state import Declared, Document, FileDigest, Stored
+from reconciler.core.manifest.state import Declared, Document, FileDigest, Stored, annotations_of
 from reconciler.core.plan.changes import (
     Archive,
     Blocked,
@@ -243,5 +243,11 @@ def _refresh(tx: Tx, plan: Plan) -> None:
     for kind in Kind:
         batch = [refresh for refresh in plan.refreshes if refresh.before.key.kind == kind]
         _update_all(
-            tx, kind, [(refresh.before.id, _ownership(refresh.after, plan)) for refresh in batch]
+            tx, kind, [(refresh.before.id, _noted(refresh.after, plan)) for refresh in batch]
         )
+
+
+def _noted(declared: Declared, plan: Plan) -> Values:
+    """What of a manifest may differ without a change: its place, and its annotations."""
+    annotations = annotations_of(declared.document)
+    return {**_ownership(declared, plan), "annotations": annotations}

@@ -498,3 +498,26 @@ def test_several_thousand_objects_fit_the_statements(database: Database) -> None
     assert (len(current.objects), len(current.archived)) == (101, 1100)
     apply(database, desired(agent(), *many), LATER)
     assert len(current_of(database).objects) == 1201
+
+
+def test_annotations_are_kept_without_being_a_change(database: Database) -> None:
+    def noted(annotations: dict[str, str]) -> Desired:
+        before = desired(agent())
+        objects = {
+            key: replace(
+                declared,
+                document={
+                    **declared.document,
+                    "metadata": {**declared.document["metadata"], "annotations": annotations},
+                },
+            )
+            for key, declared in before.objects.items()
+        }
+        return replace(before, objects=objects)
+
+    apply(database, noted({"a": "1"}))
+    plan = apply(database, noted({"a": "2", "b": "3"}))
+    assert plan.is_empty
+    (row,) = current_of(database).objects.values()
+    assert row.document["metadata"]["annotations"] == {"a": "2", "b": "3"}
+    assert not row.drifted
