@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from reconciler.cli.rendering.cron_words import cron_in_words
 from reconciler.cli.rendering.line_diff import line_diff
 from reconciler.cli.rendering.safe_text import one_line, quoted
+from reconciler.core.calendar.cron_words import cron_words
 from reconciler.core.plan.report import FieldReport
 
 _LONG = 100
@@ -78,5 +78,5 @@ def _remark(path: str, value: Any) -> str:
     """A cron expression in words."""
     if not (isinstance(value, str) and path.endswith("cron")):
         return ""
-    words = cron_in_words(value)
+    words = cron_words(value)
     return f"  # {one_line(words)}" if words else ""

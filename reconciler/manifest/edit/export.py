@@ -2,7 +2,7 @@
 
 from reconciler.core.manifest.defaults import without_defaults
 from reconciler.core.manifest.state import Document
-from reconciler.manifest.edit.writer import Writer
+from reconciler.manifest.edit.writer import as_yaml
 
 _ORDER = ("apiVersion", "kind", "metadata", "spec")
 _TRIGGER_ORDER = ("name", "kind")
@@ -13,7 +13,7 @@ def to_yaml(document: Document) -> str:
 
     Loading it gives the same document again.
     """
-    return "".join(f"{line}\n" for line in Writer().block(pleasant(document), 0))
+    return as_yaml(pleasant(document))
 
 
 def pleasant(document: Document) -> Document:

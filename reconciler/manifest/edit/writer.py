@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from reconciler.manifest.edit.quoting import literal, scalar
@@ -10,6 +11,11 @@ _WIDTH = 80
 _LONGEST_KEY = 120
 """Longer keys are written with `?`: YAML takes keys of at most 1,024 characters without it."""
 _FLOW_ENTRIES = 3
+
+
+def as_yaml(value: Any) -> str:
+    """A JSON value as YAML that reads the same under 1.1 and 1.2; ends in a line break."""
+    return "".join(f"{line}\n" for line in Writer().block(value, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +77,26 @@ def inline(value: Any, *, flow: bool = False) -> str:
             return "null"
         case bool():
             return str(value).lower()
-        case int() | float():
-            return repr(value)
+        case int():
+            return str(value)
+        case float():
+            return _double(value)
         case str():
             return scalar(value, flow=flow)
         case Mapping():
             return "{" + ", ".join(_pairs(value)) + "}"
         case _:
             return "[" + ", ".join(inline(item, flow=True) for item in value) + "]"
+
+
+def _double(value: float) -> str:
+    """A double that YAML 1.1 knows as one: it wants a point, and a sign of the exponent."""
+    if not isfinite(value):
+        return ".nan" if value != value else ".inf" if value > 0 else "-.inf"
+    digits, exponent, power = repr(value).partition("e")
+    digits = digits if "." in digits else f"{digits}.0"
+    sign = "" if power.startswith("-") else "+"
+    return f"{digits}e{sign}{power.lstrip('+')}" if exponent else digits
 
 
 def _pairs(value: Mapping[str, Any]) -> Iterator[str]:

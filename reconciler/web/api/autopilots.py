@@ -12,14 +12,16 @@ from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.core.runs.condition import Health
+from reconciler.core.webhooks.payload import parse_json
+from reconciler.manifest.edit.writer import as_yaml
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.autopilot_filter import AutopilotFilter
 from reconciler.store.objects.overview import Overview, PageKey, get_overview, list_overviews
 from reconciler.web.api.runs import PageQuery
-from reconciler.web.http.answers import Reply
+from reconciler.web.http.answers import Reply, encode
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.faults import ASSIGNEE
-from reconciler.web.http.negotiation import YAML, prefers_yaml, to_yaml
+from reconciler.web.http.negotiation import YAML, prefers_yaml
 from reconciler.web.http.operation import (
     Call,
     Content,
@@ -141,7 +143,9 @@ async def show(call: Call[NoQuery, NoBody]) -> Reply:
     document = autopilot_document(overview, call.context, call.context.clock.now())
     version = overview.stored.digest
     if prefers_yaml(call.request.headers.get("accept")):
-        return Reply(content=to_yaml(document), media_type=YAML, version=version)
+        return Reply(
+            content=as_yaml(parse_json(encode(document))), media_type=YAML, version=version
+        )
     return Reply(content=document, version=version)
 
 

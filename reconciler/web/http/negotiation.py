@@ -1,13 +1,4 @@
-"""Which of several representations a client wants, and objects as YAML."""
-
-import io
-from typing import Any
-
-import ruamel.yaml
-from ruamel.yaml.scalarstring import LiteralScalarString
-
-from reconciler.core.webhooks.payload import parse_json
-from reconciler.web.http.answers import encode
+"""Which of several representations a client wants."""
 
 YAML = "application/yaml"
 _YAML_NAMES = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})
@@ -35,27 +26,3 @@ def _quality(parameters: str) -> float:
             except ValueError:
                 return 0.0
     return 1.0
-
-
-def to_yaml(value: Any) -> str:
-    """A JSON value as YAML 1.2: block style, long texts as blocks."""
-    yaml = ruamel.yaml.YAML()
-    yaml.default_flow_style = False
-    yaml.width = 100
-    yaml.allow_unicode = True
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    text = io.StringIO()
-    yaml.dump(_blocks(parse_json(encode(value))), text)
-    return text.getvalue()
-
-
-def _blocks(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _blocks(item) for key, item in value.items()}
-        case list():
-            return [_blocks(item) for item in value]
-        case str() if "\n" in value and value.replace("\n", "").isprintable():
-            return LiteralScalarString(value)
-        case _:
-            return value

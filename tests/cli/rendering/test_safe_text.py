@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from reconciler.cli.rendering.cron_words import cron_in_words
 from reconciler.cli.rendering.safe_text import one_line, quoted
 from tests.support.strategies import HOSTILE, VALUES
 
@@ -45,25 +44,3 @@ def test_quoted(value: Any, shown: str) -> None:
 def test_anything_becomes_one_printable_line(text: str, value: Any) -> None:
     assert one_line(text).isprintable()
     assert quoted(value).isprintable()
-
-
-@pytest.mark.parametrize(
-    ("expression", "words"),
-    [
-        ("0 9 * * MON-FRI", "At 09:00, Monday through Friday"),
-        ("*/15 * * * *", "Every 15 minutes"),
-        ("0 9 * * FRI#2", "At 09:00, on the second Friday of the month"),
-        ("0 9 13 * FRI", None),
-        ("@daily", None),
-        ("not a cron at all", None),
-        ("99 * * * *", "At 99 minutes past the hour"),
-        ("", None),
-    ],
-)
-def test_cron_in_words(expression: str, words: str | None) -> None:
-    assert cron_in_words(expression) == words
-
-
-@given(HOSTILE)
-def test_words_never_fail(expression: str) -> None:
-    cron_in_words(expression)
