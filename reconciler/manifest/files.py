@@ -3,12 +3,13 @@
 Every source gives its files in path order, and refuses by Problems what cannot be read safely.
 """
 
+import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Problem
@@ -91,13 +92,28 @@ class Stream:
         return cls(stream.read(LARGEST_STREAM + 1))
 
     def files(self) -> Iterator[File]:
-        """The one file."""
-        fits = len(self.data) <= LARGEST_STREAM
-        yield File(self.path, self.data if fits else too_large(self.path, LARGEST_STREAM))
+        """The one file, or one for each item of a JSON list, as `export -o json` writes it."""
+        if len(self.data) > LARGEST_STREAM:
+            yield File(self.path, too_large(self.path, LARGEST_STREAM))
+        elif items := self._items():
+            yield from (File(f"{self.path}[{n}]", item) for n, item in enumerate(items))
+        else:
+            yield File(self.path, self.data)
 
     def again(self, path: str) -> bytes | None:
         """The text."""
-        return self.data if path == self.path else None
+        content = next((file.content for file in self.files() if file.path == path), None)
+        return content if isinstance(content, bytes) else None
+
+    def _items(self) -> list[bytes]:
+        """The objects of a JSON list; nothing for any other text, which is read as YAML."""
+        if not self.data.lstrip().startswith(b"["):
+            return []
+        try:
+            items = json.loads(self.data, object_pairs_hook=_without_duplicates)
+        except (ValueError, RecursionError):
+            return []
+        return [json.dumps(item).encode() for item in items]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +130,12 @@ class SingleFile:
         """The file once more."""
         content = read_file(self.file, path)
         return content if isinstance(content, bytes) else None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(mapping := dict(pairs)) != len(pairs):
+        raise ValueError("a key stands twice")
+    return mapping
 
 
 def read_file(file: str | Path, path: str) -> bytes | Problem:

@@ -15,6 +15,7 @@ from reconciler.core.base.errors import InvalidManifests
 from reconciler.core.plan.guards import Confirmations, objections
 from reconciler.core.plan.report import report_of, report_of_problems
 from reconciler.settings import Settings
+from reconciler.store.engine.database import Schema
 
 
 def plan(
@@ -42,6 +43,7 @@ def plan(
     """
     settings = Settings.load(config, database=database, source=source, allow_command=allow_command)
     with opened(settings) as state:
+        missing, where = state.schema() is Schema.MISSING, state.shown
         try:
             loaded = load_path(state, path, settings, named_source=source is not None)
         except InvalidManifests as error:
@@ -54,13 +56,15 @@ def plan(
                 settings.source,
             )
             return error.exit_code
-    plan_ = loaded.plan(self_heal=settings.self_heal)
-    reasons = objections(plan_, Confirmations(allow_rewrites=settings.allow_rewrites))
-    show(report_of(plan_, warnings=loaded.desired.warnings), output, settings.source, reasons)
+    made = loaded.plan(self_heal=settings.self_heal)
+    reasons = objections(made, Confirmations(allow_rewrites=settings.allow_rewrites))
+    show(report_of(made, warnings=loaded.desired.warnings), output, settings.source, reasons)
+    if missing:
+        say(f"everything is new, because there is no database at {where} yet")
     warn(reasons)
     if save is not None:
         from reconciler.core.plan.planfile import write_plan
 
-        save_plan(save, write_plan(plan_, loaded.desired, self_heal=settings.self_heal))
+        save_plan(save, write_plan(made, loaded.desired, self_heal=settings.self_heal))
         say(f"saved to {save}; carry it out with: reconciler apply {save}")
-    return 2 if detailed_exitcode and not plan_.is_empty else 0
+    return 2 if detailed_exitcode and not made.is_empty else 0

@@ -65,6 +65,18 @@ def test_a_folder_that_came_is_all_new_and_one_that_went_is_all_gone(
     assert (came["create"], went["archive"]) == (2, 2)
 
 
+@pytest.mark.parametrize("path", ["autopilot", "autopilots/nowhere", "docs", "../autopilots"])
+def test_a_path_without_manifests_on_either_side_is_an_error(
+    cli: Cli, repository: GitFolder, path: str
+) -> None:
+    repository.write("docs/readme.md", "No manifest.")
+    repository.commit("Documents")
+    answer = cli("diff", "--base", "HEAD~1", path)
+    assert answer.code in (4, 64)
+    assert answer.out == ""
+    assert path in answer.err
+
+
 def test_the_working_tree_is_not_looked_at(cli: Cli, repository: GitFolder) -> None:
     cli.write(one="no manifest")
     assert cli("diff", "--base", "HEAD~1", "autopilots").code == 0

@@ -102,6 +102,24 @@ class TestExport:
         actual = applied("export", "-o", "json").json
         assert [item_["metadata"]["name"] for item_ in actual] == ["bot", "one", "two"]
 
+    def test_a_plan_of_the_json_is_empty_too(self, applied: Cli) -> None:
+        stream = applied("export", "-o", "json").out
+        answer = applied("plan", "-", "--detailed-exitcode", stdin=stream)
+        assert (answer.code, answer.err) == (0, "")
+
+    def test_a_problem_in_a_list_names_its_item(self, applied: Cli) -> None:
+        stream = applied("export", "-o", "json").out.replace('"title"', '"titel"')
+        answer = applied("plan", "-", stdin=stream)
+        assert answer.code == 3
+        assert "<stdin>[1]:1:" in answer.err
+        assert "did you mean 'title'?" in answer.err
+
+    @pytest.mark.parametrize(
+        "text", ["[", "[]", '[{"a": 1, "a": 2}]', "[" * 100_000, "[1, null]", "[a, b]"]
+    )
+    def test_any_other_list_is_a_problem(self, applied: Cli, text: str) -> None:
+        assert applied("plan", "-", stdin=text).code in (3, 4)
+
     def test_two_kinds_may_share_a_name(self, applied: Cli) -> None:
         applied.write(same=autopilot("bot"))
         applied.apply()

@@ -18,10 +18,22 @@ def two(cli: Cli) -> Cli:
 
 def test_a_missing_database_is_empty_and_not_made(two: Cli) -> None:
     answer = two("plan", "autopilots")
-    assert (answer.code, answer.err) == (0, "")
+    assert answer.code == 0
+    assert answer.err == (
+        "everything is new, because there is no database at sqlite:///.reconciler/state.db yet\n"
+    )
     assert "\nPlan: 2 to create, 0 to update, 0 to move, 0 to archive.\n" in answer.out
     assert "+ Autopilot default/one  one.yaml:1\n" in answer.out
     assert [path.name for path in two.folder.iterdir()] == ["autopilots"]
+
+
+def test_a_mistyped_database_is_named_and_not_made(two: Cli) -> None:
+    two.apply()
+    answer = two("plan", "autopilots", "--database", "sqlite:///elsewhere/state.db")
+    assert answer.code == 0
+    assert "there is no database at sqlite:///elsewhere/state.db yet" in answer.err
+    assert not (two.folder / "elsewhere").exists()
+    assert "no database" not in two("plan", "autopilots").err
 
 
 def test_changes_are_exit_code_2_on_request_only(two: Cli) -> None:
@@ -38,6 +50,7 @@ def test_json_has_the_documented_fields(two: Cli) -> None:
     plan = two("plan", "autopilots", "-o", "json").json
     assert list(plan) == [
         "formatVersion", "digest", "revision", "summary", "changes", "problems", "drift", "blocked",
+        "warnings",
     ]  # fmt: skip
     assert plan["changes"][1]["position"] == {"path": "one.yaml", "line": 1, "column": 1}
     assert plan["changes"][1]["action"] == "create"
@@ -143,7 +156,9 @@ class TestOut:
         answer = two("plan", "autopilots", "--out", "plan.json")
         assert stat.S_IMODE(Path("plan.json").stat().st_mode) == 0o600
         assert json.loads(Path("plan.json").read_text())["formatVersion"] == 1
-        assert answer.err == ("saved to plan.json; carry it out with: reconciler apply plan.json\n")
+        assert answer.err.endswith(
+            "saved to plan.json; carry it out with: reconciler apply plan.json\n"
+        )
 
     def test_that_cannot_be_written_is_a_usage_error(self, two: Cli) -> None:
         assert two("plan", "autopilots", "--out", "missing/plan.json").code == 64
