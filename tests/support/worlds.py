@@ -125,11 +125,19 @@ def archived(of: Declared, **other: Any) -> Stored:
 
 
 def apply_to(before: Current, plan: Plan) -> Current:
-    """Current after the plan was carried out, change by change in the plan's order.
+    """Current after the plan was carried out: what leaves and what moves gives up its name first.
 
     Fails where a database would: a living name is unique in workspace and kind at every step.
     """
     live, gone = dict(before.objects), dict(before.archived)
+    for change in plan.changes:
+        match change:
+            case Archive(row):
+                gone[row.id] = replace(live.pop(row.key), archived=True)
+            case Move(row):
+                del live[row.key]
+            case _:
+                pass
     for change in plan.changes:
         _apply(change, plan.source_id, live, gone)
     for refresh in plan.refreshes:
@@ -141,12 +149,14 @@ def _apply(
     change: Change, source_id: str, live: dict[Key, Stored], gone: dict[str, Stored]
 ) -> None:
     match change:
-        case Archive(before):
-            gone[before.id] = replace(live.pop(before.key), archived=True)
+        case Archive():
+            pass
         case Create(after):
             assert change.id not in gone, "the id is taken by an archived row"
             _insert(live, _row(change.id, after, source_id))
-        case Update(before, after) | Move(before, after):
+        case Move(_, after):
+            _insert(live, _row(change.id, after, source_id))
+        case Update(before, after):
             del live[before.key]
             _insert(live, _row(change.id, after, source_id))
         case Restore(before, after):

@@ -160,7 +160,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.COMMAND_NOT_ALLOWED: "The operator has bound no program to this name.",
         Code.PERMISSION_MODE_NOT_ALLOWED: "The operator does not admit the permission mode.",
         Code.OBJECT_DUPLICATE: "Two manifests declare the same object.",
-        Code.FORMER_NAME_IN_USE: "A former name belongs to another object.",
+        Code.FORMER_NAME_IN_USE: "The first former name belongs to another object.",
         Code.ASSIGNEE_UNKNOWN: "The assignee of an autopilot is not declared.",
         Code.MEMBER_UNKNOWN: "A member of a squad is not declared.",
         Code.RUN_ONLY_UNSUPPORTED: "`run_only` needs an agent that works without sessions.",

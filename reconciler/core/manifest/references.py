@@ -12,7 +12,7 @@ from reconciler.core.base.near import NearMisses, Vocabulary
 from reconciler.core.manifest.checks.finding import Finding, Loc
 from reconciler.core.manifest.checks.raw import Raw, mapping, text, texts, workspace_of
 from reconciler.core.manifest.model import Kind
-from reconciler.core.manifest.state import Document
+from reconciler.core.manifest.state import Document, former_names
 
 
 def _nobody(_key: Key) -> bool:
@@ -115,22 +115,27 @@ def reference_findings(
 def _former_names(
     document: Raw, workspace: str, scope: Scope, formers: dict[Key, Key]
 ) -> Iterator[Finding]:
+    """Two objects with one first name would be one object: ids come from it.
+
+    Later former names may be used again, so that names can be swapped.
+    """
     metadata = mapping(document.get("metadata"))
     kind, own = text(document.get("kind")), text(metadata.get("name"))
-    if kind is None or own is None:
+    first = next((name for _, name in texts(metadata.get("formerNames"))), None)
+    if kind is None or own is None or first is None or first == own:
         return
-    key = Key(kind, workspace, own)
-    for index, name in texts(metadata.get("formerNames")):
-        former = Key(kind, workspace, name)
-        loc: Loc = ("metadata", "formerNames", index)
-        if former == key:
-            continue
-        if former in scope.documents or former in scope.broken:
-            message = f"'{name}' is the name of another {kind} in use, it cannot be a former name"
-            yield Finding(loc, message, Code.FORMER_NAME_IN_USE)
-        elif formers.setdefault(former, key) != key:
-            message = f"'{name}' is a former name of {formers[former]} already"
-            yield Finding(loc, message, Code.FORMER_NAME_IN_USE)
+    key, former = Key(kind, workspace, own), Key(kind, workspace, first)
+    loc: Loc = ("metadata", "formerNames", 0)
+    other = scope.documents.get(former)
+    if other is not None and not former_names(other):
+        message = (
+            f"'{first}' is the name of another {kind}, and both would have the id of that name; "
+            "remove formerNames from a new object, or give the other one another name"
+        )
+        yield Finding(loc, message, Code.FORMER_NAME_IN_USE)
+    elif formers.setdefault(former, key) != key:
+        message = f"'{first}' is the first former name of {formers[former]} already"
+        yield Finding(loc, message, Code.FORMER_NAME_IN_USE)
 
 
 def _assignee(document: Raw, workspace: str, scope: Scope) -> Iterator[Finding]:

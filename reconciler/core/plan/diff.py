@@ -226,10 +226,14 @@ def _in_use(change: Change, users: list[str]) -> Blocked:
     shown = ", ".join(sorted(users)[:5]) + (", …" if len(users) > 5 else "")
     match change:
         case Move(before, after):
-            message = f"{before.key.name!r} is used by {shown}; change that first"
+            old, new = repr(before.key.name), repr(change.key.name)
+            message = (
+                f"{old} is used by {shown}; declare {new} beside {old} as a new object without "
+                f"formerNames, let those refer to it, then remove {old}"
+            )
             return Blocked(change.key, "in-use", message, before, after)
         case Archive(before):
-            message = f"it is used by {shown}; change that first"
+            message = f"it is used by {shown}; let those refer to something else first"
             return Blocked(change.key, "in-use", message, before)
         case _:  # pragma: no cover - only the two give up a name
             raise AssertionError(change)

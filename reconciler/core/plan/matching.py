@@ -36,20 +36,25 @@ class Rows:
         self.live_by_id = {row.id: row for row in current.objects.values()}
         self.archived = {row.id: row for row in current.archived.values()}
         self.wanted = {declared.id: declared for declared in desired.objects.values()}
+        self.declared = frozenset(desired.objects)
+        self.source_id = desired.source_id
         self._archived_by_key: dict[Key, list[Stored]] = defaultdict(list)
         for row in sorted(self.archived.values(), key=lambda row: row.id):
             self._archived_by_key[row.key].append(row)
 
     def find(self, declared: Declared) -> Stored | Barred | None:
-        """The row that `declared` is, live or archived; None if it is new."""
+        """The row that `declared` is, live or archived; None if it is new.
+
+        A name that another row has is no obstacle if that row gives it up in the same plan.
+        """
         by_id = self.live_by_id.get(declared.id)
         by_key = self.live.get(declared.key)
-        if by_id is not None and (by_key is None or by_key is by_id):
-            return by_id
-        if by_id is not None and by_key is not None:
-            return _name_taken(by_key, self.wanted.get(by_key.id))
+        if by_key is not None and by_key is not by_id and self._is_given_up(declared, by_key):
+            by_key = None
+        if by_id is not None:
+            return by_id if by_key in (None, by_id) else _name_taken(by_key)
         if by_key is not None:
-            return self._same_name(declared, by_key)
+            return self._swapped(declared) or _own_id_or_barred(declared, by_key)
         return self._by_former_name(declared) or self._from_archive(declared)
 
     def related(self, declared: Declared) -> Iterator[Stored]:
@@ -59,21 +64,36 @@ class Rows:
         rows += [self.live.get(_named(declared, name)) for name in names]
         return (row for row in rows if row is not None)
 
-    def _same_name(self, declared: Declared, row: Stored) -> Stored | Barred:
+    def _is_given_up(self, declared: Declared, row: Stored) -> bool:
+        """Whether a row loses its name: to a move, or, where `declared` has a row, to removal."""
         if (successor := self.wanted.get(row.id)) is not None:
-            return _name_taken(row, successor)
-        return _own_id_or_barred(declared, row)
+            return successor.key != row.key
+        leaves = row.source_id == self.source_id
+        return leaves and declared.id in self.live_by_id
 
     def _by_former_name(self, declared: Declared) -> Stored | Barred | None:
         names = former_names(declared.document)
-        rows = [row for name in names if (row := self.live.get(_named(declared, name)))]
+        rows = [row for name in names if (row := self._unclaimed(declared, name))]
         match rows:
             case []:
                 return None
             case [row]:
-                return _own_id_or_barred(declared, row)
+                return self._swapped(declared) or _own_id_or_barred(declared, row)
             case _:
                 return _several(rows)
+
+    def _swapped(self, declared: Declared) -> Barred | None:
+        """A former name that is in use by a row whose id does not say which object it is."""
+        for name in former_names(declared.document):
+            row = self._unclaimed(declared, name)
+            if row is not None and row.key != declared.key and row.key in self.declared:
+                return Barred("former-name-in-use", _NOT_TOLD_APART.format(row.key))
+        return None
+
+    def _unclaimed(self, declared: Declared, name: str) -> Stored | None:
+        """The live row of this name, unless its id says that it is another object."""
+        row = self.live.get(_named(declared, name))
+        return None if row is None or row.id in self.wanted else row
 
     def _from_archive(self, declared: Declared) -> Stored | None:
         """By id, or by any of its names an archived row whose id never came from git."""
@@ -87,36 +107,42 @@ class Rows:
 
 
 def names_in_dispute(desired: Desired) -> dict[Key, Barred]:
-    """Objects that claim as their former name one that is in use, or that another one claims.
+    """Objects that would be one and the same, because their ids come from the same first name.
 
-    This refuses swaps (a becomes b while b becomes a) and chains: names are freed in one revision
-    and used again in a later one.
+    Manifests that say so have Problems; a saved plan or a comparison may still hold them.
     """
-    claims: dict[Key, list[Key]] = defaultdict(list)
+    sharing: dict[str, list[Declared]] = defaultdict(list)
     for declared in desired.objects.values():
-        for name in former_names(declared.document):
-            claims[_named(declared, name)].append(declared.key)
+        sharing[declared.id].append(declared)
     barred: dict[Key, Barred] = {}
-    for former, claimants in sorted(claims.items()):
-        for key in claimants:
-            if former in desired.objects and former != key:
-                barred.setdefault(key, Barred("former-name-in-use", _IN_USE.format(former)))
-            elif len(claimants) > 1:
-                barred.setdefault(key, _claimed(former, claimants, key))
+    for objects in sharing.values():
+        for declared in objects if len(objects) > 1 else ():
+            if names := former_names(declared.document):
+                former = _named(declared, names[0])
+                others = [other.key for other in objects if other is not declared]
+                barred[declared.key] = _disputed(former, others)
     return barred
 
 
-def _claimed(former: Key, claimants: list[Key], key: Key) -> Barred:
-    others = " and ".join(sorted(str(other) for other in claimants if other != key))
+def _disputed(former: Key, others: list[Key]) -> Barred:
+    if former in others:
+        return Barred("former-name-in-use", _IN_USE.format(former))
+    named = " and ".join(sorted(map(str, others)))
     return Barred(
         "former-name-claimed",
-        f"its former name {former} is claimed by {others} too; only one of them can be that object",
+        f"its former name {former} is claimed by {named} too; only one of them can be that object",
     )
 
 
 _IN_USE = (
-    "its former name {} is still in use; remove or rename that object first, "
-    "and use its name again in a later revision"
+    "its former name {} is another object's name, and both would have the id of that name; remove "
+    "formerNames from a new object, or give the other one another name"
+)
+
+
+_NOT_TOLD_APART = (
+    "its former name {} is in use, and the id of that row does not come from git, so that nobody "
+    "can tell which object it is; move it to a new name in one revision, use its name in the next"
 )
 
 
@@ -140,15 +166,13 @@ def _names(document: Document | None) -> tuple[str, ...]:
     return () if document is None else (document["metadata"]["name"], *former_names(document))
 
 
-def _name_taken(row: Stored, successor: Declared | None) -> Barred:
-    if successor is not None:
-        why = f"held by the object that becomes {successor.key}"
-    elif row.source_id is None:
-        why = "held by another object, which no source owns"
-    else:
-        why = f"held by another object of source {row.source_id!r}"
-    remedy = "free the name in one revision and use it in the next"
-    return Barred("name-taken", f"its name is still {why}; {remedy}")
+def _name_taken(row: Stored) -> Barred:
+    whose = f"source {row.source_id!r} owns" if row.source_id else "no source owns"
+    return Barred(
+        "name-taken",
+        f"its name is held by another object, which {whose}; give this one another name, or free "
+        "the name there first",
+    )
 
 
 def _identity_changed(declared: Declared, row: Stored, first: str) -> Barred:

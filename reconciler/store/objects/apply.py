@@ -50,7 +50,7 @@ def apply_changes(
     1. Hold the triggers that change: a tick takes triggers before autopilots, so must we. Those of
        new autopilots too: somebody may have deleted a row and left its triggers.
     2. Keep the manifests; rows refer to them.
-    3. Archive what left, which frees names.
+    3. Archive what left and set moved rows aside, which frees names: two may swap theirs.
     4. Create, then change objects of each kind, and their triggers.
     5. Renew the notes of what did not change, and the files.
     """
@@ -67,6 +67,7 @@ def apply_changes(
     save_documents(tx, {d.digest: d.document for d in _declared(plan)})
     record_lapsed(tx, {row.id: _triggers(row) for row in leaving}, held, context)
     _archive(tx, archived, context.now)
+    _set_aside(tx, [change.before for change in changed if isinstance(change, Move)])
     for kind in Kind:
         _create(tx, kind, [d for d in created if d.key.kind == kind], plan, context)
         _change(tx, kind, [c for c in changed if c.key.kind == kind], plan, context)
@@ -116,6 +117,14 @@ def _archive(tx: Tx, rows: Sequence[Stored], now: datetime) -> None:
             values = {"archived_at": now, "updated_at": now}
             tx.execute(update(table).where(table.c.id.in_(batch)).values(values))
     park_triggers(tx, [row.id for row in rows if _is_autopilot(row)])
+
+
+def _set_aside(tx: Tx, rows: Sequence[Stored]) -> None:
+    """Give rows a name that nothing has, their id, until each gets its new one."""
+    for kind in Kind:
+        table = TABLES[kind]
+        for batch in batches([row.id for row in rows if row.key.kind == kind]):
+            tx.execute(update(table).where(table.c.id.in_(batch)).values(name=table.c.id))
 
 
 def _create(

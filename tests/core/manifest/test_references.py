@@ -55,6 +55,17 @@ def message(*documents: Document, **options: object) -> str:
             [an_agent("a", metadata={"formerNames": ["b"]}), an_agent("b", workspace="other")],
             id="a former name that another workspace uses",
         ),
+        pytest.param(
+            [
+                an_agent("a", metadata={"formerNames": ["b"]}),
+                an_agent("b", metadata={"formerNames": ["a"]}),
+            ],
+            id="names that were swapped",
+        ),
+        pytest.param(
+            [an_agent("a"), an_agent("x", metadata={"formerNames": ["z", "a"]})],
+            id="a later former name that is in use again",
+        ),
     ],
 )
 def test_nothing_is_wrong(documents: list[Document]) -> None:
