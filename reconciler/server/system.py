@@ -59,4 +59,6 @@ class System:
         except UsageError as error:
             log.error("tokens not reloaded", why=str(error))
         else:
+            # Tokens that were removed end the streams that were opened with them.
+            self.context.hub.recheck()
             log.info("reloaded")

@@ -498,6 +498,13 @@ revision = Table(
     Index("ix_revision_source", "source_id", "id"),
 )
 
+ended_session = Table(
+    "ended_session",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="SHA-256 of the session's cookie"),
+    Column("expires_at", Instant, nullable=False, comment="after which the cookie opens nothing"),
+)
+
 server = Table(
     "server",
     metadata,

@@ -94,7 +94,7 @@ def _answering(context: Context) -> Callable[[Request, Exception], Awaitable[Res
         """People who look for a page get one, everything else a document."""
         accepts_pages = "text/html" in request.headers.get("accept", "")
         if accepts_pages and not request.url.path.startswith("/v1/"):
-            return error_page(context, request, problem_of(error))
+            return await error_page(context, request, problem_of(error))
         return problem_of(error).response()
 
     return answer

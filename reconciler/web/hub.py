@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ import structlog
 
 from reconciler.clock import Clock
 from reconciler.control.changes import watch_database
-from reconciler.core.access.roles import Caller
+from reconciler.core.access.roles import LOCAL, Caller
 from reconciler.core.runs.run import Run
 from reconciler.store.engine.database import Database
 from reconciler.store.feed import AutopilotMark, FeedState, Marks, read_feed
@@ -25,6 +25,10 @@ from reconciler.store.revisions.revisions import Attempt
 log = structlog.get_logger(__name__)
 
 REMEMBERED = 2000
+MOST = 200
+"""Listeners of one server."""
+MOST_EACH = 20
+"""Listeners of one token."""
 LINGER = 60.0
 """Seconds that polling goes on after the last listener left: most come back."""
 UNTOLD = 5.0
@@ -35,6 +39,7 @@ OVERLAP = timedelta(minutes=1)
 """Ids of runs follow clocks of several servers; a transaction may commit after a later one."""
 
 Subject = Run | AutopilotMark | Attempt
+StillHolds = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +76,19 @@ class Hub:
     epoch: str = ""
     last: int = 0
     closed: bool = False
+    rechecks: int = 0
     _events: deque[Happened] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _listeners: int = 0
+    _listeners: list[str] = field(default_factory=list)
+    """The names of those who listen."""
     _task: asyncio.Task[None] | None = None
     _took: float = 0.0
 
     @property
     def listeners(self) -> int:
         """The number of listeners."""
-        return self._listeners
+        return len(self._listeners)
 
     def close(self) -> None:
         """End every stream, so that a server that stops does not wait for its listeners.
@@ -101,18 +108,33 @@ class Hub:
         await self._started()
         return self._position(last_id)
 
-    async def listen(self, caller: Caller, position: int | None) -> AsyncIterator[Happened | Reset]:
+    def has_room(self, caller: Caller) -> bool:
+        """Whether one more may listen: no caller takes the place of all others."""
+        each = MOST if caller == LOCAL else MOST_EACH
+        return len(self._listeners) < MOST and self._listeners.count(caller.name) < each
+
+    def recheck(self) -> None:
+        """Credentials have changed: every listener must show again that it has one."""
+        self.rechecks += 1
+        self._tell()
+
+    async def listen(
+        self, caller: Caller, position: int | None, still_holds: StillHolds
+    ) -> AsyncIterator[Happened | Reset]:
         """What happens after a position that `join` gave, as far as the caller sees it.
 
-        The first thing that comes is a Reset where events were missed.
+        The first thing that comes is a Reset where events were missed. `still_holds` is asked
+        before anything is told, and at least every few seconds: the stream ends when it says no.
         """
-        self._listeners += 1
+        if not self.has_room(caller):
+            return
+        self._listeners.append(caller.name)
         try:
             await self._started()
             if position is None or position > self.last:
                 position = self.last
                 yield Reset(position)
-            while not self.closed:
+            while not self.closed and await still_holds():
                 news = self._news
                 oldest = self._events[0].number if self._events else self.last + 1
                 if position + 1 < oldest:
@@ -125,7 +147,7 @@ class Hub:
                 if position == self.last and not self.closed:
                     await news.wait()
         finally:
-            self._listeners -= 1
+            self._listeners.remove(caller.name)
 
     def _position(self, last_id: str | None) -> int | None:
         """Where a listener goes on; None where nobody knows what it missed."""

@@ -110,7 +110,7 @@ def heartbeat(tx: Tx, run_id: str, lease_token: str, now: datetime) -> Beat:
 
     Raises Conflict where the lease is lost, NotFound.
     """
-    run = _held(tx, run_id, lease_token)
+    run = held_run(tx, run_id, lease_token)
     until = now + timedelta(seconds=float((run.handle or {}).get("leaseSeconds", 60)))
     if not prolong(tx, run_id, token_hash(lease_token), until):
         raise _lost()
@@ -127,7 +127,7 @@ def complete(
     For a run that was asked to stop this is the proof: it ends with the reason of that request.
     Raises Conflict where the lease is lost or the run has ended, NotFound.
     """
-    run = _held(tx, run_id, token)
+    run = held_run(tx, run_id, token)
     ended = why_stopped(run) if run.cancel_requested_at is not None else _cut(outcome)
     if not finish(tx, run, ended, now, cooldown=cooldown):
         raise _lost()
@@ -154,7 +154,11 @@ def _silence(run: Run) -> str:
     return f"worker {worker} let its lease expire"
 
 
-def _held(tx: Tx, run_id: str, token: str) -> Run:
+def held_run(tx: Tx, run_id: str, token: str) -> Run:
+    """The run that goes on and that this lease token, or its own token, opens.
+
+    Raises Conflict where the lease is lost or the run has ended, NotFound.
+    """
     run = get_run(tx, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id}")

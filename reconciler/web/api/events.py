@@ -11,17 +11,17 @@ from reconciler.core.access.roles import Caller, Role
 from reconciler.core.runs.run import Run
 from reconciler.store.feed import AutopilotMark
 from reconciler.web.http.answers import encode
+from reconciler.web.http.auth import still_holds
 from reconciler.web.http.operation import Call, Content, NoBody, NoQuery, Operation, Wire
 from reconciler.web.http.problems import HttpProblem
 from reconciler.web.hub import Happened, Reset, Subject
 from reconciler.web.models.run import Id, RunView
 from reconciler.web.models.source import RevisionView
 
-MOST = 200
-"""Streams that one server keeps open."""
 LONGEST = 3600.0
-"""Seconds after which a stream ends, so that a token that was revoked loses it too. Clients come
-back by themselves."""
+"""Seconds after which a stream ends. Clients come back by themselves."""
+CHECKED = 1.0
+"""Seconds for which a credential that was checked is believed, unless one was taken away."""
 PING = 15
 
 
@@ -48,7 +48,7 @@ async def events(call: Call[NoQuery, NoBody]) -> Response:
     if call.request.method == "HEAD":
         return Response(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
     hub = call.context.hub
-    if hub.listeners >= MOST:
+    if not hub.has_room(call.caller):
         raise HttpProblem(
             503, "too-many-streams", "too many streams are open", {"Retry-After": "5"}
         )
@@ -60,12 +60,22 @@ async def _stream(
     call: Call[NoQuery, NoBody], last_id: str | None
 ) -> AsyncIterator[ServerSentEvent]:
     hub, caller = call.context.hub, call.caller
+    clock, checked = call.context.clock, (hub.rechecks, call.context.clock.monotonic())
+
+    async def holds() -> bool:
+        nonlocal checked
+        number, at = checked
+        if number == hub.rechecks and clock.monotonic() - at < CHECKED:
+            return True
+        checked = (hub.rechecks, clock.monotonic())
+        return await still_holds(call.request, call.context, caller)
+
     # First: who was greeted relies on being told whatever happens from then on.
     position = await hub.join(last_id)
     yield ServerSentEvent(comment="events of runs, autopilots and revisions", retry=2000, sep="\n")
     try:
         async with asyncio.timeout(LONGEST):
-            async for event in hub.listen(caller, position):
+            async for event in hub.listen(caller, position, holds):
                 yield _message(event, f"{hub.epoch}-{event.number}", caller)
     except TimeoutError:
         return

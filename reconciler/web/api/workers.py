@@ -3,8 +3,17 @@
 from typing import Annotated, Literal
 
 from pydantic import Field
+from starlette.requests import Request
 
-from reconciler.control.dispatching.workers import MOST, Claim, Claimed, claim, complete, heartbeat
+from reconciler.control.dispatching.workers import (
+    MOST,
+    Claim,
+    Claimed,
+    claim,
+    complete,
+    heartbeat,
+    held_run,
+)
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.manifest.fields import Instant, Name
 from reconciler.core.runs.lease import outcome_of
@@ -12,6 +21,9 @@ from reconciler.store.engine.database import Tx
 from reconciler.web.api.runs import require_run
 from reconciler.web.http.answers import Reply
 from reconciler.web.http.auth import admit, bearer, caller_of
+from reconciler.web.http.context import Context
+from reconciler.web.http.endpoint import require_ids
+from reconciler.web.http.guard import LOOPBACK_NAMES, host_name
 from reconciler.web.http.operation import Call, NoQuery, Operation, Wire, json_content
 from reconciler.web.http.problems import HttpProblem
 from reconciler.web.models.run import Json, RunView
@@ -107,10 +119,9 @@ def _claimed(claimed: Claimed) -> ClaimedView:
 async def beat(call: Call[NoQuery, BeatOrder]) -> Reply:
     """Prolong a lease, and learn whether the run was cancelled."""
     run_id, database = call.path["id"].lower(), call.context.database
-    caller = await _worker(call)
 
     def write(tx: Tx) -> BeatView:
-        require_run(tx, run_id, caller)
+        require_run(tx, run_id, call.caller)
         beat_ = heartbeat(tx, run_id, call.body.lease_token, database.now(tx))
         return BeatView(cancel=beat_.cancel, lease_until=beat_.lease_until)
 
@@ -120,16 +131,13 @@ async def beat(call: Call[NoQuery, BeatOrder]) -> Reply:
 async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     """Report the end of a run, by its lease or by its own token."""
     run_id, context, body = call.path["id"].lower(), call.context, call.body
-    own = _own_token(call)
-    caller = None if own else await _worker(call)
-    token = own or body.lease_token
+    token = own_token(call.request) or body.lease_token
     if token is None:
         raise HttpProblem(422, "lease-token-missing", "say which lease, in leaseToken")
     outcome = outcome_of(body.status, body.result)
 
     def write(tx: Tx) -> RunView:
-        if caller is not None:
-            require_run(tx, run_id, caller)
+        require_run(tx, run_id, call.caller)
         now, cooldown = context.database.now(tx), context.settings.breaker_cooldown
         return RunView.of(complete(tx, run_id, token, outcome, now, cooldown))
 
@@ -138,15 +146,31 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     return Reply(content=ended)
 
 
-def _own_token(call: Call[NoQuery, EndOrder]) -> str | None:
-    """The run's own token, where it was sent: then no other credential is asked for."""
-    credential = bearer(call.request)
-    return credential if credential and credential.startswith(OWN_TOKEN) else None
+async def worker_or_run(request: Request, context: Context) -> Caller:
+    """Whoever has a worker's token, or the run's own token for its run (docs/runtimes.md#worker).
 
-
-async def _worker(call: Call[NoQuery, BeatOrder] | Call[NoQuery, EndOrder]) -> Caller:
-    caller = await caller_of(call.request, call.context)
+    Raises a problem 401 or 403; NotFound and Conflict where the own token opens nothing (any more).
+    """
+    own = own_token(request)
+    if own is not None:
+        require_ids(request.path_params)
+        run_id = request.path_params["id"].lower()
+        run = await context.database.aread(lambda tx: held_run(tx, run_id, own))
+        return Caller("run", Role.WORKER, frozenset({run.workspace}))
+    caller = None if is_public(request, context) else await caller_of(request, context)
     return admit(caller, Role.WORKER)
+
+
+def is_public(request: Request, context: Context) -> bool:
+    """Whether this came under the name of `public_url` while there are no API tokens."""
+    name = host_name(request.headers.get("host", ""))
+    return context.authority is None and name not in LOOPBACK_NAMES
+
+
+def own_token(request: Request) -> str | None:
+    """The run's own token, where it was sent: then no other credential is asked for."""
+    credential = bearer(request)
+    return credential if credential and credential.startswith(OWN_TOKEN) else None
 
 
 OPERATIONS = (
@@ -156,13 +180,15 @@ OPERATIONS = (
         answers={200: json_content(ClaimedPage, "The runs that are yours now.")},
     ),
     Operation(
-        method="POST", path="/v1/runs/{id}/heartbeat", handler=beat, role=None, asks=Role.WORKER,
-        tag="workers", summary="Prolong a lease", body=BeatOrder, problems=(404, 409),
+        method="POST", path="/v1/runs/{id}/heartbeat", handler=beat, role=Role.WORKER,
+        authenticate=worker_or_run, tag="workers", summary="Prolong a lease",
+        body=BeatOrder, problems=(404, 409),
         answers={200: json_content(BeatView, "The lease holds.")},
     ),
     Operation(
-        method="POST", path="/v1/runs/{id}/complete", handler=end, role=None, asks=Role.WORKER,
-        tag="workers", summary="Report the end of a run", body=EndOrder, problems=(404, 409),
+        method="POST", path="/v1/runs/{id}/complete", handler=end, role=Role.WORKER,
+        authenticate=worker_or_run, tag="workers", summary="Report the end of a run",
+        body=EndOrder, problems=(404, 409),
         answers={200: json_content(RunView, "It has ended.")},
         body_limit=8 * 1024 * 1024,
     ),

@@ -3,9 +3,11 @@
 from starlette.requests import Request
 
 from reconciler.core.access.roles import Caller, Role
+from reconciler.core.base.errors import ReconcilerError
+from reconciler.store.sessions import is_ended
 from reconciler.web.http.context import Context
 from reconciler.web.http.problems import HttpProblem
-from reconciler.web.http.session import cookie_of, unseal
+from reconciler.web.http.session import cookie_of, session_id, unseal
 
 SAFE = frozenset({"GET", "HEAD"})
 _MAX_CREDENTIAL = 16 * 1024
@@ -23,16 +25,33 @@ async def caller_of(request: Request, context: Context) -> Caller | None:
     credential = bearer(request)
     if credential is not None:
         return _known(await context.authority.identify(credential))
-    return session_of(request, context) if request.method in SAFE else None
+    return await session_of(request, context) if request.method in SAFE else None
 
 
-def session_of(request: Request, context: Context) -> Caller | None:
-    """The caller of a page: whose session the cookie is."""
+async def session_of(request: Request, context: Context) -> Caller | None:
+    """The caller of a page: whose session the cookie is; None where it was ended."""
     if context.authority is None:
         return context.anybody
     cookie = cookie_of(request.headers.get("cookie"))
     key = unseal(context.server_key, cookie, context.clock.now()) if cookie else None
-    return context.authority.resume(key) if key else None
+    caller = context.authority.resume(key) if key else None
+    if caller is None or cookie is None:
+        return None
+    id_ = session_id(cookie)
+    return None if await context.database.aread(lambda tx: is_ended(tx, id_)) else caller
+
+
+async def still_holds(request: Request, context: Context, caller: Caller) -> bool:
+    """Whether the credential of a request that is still being answered opens the same as before.
+
+    A database that cannot be asked says nothing about it.
+    """
+    try:
+        return await caller_of(request, context) == caller
+    except HttpProblem:
+        return False
+    except ReconcilerError:
+        return True
 
 
 def bearer(request: Request) -> str | None:

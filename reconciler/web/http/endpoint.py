@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from reconciler.core.access.roles import LOCAL
+from reconciler.core.access.roles import LOCAL, Caller
 from reconciler.core.base.errors import NotFound
 from reconciler.web.http.answers import Reply, respond
 from reconciler.web.http.auth import SAFE, admit, caller_of
@@ -46,14 +46,13 @@ def _endpoint(table: Mapping[str, AnyOperation], context: Context) -> Endpoint:
 async def serve(operation: AnyOperation, request: Request, context: Context) -> Response:
     """Serve one request. Expected failures are raised, and answered by the app's handlers.
 
-    1. Who is it, and may they?
+    1. Who is it, and may they? By the head alone: whoever is unknown must not make the server hold
+       a body, and what is answered before it was read ends the connection.
     2. Malformed ids name nothing.
     3. Parameters and body, as models.
     4. The handler, and its answer with an ETag.
     """
-    caller = LOCAL
-    if operation.role is not None:
-        caller = admit(await caller_of(request, context), operation.role)
+    caller = await _caller(operation, request, context)
     require_ids(request.path_params)
     query = read_query(request, operation.query)
     if request.method in SAFE:
@@ -63,6 +62,14 @@ async def serve(operation: AnyOperation, request: Request, context: Context) -> 
     call = Call(context, caller, query, body, request.path_params, request)
     answer = await operation.handler(call)
     return respond(request, answer) if isinstance(answer, Reply) else answer
+
+
+async def _caller(operation: AnyOperation, request: Request, context: Context) -> Caller:
+    if operation.role is None:
+        return LOCAL
+    if operation.authenticate is not None:
+        return await operation.authenticate(request, context)
+    return admit(await caller_of(request, context), operation.role)
 
 
 def require_ids(path: Mapping[str, str]) -> None:

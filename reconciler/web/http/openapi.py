@@ -112,7 +112,7 @@ def _operation(operation: AnyOperation, references: Mapping[Key, Document]) -> D
         ],
         "responses": _responses(operation, references),
     }
-    if role := operation.role or operation.asks:
+    if role := operation.role:
         described["security"] = [{"token": []}]
         described["x-role"] = role.value
     if operation.body is not NoBody:
@@ -198,7 +198,7 @@ def _responses(operation: AnyOperation, references: Mapping[Key, Document]) -> D
 
 
 def _implied(operation: AnyOperation) -> Iterable[int]:
-    if operation.role or operation.asks:
+    if operation.role:
         yield from _WITH_ROLE
     if "{" in operation.path:
         yield 404

@@ -47,6 +47,8 @@ class Call(Generic[Q, B]):
     request: Request
 
 
+Authenticate = Callable[[Request, Context], Awaitable[Caller]]
+"""Who calls, from the head of a request. Raises a problem 401 or 403, or NotFound."""
 Handler = Callable[[Call[Q, B]], Awaitable[Reply | Response]]
 
 
@@ -66,9 +68,10 @@ def json_content(model: Any, description: str, *headers: str) -> Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Generic[Q, B]):
-    """`role` is what the endpoint asks for. None lets everybody in: it needs no credential, or its
-    handler asks for one itself, of the role that `asks` names for the description.
+    """`role` is what the endpoint asks for; None lets everybody in.
 
+    `authenticate` is for endpoints that take other credentials than API tokens. It must decide by
+    the head of the request alone: no body is read before its sender is known.
     `problems` are the statuses of problem answers beside those that every operation has.
     """
 
@@ -83,5 +86,5 @@ class Operation(Generic[Q, B]):
     query: type[Q] = NoQuery  # type: ignore[assignment]
     body: type[B] = NoBody  # type: ignore[assignment]
     headers: Mapping[str, str] = field(default_factory=dict)
-    asks: Role | None = None
+    authenticate: Authenticate | None = None
     body_limit: int = 2 * 1024 * 1024

@@ -1,7 +1,7 @@
 """The dashboard's session: a signed cookie that names a token, and the tokens of its forms.
 
-Nothing is stored on the server, so replicas that share the server key share sessions, and a token
-that is removed from the tokens file ends its sessions with it.
+Only sessions that were ended are stored, so servers that share the key and the database share
+sessions, and a token that is removed from the tokens file ends its sessions with it.
 """
 
 import base64
@@ -32,6 +32,11 @@ def unseal(server_key: bytes, value: str, now: datetime) -> str | None:
     if datetime.fromtimestamp(int(expires), UTC) <= now:
         return None
     return session_key
+
+
+def session_id(value: str) -> str:
+    """What is stored of a session that was ended: no cookie can be made from it."""
+    return hashlib.sha256(_bytes(value)).hexdigest()
 
 
 def form_token(server_key: bytes, cookie: str | None) -> str:

@@ -50,4 +50,5 @@ def _login(context: Context) -> Route:
 
 
 def _logout(context: Context) -> Route:
-    return Route("/logout", serving(login.sign_out, context, asks=None), methods=["POST"])
+    view = serving(login.sign_out, context, asks=None, session=True)
+    return Route("/logout", view, methods=["POST"])

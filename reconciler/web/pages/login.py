@@ -2,7 +2,15 @@
 
 from starlette.responses import Response
 
-from reconciler.web.http.session import clear_cookie, seal, set_cookie
+from reconciler.store.sessions import end_session
+from reconciler.web.http.session import (
+    LIFETIME,
+    clear_cookie,
+    cookie_of,
+    seal,
+    session_id,
+    set_cookie,
+)
 from reconciler.web.pages.serving import Visit, see_other
 
 _WRONG = "This token is unknown, was revoked or has expired."
@@ -31,7 +39,12 @@ async def sign_in(visit: Visit) -> Response:
 
 
 async def sign_out(visit: Visit) -> Response:
-    """End the session."""
+    """End the session here and everywhere, and the streams that were opened with it."""
+    context, cookie = visit.context, cookie_of(visit.request.headers.get("cookie"))
+    if visit.is_known and cookie is not None and context.authority is not None:
+        id_, now = session_id(cookie), context.clock.now()
+        await context.database.awrite(lambda tx: end_session(tx, id_, now + LIFETIME, now))
+        context.hub.recheck()
     response = see_other("/login")
     response.headers.append("set-cookie", clear_cookie(secure=_is_secure(visit)))
     return response

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from reconciler.core.access.roles import LOCAL, Caller, Role
+from reconciler.core.base.errors import ReconcilerError
 from reconciler.core.webhooks.form import parse_form
 from reconciler.web.http.answers import HTML, Reply, respond
 from reconciler.web.http.auth import SAFE, session_of
@@ -31,6 +32,8 @@ class Visit:
     caller: Caller
     request: Request
     form: Mapping[str, str]
+    is_known: bool = True
+    """Whether `caller` has a session; else it is somebody, and sees what everybody does."""
 
     @property
     def path(self) -> Mapping[str, str]:
@@ -39,18 +42,25 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page with what every page has."""
-        return respond(self.request, page(self.context, self.request, template, status, **values))
+        caller = self.caller if self.is_known else None
+        return respond(
+            self.request, page(self.context, self.request, caller, template, status, **values)
+        )
 
 
 View = Callable[[Visit], Awaitable[Response]]
 
 
 def page(
-    context: Context, request: Request, template: str, status: int = 200, **values: Any
+    context: Context,
+    request: Request,
+    caller: Caller | None,
+    template: str,
+    status: int = 200,
+    **values: Any,
 ) -> Reply:
     """A rendered page. Nothing of it may be kept by caches that others use."""
     cookie = cookie_of(request.headers.get("cookie"))
-    caller = session_of(request, context)
     common = {
         "caller": caller,
         "signed_in": context.authority is not None and caller is not None,
@@ -64,37 +74,39 @@ def page(
 
 
 def serving(
-    view: View, context: Context, *, asks: Role | None = Role.VIEWER
+    view: View, context: Context, *, asks: Role | None = Role.VIEWER, session: bool = False
 ) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of a page."""
+    """The endpoint of a page: for a role, for whoever has a `session`, or for everybody."""
 
     async def endpoint(request: Request) -> Response:
         try:
-            return await _answer(view, context, request, asks)
+            return await _answer(view, context, request, asks, session)
         except Exception as error:
             if (problem := problem_of(error)).status == 500:
                 raise
-            return error_page(context, request, problem)
+            return await error_page(context, request, problem)
 
     return endpoint
 
 
-async def _answer(view: View, context: Context, request: Request, asks: Role | None) -> Response:
-    """Forms are checked before the session: another site must not even learn of one."""
-    form: Mapping[str, str] = {}
+async def _answer(
+    view: View, context: Context, request: Request, asks: Role | None, session: bool
+) -> Response:
+    """First the form's origin: another site must not even learn of a session. Then the session,
+    and only then the form's body."""
     if request.method not in SAFE:
         require_own_page(context, request)
+    caller = await session_of(request, context)
+    if caller is None and (session or asks is not None):
+        return to_login(request)
+    if caller is not None and asks is not None and not caller.may(asks):
+        raise HttpProblem(403, "forbidden", f"this needs the role {asks}; yours is {caller.role}")
+    form: Mapping[str, str] = {}
+    if request.method not in SAFE:
         form = parse_form((await read_bytes(request, LARGEST_FORM)).decode("utf-8", "replace"))
         _require_form_token(context, request, form)
-    caller = session_of(request, context)
-    if asks is not None:
-        if caller is None:
-            return to_login(request)
-        if not caller.may(asks):
-            wrong = f"this needs the role {asks}; yours is {caller.role}"
-            raise HttpProblem(403, "forbidden", wrong)
     require_ids(request.path_params)
-    return await view(Visit(context, caller or LOCAL, request, form))
+    return await view(Visit(context, caller or LOCAL, request, form, caller is not None))
 
 
 def require_own_page(context: Context, request: Request) -> None:
@@ -129,9 +141,13 @@ def see_other(target: str) -> Response:
     return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
 
 
-def error_page(context: Context, request: Request, problem: Problem) -> Response:
-    """A failure as a page."""
-    reply = page(context, request, "error.html", problem.status, problem=problem)
+async def error_page(context: Context, request: Request, problem: Problem) -> Response:
+    """A failure as a page, also where the database is the one that fails."""
+    try:
+        caller = await session_of(request, context)
+    except ReconcilerError:
+        caller = None
+    reply = page(context, request, caller, "error.html", problem.status, problem=problem)
     response = respond(request, reply)
     response.headers.update(dict(problem.headers))
     return response

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.roles import LOCAL
 from reconciler.core.access.token_hash import token_hash
-from reconciler.web.hub import Happened
+from reconciler.web.hub import MOST_EACH, Happened
 from tests.support.eventually import eventually
 from tests.support.rig import Rig, agent, autopilot
 from tests.support.web import Web
@@ -135,6 +136,73 @@ def test_a_limited_token_is_told_of_its_workspaces_only(rig: Rig, tmp_path: Path
     assert revision.data["sourceId"] == "red"
 
 
+async def _always() -> bool:
+    """A credential that never ends."""
+    return True
+
+
+TOKEN = f"rct_{'v' * 43}"
+
+
+@pytest.fixture
+def guarded(rig: Rig, tmp_path: Path) -> Web:
+    """A server with one token, of a viewer."""
+    path = tmp_path / "tokens.toml"
+    path.write_text(f'[[token]]\nname = "v"\nrole = "viewer"\nsha256 = "{token_hash(TOKEN)}"\n')
+    return Web(rig, authority=Tokens(path, rig.clock))
+
+
+def ends(stream: Stream) -> bool:
+    """Whether the stream ends without another event."""
+    return not [line for line in stream.lines if line.startswith("event")]
+
+
+def test_a_removed_token_ends_its_streams(rig: Rig, guarded: Web) -> None:
+    assert isinstance(guarded.authority, Tokens)
+    with (
+        guarded.served() as url,
+        following(url, Authorization=f"Bearer {TOKEN}") as stream,
+    ):
+        guarded.authority.path.write_text("")
+        guarded.authority.reload()
+        guarded.soon(guarded.context.hub.recheck)
+        assert ends(stream)
+        rig.apply(agent())
+
+
+def test_logging_out_ends_the_session_and_its_streams_on_every_server(
+    rig: Rig, guarded: Web
+) -> None:
+    other = Web(rig, authority=guarded.authority)
+    with guarded.served() as url, other.served() as there, httpx.Client(base_url=url) as browser:
+        page = browser.get("/login").text
+        field = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
+        answer = browser.post("/login", data={"token": TOKEN, "form_token": field})
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        with following(url, Cookie=cookie) as stream:
+            page = browser.get("/", headers={"Cookie": cookie}).text
+            field = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
+            for server in (url, there):
+                assert httpx.get(f"{server}/v1/runs", headers={"Cookie": cookie}).status_code == 200
+            answer = browser.post("/logout", data={"form_token": field})
+            assert answer.headers["location"] == "/login"
+            assert ends(stream)
+        for server in (url, there):
+            assert httpx.get(f"{server}/v1/runs", headers={"Cookie": cookie}).status_code == 401
+            again = httpx.get(f"{server}/", headers={"Cookie": cookie})
+            assert (again.status_code, again.headers["location"]) == (303, "/login")
+
+
+def test_one_token_does_not_take_every_stream(guarded: Web) -> None:
+    with guarded.served() as url, ExitStack() as stack:
+        for _ in range(MOST_EACH):
+            stack.enter_context(following(url, Authorization=f"Bearer {TOKEN}"))
+        eventually(lambda: guarded.context.hub.listeners == MOST_EACH)
+        answer = httpx.get(f"{url}/v1/events", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "too-many-streams")
+        assert guarded.context.hub.has_room(LOCAL)
+
+
 def test_closing_ends_every_stream(web: Web, url: str) -> None:
     with following(url) as stream:
         web.soon(web.context.hub.close)
@@ -159,7 +227,7 @@ def test_nothing_is_missed_between_the_greeting_and_the_first_event(rig: Rig, we
         # The hub has seen it before anybody asks for events.
         await asyncio.to_thread(eventually, lambda: hub.last)
         async with asyncio.timeout(PATIENCE):
-            event = await anext(hub.listen(LOCAL, position))
+            event = await anext(hub.listen(LOCAL, position, _always))
         hub.close()
         return run.id, event
 

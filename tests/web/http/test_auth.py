@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from reconciler.control.access.tokens import Tokens
@@ -17,6 +21,7 @@ from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.http.endpoint import AnyOperation
+from reconciler.web.pages.app import _FORMS
 from tests.support.rig import KEY, Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import Web
 from tests.web.conftest import Ask
@@ -60,9 +65,11 @@ def _as(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
 def _address(operation: AnyOperation) -> str:
-    unknown = "00000000-0000-4000-8000-000000000000"
-    return operation.path.replace("{id}", unknown).replace("{triggerId}", unknown)
+    return operation.path.replace("{id}", UNKNOWN).replace("{triggerId}", UNKNOWN)
 
 
 ENDLESS = {"/v1/events"}
@@ -92,6 +99,16 @@ def test_each_role_opens_what_it_is_for_and_nothing_else(web: Web, operation: An
         assert status != 401
 
 
+WITH_BODY = [
+    pytest.param(one.method, _address(one), id=f"{one.method} {one.path}")
+    for one in OPERATIONS
+    if one.method not in ("GET", "HEAD") and one.role is not None
+] + [
+    pytest.param("POST", path, id=f"POST {path}")
+    for path in [*(path.replace('{id}', UNKNOWN) for path, _ in _FORMS), "/logout"]
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -110,6 +127,41 @@ def test_bad_credentials(ask: Ask, headers: dict[str, str]) -> None:
     answer = ask("GET", "/v1/runs", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("credential", [None, f"rct_{'z' * 43}", f"rct_run_{'z' * 43}", "a.b.c"])
+@pytest.mark.parametrize(("method", "address"), WITH_BODY)
+def test_no_body_is_read_before_its_sender_is_known(
+    web: Web, method: str, address: str, credential: str | None
+) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    async def send() -> httpx.Response:
+        headers = {"Content-Type": "application/json", **(_as(credential) if credential else {})}
+        async with web.client() as client:
+            return await client.request(method, address, content=body(), headers=headers)
+
+    answer = asyncio.run(send())
+    assert answer.status_code in (401, 404) or answer.headers.get("location") == "/login"
+
+
+def test_requests_that_nobody_is_known_to_have_sent_take_no_memory(web: Web) -> None:
+    path = f"/v1/runs/{UNKNOWN}/complete"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\n".encode()
+    with web.served() as url, ExitStack() as stack:
+        parts = httpx.URL(url)
+        before = psutil.Process().memory_info().rss
+        for _ in range(40):
+            client = stack.enter_context(socket.create_connection((parts.host, parts.port or 80)))
+            client.settimeout(10)
+            client.sendall(head)
+            assert b" 401 " in client.recv(65536)
+            with suppress(OSError):
+                for _ in range(30):
+                    client.sendall(b"x" * 65536)
+        assert psutil.Process().memory_info().rss - before < 60_000_000
 
 
 def test_two_authorization_headers_are_refused(ask: Ask) -> None:
@@ -204,7 +256,11 @@ def test_what_a_token_does_not_reach_is_as_if_it_were_not_there(
     trigger_id = trigger_id_of(two["blue"], "clock")
     id_ = run.id if "/runs/" in operation.path else two["blue"]
     address = operation.path.replace("{id}", id_).replace("{triggerId}", trigger_id)
-    answer = ask(operation.method, address, headers=_as(LIMITED))
+    body = {"leaseToken": "lease_x", **({"status": "failed"} if "complete" in address else {})}
+    sent = (
+        {"json": body} if "leaseToken" in operation.body.model_json_schema()["properties"] else {}
+    )
+    answer = ask(operation.method, address, headers=_as(LIMITED), **sent)
     assert answer.status_code == 404, answer.text
     assert _runs(rig, two["blue"]) == [run]
 
