@@ -19,6 +19,18 @@ _PLACES = {
     "workflow.yaml": ".github/workflows/autopilots.yaml",
 }
 _IGNORED = ".reconciler/\n"
+_SETTINGS = ".vscode/settings.json"
+# A modeline leads to the schema of the first document only; this holds for all of every file.
+_EDITOR = """\
+{
+  "yaml.schemas": {
+    ".schemas/manifest.schema.json": [
+      "autopilots/**/*.yaml",
+      "autopilots/**/*.yml"
+    ]
+  }
+}
+"""
 
 
 def init(
@@ -35,6 +47,8 @@ def init(
     contents[".schemas/manifest.schema.json"] = schemas.text()
     if not (folder / ".gitignore").exists():
         contents[".gitignore"] = _IGNORED
+    if not (folder / _SETTINGS).exists():  # somebody's own settings are left alone
+        contents[_SETTINGS] = _EDITOR
     paths = write_files(folder, contents)
     note_done("the files were written")
     for path in paths:

@@ -12,6 +12,7 @@ WRITTEN = [
     ".github/workflows/autopilots.yaml",
     ".gitignore",
     ".schemas/manifest.schema.json",
+    ".vscode/settings.json",
     "autopilots/agents.yaml",
     "autopilots/daily-report.yaml",
     "autopilots/inbox.yaml",

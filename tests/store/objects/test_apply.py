@@ -502,18 +502,7 @@ def test_several_thousand_objects_fit_the_statements(database: Database) -> None
 
 def test_annotations_are_kept_without_being_a_change(database: Database) -> None:
     def noted(annotations: dict[str, str]) -> Desired:
-        before = desired(agent())
-        objects = {
-            key: replace(
-                declared,
-                document={
-                    **declared.document,
-                    "metadata": {**declared.document["metadata"], "annotations": annotations},
-                },
-            )
-            for key, declared in before.objects.items()
-        }
-        return replace(before, objects=objects)
+        return desired(agent(annotations=annotations))
 
     apply(database, noted({"a": "1"}))
     plan = apply(database, noted({"a": "2", "b": "3"}))
