@@ -156,6 +156,10 @@ def _bearer(d: Delivery) -> dict[str, str]:
     return {"Authorization": f"Bearer {d.secret}"}
 
 
+def _microsoft_graph(_: Delivery) -> dict[str, str]:
+    return {}
+
+
 def _basic(d: Delivery) -> dict[str, str]:
     return {"Authorization": f"Basic {_b64(d.secret.encode())}"}
 
@@ -175,6 +179,7 @@ _SIGNERS: Mapping[str, Callable[[Delivery], dict[str, str]]] = {
     "hmac_sha256": _hmac_sha256,
     "bearer": _bearer,
     "basic": _basic,
+    "microsoft_graph": _microsoft_graph,
 }
 
 

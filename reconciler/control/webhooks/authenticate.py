@@ -13,15 +13,16 @@ from reconciler.clock import Clock
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.webhooks.answers import MISSING_SECRET, UNAUTHORIZED, greet
 from reconciler.control.webhooks.body import Body, too_large
-from reconciler.control.webhooks.inbound import InboundRequest, RequestRefused
+from reconciler.control.webhooks.inbound import Answer, InboundRequest, RequestRefused
 from reconciler.control.webhooks.secret_problems import unusable_secrets
 from reconciler.control.webhooks.token_cache import Opened
 from reconciler.core.manifest.trigger import Scheme, WebhookTrigger
-from reconciler.core.webhooks.handshake import handshake
+from reconciler.core.webhooks.handshake import confirmation, handshake
 from reconciler.core.webhooks.headers import refuse_ambiguous_headers
 from reconciler.core.webhooks.ingress import can_verify, verify
 from reconciler.core.webhooks.media_type import media_type, refuse_encoding
 from reconciler.core.webhooks.payload import JSONValue, Parsed, parse_body
+from reconciler.core.webhooks.schemes import without_token
 
 LARGE = 64 * 1024
 """Bytes from which a body is verified and parsed beside the event loop."""
@@ -53,6 +54,9 @@ class Authenticator:
         Raises `RequestRefused` and `BodyError`.
         """
         headers = _require_readable(request, opened.trigger)
+        signature = opened.trigger.signature
+        if (text := confirmation(signature.scheme, request.query)) is not None:
+            raise RequestRefused(Answer(200, {"status": "pong"}, text=text))
         whole = await body.read(opened.trigger.max_body)
         now = self.clock.now()
         if len(whole) < LARGE:
@@ -65,7 +69,8 @@ class Authenticator:
         payload = (await _parsed(headers.get("content-type"), whole)).payload
         if (greeting := handshake(scheme, headers, payload)) is not None:
             raise RequestRefused(greet(greeting))
-        return Authenticated(opened, headers, whole, payload, secrets, now)
+        shown = without_token(scheme, payload)
+        return Authenticated(opened, headers, whole, shown, secrets, now)
 
     def _verify(
         self, opened: Opened, headers: Mapping[str, str], body: bytes, now: datetime

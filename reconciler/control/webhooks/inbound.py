@@ -9,7 +9,8 @@ from typing import Any
 class InboundRequest:
     """`headers` are raw pairs as they came; `body` yields chunks and is read once at most.
 
-    `client` is the sender's address, behind trusted proxies. `named` are the headers by lower-case
+    `client` is the sender's address, behind trusted proxies, `query` what stands behind the `?` of
+    the URL. `named` are the headers by lower-case
     name; of several with one name the last one.
     """
 
@@ -18,6 +19,7 @@ class InboundRequest:
     headers: Sequence[tuple[bytes, bytes]]
     body: AsyncIterator[bytes]
     client: str = ""
+    query: str = ""
     named: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -28,11 +30,12 @@ class InboundRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: a status, a JSON object, headers."""
+    """What goes back: a status, a JSON object or, where there is one, a plain text, headers."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    text: str | None = None
 
 
 def problem(status: int, code: str, detail: str, **headers: str) -> Answer:

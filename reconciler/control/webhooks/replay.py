@@ -22,6 +22,7 @@ from reconciler.core.runs.run import Run, Source, Status
 from reconciler.core.runs.standing import NotInForce, standing_of
 from reconciler.core.webhooks.delivery_key import KEPT
 from reconciler.core.webhooks.payload import parse_body
+from reconciler.core.webhooks.schemes import without_token
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.triggers import NamedTrigger, list_triggers
 from reconciler.store.runs.runs import get_run
@@ -74,6 +75,7 @@ def _replay(launcher: Launcher, delivery_id: str, actor: str, pair: Pair | None)
     read = launcher.database.read(lambda tx: _read(tx, launcher, delivery_id))
     delivery = read.delivery
     payload = parse_body(delivery.content_type, delivery.body or b"").payload
+    payload = without_token(delivery.scheme or "", payload)
     _require_wanted(launcher, read, payload)
     firing = _firing(launcher, read, payload, actor)
     again = delivery._replace(

@@ -62,6 +62,7 @@ class Scheme(StrEnum):
     HMAC_SHA256 = "hmac_sha256"
     BEARER = "bearer"
     BASIC = "basic"
+    MICROSOFT_GRAPH = "microsoft_graph"
 
 
 class _TriggerBase(Model):

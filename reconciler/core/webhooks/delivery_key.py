@@ -22,7 +22,7 @@ from reconciler.core.webhooks.schemes import (
     SignedId,
     look_up,
 )
-from reconciler.core.webhooks.signature import BodyMac, Envelope, Headers, StaticToken
+from reconciler.core.webhooks.signature import BodyMac, BodyToken, Envelope, Headers, StaticToken
 
 KEPT = timedelta(hours=72)
 """How long a key is known, that of a webhook and that of a run by hand."""
@@ -87,7 +87,7 @@ def _envelopes(
     row: Row, secrets: Sequence[str], headers: Headers, options: SignatureOptions
 ) -> list[Envelope]:
     methods = [row.method(secret, options) for secret in secrets]
-    if any(method is None or isinstance(method, StaticToken) for method in methods):
+    if any(method is None or isinstance(method, StaticToken | BodyToken) for method in methods):
         return []
     envelopes = [
         Envelope(()) if isinstance(method, BodyMac) else method.envelope(headers)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.form import parse_form
 from reconciler.core.webhooks.payload import JSONValue
 from reconciler.core.webhooks.schemes import SCHEMES, Field, Row, look_up
 from reconciler.core.webhooks.signature import Headers
@@ -40,6 +41,24 @@ def handshake(scheme: str, headers: Headers, payload: JSONValue = None) -> Pong 
             continue
         return _challenge(greeting.echo, payload) if greeting.echo else Pong()
     return None
+
+
+def confirmation(scheme: str, query: str) -> str | None:
+    """The text that confirms the URL to its sender; None where the query asks for none.
+
+    Nothing is signed here: whoever knows the URL may ask. Raises `BodyError` 400 for a text that is
+    not 1 to 1024 printable ASCII characters.
+    """
+    name = SCHEMES.get(scheme, Row()).confirmation
+    if not name or f"{name}=" not in query:
+        return None
+    value = parse_form(query).get(name, "")
+    if value and len(value) <= MAX_CHALLENGE and value.isascii() and value.isprintable():
+        return value
+    raise BodyError(
+        "challenge-invalid",
+        f"'{name}' is not a text of 1 to {MAX_CHALLENGE} printable ASCII characters",
+    )
 
 
 def event_name(scheme: str, headers: Headers, payload: JSONValue) -> str | None:

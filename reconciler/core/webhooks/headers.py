@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.schemes import SCHEMES, Header, Row
-from reconciler.core.webhooks.signature import Headers, TimedMac
+from reconciler.core.webhooks.signature import BodyMac, Headers, StaticToken
 
 MAX_SHOWN = 256
 """Characters of a header's value that the delivery log keeps."""
@@ -34,7 +34,7 @@ _CREDENTIALS = frozenset(
             method.header
             for row in SCHEMES.values()
             for _, method in row.methods
-            if not isinstance(method, TimedMac)
+            if isinstance(method, StaticToken | BodyMac)
         ),
     }
 )

@@ -12,8 +12,8 @@ from reconciler.core.webhooks.schemes import SCHEMES, Row, SignatureOptions
 from reconciler.core.webhooks.signature import (
     BodyMac,
     Headers,
+    Method,
     StaticToken,
-    TimedMac,
     verifies,
 )
 from reconciler.core.webhooks.signing_key import SecretInvalid
@@ -132,9 +132,7 @@ def _verifies(
     return genuine and _body_is_fresh(method, body, now, tolerance)
 
 
-def _body_is_fresh(
-    method: StaticToken | BodyMac | TimedMac, body: bytes, now: datetime, tolerance: timedelta
-) -> bool:
+def _body_is_fresh(method: Method, body: bytes, now: datetime, tolerance: timedelta) -> bool:
     if not isinstance(method, BodyMac) or not method.time_field:
         return True
     try:

@@ -12,6 +12,7 @@ from typing import TypedDict
 from reconciler.core.webhooks.payload import JSONValue
 from reconciler.core.webhooks.signature import (
     BodyMac,
+    BodyToken,
     Encoding,
     Headers,
     Method,
@@ -84,6 +85,8 @@ class Row:
     shown: tuple[str, ...] = ()
     """Headers for the delivery log beside the ids and the event: never a credential."""
     greetings: tuple[Greeting, ...] = ()
+    confirmation: str = ""
+    """The parameter of the query whose value is answered as text, to prove the URL's ownership."""
     tolerance: timedelta = FIVE_MINUTES
     options: tuple[str, ...] = ()
     """What a manifest may set, by the names of `SignatureOptions`."""
@@ -216,6 +219,11 @@ SCHEMES: Mapping[str, Row] = {
     "bearer": Row(
         methods=(("", StaticToken("authorization", "Bearer ")),), options=("header", "prefix")
     ),
+    # learn.microsoft.com/graph, "Receive change notifications through webhooks": a subscription is
+    # confirmed by its validationToken; `clientState` stands in every notification of a body.
+    "microsoft_graph": Row(
+        methods=(("", BodyToken("value", "clientState")),), confirmation="validationToken"
+    ),
     # RFC 7617: base64 of user and password.
     "basic": Row(methods=(("", StaticToken("authorization", "Basic ", basic_key)),)),
 }
@@ -231,3 +239,20 @@ def look_up(place: ValueSource, headers: Headers, payload: JSONValue) -> str | N
             for key in place.path:
                 value = value.get(key) if isinstance(value, dict) else None
             return value if isinstance(value, str) else None
+
+
+def without_token(scheme: str, payload: JSONValue) -> JSONValue:
+    """The payload without the secret that some senders put into it: runs and prompts show it."""
+    for _, method in SCHEMES.get(scheme, Row()).methods:
+        if isinstance(method, BodyToken) and isinstance(payload, dict):
+            items = payload.get(method.items)
+            if isinstance(items, list):
+                shown: list[JSONValue] = [_without(item, method.member) for item in items]
+                return {**payload, method.items: shown}
+    return payload
+
+
+def _without(item: JSONValue, member: str) -> JSONValue:
+    if not isinstance(item, dict):
+        return item
+    return {key: value for key, value in item.items() if key != member}

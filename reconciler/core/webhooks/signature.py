@@ -15,6 +15,8 @@ from typing import Literal, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.payload import parse_json
 from reconciler.core.webhooks.signing_key import Key, signed_by, text_key
 
 Headers: TypeAlias = Mapping[str, str]
@@ -92,7 +94,20 @@ class TimedMac:
         return self.read(headers)
 
 
-Method: TypeAlias = StaticToken | BodyMac | TimedMac
+@dataclass(frozen=True, slots=True)
+class BodyToken:
+    """The secret itself, in each item of a list in a JSON body."""
+
+    items: str
+    member: str
+    key: Callable[[str], Key] = text_key
+
+    def envelope(self, headers: Headers) -> Envelope | None:
+        """Nothing: the headers claim nothing."""
+        return Envelope(())
+
+
+Method: TypeAlias = StaticToken | BodyMac | TimedMac | BodyToken
 
 
 def verifies(method: Method, envelope: Envelope, secret: str, body: bytes) -> bool:
@@ -103,6 +118,8 @@ def verifies(method: Method, envelope: Envelope, secret: str, body: bytes) -> bo
     key = method.key(secret)
     if isinstance(method, StaticToken):
         return _same_token(envelope.entries[0], key)
+    if isinstance(method, BodyToken):
+        return isinstance(key, bytes) and _in_every_item(method, key, body)
     entries = [e.removeprefix(method.label) for e in envelope.entries if e.startswith(method.label)]
     if isinstance(key, Ed25519PublicKey):
         return signed_by(key, entries, envelope.preamble + body)
@@ -197,6 +214,22 @@ def _mac(key: bytes, preamble: bytes, body: bytes, encoding: Encoding) -> bytes:
 def _same(entry: str, expected: bytes) -> bool:
     # surrogatepass: compare_digest wants bytes, and no lone surrogate may become a plain '?'.
     return hmac.compare_digest(entry.encode("utf-8", "surrogatepass"), expected)
+
+
+def _in_every_item(method: BodyToken, key: bytes, body: bytes) -> bool:
+    # Parsed before anything is verified, as no other body: it is capped, and read strictly.
+    try:
+        payload = parse_json(body)
+    except BodyError:
+        return False
+    items = payload.get(method.items) if isinstance(payload, dict) else None
+    if not isinstance(items, list) or not items:
+        return False
+    genuine = True
+    for item in items:
+        value = item.get(method.member) if isinstance(item, dict) else None
+        genuine &= isinstance(value, str) and _same(value, key)
+    return genuine
 
 
 def _same_token(token: str, expected: Key) -> bool:

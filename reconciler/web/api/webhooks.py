@@ -65,8 +65,13 @@ async def answer(scope: Scope, receive: Receive, context: Context) -> Response:
         headers=scope["headers"],
         body=_body(receive),
         client=client_of(scope, context),
+        query=scope.get("query_string", b"").decode("latin-1"),
     )
     result = await context.intake.receive(inbound)
+    if result.text is not None:
+        # A stranger's own text goes back: as plain text that no browser takes for anything else.
+        safe = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return Response(result.text, result.status, safe, "text/plain")
     body = dict(result.body)
     if result.status >= 400:
         body.setdefault("title", phrase(result.status))

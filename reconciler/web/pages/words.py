@@ -26,6 +26,7 @@ _SCHEMES = {
     "shopify": "signed by Shopify",
     "hmac_sha256": "signed with HMAC-SHA256",
     "bearer": "with a bearer token",
+    "microsoft_graph": "from Microsoft Graph",
     "basic": "with a user name and a password",
 }
 
