@@ -48,7 +48,7 @@ def diff(
     understands; what is in the working tree is not read. Agents and squads that PATH does not
     declare are taken for those of other sources. Exit code 3 if either revision is invalid.
     """
-    repository, inside = repository_around(Path(path))
+    repository, inside = repository_around(Path(path), base, head)
     policy = offline_policy(config, allow_command)
     before = _desired(repository, base, inside, path, source, policy)
     after = _desired(repository, head, inside, path, source, policy, before)

@@ -191,7 +191,7 @@ class _Work:
         )
 
     def carry_out(self, tx: Tx, plan: Plan) -> Applied:
-        self.database.lock(tx, LOCK)
+        self.database.lock(tx, LOCK)  # from here on nobody else applies: what holds now, stays
         fresh = plan
         if not self.still_holds(tx, plan):
             current = read_current(tx, self.desired.source_id)

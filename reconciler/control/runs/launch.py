@@ -120,7 +120,7 @@ def _trigger(
 
 
 def _refusal(live: LiveAutopilot, standing: NotInForce) -> str:
-    hint = "" if standing.final else "; use force to run it all the same"
+    hint = "" if standing.final else "; `--force` (in the API: `force`) runs it all the same"
     return f"{live.workspace}/{live.name} is not in force: {standing.why}{hint}"
 
 

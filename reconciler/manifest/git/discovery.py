@@ -19,12 +19,12 @@ def has_repository(path: Path) -> bool:
     return any(_tops(path.resolve()))
 
 
-def repository_around(path: Path) -> tuple[Repository, str]:
+def repository_around(path: Path, *revisions: str) -> tuple[Repository, str]:
     """The repository that a path lies in, and the path inside it ("" for its top).
 
     1. Collect the folders with a `.git`, from the path upwards.
     2. Ask git about each from the outermost inwards; one that it does not accept is passed over.
-    3. Take the first whose commit holds the path, else the innermost.
+    3. Take the first whose `HEAD`, or any of `revisions`, holds the path, else the innermost.
 
     Raises UsageError if the path is in no repository, with what git said of the innermost.
     """
@@ -38,7 +38,7 @@ def repository_around(path: Path) -> tuple[Repository, str]:
             innermost, reason = None, str(error)
             continue
         innermost, inside = repository, _inside(top, place)
-        if inside and repository.holds("HEAD", inside):
+        if inside and any(repository.holds(name, inside) for name in ("HEAD", *revisions)):
             break
     if innermost is None:
         raise UsageError(f"{path} is in no git repository: {reason}")

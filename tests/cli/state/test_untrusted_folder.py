@@ -151,6 +151,22 @@ def test_plan_and_apply_take_the_commit_around_it(
     assert not (trap.parent / "sprung").exists()
 
 
+def test_a_folder_that_became_a_submodule_is_no_folder_without_changes(
+    cli: Cli, repository: GitFolder
+) -> None:
+    """The submodule's own `main` may well be what is checked out."""
+    elsewhere = GitFolder.make(cli.folder.parent / "elsewhere")
+    elsewhere.commit("Another source", agent=BOT)
+    repository.git("checkout", "--quiet", "-b", "change")
+    repository.git("rm", "-rfq", "autopilots")
+    add = ("submodule", "--quiet", "add", str(elsewhere.folder), "autopilots")
+    repository.git("-c", "protocol.file.allow=always", *add)
+    repository.git("commit", "--quiet", "-m", "Second")
+    summary = cli("diff", "--base", "main", "autopilots", "-o", "json").json["summary"]
+    assert summary["archive"] == 2
+    assert cli("apply", "autopilots", "--yes", "--confirm-deletes", "1").code == 4
+
+
 def test_a_missing_object_is_fetched_from_nobody(
     cli: Cli, repository: GitFolder, trap: Path
 ) -> None:

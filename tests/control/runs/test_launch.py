@@ -76,7 +76,7 @@ class TestNotInForce:
     def test_a_pause_takes_force(self, triage: Rig) -> None:
         now = triage.clock.now()
         triage.database.write(lambda tx: pause(tx, id_of("triage"), "ada", "holiday", now))
-        with pytest.raises(Conflict, match=r"by ada \(holiday\); use force") as error:
+        with pytest.raises(Conflict, match=r"by ada \(holiday\); `--force`") as error:
             triage.launch()
         assert error.value.reason == "not-in-force"
         assert triage.launch(force=True).active
@@ -96,7 +96,7 @@ class TestNotInForce:
             triage.apply(agent(), autopilot("triage", status="archived"))
         with pytest.raises(Conflict, match="is archived") as error:
             triage.launch(force=True)
-        assert "use force" not in str(error.value)
+        assert "--force" not in str(error.value)
         assert triage.runs() == []
 
 
