@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.run import Json
 
 CONNECT_SECONDS = 5.0
@@ -54,7 +55,7 @@ class Reply:
         message = next((fields[name] for name in names if fields.get(name)), "")
         is_text = isinstance(message, str) and message
         text = message if is_text else self.body.decode("utf-8", "replace")
-        return one_line(text)
+        return one_line(text, QUOTED)
 
     def retry_after(self) -> float | None:
         """Seconds of `Retry-After`, in either of its forms."""
@@ -157,19 +158,13 @@ async def _exchange(client: httpx.AsyncClient, call: Call) -> Exchange:
 def _header_refusal(headers: Mapping[str, str]) -> str | None:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            return f"{one_line(name)!r} is not the name of a header"
+            return f"{one_line(name, QUOTED)!r} is not the name of a header"
         if not _HEADER_VALUE.fullmatch(value):
             return (
                 f"the value of the header {name} cannot be sent: allowed is ASCII without control "
                 "characters and without spaces around it"
             )
     return None
-
-
-def one_line(text: str, limit: int = QUOTED) -> str:
-    """Somebody else's text as part of a sentence: one line, printable, cut."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
-    return line if len(line) <= limit else line[:limit] + "…"
 
 
 def _origin(url: str) -> str:
@@ -181,4 +176,4 @@ def _origin(url: str) -> str:
 
 
 def _why(error: Exception) -> str:
-    return one_line(str(error)) or type(error).__name__
+    return one_line(str(error), QUOTED) or type(error).__name__

@@ -5,7 +5,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from reconciler.dispatch.wire import Reply, one_line
+from reconciler.core.base.invisible import one_line
+from reconciler.dispatch.wire import Reply
 
 
 @pytest.mark.parametrize(

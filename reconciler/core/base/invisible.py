@@ -15,6 +15,13 @@ INVISIBLE = re.compile(
 _GAPS = re.compile(rf"(?:{INVISIBLE.pattern}|\s)+")
 
 
-def one_line(text: str) -> str:
-    """The text on one line: each run of white space and invisible characters is one space."""
-    return _GAPS.sub(" ", text).strip()
+def one_line(text: str, limit: int | None = None) -> str:
+    """The text on one line: each run of white space and invisible characters is one space.
+
+    Beyond `limit` characters it is cut and ends in `…`.
+    """
+    if limit is None:
+        return _GAPS.sub(" ", text).strip()
+    # What lies far beyond the cut need not be read: somebody else's text may be megabytes.
+    line = _GAPS.sub(" ", text[: 4 * limit]).strip()
+    return line if len(line) <= limit else line[:limit] + "…"

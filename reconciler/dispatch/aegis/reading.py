@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.run import Json
-from reconciler.dispatch.wire import one_line
 
 RESTING: Final = frozenset({"idle", "waiting_for_input"})
 READY: Final = "idle"

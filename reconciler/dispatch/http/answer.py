@@ -8,16 +8,17 @@ else that is not in the protocol will not get better by itself.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
 from reconciler.dispatch.base import Ended, TargetDown, Transient, cut_result
 from reconciler.dispatch.wire import (
+    QUOTED,
     Exchange,
     Oversized,
     Reply,
     Unanswered,
     Unreached,
     Unsendable,
-    one_line,
 )
 
 _FULL = frozenset({429, 503})
@@ -100,7 +101,7 @@ def _why(document: Mapping[str, Json]) -> str:
     """The agent's own sentence, where it gives one."""
     for name in ("failureReason", "message", "error", "result"):
         if isinstance(said := document.get(name), str) and said.strip():
-            return f"the agent reports: {one_line(said)}"
+            return f"the agent reports: {one_line(said, QUOTED)}"
     return "the agent reports that it failed"
 
 
