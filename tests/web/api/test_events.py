@@ -195,10 +195,10 @@ def test_logging_out_ends_the_session_and_its_streams_on_every_server(
 
 def test_one_token_does_not_take_every_stream(guarded: Web) -> None:
     with guarded.served() as url, ExitStack() as stack:
-        for _ in range(MOST_EACH):
-            stack.enter_context(following(url, Authorization=f"Bearer {TOKEN}"))
-        eventually(lambda: guarded.context.hub.listeners == MOST_EACH)
-        answer = httpx.get(f"{url}/v1/events", headers={"Authorization": f"Bearer {TOKEN}"})
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        held = [stack.enter_context(following(url, **headers)) for _ in range(MOST_EACH)]
+        eventually(lambda: guarded.context.hub.listeners == len(held))
+        answer = httpx.get(f"{url}/v1/events", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (503, "too-many-streams")
         assert guarded.context.hub.has_room(LOCAL)
 
