@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     """Connections that are open at once; fewer where the limit of open files is lower."""
     trusted_proxies: Words = ()
     """The proxies, as addresses or networks, whose `X-Forwarded-For` names the client."""
+    metrics_access: Literal["open", "viewer"] = "open"
+    """Who reads `/metrics`: everybody, or whoever has a token that may read."""
     public_url: str | None = None
     """What webhook and callback URLs begin with; `http://HOST:PORT` by default."""
     key_file: Path = Path(".reconciler/server.key")

@@ -4,8 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from reconciler.core.access.roles import Role
 from reconciler.store.gauges import Gauges, read_gauges
 from reconciler.telemetry import METRICS_TYPE, Metrics
+from reconciler.web.http.auth import admit, caller_of
 from reconciler.web.http.context import Context
 
 
@@ -13,6 +15,8 @@ def route(context: Context) -> Route:
     """The address that Prometheus reads."""
 
     async def metrics(request: Request) -> Response:
+        if context.settings.metrics_access == "viewer":
+            admit(await caller_of(request, context), Role.VIEWER)
         database = context.database
         gauges = await database.aread(lambda tx: read_gauges(tx, database.now(tx)))
         _set(context.metrics, gauges)

@@ -32,13 +32,24 @@ async def session_of(request: Request, context: Context) -> Caller | None:
     """The caller of a page: whose session the cookie is; None where it was ended."""
     if context.authority is None:
         return context.anybody
-    cookie = cookie_of(request.headers.get("cookie"))
+    cookie = session_cookie(request, context)
     key = unseal(context.server_key, cookie, context.clock.now()) if cookie else None
     caller = context.authority.resume(key) if key else None
     if caller is None or cookie is None:
         return None
     id_ = session_id(cookie)
     return None if await context.database.aread(lambda tx: is_ended(tx, id_)) else caller
+
+
+def session_cookie(request: Request, context: Context) -> str | None:
+    """The cookie of the dashboard's session, if the browser sent one."""
+    return cookie_of(request.headers.get("cookie"), secure=is_secure(request, context))
+
+
+def is_secure(request: Request, context: Context) -> bool:
+    """Whether the browser came over TLS; a proxy in front is known by public_url."""
+    public = context.settings.public_url or ""
+    return request.url.scheme == "https" or public.startswith("https://")
 
 
 async def still_holds(request: Request, context: Context, caller: Caller) -> bool:

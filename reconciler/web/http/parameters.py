@@ -17,6 +17,8 @@ M = TypeVar("M", bound=Wire)
 
 BODY_DEADLINE = 15.0
 """Seconds that a body may take to arrive."""
+LARGE = 64 * 1024
+"""Bytes from which a body is parsed beside the event loop: a list of numbers takes its time."""
 
 
 IDEMPOTENCY_KEY = {
@@ -77,6 +79,12 @@ async def read_body(request: Request, model: type[M], limit: int) -> M:
     if not raw:
         return _validated(model, {}, 422)
     _require_json(request.headers.get("content-type"))
+    if len(raw) < LARGE:
+        return _understood(raw, model)
+    return await asyncio.to_thread(_understood, raw, model)
+
+
+def _understood(raw: bytes, model: type[M]) -> M:
     value = parse_json(raw)
     if not isinstance(value, dict):
         raise HttpProblem(422, "body-invalid", "the body must be a JSON object")

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from http.cookies import CookieError, SimpleCookie
 
 COOKIE = "reconciler_session"
+SECURE_COOKIE = f"__Host-{COOKIE}"
+"""Its name where browsers come over TLS: no other host and no plain connection can set it."""
 LIFETIME = timedelta(hours=12)
 _SESSION = b"reconciler dashboard session v1"
 _FORM = b"reconciler dashboard form v1"
@@ -49,10 +51,10 @@ def is_form_token(server_key: bytes, cookie: str | None, token: str) -> bool:
     return hmac.compare_digest(_bytes(token), _bytes(form_token(server_key, cookie)))
 
 
-def cookie_of(header: str | None) -> str | None:
+def cookie_of(header: str | None, *, secure: bool) -> str | None:
     """The session's cookie in a `Cookie` header, if there is one."""
     try:
-        morsel = SimpleCookie(header or "").get(COOKIE)
+        morsel = SimpleCookie(header or "").get(_name(secure))
     except CookieError:
         return None
     return morsel.value if morsel and morsel.value else None
@@ -61,16 +63,22 @@ def cookie_of(header: str | None) -> str | None:
 def set_cookie(value: str, *, secure: bool) -> str:
     """The `Set-Cookie` header of a session that begins."""
     age = int(LIFETIME.total_seconds())
-    return _attributes(f"{COOKIE}={value}; Max-Age={age}", secure=secure)
+    return _attributes(f"{value}; Max-Age={age}", secure=secure)
 
 
 def clear_cookie(*, secure: bool) -> str:
     """The `Set-Cookie` header of a session that ends."""
-    return _attributes(f"{COOKIE}=; Max-Age=0", secure=secure)
+    return _attributes("; Max-Age=0", secure=secure)
 
 
-def _attributes(start: str, *, secure: bool) -> str:
-    return f"{start}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+def _name(secure: bool) -> str:
+    return SECURE_COOKIE if secure else COOKIE
+
+
+def _attributes(value: str, *, secure: bool) -> str:
+    return (
+        f"{_name(secure)}={value}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+    )
 
 
 def _mac(server_key: bytes, label: bytes, text: str) -> str:

@@ -3,10 +3,10 @@
 from starlette.responses import Response
 
 from reconciler.store.sessions import end_session
+from reconciler.web.http.auth import is_secure, session_cookie
 from reconciler.web.http.session import (
     LIFETIME,
     clear_cookie,
-    cookie_of,
     seal,
     session_id,
     set_cookie,
@@ -34,19 +34,23 @@ async def sign_in(visit: Visit) -> Response:
         return visit.page("login.html", 401, target=target, wrong=_WRONG)
     response = see_other(target)
     cookie = seal(context.server_key, key, context.clock.now())
-    response.headers.append("set-cookie", set_cookie(cookie, secure=_is_secure(visit)))
+    response.headers.append(
+        "set-cookie", set_cookie(cookie, secure=is_secure(visit.request, visit.context))
+    )
     return response
 
 
 async def sign_out(visit: Visit) -> Response:
     """End the session here and everywhere, and the streams that were opened with it."""
-    context, cookie = visit.context, cookie_of(visit.request.headers.get("cookie"))
+    context, cookie = visit.context, session_cookie(visit.request, visit.context)
     if visit.is_known and cookie is not None and context.authority is not None:
         id_, now = session_id(cookie), context.clock.now()
         await context.database.awrite(lambda tx: end_session(tx, id_, now + LIFETIME, now))
         context.hub.recheck()
     response = see_other("/login")
-    response.headers.append("set-cookie", clear_cookie(secure=_is_secure(visit)))
+    response.headers.append(
+        "set-cookie", clear_cookie(secure=is_secure(visit.request, visit.context))
+    )
     return response
 
 
@@ -54,9 +58,3 @@ def safe_target(target: str) -> str:
     """Where to go after signing in: an address of this server, whatever a link said."""
     plain = target.isascii() and target.isprintable() and "\\" not in target
     return target if plain and target.startswith("/") and not target.startswith("//") else "/"
-
-
-def _is_secure(visit: Visit) -> bool:
-    """Whether the browser reached us over TLS; a proxy in front is known by public_url."""
-    public = visit.context.settings.public_url or ""
-    return visit.request.url.scheme == "https" or public.startswith("https://")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reconciler.core.base.invisible import INVISIBLE
 from reconciler.core.manifest.fields import format_instant
 from reconciler.web.pages.words import duration, relative, shown_moment, trigger_words
 
@@ -29,10 +31,31 @@ def environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
         auto_reload=False,
+        finalize=visible,
     )
     templates.filters |= {"moment": moment, "taken": duration, "fires": trigger_words}
     templates.globals |= {"asset": asset}
     return templates
+
+
+def visible(value: Any) -> Any:
+    """A text in which characters that nobody sees are written as escapes, `\\u202e`.
+
+    Titles, payloads and results come from strangers: a bidirectional control would make a page
+    seem to say something else. Line breaks and tabs stay.
+    """
+    if not isinstance(value, str) or not INVISIBLE.search(value):
+        return value
+    shown = INVISIBLE.sub(_escaped, value)
+    return Markup(shown) if isinstance(value, Markup) else shown  # noqa: S704 - as safe as before
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    if character in "\n\r\t":
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def render(template: str, **values: Any) -> str:

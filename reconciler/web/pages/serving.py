@@ -11,13 +11,13 @@ from reconciler.core.access.roles import LOCAL, Caller, Role
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.core.webhooks.form import parse_form
 from reconciler.web.http.answers import HTML, Reply, respond
-from reconciler.web.http.auth import SAFE, session_of
+from reconciler.web.http.auth import SAFE, session_cookie, session_of
 from reconciler.web.http.context import Context
 from reconciler.web.http.endpoint import require_ids
 from reconciler.web.http.guard import origin_of
 from reconciler.web.http.parameters import read_bytes
 from reconciler.web.http.problems import HttpProblem, Problem, problem_of
-from reconciler.web.http.session import cookie_of, form_token, is_form_token
+from reconciler.web.http.session import form_token, is_form_token
 from reconciler.web.pages.rendering import render
 
 LARGEST_FORM = 64 * 1024
@@ -60,7 +60,7 @@ def page(
     **values: Any,
 ) -> Reply:
     """A rendered page. Nothing of it may be kept by caches that others use."""
-    cookie = cookie_of(request.headers.get("cookie"))
+    cookie = session_cookie(request, context)
     common = {
         "caller": caller,
         "signed_in": context.authority is not None and caller is not None,
@@ -123,7 +123,7 @@ def require_own_page(context: Context, request: Request) -> None:
 
 
 def _require_form_token(context: Context, request: Request, form: Mapping[str, str]) -> None:
-    cookie = cookie_of(request.headers.get("cookie"))
+    cookie = session_cookie(request, context)
     if not is_form_token(context.server_key, cookie, form.get(FORM_FIELD, "")):
         raise HttpProblem(
             403, "form-outdated", "this form is of an earlier session; load its page again"

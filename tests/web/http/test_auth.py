@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import psutil
@@ -18,6 +18,7 @@ from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.identity import trigger_id as trigger_id_of
 from reconciler.core.runs.run import Run
 from reconciler.core.webhooks.token import webhook_token
+from reconciler.settings import Settings
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.http.endpoint import AnyOperation
@@ -465,3 +466,43 @@ def test_signing_in_leads_nowhere_else(web: Web, target: str, expected: str) -> 
 def test_problems_never_repeat_a_credential(ask: Ask) -> None:
     answer = ask("GET", "/v1/runs", headers=_as("rct_this-is-not-known"))
     assert "rct_" not in json.dumps(answer.json())
+
+
+def test_over_tls_the_cookie_is_of_this_host_only(rig: Rig, path: Path) -> None:
+    settings = Settings(public_url="https://reconciler.example")
+    web = Web(rig, settings=settings, authority=Tokens(path, rig.clock))
+
+    async def cookies() -> tuple[str, int, int]:
+        async with web.client(base_url="https://reconciler.example") as client:
+            answer = await _sign_in(client, TOKENS[Role.VIEWER])
+            name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
+            client.cookies.clear()
+            right = await client.get("/v1/runs", headers={"Cookie": f"{name}={value}"})
+            plain = {"Cookie": f"{name.removeprefix('__Host-')}={value}"}
+            return (
+                answer.headers["set-cookie"],
+                right.status_code,
+                (await client.get("/v1/runs", headers=plain)).status_code,
+            )
+
+    cookie, right, plain = asyncio.run(cookies())
+    assert cookie.startswith("__Host-reconciler_session=")
+    assert "; Path=/;" in cookie
+    assert cookie.endswith("; Secure")
+    assert (right, plain) == (200, 401)
+
+
+@pytest.mark.parametrize(("access", "status"), [("open", 200), ("viewer", 401)])
+def test_metrics_are_open_or_for_viewers(
+    rig: Rig, path: Path, access: Literal["open", "viewer"], status: int
+) -> None:
+    web = Web(rig, settings=Settings(metrics_access=access), authority=Tokens(path, rig.clock))
+
+    async def statuses() -> tuple[int, int, int]:
+        async with web.client() as client:
+            viewer, worker = _as(TOKENS[Role.VIEWER]), _as(TOKENS[Role.WORKER])
+            answers = [await client.get("/metrics", headers=h) for h in ({}, viewer, worker)]
+            nobody, reader, other = (answer.status_code for answer in answers)
+            return nobody, reader, other
+
+    assert asyncio.run(statuses()) == (status, 200, 200 if status == 200 else 403)
