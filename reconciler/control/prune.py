@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from reconciler.core.webhooks.delivery_key import KEPT
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.retention import (
     BATCH,
@@ -14,6 +15,10 @@ from reconciler.store.retention import (
     prune_revisions,
     prune_runs,
 )
+
+COUNTED = KEPT
+"""Runs of this time are counted by other rules, however soon they may be deleted: `limits.perDay`
+counts those of a day, and an idempotency key answers with the run that it made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Retention:
     def rules(self) -> tuple[tuple[str, Prune, timedelta], ...]:
         """Return what is pruned, how, and after what time."""
         return (
-            ("runs", prune_runs, self.runs),
+            ("runs", prune_runs, max(self.runs, COUNTED)),
             ("intervals", prune_intervals, self.runs),
             ("deliveries", prune_deliveries, self.deliveries),
             ("bodies", prune_bodies, self.bodies),

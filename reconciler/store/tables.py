@@ -308,6 +308,17 @@ _OPEN = "completed_at IS NULL"
 _ACTIVE = f"admitted_at IS NOT NULL AND {_OPEN}"
 _WAITING = f"admitted_at IS NULL AND {_OPEN}"
 _ASKED_TO_STOP = f"cancel_requested_at IS NOT NULL AND {_OPEN}"
+QUEUED = (
+    f"{_ACTIVE} AND status <> 'session_created' AND status <> 'running' "
+    "AND lease_owner IS NULL AND cancel_requested_at IS NULL "
+    "AND (waiting_for IS NULL OR waiting_for <> 'claim')"
+)
+"""Admitted and waiting for an agent. Whoever asks for these runs writes just this text: a database
+uses a partial index only where it recognises its condition. (Not `status = 'pending'`: SQLite would
+rather use the index of that, and read all of them.)"""
+
+CLAIMABLE = "waiting_for = 'claim'"
+"""Admitted and waiting for a worker; for whoever asks, as `QUEUED`."""
 
 autopilot_run = Table(
     "autopilot_run",
@@ -341,6 +352,13 @@ autopilot_run = Table(
     Column("session_id", Words()),
     Column("handle", json_type(none_as_null=True)),
     Column("agent", String(63)),
+    Column(
+        "queue",
+        String(140),
+        nullable=False,
+        server_default="",
+        comment="workspace/agent/name or workspace/squad/name: whose room it waits for",
+    ),
     Column("trigger_payload", json_type(none_as_null=True)),
     Column("result", json_type(none_as_null=True)),
     Column("revision", String(200)),
@@ -384,12 +402,27 @@ autopilot_run = Table(
     _partial("ix_run_open", "autopilot_id", "id", where=_OPEN),
     _partial("ix_run_deadline", "deadline_at", where=_ACTIVE),
     _partial("ix_run_expires", "expires_at", "autopilot_id", where=_WAITING),
+    _partial("ix_run_queue", "queue", "admitted_at", "id", "next_attempt_at", where=QUEUED),
+    _partial("ix_run_claim", "agent", "workspace_id", "admitted_at", "id", where=CLAIMABLE),
     # A new run is in none of these, so that they cost nothing when it is made.
     _partial("ix_run_agent", "agent", "workspace_id", where=f"agent IS NOT NULL AND {_OPEN}"),
     _partial("ix_run_owner", "lease_owner", where="lease_owner IS NOT NULL"),
     _partial("ix_run_worker", "lease_token", where="lease_token IS NOT NULL"),
     _partial("ix_run_cancel", "cancel_requested_at", where=_ASKED_TO_STOP),
     _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
+)
+
+workspace_turn = Table(
+    "workspace_turn",
+    metadata,
+    Column("workspace_id", String(63), primary_key=True),
+    Column("served", BigInteger, nullable=False, comment="the higher, the later it was served"),
+    Column(
+        "held_since",
+        Instant,
+        comment="since when work with an agent waits only for room of the server",
+    ),
+    comment="Whose turn it is where the server has less room than there is work.",
 )
 
 missed_interval = Table(

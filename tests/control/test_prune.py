@@ -1,5 +1,6 @@
 """Retention: what is old goes, what is needed stays."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.control.prune import Retention, prune_once
@@ -32,6 +33,21 @@ def test_old_runs_go_and_those_that_have_not_ended_stay(rig: Rig) -> None:
     rig.clock.advance(days=2)
     assert prune_once(rig.database, KEPT) == {"runs": 1}
     assert [run.id for run in rig.runs()] == [open_.id, young.id]
+
+
+def test_what_another_rule_counts_stays_however_short_runs_are_kept(rig: Rig) -> None:
+    """A limit of a day, and the answer to a repeated request, are those of the manifest."""
+    rig.apply(agent(), autopilot(limits={"perDay": 1}))
+    first = rig.launch(idempotency_key="k")
+    rig.end(first, Completed("ok"))
+    rig.clock.advance(hours=23)
+    assert prune_once(rig.database, replace(KEPT, runs=timedelta(hours=1))) == {}
+    assert rig.launch().reason == "rate_limited"
+    rig.clock.advance(hours=48)
+    prune_once(rig.database, replace(KEPT, runs=timedelta(hours=1)))
+    assert rig.launch(idempotency_key="k").id == first.id
+    rig.clock.advance(hours=2)
+    assert prune_once(rig.database, replace(KEPT, runs=timedelta(hours=1)))["runs"] == 1
 
 
 def test_old_intervals_go(rig: Rig) -> None:

@@ -96,6 +96,7 @@ class Rig:
     ids: Ids = field(default_factory=Ids)
     revision: int = 0
     commands: Mapping[str, Path] = field(default_factory=dict)
+    max_active_runs: int = 100
 
     @property
     def titles(self) -> Titles:
@@ -171,8 +172,14 @@ class Rig:
 
     def claim(self, *agents: str, seconds: float = 60, most: int = 10) -> list[Claimed]:
         """A worker asks for work."""
-        asked = Claim(agents=agents or ("bot",), most=most, lease_seconds=seconds, worker="w1")
-        return self.database.write(lambda tx: claim(tx, asked, self.clock.now()))
+        asked = Claim(
+            agents=agents or ("bot",),
+            most=most,
+            lease_seconds=seconds,
+            worker="w1",
+            max_active_runs=self.max_active_runs,
+        )
+        return self.database.write(lambda tx: claim(self.database, tx, asked))
 
     def beat(self, held: Claimed) -> Beat:
         """A worker says that it lives."""

@@ -23,6 +23,7 @@ _SHOWN = (
     ("session", "sessionId"),
     ("attempts", "attempts"),
     ("waiting for", "waitingFor"),
+    ("key", "key"),
     ("note", "note"),
     ("blocked by", "blockedBy"),
     ("replaced by", "replacedBy"),

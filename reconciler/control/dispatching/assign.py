@@ -1,76 +1,111 @@
-"""Which agent gets a run now: the assignee or a member of the squad, with room and within reach."""
+"""Which agent gets a run now: the one of its queue, or a member of the squad, with room."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.core.runs.run import Run
+from reconciler.core.manifest.runtime import WorkerRuntime
+from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.squad import Chosen, NobodyAvailable, choose
 from reconciler.store.engine.database import Tx
-from reconciler.store.objects.agents import LiveAgent, find_agents, find_squad
+from reconciler.store.objects.agents import LiveAgent, LiveSquad, find_agents, find_squad
+from reconciler.store.runs.in_flight import count_offered
+
+_Key = tuple[str, tuple[str, ...]]
 
 
 @dataclass(slots=True)
 class AgentPool:
     """The agents of one round: each is read once, and its runs are counted as they are assigned.
 
-    `by_agent` says how many runs each has in flight, by (workspace, name).
+    `in_flight` is the number of runs in flight by (workspace, agent).
     """
 
-    by_agent: dict[tuple[str, str], int]
-    _read: dict[tuple[str, tuple[str, ...]], dict[str, LiveAgent]] = field(default_factory=dict)
+    in_flight: Counter[tuple[str, str]]
+    _agents: dict[_Key, dict[str, LiveAgent]] = field(default_factory=dict)
+    _squads: dict[Queue, LiveSquad | None] = field(default_factory=dict)
+    _offered: Counter[tuple[str, str]] | None = None
 
     def find(self, tx: Tx, workspace: str, names: tuple[str, ...]) -> dict[str, LiveAgent]:
         """Return those of these agents that exist, by name."""
         key = (workspace, names)
-        if key not in self._read:
-            self._read[key] = find_agents(tx, workspace, names)
-        return self._read[key]
+        if key not in self._agents:
+            self._agents[key] = find_agents(tx, workspace, names)
+        return self._agents[key]
 
-    def add(self, workspace: str, agent: str) -> None:
-        """Count one more run in flight."""
-        key = (workspace, agent)
-        self.by_agent[key] = self.by_agent.get(key, 0) + 1
+    def squad(self, tx: Tx, queue: Queue) -> LiveSquad | None:
+        """Return the squad of a queue, with the turn that this round has come to."""
+        if queue not in self._squads:
+            self._squads[queue] = find_squad(tx, queue.workspace, queue.name)
+        return self._squads[queue]
 
-    def load(self, workspace: str, agent: str) -> int:
-        """Return the number of runs in flight."""
-        return self.by_agent.get((workspace, agent), 0)
+    def offered(self, tx: Tx) -> Counter[tuple[str, str]]:
+        """Return the number of runs that wait for a worker to claim them, by (workspace, agent)."""
+        if self._offered is None:
+            self._offered = count_offered(tx)
+        return self._offered
+
+    def took_turn(self, queue: Queue, turn: int) -> None:
+        """Go on to the next member of a squad."""
+        if (squad := self._squads.get(queue)) is not None:
+            self._squads[queue] = LiveSquad(
+                squad.workspace, squad.name, squad.members, squad.strategy, turn
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The agent that gets the run; `squad` and `turn` say what to remember for round_robin."""
+    """The agent that gets the run; `squad` and `turn` say what to remember for round_robin.
+
+    `by_worker`: a worker has to claim it, and nothing is started here.
+    """
 
     agent: str
+    by_worker: bool
     squad: str | None = None
     turn: int = 0
     note: str = ""
 
 
-def assign(
-    tx: Tx, run: Run, assignee: tuple[str, str], pool: AgentPool, now: datetime
-) -> Assigned | NobodyAvailable:
-    """Choose the agent of a run. A run that had an agent before stays with it."""
-    kind, name = assignee
-    if run.agent is not None and run.handle is not None:
-        return Assigned(run.agent)
-    members: tuple[str, ...] = (name,)
-    strategy, turn = "leader", 0
-    if kind == "squad":
-        squad = find_squad(tx, run.workspace, name)
-        if squad is None:
-            return NobodyAvailable(f"there is no squad {run.workspace}/{name} any more")
-        members, strategy, turn = squad.members, squad.strategy, squad.turn
-    agents = pool.find(tx, run.workspace, members)
-    own = 1 if run.agent in members else 0
+def assign(tx: Tx, queue: Queue, pool: AgentPool, now: datetime) -> Assigned | NobodyAvailable:
+    """Choose the agent for the next run of a queue."""
+    if queue.kind == "agent":
+        return _of_agent(tx, queue, pool, now)
+    squad = pool.squad(tx, queue)
+    if squad is None:
+        return NobodyAvailable(f"there is no squad {queue.workspace}/{queue.name} any more")
+    agents = pool.find(tx, queue.workspace, squad.members)
 
     def unavailable(member: str) -> str | None:
-        held = own if member == run.agent else 0
-        return _unavailable(agents.get(member), pool.load(run.workspace, member) - held, now)
+        return _unavailable(agents.get(member), _load(tx, pool, agents.get(member)), now)
 
-    chosen = choose(members, strategy, turn, unavailable)
-    if isinstance(chosen, Chosen):
-        return Assigned(chosen.agent, name if kind == "squad" else None, chosen.turn, chosen.note)
-    return chosen
+    match choose(squad.members, squad.strategy, squad.turn, unavailable):
+        case Chosen(name, turn, note):
+            return Assigned(name, _by_worker(agents[name]), squad.name, turn, note)
+        case nobody:
+            return nobody
+
+
+def _of_agent(tx: Tx, queue: Queue, pool: AgentPool, now: datetime) -> Assigned | NobodyAvailable:
+    agent = pool.find(tx, queue.workspace, (queue.name,)).get(queue.name)
+    if agent is not None and _by_worker(agent):
+        return Assigned(agent.name, by_worker=True)  # its room counts when a worker claims
+    load = pool.in_flight[queue.workspace, queue.name]
+    if (why := _unavailable(agent, load, now)) is not None:
+        return NobodyAvailable(f"{queue.name}: {why}")
+    return Assigned(queue.name, by_worker=False)
+
+
+def _by_worker(agent: LiveAgent) -> bool:
+    return isinstance(agent.runtime, WorkerRuntime)
+
+
+def _load(tx: Tx, pool: AgentPool, agent: LiveAgent | None) -> int:
+    """Among members, what waits for a worker's claim counts: else the first would get it all."""
+    if agent is None:
+        return 0
+    key = (agent.workspace, agent.name)
+    return pool.in_flight[key] + (pool.offered(tx)[key] if _by_worker(agent) else 0)
 
 
 def _unavailable(agent: LiveAgent | None, load: int, now: datetime) -> str | None:

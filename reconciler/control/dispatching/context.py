@@ -22,9 +22,14 @@ from reconciler.core.runs.run import Completed, Failed, Outcome, Run
 from reconciler.dispatch.base import Handle, Job, Stopped, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Database, Tx
+from reconciler.store.runs.leases import leased
 from reconciler.store.runs.runs import change_run, get_run
 
 log = structlog.get_logger(__name__)
+
+
+class LeaseLost(Exception):
+    """Somebody else holds the run by now; what was begun here must not go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +81,22 @@ class RunnerContext:
         return replace(self.jobs[run.id], handle=handle_of(run), attempt=run.attempts)
 
     async def fresh_job(self, run: Run) -> Job | None:
-        """The job of a run that is given to its agent now: its token opens from here on."""
+        """The job of a run that is given to its agent now: its token opens from here on.
+
+        The token on the row says as well that an attempt came as far as the agent. Raises
+        SecretMissing, and LeaseLost where the lease has expired before that.
+        """
         self.jobs.pop(run.id, None)
         job = await self.job(run)
         if job is not None and job.run_token is not None:
             digest = token_hash(job.run_token)
-            await self.database.awrite(lambda tx: change_run(tx, run.id, {"run_token": digest}))
+
+            def write(tx: Tx) -> bool:
+                held = leased(run, self.owner, self.database.now(tx))
+                return change_run(tx, run.id, {"run_token": digest}, *held)
+
+            if not await self.database.awrite(write):
+                raise LeaseLost(run.id)
         return job
 
     async def _brief(self, run: Run) -> Brief | None:
@@ -101,7 +116,7 @@ class RunnerContext:
         run_id = run.id
         if run_id in self.tasks:
             return
-        task = asyncio.create_task(work(self, run))
+        task = asyncio.create_task(work(self, run), name=work.__name__)
         self.tasks[run_id] = task
         task.add_done_callback(lambda done: self._done(run_id, done))
 

@@ -4,10 +4,11 @@ import structlog
 
 from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import RunnerContext
+from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Run, Status
 from reconciler.dispatch.base import Ended, Gone, Handle, Job, Observation, Working
 from reconciler.store.runs.leases import held_by
-from reconciler.store.runs.runs import change_run
+from reconciler.store.runs.runs import change_run, owned_by
 
 log = structlog.get_logger(__name__)
 
@@ -59,5 +60,8 @@ async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> 
 
 async def _note(runner: RunnerContext, run: Run, detail: str) -> None:
     """Show on the run what it waits for (an approval); written only when it changes."""
-    if detail and detail != run.note:
-        await runner.database.awrite(lambda tx: change_run(tx, run.id, {"note": detail}))
+    if detail and with_note(run, detail) != run.note:
+        mine = owned_by(runner.owner)
+        await runner.database.awrite(
+            lambda tx: change_run(tx, run.id, {"note": with_note(run, detail)}, mine)
+        )

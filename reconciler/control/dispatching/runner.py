@@ -7,12 +7,15 @@ its lease expires when the process that held it dies.
 
 import asyncio
 
-from reconciler.control.dispatching.claim import claim_once, recover_once
+from reconciler.control.dispatching.claim import claim_once
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.follow import follow_once
+from reconciler.control.dispatching.recover import recover_once
 from reconciler.control.dispatching.stop import PROOF_GRACE, stop_once
 from reconciler.control.dispatching.workers import end_silent
-from reconciler.store.runs.leases import held_by, release, renew, silent_workers
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.claims import silent_workers
+from reconciler.store.runs.leases import held_by, release, renew
 from reconciler.store.runs.runs import get_runs
 
 
@@ -56,9 +59,12 @@ async def tidy_once(runner: RunnerContext) -> None:
 async def renew_once(runner: RunnerContext) -> int:
     """Prolong the leases of all runs that this process holds; return their number."""
     database, lease = runner.database, runner.settings.lease
-    return await database.awrite(
-        lambda tx: renew(tx, runner.owner, database.now(tx) + lease), quiet=True
-    )
+
+    def write(tx: Tx) -> int:
+        now = database.now(tx)
+        return renew(tx, runner.owner, now, now + lease)
+
+    return await database.awrite(write, quiet=True)
 
 
 async def settle(runner: RunnerContext) -> None:

@@ -5,27 +5,25 @@ from datetime import datetime, timedelta
 import structlog
 
 from reconciler.control.access.secrets import SecretMissing
-from reconciler.control.dispatching.claim import unavailable
 from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.patience import put_off
 from reconciler.control.runs.ending import finish
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.runs.run import Failed, Reason, Run, WaitingFor
 from reconciler.dispatch.base import Stopped, Stopping
 from reconciler.store.engine.database import Tx
-from reconciler.store.runs.leases import (
-    adopt_run,
-    held_by,
-    overdue,
-    unattended_cancels,
-    untouched_cancels,
-)
+from reconciler.store.runs.claims import token_hashes
+from reconciler.store.runs.leases import adopt_run, as_read, held_by
 from reconciler.store.runs.runs import change_run, get_run, request_cancel
+from reconciler.store.runs.stopping import overdue, unattended_cancels, untouched_cancels
 
 log = structlog.get_logger(__name__)
 
 PROOF_GRACE = timedelta(seconds=30)
 """How long after its deadline a run without proof of its end is held before it is called lost."""
+START = "start"
+"""The name of a task that starts a run."""
 
 
 async def stop_once(runner: RunnerContext) -> None:
@@ -33,50 +31,77 @@ async def stop_once(runner: RunnerContext) -> None:
 
     1. Runs past their deadline are asked to stop; those that never began just end.
     2. Runs that were asked to stop before any agent had them end at once; of those between two
-       attempts something may be left, so they are taken in hand.
-    3. Runs in hand are stopped beside the rounds, and end on proof.
+       attempts something may be left, so they are leased.
+    3. Leased runs are stopped beside the rounds, and end on proof.
+
+    Each is read, without writing, to see whether there is something to do, and read again in the
+    transaction that does it: a run may begin between the two.
     """
+    database = runner.database
     now = await runner.now()
-    late = await runner.database.aread(lambda tx: overdue(tx, now))
-    if late:
-        await runner.database.awrite(lambda tx: _time_out(tx, runner, late))
-    asked = await runner.database.aread(lambda tx: untouched_cancels(tx, now))
-    if asked:
-        await runner.database.awrite(lambda tx: _end_untouched(tx, runner, asked))
-    left = await runner.database.aread(lambda tx: unattended_cancels(tx, now))
-    if left:
-        await runner.database.awrite(lambda tx: _take_in_hand(tx, runner, left))
-    for run in await runner.database.aread(lambda tx: held_by(tx, runner.owner)):
+    if await database.aread(lambda tx: overdue(tx, now, 1)):
+        await database.awrite(lambda tx: _time_out(tx, runner))
+    if await database.aread(lambda tx: untouched_cancels(tx, now, 1)):
+        await database.awrite(lambda tx: _end_untouched(tx, runner))
+    if await database.aread(lambda tx: unattended_cancels(tx, now, 1)):
+        await database.awrite(lambda tx: _lease_unattended(tx, runner))
+    for run in await database.aread(lambda tx: held_by(tx, runner.owner)):
         if run.cancel_requested_at is not None:
-            runner.spawn(run, _stop)
+            _give_up_starting(runner, run, now)
+            runner.spawn(run, stop)
 
 
-def _time_out(tx: Tx, runner: RunnerContext, runs: list[Run]) -> None:
+def _give_up_starting(runner: RunnerContext, run: Run, now: datetime) -> None:
+    """End a start that hangs beyond all deadlines, so that its run can be stopped."""
+    task = runner.tasks.get(run.id)
+    if task is not None and task.get_name() == START and _out_of_time(run, now):
+        task.cancel()
+
+
+def _time_out(tx: Tx, runner: RunnerContext) -> None:
     now = runner.database.now(tx)
-    for run in runs:
-        if run.waiting_for is WaitingFor.AGENT and run.handle is None:
-            finish(tx, run, unavailable(run), now, cooldown=runner.settings.cooldown)
+    for run in overdue(tx, now):
+        if run.handle is None and put_off(tx, run, runner.settings.max_active_runs, now):
+            continue
+        why = unavailable(run) if _never_had(run) else Failed(Reason.TIMED_OUT, _too_long(run))
+        if run.attempts == 0 and run.lease_owner is None and run.handle is None:
+            cooldown = runner.settings.cooldown
+            finish(tx, run, why, now, cooldown=cooldown, unchanged=True)
         else:
-            request_cancel(tx, run.id, now, Reason.TIMED_OUT, _too_long(run))
+            request_cancel(tx, run.id, now, why.reason, why.message, *as_read(run))
+
+
+def _never_had(run: Run) -> bool:
+    return run.waiting_for is WaitingFor.AGENT and run.handle is None
+
+
+def unavailable(run: Run) -> Failed:
+    """The end of a run that no agent had room for, or could be reached for, before its deadline."""
+    agent = run.agent or "its agent"
+    return Failed(
+        Reason.TARGET_UNAVAILABLE, f"{agent} could take no run before the deadline of this one"
+    )
 
 
 def _too_long(run: Run) -> str:
     if run.admitted_at is None or run.deadline_at is None:
         return "did not end within its timeout"
     timeout = format_duration(run.deadline_at - run.admitted_at)
+    if run.waiting_for is WaitingFor.CLAIM:
+        return f"no worker claimed it within its timeout of {timeout}"
     return f"did not end within its timeout of {timeout}, at {format_instant(run.deadline_at)}"
 
 
-def _take_in_hand(tx: Tx, runner: RunnerContext, runs: list[Run]) -> None:
+def _lease_unattended(tx: Tx, runner: RunnerContext) -> None:
     now = runner.database.now(tx)
-    for run in runs:
-        adopt_run(tx, run, runner.owner, now, now + runner.settings.lease)
+    for run in unattended_cancels(tx, now):
+        adopt_run(tx, run, runner.owner, now + runner.settings.lease)
 
 
-def _end_untouched(tx: Tx, runner: RunnerContext, runs: list[Run]) -> None:
-    now = runner.database.now(tx)
-    for run in runs:
-        finish(tx, run, why_stopped(run), now, cooldown=runner.settings.cooldown)
+def _end_untouched(tx: Tx, runner: RunnerContext) -> None:
+    now, cooldown = runner.database.now(tx), runner.settings.cooldown
+    for run in untouched_cancels(tx, now):
+        finish(tx, run, why_stopped(run), now, cooldown=cooldown, unchanged=True)
 
 
 def why_stopped(run: Run) -> Failed:
@@ -84,10 +109,10 @@ def why_stopped(run: Run) -> Failed:
     return Failed(run.cancel_reason or Reason.CANCELLED, run.cancel_note or "cancelled")
 
 
-async def _stop(runner: RunnerContext, run: Run) -> bool:
+async def stop(runner: RunnerContext, run: Run) -> bool:
     """Ask once more and record the end on proof; without proof, only when time is up.
 
-    Answers whether the run has ended. The row is read again: a start may have recorded its handle
+    Return whether the run has ended. The row is read again: a start may have recorded its handle
     after `run` was read, and without the handle nothing would be found to stop.
     """
     current = await runner.database.aread(lambda tx: get_run(tx, run.id))
@@ -115,17 +140,23 @@ def without_proof(tx: Tx, run: Run, missing: str) -> Failed:
 
 
 async def _ask(runner: RunnerContext, run: Run) -> Stopped | Stopping:
-    if run.agent is None:
+    if run.handle is None and not await _reached_agent(runner, run):
         return Stopped()
     try:
         job = await runner.job(run)
     except SecretMissing as error:
         return Stopping(str(error))
     if job is None:
-        return Stopping(f"agent {run.workspace}/{run.agent} is not there any more")
+        return Stopping(f"agent {run.workspace}/{run.agent} does not exist any more")
     if job.handle is None:  # an attempt may have begun something and not recorded it
         return await runner.runtimes.release(job, None)
     return await runner.runtimes.stop(job, job.handle)
+
+
+async def _reached_agent(runner: RunnerContext, run: Run) -> bool:
+    """Whether any attempt came as far as the agent: before that the run's token is recorded."""
+    _, own = await runner.database.aread(lambda tx: token_hashes(tx, run.id))
+    return own is not None
 
 
 def _out_of_time(run: Run, now: datetime) -> bool:

@@ -6,11 +6,13 @@ its end. Only hashes of either are kept.
 
 import hmac
 import secrets
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from reconciler.control.dispatching.allocation import hold_room
 from reconciler.control.dispatching.stop import PROOF_GRACE, why_stopped, without_proof
 from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
@@ -19,17 +21,21 @@ from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.runs.lease import lease_of
 from reconciler.core.runs.prompt import prompt
 from reconciler.core.runs.run import Failed, Outcome, Reason, Run, Status
+from reconciler.core.runs.turns import next_workspace, served, with_in_flight
 from reconciler.dispatch.base import cut_result
-from reconciler.store.engine.database import Tx
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.agents import agent_caps
 from reconciler.store.objects.manifests import get_document
-from reconciler.store.runs.leases import (
+from reconciler.store.runs.claims import (
     claim_run,
     prolong,
     silent_workers,
     token_hashes,
     waiting_for_claim,
 )
+from reconciler.store.runs.in_flight import count_in_flight
 from reconciler.store.runs.runs import change_run, get_run
+from reconciler.store.runs.workspace_turns import read_turns, save_turns
 
 MOST = 100
 """Runs that one call may claim."""
@@ -37,12 +43,16 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a worker asks for. `workspaces` is what its token is limited to; None is all."""
+    """What a worker asks for. `workspaces` is what its token is limited to; None is all.
+
+    `max_active_runs` is the operator's cap over all runs in flight.
+    """
 
     agents: Sequence[str]
     most: int
     lease_seconds: float
     worker: str
+    max_active_runs: int
     workspaces: frozenset[str] | None = None
 
 
@@ -64,18 +74,54 @@ class Beat:
     lease_until: datetime | None
 
 
-def claim(tx: Tx, asked: Claim, now: datetime) -> list[Claimed]:
-    """Lease waiting runs to a worker, oldest first."""
-    waiting = waiting_for_claim(tx, asked.agents, asked.workspaces, min(asked.most, MOST))
-    lease = lease_of(asked.lease_seconds)
-    claimed = (_claim_run(tx, run, asked.worker, lease, now) for run in waiting)
-    return [held for held in claimed if held is not None]
+def claim(database: Database, tx: Tx, asked: Claim) -> list[Claimed]:
+    """Lease waiting runs to a worker: while there is room, the workspace with the least in flight
+    first, and of that its oldest run.
+    """
+    if not _waiting(tx, asked, 1):
+        return []
+    hold_room(database, tx)
+    now = database.now(tx)
+    in_flight = count_in_flight(tx)
+    turns = with_in_flight(read_turns(tx), in_flight)
+    lines = _waiting(tx, asked, min(asked.most, MOST))
+    caps = agent_caps(tx, asked.agents, asked.workspaces)
+    room = min(asked.most, MOST, asked.max_active_runs - in_flight.total())
+    claimed: list[Claimed] = []
+    while room > len(claimed) and lines:
+        workspace = next_workspace(turns, {space for space, _ in lines})
+        key = min((key for key in lines if key[0] == workspace), key=lambda key: _age(lines[key]))
+        if in_flight[key] >= caps[key]:
+            del lines[key]
+            continue
+        run = lines[key].popleft()
+        if not lines[key]:
+            del lines[key]
+        if (held := _claim_run(tx, run, asked, now)) is not None:
+            claimed.append(held)
+            in_flight[key] += 1
+            turns[workspace] = served(turns, workspace)
+    save_turns(tx, {held.run.workspace: turns[held.run.workspace] for held in claimed})
+    return claimed
 
 
-def _claim_run(tx: Tx, run: Run, worker: str, lease: timedelta, now: datetime) -> Claimed | None:
+def _waiting(tx: Tx, asked: Claim, most: int) -> dict[tuple[str, str], deque[Run]]:
+    """The oldest runs that wait for a worker of each agent, by (workspace, agent)."""
+    caps = agent_caps(tx, asked.agents, asked.workspaces)
+    lines = {key: deque(waiting_for_claim(tx, *key, most)) for key in caps}
+    return {key: runs for key, runs in lines.items() if runs}
+
+
+def _age(runs: deque[Run]) -> tuple[datetime, str]:
+    return runs[0].admitted_at or runs[0].created_at, runs[0].id
+
+
+def _claim_run(tx: Tx, run: Run, asked: Claim, now: datetime) -> Claimed | None:
     document = get_document(tx, run.spec_digest)
+    lease = lease_of(asked.lease_seconds)
     token, until = f"lease_{secrets.token_urlsafe(32)}", now + lease
-    if not claim_run(tx, run.id, _lease(run, document, worker, token, until, lease, now)):
+    values = _lease(run, document, asked.worker, token, until, lease, now)
+    if not claim_run(tx, run, {**values, "attempts": run.attempts + 1}):
         return None
     whole = get_run(tx, run.id)
     if whole is None:
@@ -112,7 +158,7 @@ def heartbeat(tx: Tx, run_id: str, lease_token: str, now: datetime) -> Beat:
     """
     run = held_run(tx, run_id, lease_token)
     until = now + timedelta(seconds=float((run.handle or {}).get("leaseSeconds", 60)))
-    if not prolong(tx, run_id, token_hash(lease_token), until):
+    if not prolong(tx, run_id, token_hash(lease_token), now, until):
         raise _lost()
     if run.status is Status.SESSION_CREATED:
         change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now})
@@ -144,7 +190,8 @@ def end_silent(tx: Tx, now: datetime, cooldown: timedelta) -> list[str]:
         why = Failed(Reason.LOST, _silence(run))
         if run.cancel_requested_at is not None:
             why = without_proof(tx, run, "the worker did not report its end")
-        if finish(tx, run, why, now, cooldown=cooldown):
+        # As it was read: a heartbeat may have come at the last moment.
+        if finish(tx, run, why, now, cooldown=cooldown, unchanged=True):
             ended.append(run.id)
     return ended
 

@@ -11,6 +11,7 @@ from reconciler.core.calendar.schedule import local_time
 from reconciler.core.cel import event_scope, title_scope
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.template import cut_title
+from reconciler.core.runs.key import key_note, own_key
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Json, Source
 
@@ -34,17 +35,22 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A title of one line and a key; the key is empty where the autopilot has none."""
+    """A title of one line and a key; the key is empty where the autopilot has none.
+
+    `note` is for the run: why it has a key of its own.
+    """
 
     title: str
     key: str
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Titles:
     """Evaluates `issueTitleTemplate` and `concurrencyKey`. What fails is logged and does without:
 
-    the title is then the autopilot's, and the run counts under the empty key.
+    the title is then the autopilot's, and the run stands alone under a key of its own: under one
+    key for all that fail, `replace` would let them stop one another.
     """
 
     evaluator: Evaluator
@@ -56,7 +62,7 @@ class Titles:
         event = event_scope(
             live.document(), facts.trigger, payload=facts.payload, headers=facts.headers
         )
-        return Prepared(self._title(live, facts, event), self._key(live, facts, event))
+        return Prepared(self._title(live, facts, event), *self._key(live, facts, event))
 
     def _title(self, live: LiveAutopilot, facts: Facts, event: Mapping[str, Json]) -> str:
         if live.template is None:
@@ -76,14 +82,17 @@ class Titles:
             return cut_title(live.title)
         return str(result.value)
 
-    def _key(self, live: LiveAutopilot, facts: Facts, event: Mapping[str, Json]) -> str:
+    def _key(
+        self, live: LiveAutopilot, facts: Facts, event: Mapping[str, Json]
+    ) -> tuple[str, str | None]:
+        """The key, and the note of a run whose key could not be evaluated."""
         if live.key_expression is None:
-            return ""
+            return "", None
         result = self.evaluator.key(live.key_expression, event)
         if isinstance(result, Failed):
             log.warning("key not evaluated", autopilot=live.id, run=facts.run_id, why=result)
-            return ""
-        return str(result.value)
+            return own_key(facts.run_id), key_note(result.message)
+        return str(result.value), None
 
 
 def unevaluated(live: LiveAutopilot) -> Prepared:

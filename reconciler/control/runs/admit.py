@@ -23,12 +23,12 @@ from reconciler.core.runs.admission import (
     admit,
 )
 from reconciler.core.runs.live import LiveAutopilot
-from reconciler.core.runs.run import Json, Reason, Run, Source, Status
+from reconciler.core.runs.queue import Queue
+from reconciler.core.runs.run import Json, Reason, Run, Source, Status, WaitingFor
 from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.fired import save_fired
 from reconciler.store.runs.occupancy import (
-    lock_autopilots,
     read_occupancy,
     save_breaker,
     save_last_run,
@@ -37,7 +37,11 @@ from reconciler.store.runs.runs import end_run, insert_runs, request_cancel
 
 
 class Firing(NamedTuple):
-    """A run that asks to be. `at` is the moment of the trigger; title and key are evaluated."""
+    """A run that asks to be. `at` is the moment of the trigger; title and key are evaluated.
+
+    `at` is a moment of the host that heard of it, and is only shown: whatever is compared with
+    other moments is taken in the transaction.
+    """
 
     id: str
     autopilot_id: str
@@ -49,13 +53,17 @@ class Firing(NamedTuple):
     scheduled_for: datetime | None = None
     payload: Json = None
     mergeable: bool = False
+    caught_up: bool = False
+    note: str | None = None
     forced: bool = False
     actor: str | None = None
     delivery_id: str | None = None
 
     def newcomer(self) -> Newcomer:
         """What the pure function sees of it."""
-        return Newcomer(self.id, self.at, self.key, self.trigger_id, self.mergeable, self.forced)
+        return Newcomer(
+            self.id, self.key, self.trigger_id, self.mergeable, self.forced, self.caught_up
+        )
 
 
 def admit_all(
@@ -63,35 +71,35 @@ def admit_all(
     firings: Sequence[Firing],
     now: datetime,
     cooldown: timedelta,
-    held: Mapping[str, LiveAutopilot] | None = None,
+    autopilots: Mapping[str, LiveAutopilot],
 ) -> list[Run]:
     """Insert a run for every firing, as its policy says; return them in the same order.
 
     `cooldown` is the breaker's. Whether the autopilot is in force at all is the caller's question:
-    schedules record an interval, webhooks are ignored, a call is refused. `held` are the autopilots
-    where the caller has them already, by `lock_autopilots` in this transaction.
+    schedules record an interval, webhooks are ignored, a call is refused. `autopilots` are those of
+    the firings, whose rows the caller holds; `now` is taken after that, in this transaction, so
+    that moments grow from one holder of a row to the next.
 
-    1. Hold the autopilots and read their open runs.
+    1. Read the open runs of the autopilots.
     2. Decide each firing; what is admitted counts for the next one.
     3. Insert the runs, ask replaced ones to stop, end overtaken ones.
     """
-    autopilots = held or lock_autopilots(tx, [firing.autopilot_id for firing in firings])
     occupancies = read_occupancy(tx, list(autopilots.values()), now)
     probing = _Probing(autopilots, cooldown, now)
     decided: list[tuple[Run, Admission]] = []
     for firing, nonce in zip(firings, _nonces(len(firings)), strict=True):
         live, occupancy = autopilots[firing.autopilot_id], occupancies[firing.autopilot_id]
-        admission = admit(probing.policy(live), occupancy, firing.newcomer())
+        admission = admit(probing.policy(live), occupancy, firing.newcomer(), now)
         decided.append((_run(firing, live, admission, now, nonce), admission))
-        _occupy(occupancy, firing, admission)
+        _occupy(occupancy, firing, admission, now)
         probing.note(live, firing, admission)
     insert_runs(tx, [run for run, _ in decided])
     for run, admission in decided:
         if isinstance(admission, Wait):
             _make_way(tx, run, admission, now)
     probing.save(tx)
-    save_last_run(tx, {run.autopilot_id: run.triggered_at for run, _ in decided})
-    save_fired(tx, {id_: run.triggered_at for run, _ in decided if (id_ := _called(run))})
+    save_last_run(tx, {run.autopilot_id: now for run, _ in decided})
+    save_fired(tx, {id_: now for run, _ in decided if (id_ := _called(run))})
     return [run for run, _ in decided]
 
 
@@ -149,8 +157,10 @@ def _run(
         trigger_id=firing.trigger_id,
         title=firing.title,
         key=firing.key,
+        note=firing.note,
+        queue=str(Queue(live.workspace, *live.assignee)),
         scheduled_for=firing.scheduled_for,
-        expires_at=firing.at + live.queue_ttl,
+        expires_at=now + live.queue_ttl,
         payload=firing.payload,
         revision=live.revision,
         commit=live.revision if is_commit(live.revision) else None,
@@ -167,7 +177,12 @@ def _state(live: LiveAutopilot, admission: Admission, now: datetime) -> dict[str
     match admission:
         case Admit():
             deadline = now + live.timeout
-            return {"status": Status.PENDING, "admitted_at": now, "deadline_at": deadline}
+            return {
+                "status": Status.PENDING,
+                "waiting_for": WaitingFor.AGENT,
+                "admitted_at": now,
+                "deadline_at": deadline,
+            }
         case Wait(waiting_for, blocked_by):
             return {
                 "status": Status.PENDING,
@@ -184,18 +199,16 @@ def _state(live: LiveAutopilot, admission: Admission, now: datetime) -> dict[str
             }
 
 
-def _occupy(occupancy: Occupancy, firing: Firing, admission: Admission) -> None:
+def _occupy(occupancy: Occupancy, firing: Firing, admission: Admission, now: datetime) -> None:
     match admission:
         case Admit():
-            occupancy.admitted.append(firing.at)
+            occupancy.admitted.append(now)
         case Wait():
             occupancy.leave(admission.overtaken)
         case Skip():
             return
     active = isinstance(admission, Admit)
-    occupancy.enter(
-        Open(firing.id, firing.key, active, firing.at, firing.trigger_id, firing.mergeable)
-    )
+    occupancy.enter(Open(firing.id, firing.key, active, now, firing.trigger_id, firing.mergeable))
 
 
 def _make_way(tx: Tx, run: Run, wait: Wait, now: datetime) -> None:
@@ -211,4 +224,4 @@ def _make_way(tx: Tx, run: Run, wait: Wait, now: datetime) -> None:
             "replaced_by": run.id,
             "completed_at": now,
         }
-        end_run(tx, waiter, ending, None)
+        end_run(tx, waiter, ending)

@@ -18,9 +18,10 @@ def cancel(tx: Tx, run_id: str, actor: str, now: datetime, cooldown: timedelta) 
     if run.ended:
         raise Conflict(f"run {run_id} has ended already ({run.status})", reason="run-ended")
     note = f"cancelled by {actor}"
-    if run.waiting:
-        finish(tx, run, Failed(Reason.CANCELLED, note), now, cooldown=cooldown)
-    else:
+    ended = run.waiting and finish(
+        tx, run, Failed(Reason.CANCELLED, note), now, cooldown=cooldown, unchanged=True
+    )
+    if not ended:  # active, or admitted since it was read
         request_cancel(tx, run_id, now, Reason.CANCELLED, note)
     return _run(tx, run_id)
 

@@ -114,9 +114,11 @@ def _firings(
             at=now,
             title=prepared.title,
             key=prepared.key,
+            note=prepared.note,
             trigger_id=due.id,
             scheduled_for=scheduled_for,
             mergeable=read.trigger.catch_up is not CatchUp.ALL,
+            caught_up=read.trigger.catch_up is CatchUp.ALL,
         )
 
 

@@ -10,12 +10,21 @@ from typing import Any
 from reconciler.control.unreadable import find_readable
 from reconciler.core.runs.admission import promotable
 from reconciler.core.runs.live import LiveAutopilot, SpecTimes
-from reconciler.core.runs.run import Completed, Failed, Outcome, Reason, Run, Status
+from reconciler.core.runs.run import (
+    Completed,
+    Failed,
+    Outcome,
+    Reason,
+    Run,
+    Status,
+    WaitingFor,
+)
 from reconciler.core.runs.standing import Breaker, InForce, after_run, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.leases import as_read
 from reconciler.store.runs.occupancy import read_occupancy, save_breaker
-from reconciler.store.runs.runs import change_run, end_run, get_run, owned_by
+from reconciler.store.runs.runs import Condition, change_run, end_run, get_run, owned_by
 
 
 def finish(
@@ -26,8 +35,12 @@ def finish(
     *,
     cooldown: timedelta,
     owner: str | None = None,
+    unchanged: bool = False,
 ) -> bool:
     """End a run and let the next one in; return False where it had ended or the lease is lost.
+
+    `owner`: only while that owner holds the lease. `unchanged`: only where the run stands as it
+    was read, for whoever ends a run that nobody should have begun meanwhile.
 
     1. Hold the autopilot's row.
     2. End the run, once; what completes has been running, if only for this moment.
@@ -38,9 +51,10 @@ def finish(
     is looked for again once the row is put back.
     """
     live = find_readable(tx, run.autopilot_id, lock=True)
+    held = [] if owner is None else [owned_by(owner)]
     if isinstance(outcome, Completed):
-        _pass_through_running(tx, run.id, now, owner)
-    if not end_run(tx, run.id, _ending(run, outcome, now), owner):
+        _pass_through_running(tx, run.id, now, *held)
+    if not end_run(tx, run.id, _ending(outcome, now), *held, *(as_read(run) if unchanged else ())):
         return False
     if live is not None:
         _count(tx, live, run.id, outcome, now)
@@ -48,13 +62,12 @@ def finish(
     return True
 
 
-def _pass_through_running(tx: Tx, run_id: str, now: datetime, owner: str | None) -> None:
+def _pass_through_running(tx: Tx, run_id: str, now: datetime, *held: Condition) -> None:
     """The table of transitions knows no way to completed but through running."""
-    held = [] if owner is None else [owned_by(owner)]
     change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now}, *held)
 
 
-def _ending(run: Run, outcome: Outcome, now: datetime) -> Mapping[str, Any]:
+def _ending(outcome: Outcome, now: datetime) -> Mapping[str, Any]:
     match outcome:
         case Completed(result):
             return {"status": Status.COMPLETED, "result": result, "completed_at": now}
@@ -94,7 +107,9 @@ def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> li
     occupancy = read_occupancy(tx, [live], now)[autopilot_id]
     admitted: list[str] = []
     while run_id := promotable(live.policy, occupancy):
-        _admit_waiter(tx, run_id, now)
+        if not _admit_waiter(tx, run_id, now):
+            occupancy.leave({run_id})  # it has ended meanwhile: its queueTtl passed, or a cancel
+            continue
         occupancy.promote(run_id)
         admitted.append(run_id)
         if standing.probe:
@@ -104,18 +119,22 @@ def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> li
     return admitted
 
 
-def _admit_waiter(tx: Tx, run_id: str, now: datetime) -> None:
+def _admit_waiter(tx: Tx, run_id: str, now: datetime) -> bool:
     """Admit under the spec that the run was triggered with: its own timeout counts."""
     run = get_run(tx, run_id)
     if run is None:
-        return
+        return False
     times = SpecTimes.of(get_document(tx, run.spec_digest)["spec"])
-    values = {"admitted_at": now, "deadline_at": now + times.timeout, "waiting_for": None}
-    change_run(tx, run_id, values)
+    values = {
+        "admitted_at": now,
+        "deadline_at": now + times.timeout,
+        "waiting_for": WaitingFor.AGENT,
+    }
+    return change_run(tx, run_id, values, *as_read(run))
 
 
 def expire(tx: Tx, run: Run, now: datetime) -> bool:
-    """Fail a waiting run whose `queueTtl` has passed."""
+    """Fail a waiting run whose `queueTtl` has passed; False where it was admitted meanwhile."""
     waited = (
         f"waited longer than queueTtl for run {run.blocked_by}"
         if run.blocked_by
@@ -130,5 +149,5 @@ def expire(tx: Tx, run: Run, now: datetime) -> bool:
             "failure_reason": waited,
             "completed_at": now,
         },
-        None,
+        *as_read(run),
     )

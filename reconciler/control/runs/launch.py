@@ -57,14 +57,14 @@ class Launcher:
         firing = self._prepare(order)
 
         def write(tx: Tx) -> Run:
-            now = self.database.now(tx)
             live = readable(tx, order.autopilot_id, lock=True)
+            now = self.database.now(tx)  # after the row is held: see `admit_all`
             if (before := _before(tx, order, now)) is not None:
                 return before
             standing = standing_of(live.switches, self.cooldown, now)
             if isinstance(standing, NotInForce) and (standing.final or not order.force):
                 raise Conflict(_refusal(live, standing), reason="not-in-force")
-            admit_all(tx, [firing], now, self.cooldown)
+            admit_all(tx, [firing], now, self.cooldown, {live.id: live})
             _remember(tx, order, firing.id, now)
             return _whole(tx, firing.id)
 
@@ -96,6 +96,7 @@ class Launcher:
             at=now,
             title=prepared.title,
             key=prepared.key,
+            note=prepared.note,
             trigger_id=trigger.id if trigger else None,
             payload=order.payload,
             forced=order.force,

@@ -129,7 +129,8 @@ def _write(
     lives = hold_unchanged(tx, {one.live.id: one.live for one in decided if one.due.id in held})
     holding = [one for one in decided if one.due.id in held and one.live.id in lives]
     firings = [firing for one in holding for firing in one.firings]
-    runs = admit_all(tx, firings, now, ticker.cooldown, lives) if firings else []
+    moment = ticker.database.now(tx)  # after the rows are held: see `admit_all`
+    runs = admit_all(tx, firings, moment, ticker.cooldown, lives) if firings else []
     record_missed(tx, [missed for one in holding for missed in _missed(one)], now)
     advance(tx, {one.due.id: _advance(one, now) for one in holding})
     for broken in stalled:

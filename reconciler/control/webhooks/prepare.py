@@ -82,6 +82,7 @@ class Preparer:
             at=authenticated.now,
             title=prepared.title,
             key=prepared.key,
+            note=prepared.note,
             trigger_id=opened.target.trigger_id,
             payload=authenticated.payload,
             delivery_id=delivery.id,

@@ -149,6 +149,7 @@ def _firing(launcher: Launcher, read: _Read, payload: Any, actor: str) -> Firing
         at=read.now,
         title=prepared.title,
         key=prepared.key,
+        note=prepared.note,
         trigger_id=read.trigger.id,
         payload=payload,
         actor=actor,
@@ -166,7 +167,7 @@ def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery, pair: Pa
         raise Conflict(
             f"{live.workspace}/{live.name} is not in force: {standing.why}", reason="not-in-force"
         )
-    (made,) = admit_all(tx, [firing], now, launcher.cooldown)
+    (made,) = admit_all(tx, [firing], now, launcher.cooldown, {live.id: live})
     skipped = made.status is Status.SKIPPED
     verdict = "skipped" if skipped else "accepted"
     insert_deliveries(tx, [again._replace(verdict=verdict, reason=made.failure_reason)])

@@ -114,14 +114,17 @@ def _file(index: dict[tuple[bool, str | None], list[Open]], run: Open) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """The run that asks. `mergeable`: of a schedule, without payload, not part of a catch-up."""
+    """The run that asks. `mergeable`: of a schedule, without payload, not part of a catch-up.
+
+    `caught_up`: one of the occurrences of `catchUp: all`, which no `queueLimit` turns away.
+    """
 
     id: str
-    at: datetime
     key: str = ""
     trigger_id: str | None = None
     mergeable: bool = False
     force: bool = False
+    caught_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +157,15 @@ class Skip:
 Admission = Admit | Wait | Skip
 
 
-def admit(policy: Policy, occupancy: Occupancy, newcomer: Newcomer) -> Admission:
-    """Decide about one newcomer. Limits come first, then room, then the policy."""
+def admit(policy: Policy, occupancy: Occupancy, newcomer: Newcomer, now: datetime) -> Admission:
+    """Decide about one newcomer. Limits come first, then room, then the policy.
+
+    `now` is the moment of the transaction, taken while the autopilot's row is held: a window that
+    was judged by an earlier moment would miss those who were admitted in between.
+    """
     if newcomer.force:
         return Admit()
-    if limited := _over_limit(policy, occupancy, newcomer):
+    if limited := _over_limit(policy, occupancy, newcomer, now):
         return limited
     blocker = _blocker(policy, occupancy, newcomer.key)
     match policy.policy:
@@ -178,13 +185,17 @@ def promotable(policy: Policy, occupancy: Occupancy) -> str | None:
     return None
 
 
-def _over_limit(policy: Policy, occupancy: Occupancy, newcomer: Newcomer) -> Skip | None:
+def _over_limit(
+    policy: Policy, occupancy: Occupancy, newcomer: Newcomer, now: datetime
+) -> Skip | None:
     """Runs that wait count as well: they are admitted without asking the limits again."""
     if not (windows := policy.windows):
         return None
     waiting = len(occupancy.waiting()) - len(_overtaken(policy, occupancy, newcomer))
     for most, length, name in windows:
-        count = sum(1 for at in occupancy.admitted if newcomer.at - length < at <= newcomer.at)
+        # To the other side as well: a clock that was set back a little forgets no admission, and
+        # one that was far ahead for a while blocks nothing for years.
+        count = sum(1 for at in occupancy.admitted if now - length < at < now + length)
         if count + waiting >= most:
             wait = f" and {waiting} wait" if waiting else ""
             why = (
@@ -233,12 +244,13 @@ def _queue(
     if twin := _twin(ahead, newcomer):
         return Skip(Reason.COALESCED, f"run {twin.id} of this trigger already waits", twin.id)
     in_the_way = blocker or ahead[0]
-    if full := _full(policy, len(occupancy.waiting()), in_the_way):
+    if not newcomer.caught_up and (full := _full(policy, len(ahead), in_the_way)):
         return full
     return Wait(WaitingFor.QUEUE, in_the_way.id)
 
 
 def _full(policy: Policy, waiting: int, in_the_way: Open) -> Skip | None:
+    """`waiting` counts the runs of the newcomer's key."""
     if waiting < policy.queue_limit:
         return None
     why = f"{waiting} runs already wait; queueLimit is {policy.queue_limit}"
@@ -257,7 +269,5 @@ def _replace(
     overtaken = _overtaken(policy, occupancy, newcomer)
     if blocker is None:
         return Wait(WaitingFor.REPLACE, None, None, overtaken) if overtaken else Admit()
-    if full := _full(policy, len(occupancy.waiting()) - len(overtaken), blocker):
-        return full
     stop = blocker.id if blocker.key == newcomer.key else None
     return Wait(WaitingFor.REPLACE, blocker.id, stop, overtaken)

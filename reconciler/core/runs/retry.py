@@ -14,6 +14,8 @@ from reconciler.core.runs.run import Failed, Reason
 
 TARGET_PAUSE = timedelta(seconds=15)
 """Between two attempts at an agent that is down or full, unless it names a longer wait."""
+LONGEST_QUOTA = timedelta(days=7)
+"""The longest wait that an agent's own word is taken for at once."""
 MOST_DOUBLINGS = 10
 """`spec.retry.limit` goes up to 10."""
 
@@ -34,20 +36,23 @@ class TargetDown:
     """The agent cannot be reached or has no room; nothing was started.
 
     `in_the_way` names the run whose session holds the place: if that run has ended, its session is
-    a left-over to be released.
+    a left-over to be released. `quota` says that the agent itself refuses work for a while (429),
+    until `retry_after` where it names a moment.
     """
 
     message: str
     retry_after: float | None = None
     in_the_way: str | None = None
+    quota: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """Start the same run again at `at`."""
+    """Start the same run again at `at`; its deadline moves by `extension`."""
 
     at: datetime
     message: str
+    extension: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,15 @@ def after_failure(
 
     `attempt` counts the attempts that failed transiently, this one included, from 1. Waits double
     from `policy.backoff` to `policy.max_backoff`, which also bounds what an agent may ask for.
+
+    An agent that names the moment at which it takes work again is waited for until then, however
+    near the deadline is: the timeout does not run meanwhile, and nobody has failed.
     """
     match failure:
+        case TargetDown(message, float() | int() as seconds, quota=True):
+            longest = LONGEST_QUOTA.total_seconds()
+            wait = max(TARGET_PAUSE, timedelta(seconds=min(max(seconds, 0.0), longest)))
+            return RetryAt(now + wait, message, wait)
         case TargetDown(message, retry_after):
             return _within(
                 now + _wait(TARGET_PAUSE, retry_after, policy),

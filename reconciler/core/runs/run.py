@@ -109,8 +109,9 @@ class Run:
     """One row of `autopilot_run` as all other code sees it; all times aware, in UTC.
 
     `spec_digest` names the manifest under which the run was triggered. `key` is the concurrency
-    key, empty where the autopilot has none. `handle` is what the runtime returned to find the work
-    again (session id, or pid with start time and host).
+    key, empty where the autopilot has none. `queue` names whose room it waits for
+    (`core.runs.queue`). `handle` is what the runtime returned to find the work again (session id,
+    or pid with start time and host).
     """
 
     id: str
@@ -156,6 +157,7 @@ class Run:
     cancel_reason: Reason | None = None
     cancel_note: str | None = None
     nonce: str = ""
+    queue: str = ""
 
     @property
     def ended(self) -> bool:

@@ -56,7 +56,7 @@ def _judged(answer: Exchange) -> Verdict:
         case Reply(200):
             return _ended(answer.object())
         case Reply(status) if status in _FULL:
-            return TargetDown(_quoted(answer), answer.retry_after())
+            return TargetDown(_quoted(answer), answer.retry_after(), quota=status == 429)
         case Reply(status) if status in _PASSING or status >= 500:
             return Transient(_quoted(answer), answer.retry_after())
         case Reply(status) if 300 <= status < 400:

@@ -60,6 +60,18 @@ def find_agents(tx: Connection, workspace: str, names: Sequence[str]) -> dict[st
     return agents
 
 
+def agent_caps(
+    tx: Connection, names: Sequence[str], workspaces: frozenset[str] | None
+) -> dict[tuple[str, str], int]:
+    """The `maxConcurrency` of the agents of these names, by (workspace, name)."""
+    a = agent.c
+    query = select(a.workspace_id, a.name, a.max_concurrency)
+    query = query.where(a.name.in_(names), a.archived_at.is_(None))
+    if workspaces is not None:
+        query = query.where(a.workspace_id.in_(workspaces))
+    return {(workspace, name): cap for workspace, name, cap in tx.execute(query)}
+
+
 def find_squad(tx: Connection, workspace: str, name: str) -> LiveSquad | None:
     """The squad of this name that is not archived; None also for a row that cannot be read."""
     columns = squad.c

@@ -7,12 +7,27 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    literal_column,
+    select,
+    update,
+)
 
 from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor, sources_of
 from reconciler.store.engine.bulk import insert_tuples
 from reconciler.store.engine.facts import RunEnded, RunStarted, note
-from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
+from reconciler.store.tables import (
+    CLAIMABLE,
+    QUEUED,
+    autopilot,
+    autopilot_run,
+    autopilot_trigger,
+)
 
 _RENAMED = {
     "workspace": "workspace_id",
@@ -38,11 +53,16 @@ _values_of: Callable[[Run], tuple[Any, ...]] = attrgetter(*_OWN)
 _HEAVY = frozenset({"payload", "result"})
 _LIGHT_FIELDS = tuple(name for name in _FIELDS if name not in _HEAVY)
 
+Condition = ColumnElement[bool]
+"""A condition for `change_run`, of which whoever passes it on knows no more."""
+
 NOT_ENDED = autopilot_run.c.completed_at.is_(None)
 ACTIVE = and_(autopilot_run.c.admitted_at.is_not(None), NOT_ENDED)
 # Whoever waits has a time at which it expires: said again, it names the index of those who wait.
 _EXPIRES = autopilot_run.c.expires_at.is_not(None)
 WAITING = and_(autopilot_run.c.admitted_at.is_(None), NOT_ENDED, _EXPIRES)
+IS_QUEUED: Condition = literal_column(f"({QUEUED})")
+IS_CLAIMABLE: Condition = literal_column(f"({CLAIMABLE})")
 
 
 def _selection(names: Iterable[str]) -> Select[Any]:
@@ -159,16 +179,17 @@ def owned_by(owner: str) -> ColumnElement[bool]:
     return autopilot_run.c.lease_owner == owner
 
 
-def end_run(tx: Connection, run_id: str, values: Mapping[str, Any], owner: str | None) -> bool:
-    """End a run once; with an owner only while that owner holds the lease."""
-    held = [] if owner is None else [owned_by(owner)]
+def end_run(
+    tx: Connection, run_id: str, values: Mapping[str, Any], *where: ColumnElement[bool]
+) -> bool:
+    """End a run once, and only where the conditions still hold."""
     cleared = {
         "lease_owner": None,
         "lease_until": None,
         "lease_token": None,
         "waiting_for": None,
     }
-    if not change_run(tx, run_id, {**values, **cleared}, *held):
+    if not change_run(tx, run_id, {**values, **cleared}, *where):
         return False
     source = select(autopilot_run.c.source).where(autopilot_run.c.id == run_id)
     began, reason = Source(tx.execute(source).scalar_one()), values.get("reason")
@@ -182,17 +203,17 @@ def request_cancel(
     now: datetime,
     reason: Reason,
     note: str,
-    *,
+    *where: ColumnElement[bool],
     replaced_by: str | None = None,
 ) -> bool:
-    """Ask an active run to stop; the first request stands."""
+    """Ask an active run to stop where the conditions hold; the first request stands."""
     values = {
         "cancel_requested_at": now,
         "cancel_reason": reason,
         "cancel_note": note,
         "replaced_by": replaced_by,
     }
-    return change_run(tx, run_id, values, autopilot_run.c.cancel_requested_at.is_(None))
+    return change_run(tx, run_id, values, autopilot_run.c.cancel_requested_at.is_(None), *where)
 
 
 def expired_waiters(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:

@@ -101,9 +101,10 @@ async def claim_runs(call: Call[NoQuery, ClaimOrder]) -> Reply:
         most=order.max,
         lease_seconds=order.lease_seconds,
         worker=caller.name,
+        max_active_runs=call.context.settings.max_active_runs,
         workspaces=caller.workspaces,
     )
-    claimed = await database.awrite(lambda tx: claim(tx, asked, database.now(tx)))
+    claimed = await database.awrite(lambda tx: claim(database, tx, asked))
     return Reply(content=ClaimedPage(items=[_claimed(run) for run in claimed]))
 
 

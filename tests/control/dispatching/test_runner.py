@@ -12,18 +12,19 @@ import psutil
 import pytest
 
 from reconciler.control.access.secrets import SecretStore
-from reconciler.control.dispatching import stop
-from reconciler.control.dispatching.claim import claim_once, recover_once
+from reconciler.control.dispatching.claim import claim_once
 from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
 from reconciler.control.dispatching.follow import follow_once
+from reconciler.control.dispatching.recover import recover_once
 from reconciler.control.dispatching.runner import hand_back, renew_once, run_once, settle
-from reconciler.control.dispatching.stop import stop_once
+from reconciler.control.dispatching.stop import stop, stop_once
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.launch import Order
 from reconciler.core.runs.run import Run, Status
 from reconciler.dispatch.base import no_hint
 from reconciler.dispatch.command.termination import Graces
 from reconciler.dispatch.registry import Runtimes
+from reconciler.store.runs.leases import take
 from reconciler.store.runs.runs import change_run
 from tests.dispatch.builders import script
 from tests.support.eventually import eventually_async
@@ -299,7 +300,7 @@ class TestStopping:
             running = await began(runner, rig, run)
             now = rig.clock.now()
             rig.database.write(lambda tx: cancel(tx, run.id, "ada", now, COOLDOWN))
-            await stop._stop(runner, before)
+            await stop(runner, before)
             assert rig.run_of(run.id).ended
             assert not lives(running)
 
@@ -375,15 +376,13 @@ class TestSeveralServers:
         ended = rig.run_of(run.id)
         assert (ended.status, ended.reason) == (Status.FAILED, "lost")
 
-    def test_a_lease_that_ran_out_before_anything_began_is_taken_again(self, rig: Rig) -> None:
+    def test_a_lease_that_expired_before_anything_began_is_taken_again(self, rig: Rig) -> None:
         rig.apply(program("bot", "echo done"), autopilot())
         run = rig.launch()
 
         async def body(runner: RunnerContext) -> None:
-            dies_before_it_starts = asyncio.create_task(asyncio.sleep(0, False))
-            runner.tasks[run.id] = dies_before_it_starts
-            await claim_once(runner)
-            assert rig.run_of(run.id).lease_owner == "here"
+            until = rig.clock.now() + runner.settings.lease
+            rig.database.write(lambda tx: take(tx, rig.run_of(run.id), "here", until, "bot"))
             rig.clock.advance(seconds=31)
             async with stationed(rig, "there") as other:
                 await until_ended(other, rig, run)

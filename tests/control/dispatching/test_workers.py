@@ -143,7 +143,7 @@ def test_a_deadline_is_told_to_the_worker_and_its_answer_is_the_proof(rig: Rig) 
     assert (ended.id, ended.status, ended.reason) == (run.id, Status.FAILED, "timed_out")
 
 
-def test_agents_take_no_more_than_they_can_and_the_rest_waits(rig: Rig) -> None:
+def test_agents_take_no_more_than_they_can_and_others_wait(rig: Rig) -> None:
     rig.apply(
         agent(maxConcurrency=1),
         autopilot("one"),
@@ -151,22 +151,21 @@ def test_agents_take_no_more_than_they_can_and_the_rest_waits(rig: Rig) -> None:
     )
     first, second = rig.launch("one"), rig.launch("two")
     rig.round()
-    assert rig.run_of(second.id).waiting_for == "agent"
     (held,) = rig.claim()
     assert held.run.id == first.id
+    assert rig.claim() == []
     rig.complete(held)
-    rig.round()
-    assert [one.run.id for one in rig.claim()] == [second.id]
+    assert [claimed.run.id for claimed in rig.claim()] == [second.id]
 
 
-def test_a_run_whose_agent_never_has_room_fails_as_target_unavailable(rig: Rig) -> None:
-    rig.apply(agent(maxConcurrency=1), autopilot("one"), autopilot("two", timeout="5m"))
-    rig.launch("one")
-    second = rig.launch("two")
+def test_a_run_that_no_worker_claims_in_time_says_so(rig: Rig) -> None:
+    rig.apply(agent(), autopilot(timeout="5m"))
+    run = rig.launch()
     rig.round()
     rig.round(minutes=5)
-    ended = rig.run_of(second.id)
-    assert (ended.status, ended.reason) == (Status.FAILED, "target_unavailable")
+    ended = rig.run_of(run.id)
+    assert (ended.status, ended.reason) == (Status.FAILED, "timed_out")
+    assert ended.failure_reason == "no worker claimed it within its timeout of 5m"
 
 
 def test_a_squad_passes_over_a_member_without_room_and_says_so(rig: Rig) -> None:

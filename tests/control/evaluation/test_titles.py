@@ -11,6 +11,7 @@ from reconciler.control.evaluation.titles import Facts, Titles
 from reconciler.core.base.units import parse_duration
 from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.core.runs.admission import Policy
+from reconciler.core.runs.key import own_key
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Source
 from reconciler.core.runs.standing import Switches
@@ -91,14 +92,30 @@ def test_titles(titles: Titles, template: str | None, given: dict[str, Any], tit
         pytest.param(None, None, "", id="none: one key for all"),
         pytest.param("payload.ref", {"ref": "main"}, "main", id="from the payload"),
         pytest.param("trigger.name", None, "clock", id="from the trigger"),
-        pytest.param("payload.ref", {}, "", id="failing: the empty key"),
         pytest.param("payload.n", {"n": 7}, "7", id="a number as text"),
-        pytest.param("payload.ref", {"ref": ""}, "", id="empty"),
-        pytest.param("payload.ref", {"ref": "x" * 257}, "", id="too long"),
     ],
 )
 def test_keys(titles: Titles, expression: str | None, payload: Any, key: str) -> None:
-    assert titles.prepare(live(key=expression), facts(payload=payload)).key == key
+    prepared = titles.prepare(live(key=expression), facts(payload=payload))
+    assert (prepared.key, prepared.note) == (key, None)
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        pytest.param({}, "ref", id="a field that is not there"),
+        pytest.param({"ref": ""}, "0", id="empty"),
+        pytest.param({"ref": "x" * 257}, "256", id="too long"),
+    ],
+)
+def test_without_a_key_a_run_stands_alone_and_says_why(
+    titles: Titles, payload: Any, why: str
+) -> None:
+    """Under one key for all that fail, `replace` would let them stop one another."""
+    first = titles.prepare(live(key="payload.ref"), facts(payload=payload))
+    assert first.key == own_key(facts().run_id)
+    assert "concurrencyKey could not be evaluated" in (first.note or "")
+    assert why in (first.note or "")
 
 
 def test_a_title_that_fails_leaves_the_key(titles: Titles) -> None:
@@ -112,4 +129,4 @@ def test_what_is_hopeless_takes_a_bounded_time(titles: Titles) -> None:
     )
     payload = {"l": list(range(2000))}
     prepared = titles.prepare(live(f"{{{{ {nested} }}}}", nested), facts(payload=payload))
-    assert (prepared.title, prepared.key) == ("Nightly triage", "")
+    assert (prepared.title, prepared.key) == ("Nightly triage", own_key(facts().run_id))

@@ -8,6 +8,8 @@ import pytest
 from reconciler.control.runs.admit import Firing, admit_all
 from reconciler.core.base.errors import Conflict
 from reconciler.core.runs.run import Completed, Failed, Reason, Run, Source, Status
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.occupancy import lock_autopilots
 from reconciler.store.tables import autopilot as table
 from tests.support.applying import rows_of
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule, webhook
@@ -22,13 +24,17 @@ def firing(rig: Rig, name: str = "triage", **more: Any) -> Firing:
 
 def admit(rig: Rig, *firings: Firing) -> list[Run]:
     """Admit all in one transaction."""
-    now = rig.clock.now()
-    return rig.database.write(lambda tx: admit_all(tx, firings, now, COOLDOWN))
+
+    def write(tx: Tx) -> list[Run]:
+        autopilots = lock_autopilots(tx, [each.autopilot_id for each in firings])
+        return admit_all(tx, firings, rig.clock.now(), COOLDOWN, autopilots)
+
+    return rig.database.write(write)
 
 
 def shown(runs: list[Run]) -> list[str]:
     """What became of each, in a word."""
-    return [str(run.reason or run.waiting_for or "admitted") for run in runs]
+    return [str(run.reason or ("admitted" if run.active else run.waiting_for)) for run in runs]
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,14 @@ def test_all_waits_in_line_and_is_not_coalesced(rig: Rig) -> None:
     assert ended == [at(8, n) for n in (10, 20, 30, 40, 50)]
 
 
-def test_all_beyond_the_queue_limit_is_used_up_as_queue_full(rig: Rig) -> None:
-    rig.apply(agent(), queued(schedule("*/10 * * * *", catchUp="all"), queueLimit=2))
+def test_all_is_caught_up_whatever_the_queue_limit_oldest_first(rig: Rig) -> None:
+    every = schedule("*/10 * * * *", catchUp="all")
+    rig.apply(agent(), queued(every, {"name": "call", "kind": "api"}, queueLimit=2))
     rig.tick(minutes=50)
-    assert [run.reason for run in rig.runs()] == [None, None, None, "queue_full", "queue_full"]
+    assert [run.reason for run in rig.runs()] == [None] * 5
+    assert moments(rig.runs()) == [at(8, n) for n in (10, 20, 30, 40, 50)]
     assert rig.missed() == []
+    assert rig.launch(trigger="call").reason == "queue_full"
 
 
 @pytest.mark.parametrize(

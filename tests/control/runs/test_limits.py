@@ -1,9 +1,15 @@
 """limits.perHour and limits.perDay: sliding windows over admissions, for every source."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
 import pytest
 
-from reconciler.core.runs.run import Completed, Run, Status
-from tests.support.rig import Document, Rig, agent, autopilot, schedule
+from reconciler.control.runs.admit import Firing, admit_all
+from reconciler.core.runs.run import Completed, Run, Source, Status
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.runs.occupancy import lock_autopilots
+from tests.support.rig import COOLDOWN, Document, Rig, agent, autopilot, id_of, schedule
 
 MANY: Document = {"maxConcurrency": 100, "maxActive": 100}
 
@@ -117,3 +123,37 @@ def test_a_limit_concerns_one_autopilot(rig: Rig) -> None:
     rig.apply(agent(), autopilot("triage", **limited), autopilot("other", **limited))
     rig.launch("triage")
     assert rig.launch("other").active
+
+
+@pytest.mark.parametrize("spec", [{"limits": {"perHour": 1}, **MANY}, {"limits": {"perDay": 1}}])
+def test_forty_who_ask_at_once_are_judged_one_after_the_other(
+    database: Database, spec: Document
+) -> None:
+    """By the database's own clock: whoever waited for the row sees who was admitted before."""
+    rig = Rig(database)
+    rig.apply(agent(), autopilot(**spec))
+    with ThreadPoolExecutor(40) as many:
+        runs = list(many.map(lambda n: rig.launch(payload={"n": n}), range(40)))
+    rig.close()
+    admitted = [run for run in runs if run.active]
+    assert len(admitted) == 1
+    assert {run.reason for run in runs if not run.active} <= {"rate_limited", "overlap"}
+
+
+def test_a_moment_of_the_host_that_heard_of_it_moves_no_window(rig: Rig) -> None:
+    """A webhook that was received long before its transaction counts when it is admitted."""
+    rig.apply(agent(), autopilot(limits={"perHour": 1}, **MANY))
+    long_ago = rig.clock.now() - timedelta(hours=2)
+    firings = [
+        Firing(rig.ids.new(at), id_of("triage"), Source.WEBHOOK, at, "T")
+        for at in (long_ago, rig.clock.now())
+    ]
+
+    def write(tx: Tx) -> list[Run]:
+        held = lock_autopilots(tx, [id_of("triage")])
+        return admit_all(tx, firings, rig.clock.now(), COOLDOWN, held)
+
+    first, second = rig.database.write(write)
+    assert (first.active, second.reason) == (True, "rate_limited")
+    ttl = timedelta(hours=24)
+    assert rig.run_of(first.id).expires_at == rig.clock.now() + ttl

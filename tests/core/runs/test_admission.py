@@ -38,7 +38,7 @@ def waiting(id_: str, key: str = "", trigger: str | None = None, mergeable: bool
 
 def new(key: str = "", **more: object) -> Newcomer:
     """The run that asks."""
-    return Newcomer("new", NOW, key, **more)  # type: ignore[arg-type]
+    return Newcomer("new", key, **more)  # type: ignore[arg-type]
 
 
 def tick(trigger: str = "clock") -> Newcomer:
@@ -161,7 +161,7 @@ def policy(kind: ConcurrencyPolicy, **more: int) -> Policy:
         ),
         pytest.param(
             policy(REPLACE, max_active=1, queue_limit=1), [active("a", "x"), waiting("w", "y")],
-            new("z"), "skip: queue_full by a", id="replace: waiting has its limit",
+            new("z"), "wait: replace, behind a", id="replace: another key does not count",
         ),
         pytest.param(
             policy(REPLACE, queue_limit=1), [active("a"), waiting("w")], new(),
@@ -175,7 +175,34 @@ def policy(kind: ConcurrencyPolicy, **more: int) -> Policy:
     ],
 )  # fmt: skip
 def test_admit(rules: Policy, open_runs: list[Open], newcomer: Newcomer, expected: str) -> None:
-    assert short(admit(rules, Occupancy(open_runs), newcomer)) == expected
+    assert short(admit(rules, Occupancy(open_runs), newcomer, NOW)) == expected
+
+
+def test_what_waits_under_one_key_takes_no_place_of_another() -> None:
+    """One busy pull request does not drop the work of another one."""
+    busy = [active("a", "1"), *(waiting(f"w{n}", "1") for n in range(10)), active("b", "2")]
+    rules = policy(QUEUE, max_active=10)
+    assert short(admit(rules, Occupancy(busy), new("1"), NOW)) == "skip: queue_full by a"
+    assert short(admit(rules, Occupancy(busy), new("2"), NOW)) == "wait: queue, behind b"
+
+
+def test_what_is_caught_up_is_not_turned_away_by_the_queue_limit() -> None:
+    full = [active("a"), waiting("w")]
+    rules = policy(QUEUE, queue_limit=1)
+    late = new(caught_up=True)
+    assert short(admit(rules, Occupancy(full), late, NOW)) == "wait: queue, behind a"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "expected"),
+    [
+        pytest.param(timedelta(seconds=2), "skip: rate_limited", id="the clock was set back"),
+        pytest.param(timedelta(days=3650), "admit", id="the clock was far ahead for a while"),
+    ],
+)
+def test_admissions_of_a_clock_that_was_ahead(ahead: timedelta, expected: str) -> None:
+    occupancy = Occupancy([], [NOW + ahead])
+    assert short(admit(policy(SKIP, per_hour=1), occupancy, new(), NOW)) == expected
 
 
 @pytest.mark.parametrize(
@@ -194,7 +221,7 @@ def test_admit(rules: Policy, open_runs: list[Open], newcomer: Newcomer, expecte
 )
 def test_limits(rules: dict[str, int], minutes_ago: list[int], expected: str) -> None:
     admitted = [NOW - timedelta(minutes=minutes) for minutes in minutes_ago]
-    found = admit(Policy(SKIP, **rules), Occupancy([], admitted), new())
+    found = admit(Policy(SKIP, **rules), Occupancy([], admitted), new(), NOW)
     assert short(found) == expected
 
 
@@ -202,13 +229,14 @@ def test_waiting_runs_count_against_the_limits() -> None:
     """They will be admitted: were they not counted, a full queue would pass any limit."""
     rules = Policy(QUEUE, per_hour=2)
     occupancy = Occupancy([active("a"), waiting("w")], [NOW])
-    assert short(admit(rules, occupancy, new())) == "skip: rate_limited"
+    assert short(admit(rules, occupancy, new(), NOW)) == "skip: rate_limited"
 
 
 def test_a_waiter_that_is_overtaken_gives_its_place_in_the_limits() -> None:
     rules = Policy(REPLACE, per_hour=2)
     occupancy = Occupancy([active("a"), waiting("w")], [NOW])
-    assert short(admit(rules, occupancy, new())) == "wait: replace, behind a, stop a, overtake w"
+    admission = admit(rules, occupancy, new(), NOW)
+    assert short(admission) == "wait: replace, behind a, stop a, overtake w"
 
 
 @pytest.mark.parametrize(
@@ -234,13 +262,13 @@ def test_a_waiter_that_is_overtaken_gives_its_place_in_the_limits() -> None:
     ],
 )  # fmt: skip
 def test_every_refusal_has_a_sentence(rules: Policy, open_runs: list[Open], sentence: str) -> None:
-    found = admit(rules, Occupancy(open_runs), tick())
+    found = admit(rules, Occupancy(open_runs), tick(), NOW)
     assert isinstance(found, Skip)
     assert found.why == sentence
 
 
 def test_a_limit_names_itself() -> None:
-    found = admit(Policy(SKIP, per_day=1), Occupancy([], [NOW]), new())
+    found = admit(Policy(SKIP, per_day=1), Occupancy([], [NOW]), new(), NOW)
     assert isinstance(found, Skip)
     assert (found.reason, found.blocked_by) == (Reason.RATE_LIMITED, None)
     assert "limits.perDay is 1" in found.why
@@ -291,17 +319,17 @@ def test_whatever_arrives_and_ends_the_bounds_hold(
     """Runs arrive, and at times the oldest active one ends and waiters are let in."""
     occupancy = Occupancy()
     for number, (key, ends) in enumerate(arriving):
-        newcomer = Newcomer(f"{number:03}", NOW, key)
-        _carry_out(occupancy, newcomer, admit(rules, occupancy, newcomer))
+        newcomer = Newcomer(f"{number:03}", key)
+        _carry_out(occupancy, newcomer, admit(rules, occupancy, newcomer, NOW))
         if ends and (over := occupancy.active()):
             occupancy.leave({over[0].id})
             while run_id := promotable(rules, occupancy):
                 occupancy.promote(run_id)
                 occupancy.admitted.append(NOW)
-        for one in ("", "x", "y"):
-            assert len(occupancy.active(one)) <= rules.max_concurrency
+        for each in ("", "x", "y"):
+            assert len(occupancy.active(each)) <= rules.max_concurrency
+            assert len(occupancy.waiting(each)) <= rules.queue_limit
         assert len(occupancy.active()) <= rules.max_active
-        assert len(occupancy.waiting()) <= rules.queue_limit
         if rules.per_hour is not None:
             assert len(occupancy.admitted) <= rules.per_hour
         if rules.policy is SKIP:
@@ -320,5 +348,5 @@ def _carry_out(occupancy: Occupancy, newcomer: Newcomer, admission: Admission) -
             assert admission.waiting_for in (WaitingFor.QUEUE, WaitingFor.REPLACE)
             occupancy.leave(admission.overtaken)
         case Admit():
-            occupancy.admitted.append(newcomer.at)
+            occupancy.admitted.append(NOW)
     occupancy.enter(Open(newcomer.id, newcomer.key, isinstance(admission, Admit), NOW))

@@ -13,7 +13,7 @@ NAMES = {
     "id", "autopilotId", "workspace", "autopilot", "triggerId", "trigger", "source", "status",
     "reason", "failureReason", "waitingFor", "title", "scheduledFor", "triggeredAt", "admittedAt",
     "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent", "payload",
-    "result", "revision", "commit", "blockedBy", "replacedBy",
+    "result", "revision", "commit", "blockedBy", "replacedBy", "key",
 }  # fmt: skip
 
 
@@ -46,6 +46,8 @@ def test_every_name_is_there_also_without_a_value() -> None:
                      "2026-11-02T08:00:00Z", id="whole seconds stay short"),
         pytest.param({"reason": Reason.LOST}, "reason", "lost", id="reason"),
         pytest.param({"waiting_for": WaitingFor.QUEUE}, "waitingFor", "queue", id="waitingFor"),
+        pytest.param({"key": "pr-7"}, "key", "pr-7", id="key"),
+        pytest.param({}, "key", None, id="no key"),
         pytest.param({"commit": "c0ffee"}, "commit", "c0ffee", id="commit"),
         pytest.param({"payload": [None, {"a": 1}]}, "payload", [None, {"a": 1}], id="payload"),
     ],

@@ -5,24 +5,26 @@ from datetime import datetime, timedelta
 import pytest
 
 from reconciler.control.runs.launch import Order
+from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Completed, Reason, Run, Status, WaitingFor
+from reconciler.store.runs.in_flight import count_in_flight, count_offered
 from reconciler.store.runs.leases import (
     abandoned,
     adopt_run,
-    claimable,
-    count_leased,
+    any_expired,
     held_by,
-    load_of,
-    overdue,
+    keep,
+    leased,
     release,
     release_all,
     renew,
+    requeue_expired,
     take,
-    unattended_cancels,
-    untouched_cancels,
     wait_on,
 )
+from reconciler.store.runs.queues import heads, offer, queued
 from reconciler.store.runs.runs import change_run, request_cancel
+from reconciler.store.runs.stopping import overdue, unattended_cancels, untouched_cancels
 from tests.support.rig import Rig, agent, autopilot, id_of, manifest
 
 LEASE = timedelta(seconds=30)
@@ -35,11 +37,11 @@ def runs(rig: Rig) -> list[Run]:
     return [rig.launch() for _ in range(3)]
 
 
-def took(rig: Rig, run: Run, owner: str = "me") -> bool:
+def took(rig: Rig, run: Run, owner: str = "me") -> Run | None:
     """Lease a run for 30 seconds."""
-    now = rig.clock.now()
+    until = rig.clock.now() + LEASE
     current = rig.run_of(run.id)
-    return rig.database.write(lambda tx: take(tx, current, owner, now, now + LEASE, "bot"))
+    return rig.database.write(lambda tx: take(tx, current, owner, until, "bot"))
 
 
 def changed(rig: Rig, run: Run, **values: object) -> None:
@@ -48,12 +50,13 @@ def changed(rig: Rig, run: Run, **values: object) -> None:
 
 
 def ready(rig: Rig) -> list[str]:
-    """What may be claimed now."""
+    """What waits for the agent and may be given to it now."""
     now = rig.clock.now()
-    return [run.id for run in rig.database.read(lambda tx: claimable(tx, now, 100))]
+    found = rig.database.write(lambda tx: queued(tx, "default/agent/bot", now, 100))
+    return [run.id for run in found]
 
 
-class TestClaimable:
+class TestQueued:
     def test_the_oldest_first(self, rig: Rig, runs: list[Run]) -> None:
         assert ready(rig) == [run.id for run in runs]
 
@@ -82,13 +85,22 @@ class TestClaimable:
         rig.database.write(lambda tx: request_cancel(tx, runs[0].id, now, Reason.CANCELLED, "…"))
         assert runs[0].id not in ready(rig)
 
-    def test_not_what_is_leased_until_the_lease_runs_out(self, rig: Rig, runs: list[Run]) -> None:
+    def test_not_what_is_leased_until_the_lease_has_expired(
+        self, rig: Rig, runs: list[Run]
+    ) -> None:
         took(rig, runs[0])
         assert runs[0].id not in ready(rig)
-        rig.clock.advance(seconds=30)
+        now = rig.clock.now()
+        assert rig.database.write(lambda tx: requeue_expired(tx, now)) == 0
+        later = rig.clock.advance(seconds=30)
+        assert rig.database.read(lambda tx: any_expired(tx, later))
+        assert not rig.database.read(lambda tx: any_expired(tx, later, [runs[0].id]))
+        assert rig.database.write(lambda tx: requeue_expired(tx, later, [runs[0].id])) == 0
+        assert rig.database.write(lambda tx: requeue_expired(tx, later)) == 1
         assert runs[0].id in ready(rig)
+        assert rig.run_of(runs[0].id).waiting_for == "retry"
 
-    def test_workspaces_take_turns(self, rig: Rig, runs: list[Run]) -> None:
+    def test_the_head_of_each_queue(self, rig: Rig, runs: list[Run]) -> None:
         spec = {"title": "T", "assignee": {"type": "agent", "id": "bot"}}
         rig.apply(
             agent(),
@@ -98,7 +110,9 @@ class TestClaimable:
         )
         rig.clock.advance(minutes=1)
         late = rig.launcher.launch(Order(autopilot_id=id_of("late", "quiet")))
-        assert ready(rig) == [runs[0].id, late.id, runs[1].id, runs[2].id]
+        now = rig.clock.now()
+        found = rig.database.read(lambda tx: heads(tx, now))
+        assert [run.id for run in found] == [runs[0].id, late.id]
 
 
 class TestTaking:
@@ -109,19 +123,19 @@ class TestTaking:
         assert run.lease_until == rig.clock.now() + LEASE
 
     def test_who_comes_second_gets_nothing(self, rig: Rig, runs: list[Run]) -> None:
-        now = rig.clock.now()
+        until = rig.clock.now() + LEASE
         both = [
-            rig.database.write(lambda tx, o=owner: take(tx, runs[0], o, now, now + LEASE, "bot"))  # type: ignore[misc]
+            rig.database.write(lambda tx, o=owner: take(tx, runs[0], o, until, "bot"))  # type: ignore[misc]
             for owner in ("me", "you")
         ]
-        assert both == [True, False]
+        assert [run is not None for run in both] == [True, False]
         assert rig.run_of(runs[0].id).lease_owner == "me"
 
     def test_a_view_from_before_an_attempt_takes_nothing(self, rig: Rig, runs: list[Run]) -> None:
         took(rig, runs[0])
-        now = rig.clock.advance(minutes=1)
+        until = rig.clock.advance(minutes=1) + LEASE
         stale = runs[0]
-        assert not rig.database.write(lambda tx: take(tx, stale, "you", now, now + LEASE, "bot"))
+        assert not rig.database.write(lambda tx: take(tx, stale, "you", until, "bot"))
 
     def test_what_has_ended_is_not_taken(self, rig: Rig, runs: list[Run]) -> None:
         rig.end(runs[0], Completed())
@@ -139,10 +153,10 @@ class TestLivingAndDead:
         now = rig.clock.advance(seconds=30)
         (found,) = rig.database.read(lambda tx: abandoned(tx, now))
         adopted = [
-            rig.database.write(lambda tx, o=owner: adopt_run(tx, found, o, now, now + LEASE))  # type: ignore[misc]
+            rig.database.write(lambda tx, o=owner: adopt_run(tx, found, o, now + LEASE))  # type: ignore[misc]
             for owner in ("you", "they")
         ]
-        assert adopted == [True, False]
+        assert [run is not None for run in adopted] == [True, False]
         assert rig.run_of(found.id).lease_owner == "you"
 
     def test_what_never_began_is_claimed_and_not_adopted(self, rig: Rig, runs: list[Run]) -> None:
@@ -153,8 +167,9 @@ class TestLivingAndDead:
     def test_renewing_prolongs_ones_own(self, rig: Rig, runs: list[Run]) -> None:
         took(rig, runs[0])
         took(rig, runs[1], "you")
-        until = rig.clock.now() + 2 * LEASE
-        assert rig.database.write(lambda tx: renew(tx, "me", until)) == 1
+        now = rig.clock.now()
+        until = now + 2 * LEASE
+        assert rig.database.write(lambda tx: renew(tx, "me", now, until)) == 1
         assert rig.run_of(runs[0].id).lease_until == until
         assert rig.run_of(runs[1].id).lease_until == rig.clock.now() + LEASE
 
@@ -168,13 +183,54 @@ class TestLivingAndDead:
         assert len(ready(rig)) == 3
 
     def test_giving_back_to_wait(self, rig: Rig, runs: list[Run]) -> None:
-        took(rig, runs[0])
-        at = rig.clock.now() + timedelta(minutes=1)
-        args = (runs[0].id, "me", WaitingFor.RETRY, at, 1)
-        assert rig.database.write(lambda tx: wait_on(tx, *args))
+        taken = took(rig, runs[0])
+        assert taken is not None
+        now = rig.clock.now()
+        at = now + timedelta(minutes=1)
+        assert rig.database.write(lambda tx: wait_on(tx, taken, "me", now, WaitingFor.RETRY, at))
         run = rig.run_of(runs[0].id)
         assert (run.waiting_for, run.next_attempt_at, run.lease_owner) == ("retry", at, None)
-        assert not rig.database.write(lambda tx: wait_on(tx, *args))
+        again = rig.database.write(lambda tx: wait_on(tx, taken, "me", now, WaitingFor.CLAIM, at))
+        assert not again
+
+    def test_an_expired_lease_is_worth_nothing_to_its_owner(
+        self, rig: Rig, runs: list[Run]
+    ) -> None:
+        taken = took(rig, runs[0])
+        assert taken is not None
+        now = rig.clock.advance(seconds=30)
+        write = rig.database.write
+        assert write(lambda tx: renew(tx, "me", now, now + LEASE)) == 0
+        assert not write(lambda tx: wait_on(tx, taken, "me", now, WaitingFor.RETRY, now))
+        began = {"status": Status.RUNNING, "handle": {"pid": 1}}
+        assert not write(lambda tx: change_run(tx, taken.id, began, *leased(taken, "me", now)))
+
+    def test_a_lease_of_an_earlier_attempt_is_not_that_of_the_next_one(
+        self, rig: Rig, runs: list[Run]
+    ) -> None:
+        first = took(rig, runs[0])
+        assert first is not None
+        now = rig.clock.advance(seconds=30)
+        rig.database.write(lambda tx: requeue_expired(tx, now))
+        second = took(rig, runs[0])
+        assert second is not None
+        held = [leased(run, "me", now) for run in (first, second)]
+        marked = [
+            rig.database.write(lambda tx, h=h: change_run(tx, first.id, {"note": "x"}, *h))  # type: ignore[misc]
+            for h in held
+        ]
+        assert marked == [False, True]
+
+    def test_what_a_suspended_host_let_expire_is_kept_unless_somebody_took_it(
+        self, rig: Rig, runs: list[Run]
+    ) -> None:
+        took(rig, runs[0])
+        changed(rig, runs[0], status=Status.RUNNING, handle={"pid": 1})
+        now = rig.clock.advance(hours=1)
+        (stale,) = rig.database.write(lambda tx: abandoned(tx, now, lock=True))
+        assert rig.database.write(lambda tx: keep(tx, stale, "me", now + LEASE))
+        assert not rig.database.write(lambda tx: adopt_run(tx, stale, "you", now + LEASE))
+        assert rig.run_of(stale.id).attempts == 1
 
 
 def test_what_is_overdue_and_not_yet_asked_to_stop(rig: Rig, runs: list[Run]) -> None:
@@ -188,20 +244,33 @@ def test_what_is_overdue_and_not_yet_asked_to_stop(rig: Rig, runs: list[Run]) ->
 
 def test_cancels_that_nobody_attends_to(rig: Rig, runs: list[Run]) -> None:
     now = rig.clock.now()
+    took(rig, runs[0])
     for run in runs:
         rig.database.write(lambda tx, r=run: request_cancel(tx, r.id, now, Reason.CANCELLED, "…"))  # type: ignore[misc]
-    took(rig, runs[0])
     changed(rig, runs[1], attempts=1)
     read = rig.database.read
     assert [run.id for run in read(lambda tx: untouched_cancels(tx, now))] == [runs[2].id]
     assert [run.id for run in read(lambda tx: unattended_cancels(tx, now))] == [runs[1].id]
 
 
-def test_what_agents_have_in_hand(rig: Rig, runs: list[Run]) -> None:
-    for run in runs[:2]:
-        took(rig, run)
-    assert rig.database.read(lambda tx: load_of(tx, ["default", "none"])) == {("default", "bot"): 2}
-    assert rig.database.read(count_leased) == 2
+def test_only_what_is_in_flight_is_counted(rig: Rig, runs: list[Run]) -> None:
+    took(rig, runs[0])
+    taken = took(rig, runs[1])
+    assert taken is not None
+    assert rig.database.read(count_in_flight) == {("default", "bot"): 2}
+    now = rig.clock.now()
+    rig.database.write(lambda tx: wait_on(tx, taken, "me", now, WaitingFor.RETRY, now))
+    assert rig.database.read(count_in_flight) == {("default", "bot"): 1}
+    changed(rig, runs[0], status=Status.RUNNING, handle={"pid": 1})
+    rig.database.write(lambda tx: release(tx, "me"))  # between two servers it is still at work
+    assert rig.database.read(count_in_flight) == {("default", "bot"): 1}
     rig.end(runs[0], Completed())
-    assert rig.database.read(count_leased) == 1
-    assert rig.database.read(lambda tx: load_of(tx, [])) == {}
+    assert rig.database.read(count_in_flight) == {}
+
+
+def test_what_is_offered_to_workers(rig: Rig, runs: list[Run]) -> None:
+    queue, now = Queue("default", "agent", "bot"), rig.clock.now()
+    assert rig.database.write(lambda tx: offer(tx, queue, "bot", now, 2)) == 2
+    assert rig.database.read(count_offered) == {("default", "bot"): 2}
+    assert rig.database.read(count_in_flight) == {}
+    assert ready(rig) == [runs[2].id]

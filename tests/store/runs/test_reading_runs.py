@@ -11,33 +11,37 @@ import pytest
 
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.gauges import read_gauges
-from reconciler.store.runs import leases, runs
+from reconciler.store.runs import claims, in_flight, leases, queues, runs, stopping
 from tests.support.plans import plan_of
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
-SPACES = frozenset({"default"})
 
 
 @pytest.mark.parametrize(
     ("index", "read"),
     [
-        pytest.param("ix_run_status", lambda tx: leases.claimable(tx, NOW, 9), id="to dispatch"),
+        pytest.param("ix_run_queue", lambda tx: queues.heads(tx, NOW), id="heads of queues"),
+        pytest.param("ix_run_queue", lambda tx: queues.queued(tx, "q", NOW, 9), id="of a queue"),
+        pytest.param(
+            "ix_run_owner", lambda tx: leases.any_expired(tx, NOW, ["x"]), id="expired leases"
+        ),
         pytest.param("ix_run_status", lambda tx: leases.abandoned(tx, NOW), id="abandoned"),
         pytest.param("ix_run_owner", lambda tx: leases.held_by(tx, "me"), id="in our hands"),
-        pytest.param("ix_run_deadline", lambda tx: leases.overdue(tx, NOW), id="overdue"),
-        pytest.param("ix_run_cancel", lambda tx: leases.untouched_cancels(tx, NOW), id="cancelled"),
+        pytest.param("ix_run_deadline", lambda tx: stopping.overdue(tx, NOW), id="overdue"),
         pytest.param(
-            "ix_run_status", lambda tx: leases.unattended_cancels(tx, NOW), id="between attempts"
+            "ix_run_cancel", lambda tx: stopping.untouched_cancels(tx, NOW), id="cancelled"
         ),
-        pytest.param("ix_run_agent", leases.count_leased, id="all in hand"),
-        pytest.param("ix_run_agent", lambda tx: leases.load_of(tx, ["default"]), id="load"),
         pytest.param(
-            "ix_run_agent",
-            lambda tx: leases.waiting_for_claim(tx, ["bot"], SPACES, 1),
+            "ix_run_status", lambda tx: stopping.unattended_cancels(tx, NOW), id="between attempts"
+        ),
+        pytest.param("ix_run_claim", in_flight.count_offered, id="offered to workers"),
+        pytest.param(
+            "ix_run_claim",
+            lambda tx: claims.waiting_for_claim(tx, "default", "bot", 1),
             id="waiting for a worker",
         ),
         pytest.param(
-            "ix_run_worker", lambda tx: leases.silent_workers(tx, NOW, NOW), id="silent workers"
+            "ix_run_worker", lambda tx: claims.silent_workers(tx, NOW, NOW), id="silent workers"
         ),
         pytest.param("ix_run_expires", lambda tx: runs.expired_waiters(tx, NOW), id="expired"),
         pytest.param("ix_run_expires", runs.autopilots_with_waiters, id="waiting"),
@@ -49,3 +53,10 @@ def test_it_reads_by_its_index(empty: Database, index: str, read: Callable[[Tx],
     by_id = "SEARCH autopilot_run USING INDEX sqlite_autoindex_autopilot_run_1 (id=?)"
     assert any(f"INDEX {index}" in step for step in steps), steps
     assert all(f"INDEX {index}" in step or step == by_id for step in steps), steps
+
+
+def test_what_is_in_flight_is_counted_by_two_indexes_of_few_rows(empty: Database) -> None:
+    steps = [step for step in plan_of(empty, in_flight.count_in_flight) if "autopilot_run" in step]
+    assert any("ix_run_owner" in step for step in steps), steps
+    assert any("ix_run_status" in step for step in steps), steps
+    assert all("ix_run_owner" in step or "ix_run_status" in step for step in steps), steps

@@ -212,9 +212,9 @@ class TestCompareAndSwap:
         (run,) = stored(triage, a_run(triage, **working, **leased))
         ending = {"status": Status.COMPLETED, "completed_at": triage.clock.now()}
         write = triage.database.write
-        assert not write(lambda tx: end_run(tx, run.id, ending, "you"))
-        assert write(lambda tx: end_run(tx, run.id, ending, "me"))
-        assert not write(lambda tx: end_run(tx, run.id, ending, None))
+        assert not write(lambda tx: end_run(tx, run.id, ending, owned_by("you")))
+        assert write(lambda tx: end_run(tx, run.id, ending, owned_by("me")))
+        assert not write(lambda tx: end_run(tx, run.id, ending))
         ended = triage.run_of(run.id)
         assert (ended.lease_owner, ended.lease_until, ended.waiting_for) == (None, None, None)
 
@@ -256,7 +256,7 @@ def test_only_moves_of_the_table_are_made(triage: Rig, before: Status) -> None:
 def test_an_end_is_a_move_too(triage: Rig, before: Status) -> None:
     (run,) = stored(triage, a_run(triage, status=before))
     ending = with_end(triage, Status.COMPLETED)
-    assert not triage.database.write(lambda tx: end_run(tx, run.id, ending, None))
+    assert not triage.database.write(lambda tx: end_run(tx, run.id, ending))
     assert triage.run_of(run.id) == run
 
 

@@ -10,7 +10,7 @@ NAMES = {
     "id", "autopilotId", "workspace", "autopilot", "triggerId", "trigger", "source", "status",
     "reason", "failureReason", "waitingFor", "note", "title", "scheduledFor", "triggeredAt",
     "admittedAt", "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent",
-    "payload", "result", "revision", "commit", "blockedBy", "replacedBy",
+    "payload", "result", "revision", "commit", "blockedBy", "replacedBy", "key",
 }  # fmt: skip
 API = {"name": "call", "kind": "api"}
 

@@ -1,0 +1,200 @@
+"""Giving out room: which queued runs are leased now, and whose turn it is (docs/runs.md#room).
+
+A queue whose agent has no room costs one look at its head, however many runs wait in it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Self
+
+from reconciler.control.dispatching.assign import AgentPool, Assigned, assign
+from reconciler.core.runs.live import SpecTimes
+from reconciler.core.runs.queue import Queue
+from reconciler.core.runs.run import Run
+from reconciler.core.runs.squad import NobodyAvailable
+from reconciler.core.runs.turns import (
+    Turn,
+    deadline_after_waiting,
+    held_back,
+    next_workspace,
+    served,
+    with_in_flight,
+)
+from reconciler.store.engine.database import Database, Tx
+from reconciler.store.objects.agents import save_turn
+from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.in_flight import count_in_flight
+from reconciler.store.runs.leases import take
+from reconciler.store.runs.queues import heads, offer, offer_run, queued
+from reconciler.store.runs.workspace_turns import read_turns, save_turns
+
+CHUNK = 20
+"""Runs of a queue that are read at once."""
+MOST_OFFERED = 2000
+"""Runs of a queue that one round lets workers claim."""
+
+
+def hold_room(database: Database, tx: Tx) -> None:
+    """Be the only one who gives out room: two that count at once would pass the caps."""
+    database.lock(tx, "claim")
+
+
+@dataclass(slots=True)
+class _Line:
+    """One queue in a round: the runs that it has not come to yet, the oldest first."""
+
+    queue: Queue
+    runs: deque[Run]
+    seen: set[str] = field(default_factory=set)
+
+    def place(self) -> tuple[datetime, str]:
+        head = self.runs[0]
+        return head.admitted_at or head.created_at, head.id
+
+
+@dataclass(slots=True, kw_only=True)
+class Allocation:
+    """One round. `busy` are runs that this process is still at, from an attempt before."""
+
+    tx: Tx
+    now: datetime
+    owner: str
+    lease: timedelta
+    busy: AbstractSet[str]
+    turns: dict[str, Turn]
+    room: int
+    pool: AgentPool
+    lines: list[_Line]
+
+    @classmethod
+    def begin(
+        cls,
+        tx: Tx,
+        *,
+        now: datetime,
+        owner: str,
+        lease: timedelta,
+        max_active_runs: int,
+        busy: AbstractSet[str],
+    ) -> Self:
+        """Read the heads of all queues, what is in flight, and who was served when."""
+        in_flight = count_in_flight(tx)
+        return cls(
+            tx=tx,
+            now=now,
+            owner=owner,
+            lease=lease,
+            busy=busy,
+            turns=with_in_flight(read_turns(tx), in_flight),
+            room=max_active_runs - in_flight.total(),
+            pool=AgentPool(in_flight),
+            lines=[_Line(Queue.parse(run.queue), deque([run])) for run in heads(tx, now)],
+        )
+
+    def would_write(self) -> bool:
+        """Whether `carry_out` would change anything, as far as the heads tell."""
+        held: set[str] = set()
+        for line in self.lines:
+            match assign(self.tx, line.queue, self.pool, self.now):
+                case Assigned(by_worker=by_worker):
+                    if by_worker or self.room > 0:
+                        return True
+                    held.add(line.queue.workspace)
+                case NobodyAvailable():
+                    continue
+        return held != {space for space, turn in self.turns.items() if turn.held_since is not None}
+
+    def carry_out(self) -> list[Run]:
+        """Lease what there is room for, each time from the workspace whose turn it is.
+
+        The caller holds the room. Return the runs as they are now, in the order of their turns.
+        """
+        taken: list[Run] = []
+        held: set[str] = set()
+        while self.lines:
+            workspace = next_workspace(self.turns, {line.queue.workspace for line in self.lines})
+            mine = [line for line in self.lines if line.queue.workspace == workspace]
+            line = min(mine, key=_Line.place)
+            assigned = assign(self.tx, line.queue, self.pool, self.now)
+            if isinstance(assigned, NobodyAvailable):
+                self.lines.remove(line)
+            elif assigned.by_worker:
+                self._offer(line, assigned)
+            elif self.room > 0:
+                taken += self._take(line, assigned)
+            else:
+                held.add(workspace)
+                self.lines = [each for each in self.lines if each not in mine]
+        self.turns |= (changed := held_back(self.turns, held, self.now))
+        changed_too = {run.workspace for run in taken} | set(changed)
+        save_turns(self.tx, {workspace: self.turns[workspace] for workspace in changed_too})
+        return taken
+
+    def _offer(self, line: _Line, assigned: Assigned) -> None:
+        """Let a worker claim: all of an agent's queue at once, of a squad's one run a time."""
+        workspace, agent = line.queue.workspace, assigned.agent
+        if line.queue.kind == "agent":
+            offer(self.tx, line.queue, agent, self.now, MOST_OFFERED)
+            self.lines.remove(line)
+        elif self._next(line, lambda run: self._offer_run(run, assigned)):
+            self.pool.offered(self.tx)[workspace, agent] += 1
+            self._took_turn(line, assigned)
+
+    def _offer_run(self, run: Run, assigned: Assigned) -> Run | None:
+        return run if offer_run(self.tx, run, assigned.agent, assigned.note or None) else None
+
+    def _take(self, line: _Line, assigned: Assigned) -> list[Run]:
+        """Lease the oldest run of a line that nobody else is at; none, and the line is done."""
+        run = self._next(line, lambda run: self._lease(run, assigned))
+        if run is None:
+            return []
+        workspace = line.queue.workspace
+        self.turns[workspace] = served(self.turns, workspace)
+        self.pool.in_flight[workspace, assigned.agent] += 1
+        self.room -= 1
+        self._took_turn(line, assigned)
+        return [run]
+
+    def _next(self, line: _Line, act: Callable[[Run], Run | None]) -> Run | None:
+        """Do something with the oldest run of a line with which it succeeds."""
+        if not line.seen:
+            line.runs.clear()  # the head was read without holding its row
+            self._refill(line)
+        while line in self.lines:
+            run = line.runs.popleft()
+            if not line.runs:
+                self._refill(line)
+            done = None if run.id in self.busy else act(run)
+            if done is not None:
+                return done
+        return None
+
+    def _lease(self, run: Run, assigned: Assigned) -> Run | None:
+        until, note = self.now + self.lease, assigned.note or None
+        return take(self.tx, run, self.owner, until, assigned.agent, note, self._deadline(run))
+
+    def _deadline(self, run: Run) -> datetime | None:
+        turn = self.turns.get(run.workspace, Turn())
+        if turn.held_since is None or run.deadline_at is None or run.admitted_at is None:
+            return run.deadline_at
+        timeout = SpecTimes.of(get_document(self.tx, run.spec_digest)["spec"]).timeout
+        return deadline_after_waiting(
+            run.deadline_at, timeout, run.admitted_at, turn.held_since, self.now
+        )
+
+    def _refill(self, line: _Line) -> None:
+        """Read on in a line; at its end it is done."""
+        most = CHUNK + len(line.seen & self.busy) if line.seen else CHUNK
+        runs = queued(self.tx, str(line.queue), self.now, most)
+        line.runs.extend(run for run in runs if run.id not in line.seen)
+        line.seen.update(run.id for run in runs)
+        if not line.runs:
+            self.lines.remove(line)
+
+    def _took_turn(self, line: _Line, assigned: Assigned) -> None:
+        if assigned.squad is not None:
+            save_turn(self.tx, line.queue.workspace, assigned.squad, assigned.turn)
+            self.pool.took_turn(line.queue, assigned.turn)

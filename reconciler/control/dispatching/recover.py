@@ -1,0 +1,41 @@
+"""Recovering: work whose server died is taken over, to follow it or to prove that it ended."""
+
+import structlog
+
+from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.start import start
+from reconciler.core.runs.run import Run
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.leases import abandoned, adopt_run, keep
+
+log = structlog.get_logger(__name__)
+
+
+async def recover_once(runner: RunnerContext) -> list[str]:
+    """Lease work that began and whose lease expired; return the ids of the runs taken over.
+
+    What this very process let expire, since its host was suspended, is simply kept. A run that is
+    to stop, or that is past its deadline, is not begun again: `stop_once` finds it leased.
+    """
+    busy, known = frozenset(runner.tasks), frozenset(runner.jobs)
+    now = await runner.now()
+    if not await runner.database.aread(lambda tx: abandoned(tx, now, 1)):
+        return []
+
+    def adopt(tx: Tx) -> list[Run]:
+        moment = runner.database.now(tx)
+        until = moment + runner.settings.lease
+        adopted = []
+        for run in abandoned(tx, moment, lock=True):
+            if run.lease_owner == runner.owner and run.id in busy | known:
+                keep(tx, run, runner.owner, until)
+            elif (mine := adopt_run(tx, run, runner.owner, until)) is not None:
+                adopted.append(mine)
+        return adopted
+
+    runs = await runner.database.awrite(adopt)
+    for run in runs:
+        log.warning("run taken over", run=run.id, autopilot=run.autopilot_id)
+        if run.cancel_requested_at is None and (run.deadline_at is None or now < run.deadline_at):
+            runner.spawn(run, start)
+    return [run.id for run in runs]

@@ -1,0 +1,171 @@
+"""Starting runs: what was leased is given to its agent, and what came of it is recorded."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from reconciler.control.access.secrets import SecretMissing
+from reconciler.control.dispatching.context import LeaseLost, RunnerContext
+from reconciler.control.dispatching.stop import stop
+from reconciler.core.manifest.model import ExecutionMode, Retry
+from reconciler.core.runs.retry import (
+    TARGET_PAUSE,
+    GiveUp,
+    RetryAt,
+    TargetDown,
+    Transient,
+    after_failure,
+)
+from reconciler.core.runs.run import Failed, Run, Status, WaitingFor, may_become
+from reconciler.dispatch.base import AwaitClaim, Ended, Handle, Start, Started
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.agents import mark_unavailable
+from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.leases import leased, wait_on
+from reconciler.store.runs.runs import change_run, get_run, request_cancel
+
+log = structlog.get_logger(__name__)
+
+
+async def start(runner: RunnerContext, run: Run) -> bool:
+    """Give one leased run to its agent, and record what came of it; False if the lease is lost."""
+    try:
+        result = await _start(runner, run)
+        return await _record_start(runner, run, result)
+    except LeaseLost:
+        log.warning("lease lost while starting", run=run.id)
+        return False
+
+
+async def _start(runner: RunnerContext, run: Run) -> Start:
+    try:
+        job = await (runner.job(run) if run.handle else runner.fresh_job(run))
+    except SecretMissing as error:
+        return Transient(str(error))
+    if job is None:
+        return TargetDown(f"agent {run.workspace}/{run.agent} does not exist any more")
+    return await runner.runtimes.start(job, _recorder(runner, run, job.mode))
+
+
+def _recorder(
+    runner: RunnerContext, run: Run, mode: ExecutionMode
+) -> Callable[[Handle], Awaitable[None]]:
+    """What a runtime awaits before the work has any effect: the handle is on the row."""
+    reached = Status.SESSION_CREATED if mode is ExecutionMode.CREATE_SESSION else Status.RUNNING
+
+    async def record(handle: Handle) -> None:
+        def write(tx: Tx) -> bool:
+            now = runner.database.now(tx)
+            values: dict[str, Any] = {
+                "handle": dict(handle.detail),
+                "session_id": handle.session_id,
+                "waiting_for": None,
+            }
+            # An owner that stalled until its lease expired must not begin: whoever reads the row
+            # at this moment may be about to give the run to an agent as well.
+            held = leased(run, runner.owner, now)
+            return change_run(tx, run.id, {**values, **_reach(tx, run, reached, now)}, *held)
+
+        if not await runner.database.awrite(write):
+            raise LeaseLost(run.id)
+
+    return record
+
+
+def _reach(tx: Tx, run: Run, reached: Status, now: datetime) -> dict[str, Any]:
+    """The move that a handle brings: none where an earlier record or attempt has made it."""
+    current = get_run(tx, run.id)
+    if current is None or not may_become(current.status, reached):
+        return {}
+    started = {"started_at": now} if reached is Status.RUNNING else {}
+    return {"status": reached, **started}
+
+
+async def _record_start(runner: RunnerContext, run: Run, result: Start) -> bool:
+    match result:
+        case Started(handle):
+            await runner.database.awrite(lambda tx: _mark_running(tx, runner, run, handle))
+            log.info("run started", run=run.id, agent=run.agent, session=handle.session_id)
+            return True
+        case Ended(outcome):
+            return await runner.end(run, outcome)
+        case AwaitClaim():
+            now, claim = runner.database.now, WaitingFor.CLAIM
+            return await runner.database.awrite(
+                lambda tx: wait_on(tx, run, runner.owner, now(tx), claim, None)
+            )
+        case Transient() | TargetDown():
+            return await _try_again(runner, run, result)
+
+
+def _mark_running(tx: Tx, runner: RunnerContext, run: Run, handle: Handle) -> None:
+    current = get_run(tx, run.id)
+    if current is None or current.status is Status.RUNNING:
+        return
+    now = runner.database.now(tx)
+    values = {
+        "status": Status.RUNNING,
+        "started_at": now,
+        "session_id": handle.session_id,
+        "handle": dict(handle.detail),
+    }
+    change_run(tx, run.id, values, *leased(run, runner.owner, now))
+
+
+async def _try_again(runner: RunnerContext, run: Run, failure: Transient | TargetDown) -> bool:
+    """Wait for the next attempt, or give up: then the run is stopped before it ends.
+
+    That an attempt failed is no proof that nothing began: its answer may have been lost.
+    """
+
+    def write(tx: Tx) -> GiveUp | bool:
+        now = runner.database.now(tx)
+        spec = get_document(tx, run.spec_digest)["spec"]
+        policy = Retry.model_validate(spec["retry"])
+        deadline = run.deadline_at or now
+        match after_failure(policy, run.attempts, failure, now, deadline):
+            case GiveUp(Failed(reason, message)) as given_up:
+                held = leased(run, runner.owner, now)
+                asked = request_cancel(tx, run.id, now, reason, message, *held)
+                return given_up if asked else False
+            case RetryAt(at, _, extension):
+                return _wait_until(tx, runner, run, failure, at, deadline + extension, now)
+
+    log.warning("run not started", run=run.id, agent=run.agent, why=failure.message)
+    if isinstance(failure, TargetDown) and failure.in_the_way is not None:
+        await _clear_the_way(runner, failure.in_the_way)
+    written = await runner.database.awrite(write)
+    return await stop(runner, run) if isinstance(written, GiveUp) else written
+
+
+async def _clear_the_way(runner: RunnerContext, run_id: str) -> None:
+    """Release what an ended run left behind where it holds the place of this one."""
+    left = await runner.database.aread(lambda tx: get_run(tx, run_id))
+    if left is None or not left.ended or left.agent is None:
+        return
+    job = await runner.job(left)
+    if job is not None:
+        await runner.let_go(left)
+
+
+def _wait_until(
+    tx: Tx,
+    runner: RunnerContext,
+    run: Run,
+    failure: Transient | TargetDown,
+    at: datetime,
+    deadline: datetime,
+    now: datetime,
+) -> bool:
+    """An agent that is down uses up no attempt, and is left alone for a while by all its runs."""
+    owner = runner.owner
+    if isinstance(failure, Transient):
+        return wait_on(tx, run, owner, now, WaitingFor.RETRY, at, deadline=deadline)
+    attempts = run.attempts - 1
+    waits = wait_on(tx, run, owner, now, WaitingFor.AGENT, at, attempts=attempts, deadline=deadline)
+    if waits and run.agent is not None:
+        until = at if failure.quota else now + TARGET_PAUSE
+        mark_unavailable(tx, run.workspace, run.agent, until, failure.message)
+    return waits

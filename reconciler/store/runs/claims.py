@@ -1,0 +1,56 @@
+"""Runs that workers claim, and the leases that they hold by a token."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, or_, select
+
+from reconciler.core.runs.run import Run
+from reconciler.store.runs.leases import as_read
+from reconciler.store.runs.runs import ACTIVE, IS_CLAIMABLE, LIGHT, change_run, run_of
+from reconciler.store.tables import autopilot_run
+
+_R = autopilot_run.c
+
+
+def waiting_for_claim(tx: Connection, workspace: str, agent: str, limit: int) -> list[Run]:
+    """Runs that wait for a worker of this agent, oldest first; those that others claim left out."""
+    waits = and_(IS_CLAIMABLE, _R.agent == agent, _R.workspace_id == workspace)
+    ids = select(_R.id).where(waits, _R.cancel_requested_at.is_(None))
+    oldest = list(tx.execute(ids.order_by(_R.admitted_at, _R.id).limit(limit)).scalars())
+    rows = LIGHT.where(_R.id.in_(oldest)).order_by(_R.admitted_at, _R.id)
+    return [
+        run_of(row) for row in tx.execute(rows.with_for_update(skip_locked=True, of=autopilot_run))
+    ]
+
+
+def claim_run(tx: Connection, run: Run, values: Mapping[str, Any]) -> bool:
+    """Give a waiting run to a worker; False where somebody else was first."""
+    return change_run(tx, run.id, values, *as_read(run))
+
+
+def token_hashes(tx: Connection, run_id: str) -> tuple[str | None, str | None]:
+    """The hashes of a run's lease token and of its own token."""
+    query = select(_R.lease_token, _R.run_token).where(_R.id == run_id)
+    row = tx.execute(query).one_or_none()
+    return (row.lease_token, row.run_token) if row else (None, None)
+
+
+def prolong(tx: Connection, run_id: str, lease_token: str, now: datetime, until: datetime) -> bool:
+    """Prolong the lease of a worker that still holds it; an expired one is lost."""
+    held = (_R.lease_token == lease_token, _R.lease_until > now)
+    return change_run(tx, run_id, {"lease_until": until}, *held)
+
+
+def silent_workers(
+    tx: Connection, now: datetime, overdue_since: datetime, limit: int = 100
+) -> list[Run]:
+    """Runs of workers whose lease expired, or that were to stop and had their deadline long ago.
+
+    A lease that expires is no proof: a run that was asked to stop is held until its time is up.
+    """
+    asked = _R.cancel_requested_at.is_not(None)
+    silent = or_(and_(_R.lease_until <= now, ~asked), and_(asked, _R.deadline_at <= overdue_since))
+    held = and_(ACTIVE, _R.lease_token.is_not(None), silent)
+    return [run_of(row) for row in tx.execute(LIGHT.where(held).limit(limit))]

@@ -1,0 +1,26 @@
+"""The turns of workspaces: which one was served when, and which one a full server holds back."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, select
+
+from reconciler.core.runs.turns import Turn
+from reconciler.store.engine.bulk import Known, insert_rows
+from reconciler.store.tables import workspace_turn
+
+_T = workspace_turn.c
+
+
+def read_turns(tx: Connection) -> dict[str, Turn]:
+    """Every workspace that was served or held back before; what is in flight is not kept here."""
+    rows = tx.execute(select(_T.workspace_id, _T.served, _T.held_since))
+    return {workspace: Turn(0, served, held) for workspace, served, held in rows}
+
+
+def save_turns(tx: Connection, turns: Mapping[str, Turn]) -> None:
+    """Write the turns of these workspaces; the caller holds the lock of those who give out room."""
+    rows = [
+        {"workspace_id": workspace, "served": turn.served, "held_since": turn.held_since}
+        for workspace, turn in turns.items()
+    ]
+    insert_rows(tx, workspace_turn, rows, known=Known.REPLACED)
