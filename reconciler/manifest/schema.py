@@ -6,7 +6,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,7 @@ def schema(name: str = _ANY) -> Schema:
         generated = MODELS[kind].model_json_schema(by_alias=True, schema_generator=Generator)
         about = {}
         examples = [EXAMPLES[kind]]
-    tidied = _tidied(generated)
-    return {"$schema": DIALECT, **about, **tidied, "examples": examples}
+    return {"$schema": DIALECT, **about, **tidied(generated, _TIDIES), "examples": examples}
 
 
 def text(name: str = _ANY) -> str:
@@ -76,15 +75,18 @@ def write(folder: Path) -> list[Path]:
     return written
 
 
-def _tidied(value: Any) -> Any:
+Tidy = Callable[[Schema], Schema]
+
+
+def tidied(value: Any, tidies: Sequence[Tidy]) -> Any:
     """What pydantic generates, without what only pydantic understands."""
     if isinstance(value, list):
-        return [_tidied(item) for item in value]
+        return [tidied(item, tidies) for item in value]
     if not isinstance(value, dict):
         return value
-    for tidy in _TIDIES:
+    for tidy in tidies:
         value = tidy(value)
-    return {key: _tidied(item) for key, item in value.items()}
+    return {key: tidied(item, tidies) for key, item in value.items()}
 
 
 def _without_discriminator(value: Schema) -> Schema:
@@ -124,13 +126,9 @@ def _without_sources(value: Schema) -> Schema:
     return value
 
 
-_TIDIES: tuple[Callable[[Schema], Schema], ...] = (
-    _without_discriminator,
-    _without_null_default,
-    _without_name_title,
-    _size_default,
-    _without_sources,
-)
+DESCRIBED: tuple[Tidy, ...] = (_without_name_title, _size_default, _without_sources)
+"""What the description of an API needs too, whose discriminators are understood."""
+_TIDIES: tuple[Tidy, ...] = (_without_discriminator, _without_null_default, *DESCRIBED)
 
 if __name__ == "__main__":
     for file in write(Path(sys.argv[1] if len(sys.argv) > 1 else "schemas")):

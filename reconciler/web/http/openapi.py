@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from reconciler import __version__
-from reconciler.manifest.schema import Generator
+from reconciler.manifest.schema import DESCRIBED, Generator, tidied
 from reconciler.web.http.answers import JSON
 from reconciler.web.http.endpoint import AnyOperation
 from reconciler.web.http.operation import Content, NoBody, Wire
@@ -91,7 +91,18 @@ def _schemas(operations: Sequence[AnyOperation]) -> tuple[Document, dict[Key, Do
         inputs, ref_template=_REF, schema_generator=Generator, by_alias=True
     )
     references = {key: schemas[(str(i), key[1])] for i, key in enumerate(wanted)}
-    return shared.get("$defs", {}), references
+    # Clients name classes by titles: what is sent and what is received need two.
+    titled = {name: {**schema, "title": name} for name, schema in shared.get("$defs", {}).items()}
+    return tidied(titled, (*DESCRIBED, _text_or_zero)), references
+
+
+def _text_or_zero(schema: Document) -> Document:
+    """`anyOf` of a text and the number 0 as one type of both: clients are generated from it."""
+    parts: list[Document] = schema.get("anyOf", [])
+    if len(parts) != 2 or parts[0].get("type") != "string" or parts[1] != {"const": 0}:
+        return schema
+    others = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**parts[0], **others, "type": ["string", "integer"], "minimum": 0, "maximum": 0}
 
 
 def described_by(body: type[Wire]) -> Any:
