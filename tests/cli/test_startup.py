@@ -49,6 +49,12 @@ def imported(folder: Path, *words: str, **env: str) -> set[str]:
         ),
         pytest.param(["schema", "squad"], SERVER | STATE | {"rich", "asyncio"}, id="schema"),
         pytest.param(
+            ["pause", "--help"], SERVER | STATE | {"ruamel", "asyncio"}, id="pause --help"
+        ),
+        pytest.param(
+            ["serve", "--help"], SERVER | STATE | {"ruamel", "asyncio"}, id="serve --help"
+        ),
+        pytest.param(
             ["plan", "."],
             SERVER
             | {"alembic", "psycopg", "rich", "reconciler.core.plan.planfile", "cron_descriptor"},
@@ -88,7 +94,9 @@ finally:
         "reconciler.cli.main",
         "reconciler.cli.rendering",
         "reconciler.cli.rendering.safe_text",
+        "reconciler.cli.streams",
         "reconciler.core",
+        "reconciler.core.base",
         "reconciler.core.base.errors",
         "reconciler.core.base.invisible",
     }

@@ -1,41 +1,10 @@
 """`reconciler serve`: reconcile, tick, dispatch, HTTP and dashboard in one process."""
 
-import asyncio
-import re
-import socket
-import sys
-from contextlib import ExitStack
-from datetime import timedelta
-from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
-from reconciler.app import build_system
 from reconciler.cli import options
-from reconciler.cli.console import out, say
-from reconciler.cli.server.banner import banner
-from reconciler.cli.session import policy_of
-from reconciler.control.access.keys import server_key, token_hasher
-from reconciler.control.apply.follow_source import SourceFollower
-from reconciler.control.apply.source_files import SourceFiles
-from reconciler.control.apply.sources import LoadedSource, load_source
-from reconciler.core.base.errors import UsageError
-from reconciler.core.base.masking import mask
-from reconciler.core.base.units import format_duration
-from reconciler.core.manifest.reach import is_loopback
-from reconciler.manifest.watch import watch_path
-from reconciler.server.http_server import listen
-from reconciler.server.lifecycle import serve as serve_system
-from reconciler.server.stopping import StopRequest, stoppable
-from reconciler.settings import Settings
-from reconciler.store.engine.database import Database
-from reconciler.telemetry import configure_logging
-
-CLOSE_SECONDS = 1.5
-"""For the database's connections, at the end."""
 
 
 def serve(
@@ -72,6 +41,9 @@ def serve(
     Without PATH the database stays as it was last applied. PATH is watched: an edit is applied at
     once, an edit with problems changes nothing. Stop it with Ctrl-C or SIGTERM.
     """
+    from reconciler.cli.server import process  # the whole server; its help needs none of it
+    from reconciler.settings import Settings
+
     settings = Settings.load(
         config,
         database=database,
@@ -83,98 +55,7 @@ def serve(
         allow_rewrites=True if allow_rewrites else None,
     )
     if print_settings:
-        _show_settings(settings)
+        process.show_settings(settings)
         return 0
-    configure_logging(settings.log_format, settings.log_level)
-    with stoppable() as stop_request:
-        _run(settings, path, stop_request)
+    process.run(settings, path)
     return 0
-
-
-def _run(settings: Settings, path: str | None, stop_request: StopRequest) -> None:
-    """Open in an order in which each failure is said before anything is touched."""
-    if path is not None and not Path(path).is_dir():
-        raise UsageError(f"{path} is not a folder; serve follows a folder of manifests")
-    _require_guarded(settings)
-    with ExitStack() as stack:
-        listener = stack.enter_context(_listen(settings))
-        url = settings.base_url(listener.getsockname()[1])
-        state = Database.open(settings.database)
-        stack.callback(state.close, within=CLOSE_SECONDS)
-        stack.enter_context(state.serve_lock(url))
-        state.migrate()
-        key = server_key(settings.key_file, settings.secrets_dir)
-        follower = _follower(settings, state, path, key) if path else None
-        watch = partial(watch_path, Path(path)) if path else None
-
-        async def main() -> None:
-            system = build_system(settings, state, key, url, follower)
-            shown_key = _shown_key(settings, key)
-
-            async def announce() -> None:
-                say(await asyncio.to_thread(banner, state, shown_key, url))
-
-            await serve_system(system, listener, stop_request, watch=watch, announce=announce)
-
-        # Not asyncio.run: it waits for every thread, and one may be waiting for a file for ever.
-        loop = uvloop.new_event_loop()
-        loop.run_until_complete(main())
-
-
-def _require_guarded(settings: Settings) -> None:
-    """Without tokens everybody who reaches the server is an admin: loopback only."""
-    if settings.tokens_file is None and not is_loopback(settings.host):
-        raise UsageError(
-            f"without API tokens the server listens on loopback only, not on {settings.host}; make "
-            "one with `reconciler token new` and name its file with the setting tokens_file"
-        )
-
-
-def _shown_key(settings: Settings, key: bytes) -> bytes | None:
-    """The key for the banner's webhook URL: people at a terminal see one, no log does."""
-    return None if settings.tokens_file or not sys.stderr.isatty() else key
-
-
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        return listen(settings.host, settings.port)
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        raise UsageError(f"cannot listen on {where}: {error.strerror}") from None
-
-
-def _follower(settings: Settings, state: Database, path: str, key: bytes) -> SourceFollower:
-    def load() -> LoadedSource:
-        return load_source(
-            state, path, source_id=settings.source, policy=policy_of(settings, serving=True)
-        )
-
-    return SourceFollower(
-        state,
-        settings.source,
-        load,
-        token_hasher(key),
-        self_heal=settings.self_heal,
-        allow_rewrites=settings.allow_rewrites,
-        files=SourceFiles.below(Path(path)),
-    )
-
-
-def _show_settings(settings: Settings) -> None:
-    """Every setting with its value, as it would be written; what may hold a password is masked."""
-    for name, value in settings:
-        out(f"{name} = {_shown(value)}")
-
-
-def _shown(value: object) -> str:
-    match value:
-        case timedelta():
-            return format_duration(value)
-        case dict():
-            return ", ".join(f"{name}={path}" for name, path in value.items())
-        case tuple():
-            return ", ".join(mask(re.sub(r"\s", "%20", str(item))) for item in value)
-        case None:
-            return ""
-        case _:
-            return mask(re.sub(r"\s", "%20", str(value)))
