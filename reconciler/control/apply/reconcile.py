@@ -12,7 +12,6 @@ from reconciler.control.apply.attempts import (
 )
 from reconciler.control.apply.undecided import Undecided
 from reconciler.control.apply.upcoming import Upcoming
-from reconciler.control.runs.restart import restart_once, restart_stalled
 from reconciler.core.base.errors import Refused, StalePlan
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.state import Current, Desired
@@ -122,6 +121,9 @@ def apply_once(
     try:
         plan = work.check()
         if work.is_settled(plan, work.seen.current):
+            # Plans need neither this nor the logging that it brings along.
+            from reconciler.control.runs.restart import restart_once
+
             restart_once(database)
             return Applied(plan, None)
         work.upcoming.foresee(plan.changes, database.read(database.now))
@@ -210,6 +212,8 @@ class _Work:
             lapsed=Undecided(),
         )
         ended = apply_changes(tx, fresh, self.desired.files, context)
+        from reconciler.control.runs.restart import restart_stalled
+
         restart_stalled(tx, now)
         cancelled = cancel_waiting(tx, ended, now, "its autopilot was archived")
         attempt = record(

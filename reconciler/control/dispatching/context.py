@@ -18,6 +18,7 @@ from reconciler.control.dispatching.jobs import (
 )
 from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
+from reconciler.core.base.errors import ReconcilerError
 from reconciler.core.runs.run import Completed, Failed, Outcome, Run
 from reconciler.dispatch.base import Handle, Job, Stopped, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
@@ -124,7 +125,10 @@ class RunnerContext:
         self.tasks.pop(run_id, None)
         if task.cancelled():
             return
-        if (error := task.exception()) is not None:
+        error = task.exception()
+        if isinstance(error, ReconcilerError):  # the database is away: the next round tries again
+            log.warning("work on a run failed", run=run_id, why=str(error))
+        elif error is not None:
             log.error("work on a run failed", run=run_id, exc_info=error)
         elif task.result():
             self.notify()  # rounds passed the run over meanwhile, whatever had become of it

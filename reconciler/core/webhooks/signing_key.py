@@ -4,12 +4,12 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+if TYPE_CHECKING:  # every command reads manifests, and only a server verifies signatures
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-Key: TypeAlias = bytes | Ed25519PublicKey
+Key: TypeAlias = "bytes | Ed25519PublicKey"
 
 MAX_PUBLIC_KEY_CHECKS = 4
 """Well-formed Ed25519 signatures that are checked: each one costs a hash of the whole body."""
@@ -51,8 +51,10 @@ def basic_key(secret: str) -> bytes:
     return base64.b64encode(text_key(secret))
 
 
-def public_key(secret: str) -> Ed25519PublicKey:
+def public_key(secret: str) -> "Ed25519PublicKey":
     """Ed25519, base64 after `whpk_`. Source: Standard Webhooks 1.0.0, "Signature scheme"."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     raw = strict_base64(secret.removeprefix("v1a,").removeprefix("whpk_"))
     if raw is None or len(raw) != 32:
         raise SecretInvalid("is not an Ed25519 public key: 32 bytes in base64 after 'whpk_'")
@@ -62,7 +64,7 @@ def public_key(secret: str) -> Ed25519PublicKey:
         raise SecretInvalid("is not a point of Ed25519 after 'whpk_'") from None
 
 
-def signed_by(key: Ed25519PublicKey, entries: Sequence[str], message: bytes) -> bool:
+def signed_by(key: "Ed25519PublicKey", entries: Sequence[str], message: bytes) -> bool:
     """Whether one of the first well-formed signatures in `entries` is the key's over `message`."""
     whole = [raw for entry in entries if (raw := _ed25519_signature(entry)) is not None]
     return any(_verified(key, raw, message) for raw in whole[:MAX_PUBLIC_KEY_CHECKS])
@@ -75,7 +77,9 @@ def _ed25519_signature(entry: str) -> bytes | None:
     return raw if canonical and raw is not None and len(raw) == 64 else None
 
 
-def _verified(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+def _verified(key: "Ed25519PublicKey", signature: bytes, message: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
     try:
         key.verify(signature, message)
     except InvalidSignature:
