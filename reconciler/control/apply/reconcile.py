@@ -163,7 +163,8 @@ class _Work:
         else:
             self.earlier = self.earlier or see(self.database, self.desired.source_id)
             plan = self.plan(self.earlier.current)
-            _require_expected(expected, plan)
+            if not self.is_done_by_another(plan, self.earlier.current):
+                _require_expected(expected, plan)
         self.seen = self.earlier
         recent = self.database.read(self.recent_removals) if self.counts_recent(plan) else 0
         self.require_safe(plan, recent)
@@ -198,8 +199,8 @@ class _Work:
         if not self.still_holds(tx, plan):
             current = read_current(tx, self.desired.source_id)
             fresh = self.plan(current)
-            if self.is_settled(fresh, current) and not self.is_saved():
-                return Applied(fresh, None)  # somebody else did just this between check and lock
+            if self.is_done_by_another(fresh, current):
+                return Applied(fresh, None)
             check_still_holds(plan, fresh)
             recent = self.recent_removals(tx) if self.counts_recent(fresh) else 0
             self.require_safe(fresh, recent)
@@ -227,9 +228,13 @@ class _Work:
         rows = [row for row in touched if row is not None]
         return newest_id(tx) == self.seen.attempts and not have_moved(tx, rows)
 
-    def is_saved(self) -> bool:
-        """Whether an approved plan is carried out: once, and by nobody else."""
-        return not isinstance(self.request.expected, Plan | None)
+    def is_done_by_another(self, plan: Plan, current: Current) -> bool:
+        """Whether an identical apply came first, which is as good.
+
+        A plan that was approved (saved, or by its digest) is carried out once, and by nobody else.
+        """
+        approved = not isinstance(self.request.expected, Plan | None)
+        return not approved and self.is_settled(plan, current)
 
 
 def _require_expected(expected: "SavedPlan | Plan | str | None", plan: Plan) -> None:

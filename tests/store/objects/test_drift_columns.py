@@ -59,8 +59,8 @@ MEANING: dict[str, dict[str, Any]] = {
 """Columns that say what an object means, each with a value that it does not have."""
 
 NOTES = {"source_id", "origin_path", "origin_line", "origin_column", "origin_revision",
-         "applied_digest", "archived_at"}  # fmt: skip
-"""Columns of apply itself: whose the row is, and what it was compared with."""
+         "applied_digest", "archived_at", "annotations"}  # fmt: skip
+"""Columns of apply itself: whose the row is, what it was compared with, and what never is."""
 
 RUNTIME: dict[str, dict[str, Any]] = {
     "agent": {"unavailable_until": NOON, "unavailable_reason": "down"},
