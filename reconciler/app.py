@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 
 from reconciler.clock import Clock, Ids, SystemClock
 from reconciler.control.access.secrets import SecretStore
@@ -34,15 +35,17 @@ def build_system(
     key: bytes,
     url: str,
     follower: SourceFollower | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> System:
     """Wire everything of one server process; within its event loop.
 
-    `key` is the server's key, `url` where it is reached, `follower` the source that it follows.
+    `key` is the server's key, `url` where it is reached, `follower` the source that it follows,
+    `environment` where `{env: NAME}` references are found; by default that of the process.
     """
     clock, ids, cooldown = SystemClock(), Ids(), settings.breaker_cooldown
     metrics, signals, state = Metrics(), Signals(), ServerState(database)
     database.observe = counting(metrics)
-    evaluator, secret_store = Evaluator(), SecretStore(settings.secrets_dir)
+    evaluator, secret_store = Evaluator(), SecretStore(settings.secrets_dir, environment)
     titles = Titles(evaluator)
     authority = Tokens(settings.tokens_file, clock) if settings.tokens_file else None
     runner = RunnerContext(
@@ -104,7 +107,11 @@ def build_system(
 def _runtimes(settings: Settings, clock: Clock, signals: Signals) -> Runtimes:
     return Runtimes(
         clock,
-        commands=settings.allow_command,
+        commands=settings.programs,
+        grants=settings.grants,
+        runs_dir=settings.runs_dir,
+        aegis=settings.aegis.grant,
+        own_port=settings.port,
         allowed_urls=settings.allowed_runtime_urls,
         permission_modes=settings.allowed_permission_modes,
         notify=signals.run.notify,

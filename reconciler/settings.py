@@ -9,7 +9,17 @@ from pathlib import Path
 from socket import gethostname
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -23,7 +33,15 @@ from reconciler.core.access.client_address import networks_of
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.masking import unescaped
 from reconciler.core.base.units import parse_duration
-from reconciler.core.manifest.reach import LOOPBACK, is_every_address, parse_url
+from reconciler.core.manifest.reach import (
+    DEFAULT_PORT,
+    LOOPBACK,
+    Grant,
+    is_every_address,
+    is_plain_path,
+    parse_url,
+)
+from reconciler.core.manifest.runtime import ENV_NAME
 
 DEFAULT_DATABASE = "sqlite:///.reconciler/state.db"
 
@@ -51,9 +69,44 @@ def _commands(value: Any) -> Any:
     return bound
 
 
+def _folder(value: str) -> str:
+    if not is_plain_path(value):
+        raise ValueError(f"{value!r} is not an absolute path without '.' and '..'")
+    return value
+
+
 Period = Annotated[timedelta, BeforeValidator(_duration)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 Bindings = Annotated[dict[str, Path], NoDecode, BeforeValidator(_commands)]
+
+
+class Choices(BaseModel):
+    """What manifests may choose; the names are exact, and a pattern is not one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    env: tuple[Annotated[str, Field(pattern=ENV_NAME)], ...] = ()
+    """Environment variables, beside those that begin with `AUTOPILOT_`."""
+    folders: tuple[Annotated[str, AfterValidator(_folder)], ...] = ()
+    """Absolute paths: the working directory is one of them or below one."""
+
+    def __str__(self) -> str:
+        return f"env [{', '.join(self.env)}] folders [{', '.join(self.folders)}]"
+
+    @property
+    def grant(self) -> Grant:
+        """As the rules take it."""
+        return Grant(frozenset(self.env), self.folders)
+
+
+class CommandSettings(Choices):
+    """A bound program, and what manifests may choose for it."""
+
+    path: Path | None = None
+    """The program; `--allow-command NAME=PATH` says another one."""
+
+    def __str__(self) -> str:
+        return f"{self.path or ''} {super().__str__()}".strip()
 
 
 class Settings(BaseSettings):
@@ -76,7 +129,7 @@ class Settings(BaseSettings):
     """The name of the set of manifests that is applied together."""
     host: str = "127.0.0.1"
     """The address that `serve` listens on."""
-    port: int = Field(default=8484, ge=0, le=65535)
+    port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
     """The port that `serve` listens on; 0 takes a free one."""
     max_connections: int = Field(default=4096, ge=8, le=50_000)
     """Connections that are open at once; fewer where the limit of open files is lower."""
@@ -94,6 +147,12 @@ class Settings(BaseSettings):
     """The API tokens (TOML); without one the server stays on loopback."""
     allow_command: Bindings = Field(default_factory=dict)
     """The programs that `command` runtimes may use: `NAME=PATH`."""
+    commands: dict[str, CommandSettings] = Field(default_factory=dict)
+    """Tables `[commands.NAME]`: `path`, and the `env` and `folders` that manifests may choose."""
+    aegis: Choices = Choices()
+    """Table `[aegis]`: the `env` and `folders` that manifests may choose for its sessions."""
+    runs_dir: Path = Path(".reconciler/runs")
+    """Where the output and exit status of `command` runs are kept until their end is recorded."""
     allowed_runtime_urls: Words = LOOPBACK
     """What the URLs of `http` and `aegis` runtimes may begin with."""
     allowed_permission_modes: Words = ("default", "plan", "acceptEdits", "dontAsk", "auto")
@@ -101,13 +160,13 @@ class Settings(BaseSettings):
     write_policy: Literal["reject", "branch", "commit"] = "reject"
     """What a write of a manifest through the API does."""
     max_active_runs: int = Field(default=100, ge=1, le=100_000)
-    """Runs that agents have in hand at once, over all workspaces."""
+    """Runs that agents work on at once, over all workspaces."""
     breaker_cooldown: Period = timedelta(minutes=15)
     """How long an open breaker waits for its probe."""
     lease: Period = timedelta(seconds=30)
     """How long a dead process keeps its runs from others."""
     poll_interval: Period = timedelta(seconds=60)
-    """How often a git source is looked at."""
+    """How often a git source is polled."""
     self_heal: bool = True
     """Whether drift is put back on the next reconcile."""
     allow_rewrites: bool = False
@@ -147,6 +206,23 @@ class Settings(BaseSettings):
         if url is None or url.user is not None or "?" in value:
             raise ValueError("must be https://HOST[:PORT][/PATH], without user, query or fragment")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _every_command_has_a_path(self) -> Self:
+        for name in sorted(self.commands.keys() - self.programs.keys()):
+            raise ValueError(f"commands.{name} has no path, and no --allow-command {name}=PATH")
+        return self
+
+    @property
+    def programs(self) -> dict[str, Path]:
+        """The bound programs; `allow_command`, which may be a flag, comes before the tables."""
+        tables = {name: table.path for name, table in self.commands.items() if table.path}
+        return tables | self.allow_command
+
+    @property
+    def grants(self) -> dict[str, Grant]:
+        """What manifests may choose for the programs that have a table."""
+        return {name: table.grant for name, table in self.commands.items()}
 
     @classmethod
     def settings_customise_sources(

@@ -17,6 +17,7 @@ import pytest
 from reconciler.cli.main import COMMANDS
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.checks import Policy
+from reconciler.core.manifest.reach import Grant
 from reconciler.core.runs.run import (
     FAIL_REASONS,
     TRANSITIONS,
@@ -27,7 +28,7 @@ from reconciler.core.runs.run import (
     WaitingFor,
 )
 from reconciler.manifest.load.load import load_bundle
-from reconciler.settings import Settings
+from reconciler.settings import Choices, Settings
 from tests.support.pages import (
     ROOT,
     anchors,
@@ -100,7 +101,7 @@ def test_operating_lists_every_setting() -> None:
 
 def _default(value: Any) -> str:
     match value:
-        case None | {}:
+        case None | {} | Choices(env=(), folders=()):
             return "none"
         case bool():
             return str(value).lower()
@@ -116,7 +117,11 @@ def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(example.text)
     settings = Settings.load(tmp_path / "config.toml")
     assert settings.max_active_runs == 200
-    assert set(settings.allow_command) == {"triage", "report"}
+    assert set(settings.programs) == {"triage", "report"}
+    assert settings.grants == {
+        "triage": Grant(frozenset({"TRACKER_TOKEN", "TZ"}), ("/srv/triage",))
+    }
+    assert settings.aegis.grant == Grant(folders=("/srv/agents",))
 
 
 # Runs

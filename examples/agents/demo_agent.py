@@ -86,7 +86,7 @@ def review(run: dict[str, Any], payload: Any) -> list[str]:
     """Remarks on a pull request, by the numbers that GitHub sends along."""
     request = payload.get("pull_request", {}) if isinstance(payload, dict) else {}
     added, removed = (number(request.get(name)) for name in ("additions", "deletions"))
-    lines = [f"Focus: {os.environ.get('REVIEW_FOCUS', 'what could break for users')}"]
+    lines = [f"Focus: {os.environ.get('AUTOPILOT_FOCUS', 'what could break for users')}"]
     lines.append(f"Size: +{added} -{removed} in {number(request.get('changed_files'))} files")
     if added > 400:
         lines.append("- Large: consider splitting it, or ask a second reviewer.")

@@ -9,26 +9,29 @@ from reconciler.core.manifest.checks import OFFLINE, Policy
 if TYPE_CHECKING:  # settings take as long to import as everything else that `validate` needs
     from reconciler.settings import Settings
 
-_REACH = "RECONCILER_ALLOW"
+_REACH = ("RECONCILER_ALLOW", "RECONCILER_COMMANDS", "RECONCILER_AEGIS", "RECONCILER_PORT")
 """What the variables begin with that say what manifests may reach."""
 
 
 def policy_of(settings: "Settings", *, serving: bool = False) -> Policy:
-    """The policy that manifests are held against.
+    """Return the policy that manifests are held against.
 
-    Only a server knows which programs are bound; another command asks about them only where
-    `--allow-command` says some.
+    Only a server knows for certain what is bound and granted; another command checks programs, and
+    the folders and variables of aegis sessions, only where its own settings name any.
     """
-    bound = frozenset(settings.allow_command)
+    bound, aegis = frozenset(settings.programs), settings.aegis.grant
     return Policy(
         allowed_commands=bound if serving or bound else None,
         allowed_runtime_urls=tuple(settings.allowed_runtime_urls),
         allowed_permission_modes=frozenset(settings.allowed_permission_modes),
+        grants=settings.grants,
+        aegis=aegis if serving or any(aegis) else None,
+        own_port=settings.port,
     )
 
 
 def offline_policy(config: Path | None, allow_command: list[str] | None) -> Policy:
-    """The policy of a command that needs no state: settings are imported only where any is set."""
+    """Return the policy of a command without state; settings are imported where any is set."""
     if config is None and not allow_command and not any(map(_is_reach, os.environ)):
         return OFFLINE
     from reconciler.settings import Settings

@@ -8,7 +8,7 @@ from typing import Self
 import structlog
 
 from reconciler.clock import Clock
-from reconciler.core.manifest.reach import LOOPBACK
+from reconciler.core.manifest.reach import LOOPBACK, Grant
 from reconciler.core.manifest.runtime import (
     AegisRuntime,
     CommandRuntime,
@@ -47,6 +47,10 @@ class Runtimes:
         clock: Clock,
         *,
         commands: Mapping[str, Path] | None = None,
+        grants: Mapping[str, Grant] | None = None,
+        runs_dir: Path = Path(".reconciler/runs"),
+        aegis: Grant | None = None,
+        own_port: int | None = None,
         allowed_urls: Sequence[str] = LOOPBACK,
         permission_modes: Sequence[str] = (),
         graces: Graces | None = None,
@@ -57,12 +61,16 @@ class Runtimes:
         """`commands`, `allowed_urls` and `permission_modes` are the settings `allow_command`,
         `allowed_runtime_urls` and `allowed_permission_modes`. `notify` is called, in the event
         loop, when a poll would find news: a hint that may be lost. The others are for tests."""
-        reach = Reach(tuple(allowed_urls))
+        reach = Reach(tuple(allowed_urls), own_port)
         self._http = new_client()
         self._by_type: dict[type[RuntimeSpec], Runtime] = {
-            AegisRuntime: AegisSessions(self._http, reach, permission_modes, clock, waits, notify),
+            AegisRuntime: AegisSessions(
+                self._http, reach, permission_modes, clock, waits, notify, grant=aegis or Grant()
+            ),
             HttpRuntime: HttpAgents(self._http, reach, clock, patience, notify),
-            CommandRuntime: Commands(commands or {}, graces, notify),
+            CommandRuntime: Commands(
+                commands or {}, grants, folder=runs_dir, graces=graces, notify=notify
+            ),
             WorkerRuntime: Workers(),
         }
 

@@ -1,5 +1,6 @@
 """The example agents, run as the server runs them."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,15 @@ AGENTS = Path(__file__).parents[2] / "examples/agents"
 BOUND = {"triage": AGENTS / "triage.py", "report": AGENTS / "report.sh"}
 
 
-async def outcome(job: Job) -> Outcome:
-    commands, recorder = Commands(BOUND), Recorder()
+@pytest.fixture
+async def commands(tmp_path: Path) -> AsyncIterator[Commands]:
+    made = Commands(BOUND, folder=tmp_path)
+    yield made
+    await made.close()
+
+
+async def outcome(commands: Commands, job: Job) -> Outcome:
+    recorder = Recorder()
     started = await commands.start(job, recorder)
     assert isinstance(started, Started), started
 
@@ -28,6 +36,7 @@ async def outcome(job: Job) -> Outcome:
 
     found = await eventually_async(ended)
     assert found is not None
+    assert await commands.release(job, recorder.last) == Stopped()
     return found
 
 
@@ -35,9 +44,9 @@ def triage(*args: str, **changes: Any) -> Job:
     return a_job(command("triage", args=args), **changes)
 
 
-async def test_the_issues_of_the_payload_are_triaged() -> None:
+async def test_the_issues_of_the_payload_are_triaged(commands: Commands) -> None:
     issues = [{"number": 7, "title": "It crashes"}, {"number": 8, "title": "Thanks"}, "rubbish"]
-    assert await outcome(triage(payload={"issues": issues})) == Completed(
+    assert await outcome(commands, triage(payload={"issues": issues})) == Completed(
         "Nightly issue triage: 2 issues\n"
         "  #7 It crashes -> bug\n"
         "  #8 Thanks -> needs-triage\n"
@@ -46,27 +55,30 @@ async def test_the_issues_of_the_payload_are_triaged() -> None:
 
 
 @pytest.mark.parametrize("payload", [None, {"issues": [1]}, [], "text"])
-async def test_any_run_gives_a_report_and_the_same_run_the_same(payload: Any) -> None:
-    first = await outcome(triage(run_id="run-1", payload=payload))
+async def test_any_run_gives_a_report_and_the_same_run_the_same(
+    commands: Commands, payload: Any
+) -> None:
+    first = await outcome(commands, triage(run_id="run-1", payload=payload))
     assert isinstance(first, Completed)
     assert first.result.endswith("\ndone\n")
-    assert await outcome(triage(run_id="run-1", payload=payload)) == first
+    assert await outcome(commands, triage(run_id="run-1", payload=payload)) == first
 
 
-async def test_it_fails_on_demand() -> None:
-    ended = await outcome(triage("--fail"))
+async def test_it_fails_on_demand(commands: Commands) -> None:
+    ended = await outcome(commands, triage("--fail"))
     assert isinstance(ended, Failed)
     assert ended.reason is Reason.AGENT_FAILED
     assert ended.message == "triage exited with status 3"
     assert "the tracker refused the labels" in ended.result
 
 
-async def test_it_stops_when_it_is_told_to() -> None:
-    commands, job, recorder = Commands(BOUND), triage("--seconds", "600"), Recorder()
+async def test_it_stops_when_it_is_told_to(commands: Commands, tmp_path: Path) -> None:
+    job, recorder = triage("--seconds", "600"), Recorder()
     await commands.start(job, recorder)
 
     async def at_work() -> bool:
-        return b"issues" in commands._children[job.run_id].tail._kept
+        output = tmp_path / str(recorder.last.detail["folder"]) / "output"
+        return output.exists() and b"issues" in output.read_bytes()
 
     await eventually_async(at_work)
     assert await commands.stop(job, recorder.last) == Stopped()
@@ -75,9 +87,9 @@ async def test_it_stops_when_it_is_told_to() -> None:
     assert "what is labelled stays labelled" in str(seen.outcome)
 
 
-async def test_the_shell_agent_knows_who_asked() -> None:
-    job = a_job(command("report"), env={"GREETING": "Good morning"})
-    ended = await outcome(job)
+async def test_the_shell_agent_knows_who_asked(commands: Commands) -> None:
+    job = a_job(command("report"), env={"AUTOPILOT_GREETING": "Good morning"})
+    ended = await outcome(commands, job)
     assert isinstance(ended, Completed)
     assert ended.result.startswith(
         "Good morning from triage-bot\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.clock import SystemClock
+from reconciler.core.manifest.reach import Grant
 from reconciler.core.manifest.runtime import HttpRuntime, WorkerRuntime
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.base import (
@@ -35,7 +36,12 @@ async def test_each_job_goes_to_the_runtime_of_its_type(tmp_path: Path, aegis: A
     bound = {"agent": script(tmp_path, "echo done")}
     jobs = [a_job(command()), job_on(aegis), a_job(WorkerRuntime(type="worker"))]
     async with Runtimes(
-        SystemClock(), commands=bound, permission_modes=MODES, waits=WAITS
+        SystemClock(),
+        commands=bound,
+        runs_dir=tmp_path,
+        aegis=Grant(folders=("/srv",)),
+        permission_modes=MODES,
+        waits=WAITS,
     ) as runtimes:
         followed = []
         for job in jobs[:2]:
@@ -62,7 +68,9 @@ async def test_each_job_goes_to_the_runtime_of_its_type(tmp_path: Path, aegis: A
 async def test_the_end_of_a_program_is_a_hint_to_look(tmp_path: Path) -> None:
     hint, job = asyncio.Event(), a_job(command())
     bound = {"agent": script(tmp_path, "echo done")}
-    async with Runtimes(SystemClock(), commands=bound, notify=hint.set) as runtimes:
+    async with Runtimes(
+        SystemClock(), commands=bound, runs_dir=tmp_path, notify=hint.set
+    ) as runtimes:
         started = await runtimes.start(job, Recorder())
         assert isinstance(started, Started)
         await asyncio.wait_for(hint.wait(), 20)

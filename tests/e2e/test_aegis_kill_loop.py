@@ -30,6 +30,7 @@ def test_no_session_is_doubled_and_no_prompt_is_sent_twice(
     sqlite_site.settings |= {
         "AUTOPILOT_SECRET_DEFAULT__AEGIS": "key-1",
         "RECONCILER_BREAKER_COOLDOWN": "1s",
+        "RECONCILER_AEGIS": '{"folders": ["/srv"]}',
     }
     with stand_in() as aegis:
         aegis.control(script={"boot": 0.05, "think": 0.1, "work": 0.6, "settle": 0.1})

@@ -23,7 +23,9 @@ async def _serve(program: Path, run_id: str, moment: str) -> None:
         if moment == "recording":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    await Commands({"agent": program}).start(a_job(command(), run_id=run_id), record)
+    await Commands({"agent": program}, folder=program.parent / "runs").start(
+        a_job(command(), run_id=run_id), record
+    )
     await asyncio.Event().wait()
 
 

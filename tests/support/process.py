@@ -32,7 +32,7 @@ Document = dict[str, Any]
 START_SECONDS = 30.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
-_NOTES = "RECONCILER_TEST_NOTES"
+_NOTES = "AUTOPILOT_TEST_NOTES"
 _AGENT = f"""#!/bin/sh
 # Note the run, say something, then work for the seconds of $1.
 printf '%s\\n' "$RUN_ID" >> "${_NOTES}"

@@ -5,9 +5,13 @@ calls.
 """
 
 import asyncio
+import shutil
+import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +153,13 @@ class Rig:
         """Start a run by hand."""
         return self.launcher.launch(Order(autopilot_id=id_of(name), **order))
 
+    @cached_property
+    def runs_dir(self) -> Path:
+        """Where supervisors keep what they saw; gone with the rig."""
+        folder = Path(tempfile.mkdtemp(prefix="runs-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
     def end(self, run: Run, outcome: Outcome) -> bool:
         """End a run, as the runner does."""
         now = self.clock.now()
@@ -161,7 +172,7 @@ class Rig:
         asyncio.run(self._round())
 
     async def _round(self) -> None:
-        async with Runtimes(self.clock, commands=self.commands) as runtimes:
+        async with Runtimes(self.clock, commands=self.commands, runs_dir=self.runs_dir) as runtimes:
             runner = RunnerContext(
                 self.database, runtimes, SecretStore(Path("none"), {}), "here", KEY
             )

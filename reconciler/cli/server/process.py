@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -15,6 +16,7 @@ from reconciler.app import build_system
 from reconciler.cli.console import out, say
 from reconciler.cli.server.banner import banner
 from reconciler.cli.session import policy_of
+from reconciler.control.access.environment import take_secrets
 from reconciler.control.access.keys import server_key, token_hasher
 from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.apply.source_files import SourceFiles
@@ -27,7 +29,7 @@ from reconciler.manifest.watch import watch_path
 from reconciler.server.http_server import listen
 from reconciler.server.lifecycle import serve as serve_system
 from reconciler.server.stopping import StopRequest, stoppable
-from reconciler.settings import Settings
+from reconciler.settings import Choices, Settings
 from reconciler.store.engine.database import Database
 from reconciler.telemetry import configure_logging
 
@@ -38,18 +40,25 @@ CLOSE_SECONDS = 1.5
 def run(settings: Settings, path: str | None) -> None:
     """Serve until SIGTERM or SIGINT, following the folder `path` if there is one."""
     configure_logging(settings.log_format, settings.log_level)
+    environment = take_secrets()
     with stoppable() as stop_request:
-        _run(settings, path, stop_request)
+        _run(settings, path, environment, stop_request)
 
 
-def _run(settings: Settings, path: str | None, stop_request: StopRequest) -> None:
+def _run(
+    settings: Settings,
+    path: str | None,
+    environment: Mapping[str, str],
+    stop_request: StopRequest,
+) -> None:
     """Open in an order in which each failure is said before anything is touched."""
     if path is not None and not Path(path).is_dir():
         raise UsageError(f"{path} is not a folder; serve follows a folder of manifests")
     _require_guarded(settings)
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings))
-        url = settings.base_url(listener.getsockname()[1])
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        url = settings.base_url()
         state = Database.open(settings.database)
         stack.callback(state.close, within=CLOSE_SECONDS)
         stack.enter_context(state.serve_lock(url))
@@ -59,7 +68,7 @@ def _run(settings: Settings, path: str | None, stop_request: StopRequest) -> Non
         watch = partial(watch_path, Path(path)) if path else None
 
         async def main() -> None:
-            system = build_system(settings, state, key, url, follower)
+            system = build_system(settings, state, key, url, follower, environment)
             shown_key = _shown_key(settings, key)
 
             async def announce() -> None:
@@ -125,6 +134,8 @@ def _shown(value: object) -> str:
             return ", ".join(f"{name}={path}" for name, path in value.items())
         case tuple():
             return ", ".join(mask(re.sub(r"\s", "%20", str(item))) for item in value)
+        case Choices():
+            return str(value)
         case None:
             return ""
         case _:

@@ -74,6 +74,8 @@ class Code(StrEnum):
     HEADER_INVALID = "header-invalid"
     COMMAND_NOT_ALLOWED = "command-not-allowed"
     PERMISSION_MODE_NOT_ALLOWED = "permission-mode-not-allowed"
+    VARIABLE_NOT_ALLOWED = "variable-not-allowed"
+    FOLDER_NOT_ALLOWED = "folder-not-allowed"
     # Objects together
     OBJECT_DUPLICATE = "object-duplicate"
     FORMER_NAME_IN_USE = "former-name-in-use"
@@ -159,6 +161,8 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.HEADER_INVALID: "The header belongs to the server, or its value cannot be sent.",
         Code.COMMAND_NOT_ALLOWED: "The operator has bound no program to this name.",
         Code.PERMISSION_MODE_NOT_ALLOWED: "The operator does not admit the permission mode.",
+        Code.VARIABLE_NOT_ALLOWED: "The operator has not named this environment variable.",
+        Code.FOLDER_NOT_ALLOWED: "The operator has not named a folder that this one lies in.",
         Code.OBJECT_DUPLICATE: "Two manifests declare the same object.",
         Code.FORMER_NAME_IN_USE: "The first former name belongs to another object.",
         Code.ASSIGNEE_UNKNOWN: "The assignee of an autopilot is not declared.",

@@ -1,6 +1,6 @@
-"""The URLs that a runtime may call: the setting `allowed_runtime_urls`.
+"""What a runtime may reach: URLs, and for a program its variables and folders.
 
-An entry is the beginning of a URL taken apart, not a text that another one starts with:
+An entry of `allowed_runtime_urls` is the beginning of a URL taken apart, not of its text:
 `http://127.0.0.1` admits every port and path of that host, and not `http://127.0.0.1.evil.example`.
 """
 
@@ -11,6 +11,10 @@ from typing import NamedTuple
 
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 """What is allowed where the operator says nothing."""
+
+DEFAULT_PORT = 8484
+"""The port that the server itself listens on where the operator says nothing."""
+
 
 _URL = re.compile(
     r"(?P<scheme>https?)://"
@@ -46,23 +50,27 @@ def parse_url(text: str) -> Url | None:
     return Url(match["scheme"].lower(), match["user"], host, port, match["path"] or "/")
 
 
-def admits(allowed: Iterable[str], url: str) -> bool:
+def admits(allowed: Iterable[str], url: str, own_port: int | None = None) -> bool:
     """Whether one of the entries admits the URL.
 
     Scheme and host must be equal; the port too, if the entry has one; the entry's path must be
-    the URL's first segments. A URL with a user, or with `.` and `..` in its path, is admitted by
-    none. An entry that is no URL admits nothing.
+    the URL's first segments. The server's own port on this machine is admitted only by an entry
+    that names it: without tokens, whoever may call it is an admin. A URL with a user, or with `.`
+    and `..` in its path, is admitted by none. An entry that is no URL admits nothing.
     """
     wanted = parse_url(url)
     if wanted is None or wanted.user is not None or _DOTS.search(wanted.path):
         return False
-    return any(_covers(parse_url(entry), wanted) for entry in allowed)
+    return any(_covers(parse_url(entry), wanted, own_port) for entry in allowed)
 
 
-def _covers(entry: Url | None, url: Url) -> bool:
+def _covers(entry: Url | None, url: Url, own_port: int | None) -> bool:
     if entry is None or (entry.scheme, entry.host) != (url.scheme, url.host):
         return False
-    if entry.port is not None and entry.port != (url.port or _PORTS[url.scheme]):
+    port = url.port or _PORTS[url.scheme]
+    if entry.port is None and port == own_port and is_loopback(url.host.strip("[]")):
+        return False
+    if entry.port is not None and entry.port != port:
         return False
     base = entry.path.rstrip("/")
     return url.path == base or url.path.startswith(base + "/")
@@ -82,3 +90,68 @@ def is_every_address(host: str) -> bool:
         return ip_address(host).is_unspecified
     except ValueError:
         return False
+
+
+FREE_VARIABLES = "AUTOPILOT_"
+"""What the variables begin with that manifests may set without being named: nothing else knows
+them, so they configure no loader, no interpreter and no model's endpoint."""
+
+
+class Grant(NamedTuple):
+    """What the operator lets manifests choose for a program: nothing, unless it is named.
+
+    variables   names that `env` may set, beside those that begin with `AUTOPILOT_`
+    folders     absolute paths; the working directory is one of them or below one
+    """
+
+    variables: frozenset[str] = frozenset()
+    folders: tuple[str, ...] = ()
+
+
+def variables_refusal(names: Iterable[str], grant: Grant, setting: str) -> str | None:
+    """Return why these variables may not be set, in a sentence; None if they may.
+
+    Names are compared as they are: the list is closed, and a pattern would name what nobody
+    thought of. `setting` is the table of the settings that the sentence names.
+    """
+    refused = sorted(
+        name
+        for name in names
+        if not name.startswith(FREE_VARIABLES) and name not in grant.variables
+    )
+    if not refused:
+        return None
+    return (
+        f"{', '.join(refused)} may not be set; the operator names the variables that manifests may "
+        f"set in [{setting}] env, and those that begin with {FREE_VARIABLES} are free"
+    )
+
+
+def folder_refusal(folder: str, grant: Grant, setting: str) -> str | None:
+    """Return why work may not be done in a folder, in a sentence; None if it may.
+
+    Only the text is compared; who opens the folder resolves its links and asks again.
+    """
+    parts = _parts(folder)
+    if parts is None:
+        return f"{folder!r} is not an absolute path without '.' and '..'"
+    if any(
+        (base := _parts(entry)) is not None and parts[: len(base)] == base
+        for entry in grant.folders
+    ):
+        return None
+    allowed = ", ".join(grant.folders) or "none"
+    return (
+        f"{folder!r} does not lie in a folder that the operator names in "
+        f"[{setting}] folders ({allowed})"
+    )
+
+
+def is_plain_path(path: str) -> bool:
+    """Whether it is absolute and has no `.` and `..`."""
+    return _parts(path) is not None
+
+
+def _parts(path: str) -> list[str] | None:
+    parts = [part for part in path.split("/") if part]
+    return parts if path.startswith("/") and not {".", ".."} & {*parts} else None

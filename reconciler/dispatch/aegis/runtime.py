@@ -11,6 +11,7 @@ import httpx
 
 from reconciler.clock import Clock
 from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.reach import Grant, folder_refusal, variables_refusal
 from reconciler.core.manifest.runtime import AegisRuntime
 from reconciler.core.runs.run import Failed, Reason
 from reconciler.dispatch.aegis.client import Absent, AegisClient, Target, Waits
@@ -31,7 +32,7 @@ from reconciler.dispatch.base import (
     Unseen,
     no_hint,
 )
-from reconciler.dispatch.reach import Reach
+from reconciler.dispatch.reach import Reach, is_here, links_refusal
 
 
 class AegisSessions:
@@ -46,8 +47,11 @@ class AegisSessions:
         waits: Waits | None = None,
         notify: Callable[[], None] = no_hint,
         rhythm: Rhythm | None = None,
+        *,
+        grant: Grant,
     ) -> None:
         """`notify` is called when a session that was looked at did something: look again soon."""
+        self._grant = grant
         self._notify = notify
         self._rhythm = rhythm or Rhythm()
         self._listeners: dict[Target, Listener] = {}
@@ -119,7 +123,16 @@ class AegisSessions:
                 f"permissionMode {mode!r} is not allowed on this server: setting "
                 f"allowed_permission_modes admits {', '.join(self._modes) or 'none'}"
             )
-        return self._reach.refusal(runtime.url)
+        return self._choice_refusal(job, runtime) or self._reach.refusal(runtime.url)
+
+    def _choice_refusal(self, job: Job, runtime: AegisRuntime) -> str | None:
+        if refusal := variables_refusal(job.env, self._grant, "aegis"):
+            return f"spec.runtime.env: {refusal}"
+        folder = runtime.work_dir
+        refusal = folder_refusal(folder, self._grant, "aegis")
+        if refusal is None and is_here(runtime.url):
+            refusal = links_refusal(folder, self._grant, "aegis")
+        return f"spec.runtime.workDir: {refusal}" if refusal else None
 
     async def _round(self, followed: Sequence[Followed]) -> Mapping[str, Observation]:
         api = self._api(followed[0][0])

@@ -1,17 +1,17 @@
-"""Processes of this host: who a pid is, what belongs to a run, and the proof that nothing is left.
+"""Processes of this host: which one a pid is, what belongs to a run, and what of it is alive.
 
 A pid alone names nobody, since it is used again. A process is known by its pid, its start time, the
-boot (and pid namespace) that both belong to, and the host (`Leader`). What a run has started is
-everything in the leader's session, and every process that carries the run's id in its
-environment, so that a child which made a session of its own is found as well.
+boot (and pid namespace) that both belong to, and the host (`Leader`). To a run belongs everything
+in the leader's session, everything that descends from the leader or from its supervisor, and every
+process that carries the run's id in its environment.
 """
 
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from reconciler.core.runs.run import Json
 
 MARK = "RUN_ID"
 """The variable that names the run in the environment of all that it starts."""
+_PARENT = 1
 _START_TIME = 19
-"""Field 22 of /proc/PID/stat, counted after the name: clock ticks since the boot."""
+"""Fields 4 and 22 of /proc/PID/stat, counted after the name; the latter in ticks since the boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,25 @@ class Leader:
     def detail(self) -> dict[str, Json]:
         """As JSON, for a handle."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What is recorded of a run: the program, and the supervisor above it where there is one.
+
+    `folder` is the plain name of the folder in which the supervisor keeps what it saw.
+    """
+
+    leader: Leader
+    supervisor: Leader | None = None
+    folder: str = ""
+
+    def detail(self) -> dict[str, Json]:
+        """As JSON, for a handle."""
+        if self.supervisor is None:
+            return self.leader.detail()
+        above: Json = {"pid": self.supervisor.pid, "started": self.supervisor.started}
+        return {**self.leader.detail(), "supervisor": above, "folder": self.folder}
 
 
 class Presence(Enum):
@@ -76,13 +96,26 @@ def identify(pid: int) -> Leader:
     return Leader(pid, started, _boot(), socket.gethostname())
 
 
-def read_leader(detail: Mapping[str, Json]) -> Leader | None:
-    """The leader out of a handle's detail; None where it holds none."""
+def read_tree(detail: Mapping[str, Json]) -> Tree | None:
+    """Read a handle's detail; None where it does not say which process it was."""
     pid = detail.get("pid")
     texts = [detail.get(name) for name in ("started", "boot", "host")]
-    if not isinstance(pid, int) or pid <= 1 or not all(isinstance(text, str) for text in texts):
+    if (
+        not isinstance(pid, int)
+        or not _is_pid(pid)
+        or not all(isinstance(text, str) for text in texts)
+    ):
         return None
-    return Leader(pid, *(str(text) for text in texts))
+    leader = Leader(pid, *(str(text) for text in texts))
+    above, folder = detail.get("supervisor"), detail.get("folder")
+    if not isinstance(above, dict) or not _is_pid(above.get("pid")) or not isinstance(folder, str):
+        return Tree(leader)
+    supervisor = replace(leader, pid=above["pid"], started=str(above.get("started")))
+    return Tree(leader, supervisor, folder)
+
+
+def _is_pid(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 1
 
 
 def locate(leader: Leader) -> Presence:
@@ -109,47 +142,70 @@ def is_alive(leader: Leader) -> bool:
     return False
 
 
-def find(leader: Leader, run_id: str) -> LivingProcesses:
-    """What is alive of a run on this host; nothing where the leader is from elsewhere."""
+def find(tree: Tree, run_id: str, known: Iterable[psutil.Process] = ()) -> LivingProcesses:
+    """Return what is alive of a run on this host; nothing where the leader is from elsewhere.
+
+    `known` are processes that belonged to the run before: one that has lost its parent since, and
+    made a session of its own, is recognised by nothing else.
+    """
+    leader = tree.leader
     place = locate(leader)
     if place is Presence.ELSEWHERE:
         return LivingProcesses()
-    session = [] if place is Presence.REPLACED else _members(leader.pid)
-    strays = _carriers(run_id)
-    # Without its leader a session may be one that came after it; one marked member settles that.
-    if place is Presence.PRESENT or not strays.isdisjoint(session):
-        return LivingProcesses(_living({*session, *strays}))
-    return LivingProcesses(_living(strays), _living({*session}))
+    pids = set(psutil.pids()) - {os.getpid()}
+    session = (
+        set() if place is Presence.REPLACED else {p for p in pids if _in_session(p, leader.pid)}
+    )
+    ours = {process.pid for process in known if process.is_running()}
+    ours |= {pid for pid in pids if _carries(pid, run_id)}
+    ours |= _descendants(pids, ours | _roots(tree, place))
+    # Without its leader a session may be one that came after it; one member of ours settles that.
+    if place is Presence.PRESENT or not ours.isdisjoint(session):
+        return LivingProcesses(_living(session | ours))
+    return LivingProcesses(_living(ours), _living(session))
 
 
-def send(found: LivingProcesses, leader: Leader, number: int) -> None:
+def _roots(tree: Tree, place: Presence) -> set[int]:
+    roots = {tree.leader.pid} if place is Presence.PRESENT else set()
+    if tree.supervisor is not None and locate(tree.supervisor) is Presence.PRESENT:
+        roots.add(tree.supervisor.pid)
+    return roots
+
+
+def _descendants(pids: Iterable[int], roots: set[int]) -> set[int]:
+    """All below `roots`, without them."""
+    children: dict[int, list[int]] = {}
+    for pid in pids:
+        children.setdefault(_parent(pid), []).append(pid)
+    below: set[int] = set()
+    unvisited = [*roots]
+    while unvisited:
+        for child in children.get(unvisited.pop(), ()):
+            if child not in below:
+                below.add(child)
+                unvisited.append(child)
+    return below
+
+
+def send(remains: LivingProcesses, leader: Leader, number: int) -> None:
     """Signal what is surely ours: the group at once, so that no fork escapes, then the others."""
-    if any(_in_group(process.pid, leader.pid) for process in found.ours):
+    if any(_in_group(process.pid, leader.pid) for process in remains.ours):
         with suppress(OSError):
             os.killpg(leader.pid, number)
-    for process in found.ours:
+    for process in remains.ours:
         if not _in_group(process.pid, leader.pid):
             with suppress(psutil.Error, OSError):
                 process.send_signal(number)  # psutil refuses a pid that is used again
 
 
-def _members(session: int) -> list[int]:
-    return [pid for pid in psutil.pids() if _in_session(pid, session)]
-
-
-def _carriers(run_id: str) -> set[int]:
-    others = set(psutil.pids()) - {os.getpid()}
-    return {pid for pid in others if _carries(pid, run_id)}
-
-
 def _living(pids: set[int]) -> tuple[psutil.Process, ...]:
-    found = []
+    living = []
     for pid in sorted(pids):
         with suppress(psutil.Error):
             process = psutil.Process(pid)
             if _is_living(process):
-                found.append(process)
-    return tuple(found)
+                living.append(process)
+    return tuple(living)
 
 
 def _is_living(process: psutil.Process) -> bool:
@@ -189,11 +245,26 @@ def _started(pid: int) -> str | None:
         with suppress(psutil.Error):
             return repr(psutil.Process(pid).create_time())
         return None
+    fields = _stat(pid)
+    return fields[_START_TIME] if fields else None
+
+
+def _parent(pid: int) -> int:
+    if sys.platform != "linux":
+        with suppress(psutil.Error):
+            return psutil.Process(pid).ppid()
+        return 0
+    fields = _stat(pid)
+    return int(fields[_PARENT]) if fields else 0
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name; none where there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    return stat.rpartition(")")[2].split()[_START_TIME]
+        return []
+    return stat.rpartition(")")[2].split()
 
 
 def _boot() -> str:

@@ -1,21 +1,26 @@
-"""Commands: a run is a process of this host (docs/runtimes.md).
+"""Commands: a run is a process of this host (docs/runtimes.md#command).
 
-A manifest names a program; the operator bound that name to a path with `--allow-command`. The
-process starts behind a gate (gate.py), leads a session of its own, and its exit status decides:
+A manifest names a program; the operator bound that name to a path, and says which variables and
+folders manifests may choose for it. The program starts behind a gate (spawner.py), leads a session
+of its own, and has a supervisor that outlives the server (supervisor.py). Its exit status decides:
 0 is completed, the tail of its output is the result.
 """
 
 import asyncio
 import errno
 import os
-import signal
+import re
+import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
+import psutil
+
 from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.reach import Grant
 from reconciler.core.manifest.runtime import CommandRuntime
-from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
+from reconciler.core.runs.run import Failed, Reason
 from reconciler.dispatch.base import (
     Ended,
     Gone,
@@ -35,48 +40,78 @@ from reconciler.dispatch.base import (
     no_hint,
 )
 from reconciler.dispatch.command.child import Child
-from reconciler.dispatch.command.gate import Gate, exec_failure, open_gate
+from reconciler.dispatch.command.ending import Ending, read_ending, remove_folder, remove_forgotten
 from reconciler.dispatch.command.input import environment, stdin
-from reconciler.dispatch.command.processes import Presence, is_alive, locate, read_leader
+from reconciler.dispatch.command.outcome import outcome_of
+from reconciler.dispatch.command.processes import (
+    Presence,
+    Tree,
+    find,
+    is_alive,
+    locate,
+    read_tree,
+)
+from reconciler.dispatch.command.program import open_directory, program_path, refused_variables
+from reconciler.dispatch.command.spawner import Gate, Launch, Spawner
 from reconciler.dispatch.command.termination import Graces, terminate
 
-_SCARCE = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_SCARCE = frozenset(
+    {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.ESRCH}
+)
 """What the host may have again in a moment."""
+HOUR, DAY = 3600.0, 86_400.0
+BEGIN_POLLS = 200
+"""Hundredths of a second that a program gets to begin, once its server was seen to be gone."""
+NOT_BEGUN = "the server died before the program began; nothing was executed"
+_PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
+_LOST = "the program is not there any more, and nobody saw how it ended"
 
 
 class Commands:
-    """The `command` runtime. `bound` are the programs that manifests may name.
+    """The `command` runtime.
 
-    `notify` is called when a program has ended: a look would pay.
+    `programs` are the paths that the operator bound to names, `grants` what manifests may choose
+    for them; nothing for a name without one. `folder` is where supervisors keep what they saw.
+    `notify` is called when a program has ended.
     """
 
     def __init__(
         self,
-        bound: Mapping[str, Path],
+        programs: Mapping[str, Path],
+        grants: Mapping[str, Grant] | None = None,
+        *,
+        folder: Path = Path(".reconciler/runs"),
         graces: Graces | None = None,
         notify: Callable[[], None] = no_hint,
     ) -> None:
-        self._bound = dict(bound)
+        self._programs = dict(programs)
+        self._grants = dict(grants or {})
+        self._folder = folder.absolute()
         self._notify = notify
         self._graces = graces or Graces()
+        self._spawner = Spawner()
         self._children: dict[str, Child] = {}
+        self._since = time.monotonic()
+        self._tidied: float | None = None
 
     async def start(self, job: Job, record: Record) -> Start:
-        """Start the program once. A process of an attempt before is stopped and the run is lost."""
+        """Start the program once, or take over what an earlier attempt has started."""
         if (child := self._children.get(job.run_id)) is not None:
             return Started(child.handle)
         if job.handle is not None:
-            return await self._lost(job, job.handle)
+            return await self._take_over(job, job.handle, record)
+        return await self._start(job, record)
+
+    async def _start(self, job: Job, record: Record) -> Start:
         try:
-            data = await asyncio.to_thread(stdin, job)
-            gate = self._open(job)
+            gate = await self._open(job)
         except (OSError, ValueError) as error:
             return _not_started(error)
-        return await self._begin(job, gate, data, record)
+        return await self._begin(job, gate, record)
 
     async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
-        """How each process is. One that another server process started is `Working` or `Gone`."""
-        return {job.run_id: await self._look(job, handle) for job, handle in jobs}
+        """Poll each program; it does not matter which server of this host started it."""
+        return {job.run_id: await self._poll(job, handle) for job, handle in jobs}
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """SIGTERM, after a grace SIGKILL; `Stopped` when nothing of the run is alive here."""
@@ -85,106 +120,172 @@ class Commands:
         if child is None or not isinstance(stop, Stopped):
             return stop
         over = await child.ended(self._graces.kill)
-        return stop if over else Stopping("the process has ended, its output is still being read")
+        return stop if over else Stopping("the program has ended, its supervisor is not done yet")
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:
-        """Forget an ended process; one that is still alive is stopped first."""
+        """Forget an ended program and remove its folder; one that is still alive is stopped."""
         if handle is None:  # the gate of an attempt without a record ended by itself
             return Stopped()
         child = self._children.get(job.run_id)
-        over = child is not None and child.done and child.clear
-        stop = Stopped() if over else await self.stop(job, handle)
+        ending = child.ending if child is not None else self._kept(job, handle)
+        clear = ending is not None and ending.clear
+        stop = Stopped() if clear else await self.stop(job, handle)
         if isinstance(stop, Stopped):
             self._children.pop(job.run_id, None)
+            if (folder := self._folder_of(job, handle)) is not None:
+                remove_folder(folder)
         return stop
 
     async def close(self) -> None:
-        """Leave the processes as they are; the next server stops what is then still alive."""
+        """Leave the programs as they are: the next server goes on with them."""
         children = [*self._children.values()]
         self._children.clear()
-        await asyncio.gather(*(child.abandon() for child in children))
+        for child in children:
+            if not child.done:
+                child.abandon()
+        await self._spawner.close()
 
-    def _open(self, job: Job) -> Gate:
+    async def _open(self, job: Job) -> Gate:
+        """Raises OSError or ValueError with a sentence for people."""
         runtime = job.runtime
         if not isinstance(runtime, CommandRuntime):
             raise TypeError(f"a command runtime was given a job of type {runtime.type}")
-        program = _runnable(runtime.program, self._bound)
-        return open_gate(program, runtime.args, environment(job), runtime.cwd)
+        program = program_path(runtime.program, self._programs)
+        grant = self._grants.get(runtime.program, Grant())
+        refused_variables(runtime.program, job.env, grant)
+        data = await asyncio.to_thread(stdin, job)
+        directory = open_directory(runtime.program, runtime.cwd, grant)
+        self._prepare_folder()
+        try:
+            return await self._spawner.spawn(
+                Launch(
+                    program=program,
+                    arguments=runtime.args,
+                    environment=environment(job),
+                    stdin=data,
+                    folder=self._folder / f"{job.run_id}.{secrets.token_hex(4)}",
+                    drain=self._graces.drain,
+                    directory=directory,
+                )
+            )
+        finally:
+            if directory is not None:
+                os.close(directory)
 
-    async def _begin(self, job: Job, gate: Gate, data: bytes, record: Record) -> Start:
+    async def _begin(self, job: Job, gate: Gate, record: Record) -> Start:
         handle = _handle(job, gate)
         try:
             await record(handle)
         except BaseException:
-            gate.shut()
+            gate.shut()  # the program ends without having been executed
             raise
-        child = Child(job.run_id, handle, gate, data, self._graces.drain, self._notify)
-        self._children[job.run_id] = child
+        self._children[job.run_id] = Child(handle, gate, self._notify)
         return Started(handle)
 
-    async def _lost(self, job: Job, handle: Handle) -> Start:
+    async def _take_over(self, job: Job, handle: Handle, record: Record) -> Start:
+        """Go on with what an earlier server started, if its supervisor lives or saw its end."""
+        await self._begun(handle)
+        match await self._poll(job, handle):
+            case Ended() as ended:
+                return ended
+            case Gone(message) if message == NOT_BEGUN:  # the gate never opened: start it now
+                return await self._start(job, record)
+            case Working() if _is_supervised(handle):
+                return Started(handle)
+            case Unseen(message):
+                return TargetDown(message)
         match await terminate(handle, job.run_id, self._graces):
             case Stopping(message):
                 return TargetDown(f"the process of an earlier attempt may be alive: {message}")
             case Stopped():
-                name = handle.session_id or "the process"
-                message = f"the server that ran {name} has ended; nothing of it is alive"
+                name = handle.session_id or "the program"
+                message = f"the supervisor of {name} has ended; nothing of it is alive"
                 return Ended(Failed(Reason.LOST, message))
 
-    async def _look(self, job: Job, handle: Handle) -> Observation:
+    async def _begun(self, handle: Handle) -> None:
+        """Wait a moment for a program whose server died just now: it begins, or never will."""
+        tree = read_tree(handle.detail)
+        for _ in range(BEGIN_POLLS):
+            if tree is None or tree.supervisor is None or not is_alive(tree.supervisor):
+                return
+            if (self._folder / tree.folder).exists():
+                return
+            await asyncio.sleep(0.01)
+
+    async def _poll(self, job: Job, handle: Handle) -> Observation:
         child = self._children.get(job.run_id)
-        if child is not None:
-            return Ended(await asyncio.to_thread(_outcome, job, child)) if child.done else Working()
-        leader = read_leader(handle.detail)
-        if leader is not None and locate(leader) is Presence.ELSEWHERE:
-            return Unseen(f"process {leader.pid} runs on the host {leader.host!r}")
-        if leader is not None and await asyncio.to_thread(is_alive, leader):
-            return Working("runs without the server that started it")
-        return Gone("the process is not there any more, and nobody saw how it ended")
+        if child is not None and not child.done:
+            return Working()
+        if child is not None and child.ending is not None:
+            return _observed(job, child.ending)
+        return await asyncio.to_thread(self._look_for, job, handle)
+
+    def _look_for(self, job: Job, handle: Handle) -> Observation:
+        tree = read_tree(handle.detail)
+        if tree is None:
+            return Unseen("the handle does not say which process it was")
+        if locate(tree.leader) is Presence.ELSEWHERE:
+            return Unseen(f"process {tree.leader.pid} runs on the host {tree.leader.host!r}")
+        # The order matters: a supervisor that is gone now has written its record before.
+        supervised = tree.supervisor is not None and is_alive(tree.supervisor)
+        if (ending := self._kept(job, handle)) is not None:
+            return _observed(job, ending)
+        if supervised:
+            return Working()
+        return _unsupervised(tree, job.run_id)
+
+    def _kept(self, job: Job, handle: Handle) -> Ending | None:
+        folder = self._folder_of(job, handle)
+        return read_ending(folder) if folder is not None else None
+
+    def _folder_of(self, job: Job, handle: Handle) -> Path | None:
+        """The folder of this very start; None where it has none, or on another host.
+
+        Its name is checked: it comes out of the database, and what it names is removed.
+        """
+        tree = read_tree(handle.detail)
+        if tree is None or tree.supervisor is None or locate(tree.leader) is Presence.ELSEWHERE:
+            return None
+        run_id, _, start = tree.folder.partition(".")
+        if run_id != job.run_id or not _PLAIN.fullmatch(run_id) or not _PLAIN.fullmatch(start):
+            return None
+        return self._folder / tree.folder
+
+    def _prepare_folder(self) -> None:
+        """Make it, and now and then remove what was forgotten there.
+
+        A server that has been up for a day has gone on with every run that it found; one that has
+        just started has not, and an old record may be of a run that ended while none lived.
+        """
+        now = time.monotonic()
+        if self._tidied is not None and now - self._tidied < HOUR:
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        age = DAY if now - self._since > DAY else 30 * DAY
+        remove_forgotten(self._folder, age, psutil.boot_time(), time.time())
+        self._tidied = now
 
 
-def _runnable(name: str, bound: Mapping[str, Path]) -> Path:
-    """The path of a bound program. Raises OSError or ValueError with a sentence for people."""
-    if name not in bound:
-        near = get_close_matches(name, bound, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"no program is bound to {name!r}; start the server with "
-            f"--allow-command {name}=PATH, or name one that is bound{hint}"
-        )
-    path = bound[name].absolute()
-    if not path.exists():
-        raise FileNotFoundError(f"{path}, bound to {name!r}, does not exist")
-    if not path.is_file() or not os.access(path, os.X_OK):
-        raise PermissionError(f"{path}, bound to {name!r}, is not an executable file")
-    return path
+def _observed(job: Job, ending: Ending) -> Observation:
+    return Ended(outcome_of(job, ending)) if ending.begun else Gone(NOT_BEGUN)
+
+
+def _is_supervised(handle: Handle) -> bool:
+    tree = read_tree(handle.detail)
+    return tree is not None and tree.supervisor is not None and is_alive(tree.supervisor)
+
+
+def _unsupervised(tree: Tree, run_id: str) -> Observation:
+    """Gone is said only where nothing of the run is alive: it ends the run."""
+    if locate(tree.leader) is Presence.REPLACED or not (living := find(tree, run_id)):
+        return Gone(_LOST)
+    return Working(f"runs without its supervisor: process {living.pids()}")
 
 
 def _handle(job: Job, gate: Gate) -> Handle:
-    leader = gate.leader
+    leader = gate.tree.leader
     shown = f"{leader.host}:{leader.pid}" if job.mode is ExecutionMode.CREATE_SESSION else None
-    return Handle(shown, leader.detail())
-
-
-def _outcome(job: Job, child: Child) -> Outcome:
-    status, output = child.status, child.tail.text()
-    name = getattr(job.runtime, "program", "the program")
-    if status is None:
-        return Failed(Reason.LOST, f"{name} has ended, and its exit status was lost", output)
-    if status == 0:
-        return Completed(output)
-    if (cause := exec_failure(status, output)) is not None:
-        return Failed(Reason.DISPATCH_FAILED, f"{name} could not be executed: {cause}", output)
-    if status > 0:
-        return Failed(Reason.AGENT_FAILED, f"{name} exited with status {status}", output)
-    return Failed(Reason.AGENT_FAILED, f"{name} was killed by {_signal_name(-status)}", output)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # real-time signals have no names
-        return f"signal {number}"
+    return Handle(shown, gate.tree.detail())
 
 
 def _cause(error: OSError | ValueError) -> str:

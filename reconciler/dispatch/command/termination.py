@@ -1,17 +1,19 @@
-"""Stopping the processes of a run: asked, then killed, then proven to be gone."""
+"""Stopping the processes of a run: asked, then killed, until it is certain that they are gone."""
 
 import asyncio
 import signal
 from dataclasses import dataclass
 
+import psutil
+
 from reconciler.dispatch.base import Handle, Stop, Stopped, Stopping
 from reconciler.dispatch.command.processes import (
-    Leader,
     LivingProcesses,
     Presence,
+    Tree,
     find,
     locate,
-    read_leader,
+    read_tree,
     send,
 )
 
@@ -38,36 +40,49 @@ async def terminate(handle: Handle, run_id: str, graces: Graces) -> Stop:
 
     SIGTERM to the group, SIGKILL after the grace. A pid that is used again is never touched.
     """
-    leader = read_leader(handle.detail)
-    if leader is None:
+    tree = read_tree(handle.detail)
+    if tree is None:
         return Stopping("the handle does not say which process it was")
-    if locate(leader) is Presence.ELSEWHERE:
+    if locate(tree.leader) is Presence.ELSEWHERE:
         return Stopping(
-            f"process {leader.pid} belongs to the host {leader.host!r}, not to this one"
+            f"process {tree.leader.pid} belongs to the host {tree.leader.host!r}, not to this one"
         )
+    search = _Search(tree, run_id)
     for numbers, grace in ((_ASK, graces.term), (_FORCE, graces.kill)):
-        remains = await _look(leader, run_id)
+        # Before the first signal: afterwards a child may have lost the parent that tells its run.
+        remains = await search.once()
         for number in numbers:
-            send(remains, leader, number)
-        if not remains.ours or await _gone_within(leader, run_id, grace):
+            send(remains, tree.leader, number)
+        if not remains.ours or await search.is_gone_within(grace):
             break
-    return _verdict(await _look(leader, run_id))
+    return _verdict(await search.once())
 
 
-async def _gone_within(leader: Leader, run_id: str, grace: float) -> bool:
-    end = asyncio.get_running_loop().time() + grace
-    while await _look(leader, run_id):
-        if asyncio.get_running_loop().time() >= end:
-            return False
-        await asyncio.sleep(_POLL)
-    return True
+class _Search:
+    """Looks for what is alive of a run, and remembers what belonged to it."""
 
+    def __init__(self, tree: Tree, run_id: str) -> None:
+        self._tree = tree
+        self._run_id = run_id
+        self._known: dict[int, psutil.Process] = {}
 
-async def _look(leader: Leader, run_id: str) -> LivingProcesses:
-    """A look that finds nothing is repeated: a fork may hide from one, not from both."""
-    return await asyncio.to_thread(find, leader, run_id) or await asyncio.to_thread(
-        find, leader, run_id
-    )
+    async def once(self) -> LivingProcesses:
+        """Find nothing only twice in a row: a fork may hide from one search, not from both."""
+        return await asyncio.to_thread(self._find) or await asyncio.to_thread(self._find)
+
+    async def is_gone_within(self, grace: float) -> bool:
+        """Search until nothing is found, for at most `grace` seconds."""
+        end = asyncio.get_running_loop().time() + grace
+        while await self.once():
+            if asyncio.get_running_loop().time() >= end:
+                return False
+            await asyncio.sleep(_POLL)
+        return True
+
+    def _find(self) -> LivingProcesses:
+        remains = find(self._tree, self._run_id, self._known.values())
+        self._known |= {process.pid: process for process in remains.ours}
+        return remains
 
 
 def _verdict(remains: LivingProcesses) -> Stop:

@@ -1,6 +1,8 @@
 """The runner with real programs: starting, following, stopping, taking over, handing back."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -57,7 +59,9 @@ async def stationed(
 ) -> AsyncIterator[RunnerContext]:
     """One process's place of work; what it started ends with the block."""
     bound = rig.commands
-    async with Runtimes(rig.clock, commands=bound, graces=GRACES, notify=notify) as runtimes:
+    async with Runtimes(
+        rig.clock, commands=bound, runs_dir=rig.runs_dir, graces=GRACES, notify=notify
+    ) as runtimes:
         secret_store = SecretStore(Path("/nonexistent"), secrets or {})
         yield RunnerContext(
             rig.database, runtimes, secret_store, owner, KEY, RunnerSettings(**settings)
@@ -360,12 +364,37 @@ class TestSeveralServers:
 
         during(rig, body)
 
-    def test_work_of_a_dead_server_is_stopped_and_lost(self, rig: Rig) -> None:
+    def test_work_of_a_dead_server_goes_on_under_another_one(self, rig: Rig) -> None:
+        go = rig.runs_dir / "go"
+        text = f"until [ -e {go} ]; do sleep 0.05; done; echo done"
+        rig.apply(program("bot", text), autopilot())
+        run = rig.launch()
+
+        async def body(runner: RunnerContext) -> None:
+            running = await began(runner, rig, run)
+            await runner.runtimes.close()
+            rig.clock.advance(seconds=31)
+            async with stationed(rig, "there") as other:
+                assert await recover_once(other) == [run.id]
+                await settle(other)
+                assert lives(running)
+                go.touch()
+                await until_ended(other, rig, run)
+            assert await follow_once(runner) == []
+
+        during(rig, body)
+        ended = rig.run_of(run.id)
+        assert (ended.status, ended.result) == (Status.COMPLETED, "done\n")
+
+    def test_work_whose_supervisor_died_with_its_server_is_stopped_and_lost(self, rig: Rig) -> None:
         rig.apply(program("bot", "sleep 60"), autopilot())
         run = rig.launch()
 
         async def body(runner: RunnerContext) -> None:
             running = await began(runner, rig, run)
+            handle = rig.run_of(run.id).handle
+            assert handle is not None
+            os.kill(handle["supervisor"]["pid"], signal.SIGKILL)
             rig.clock.advance(seconds=31)
             async with stationed(rig, "there") as other:
                 await until_ended(other, rig, run)
@@ -401,7 +430,10 @@ class TestSeveralServers:
             async with stationed(rig, "there") as other:
                 assert await recover_once(other) == [run.id]
                 await settle(other)
-            assert rig.run_of(run.id).reason == "lost"
+                assert rig.run_of(run.id).lease_owner == "there"
+                now = rig.clock.now()
+                rig.database.write(lambda tx: cancel(tx, run.id, "ada", now, COOLDOWN))
+                await until_ended(other, rig, run)
 
         during(rig, body)
 
@@ -462,8 +494,13 @@ class TestRoom:
 @pytest.mark.usefixtures("work")
 class TestFailures:
     def test_a_missing_secret_is_tried_again_as_the_policy_says(self, rig: Rig) -> None:
-        env = {"TOKEN": {"env": SECRET}}
-        runtime = {"type": "command", "program": "work", "args": ["echo $TOKEN"], "env": env}
+        env = {"AUTOPILOT_TOKEN": {"env": SECRET}}
+        runtime = {
+            "type": "command",
+            "program": "work",
+            "args": ["echo $AUTOPILOT_TOKEN"],
+            "env": env,
+        }
         retry = {"limit": 1, "backoff": "1m"}
         rig.apply(agent(runtime=runtime), autopilot(retry=retry))
         run = rig.launch()
@@ -485,7 +522,7 @@ class TestFailures:
         assert (ended.status, ended.result, ended.attempts) == (Status.COMPLETED, "t0ken\n", 2)
 
     def test_when_attempts_are_used_up_it_fails(self, rig: Rig) -> None:
-        env = {"TOKEN": {"env": SECRET}}
+        env = {"AUTOPILOT_TOKEN": {"env": SECRET}}
         runtime = {"type": "command", "program": "work", "args": ["true"], "env": env}
         rig.apply(agent(runtime=runtime), autopilot())
         run = rig.launch()

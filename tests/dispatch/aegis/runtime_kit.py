@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from reconciler.clock import SystemClock
+from reconciler.core.manifest.reach import Grant
 from reconciler.core.manifest.runtime import AegisRuntime
 from reconciler.core.runs.run import Outcome
 from reconciler.dispatch.aegis.client import Waits
@@ -40,6 +41,7 @@ async def sessions_of(**changes: Any) -> AsyncIterator[AegisSessions]:
             changes.pop("modes", MODES),
             changes.pop("clock", SystemClock()),
             changes.pop("waits", WAITS),
+            grant=changes.pop("grant", Grant(folders=("/srv",))),
             **changes,
         )
 

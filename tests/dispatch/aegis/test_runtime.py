@@ -37,12 +37,12 @@ async def runtime() -> AsyncIterator[AegisSessions]:
 
 async def test_a_run_is_a_session_followed_to_its_end(runtime: AegisSessions, aegis: Aegis) -> None:
     spec = {"permissionMode": "plan", "model": "sonnet"}
-    job, recorder = job_on(aegis, spec=spec, env={"TOKEN": "x"}), Recorder()
+    job, recorder = job_on(aegis, spec=spec, env={"AUTOPILOT_TOKEN": "x"}), Recorder()
     handle = await begin(runtime, job, recorder)
     (session,) = aegis.sessions
     assert session["windowName"] == job.run_id
     assert session["permissionMode"] == "plan"
-    assert session["extra"] == {"env": {"TOKEN": "x"}, "model": "sonnet"}
+    assert session["extra"] == {"env": {"AUTOPILOT_TOKEN": "x"}, "model": "sonnet"}
     assert [h.session_id for h in recorder.handles] == [session["id"]] * 2
     assert handle == recorder.last
     assert await end(runtime, job, handle) == Completed("Labelled 3 issues.")

@@ -5,15 +5,15 @@ import json
 import os
 import resource
 import signal
-import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.reach import Grant
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.dispatch.base import (
     Ended,
@@ -30,6 +30,7 @@ from reconciler.dispatch.base import (
 )
 from reconciler.dispatch.command.input import PATH
 from reconciler.dispatch.command.runtime import Commands
+from reconciler.dispatch.command.spawner import Gate
 from reconciler.dispatch.command.termination import Graces
 from tests.dispatch.builders import Recorder, a_job, command, lines, poll, script
 from tests.support.eventually import eventually_async
@@ -39,14 +40,17 @@ pytestmark = pytest.mark.anyio
 GRACES = Graces(term=0.3, kill=5.0, drain=0.2)
 RLIMIT = resource.RLIMIT_NOFILE
 Bind = Callable[..., Commands]
+CLOSED = Grant()
+DAY = 86_400.0
 
 
 @pytest.fixture
-async def bind() -> AsyncIterator[Bind]:
+async def bind(tmp_path: Path) -> AsyncIterator[Bind]:
     made: list[Commands] = []
 
-    def commands(**programs: Path) -> Commands:
-        made.append(Commands(programs, GRACES))
+    def commands(grant: Grant = CLOSED, **programs: Path) -> Commands:
+        grants = dict.fromkeys(programs, grant)
+        made.append(Commands(programs, grants, folder=tmp_path / "runs", graces=GRACES))
         return made[-1]
 
     yield commands
@@ -139,7 +143,7 @@ async def test_nothing_is_inherited_but_what_is_named(
         tmp_path, "#!/usr/bin/python3 -I\nimport json, os\nprint(json.dumps(dict(os.environ)))"
     )
     job = a_job(command(), env={"TOKEN": "s3cret", "RUN_ID": "not mine to set"}, attempt=2)
-    ended = await outcome(bind(agent=program), job)
+    ended = await outcome(bind(Grant(frozenset({"TOKEN", "RUN_ID"})), agent=program), job)
     assert isinstance(ended, Completed)
     seen = json.loads(ended.result)
     seen.pop("LC_CTYPE", None)  # Python puts it there by itself in the C locale
@@ -159,19 +163,13 @@ async def test_nothing_is_inherited_but_what_is_named(
     }
 
 
-async def test_a_manifest_may_set_path(bind: Bind, tmp_path: Path) -> None:
-    program = script(tmp_path, 'echo "$PATH"')
-    ended = await outcome(bind(agent=program), a_job(command(), env={"PATH": "/opt/agents/bin"}))
-    assert ended == Completed("/opt/agents/bin\n")
-
-
 async def test_arguments_are_a_list_and_never_parsed(bind: Bind, tmp_path: Path) -> None:
     args = ["$(touch pwned)", "a b", "", "'", "; exit 9", "--", "*", "é", "\n"]
     program = script(
         tmp_path, "#!/usr/bin/python3\nimport json, sys\nprint(json.dumps(sys.argv[1:]))"
     )
     job = a_job(command(args=args, cwd=str(tmp_path)))
-    ended = await outcome(bind(agent=program), job)
+    ended = await outcome(bind(Grant(folders=(str(tmp_path),)), agent=program), job)
     assert isinstance(ended, Completed)
     assert json.loads(ended.result) == args
     assert not (tmp_path / "pwned").exists()
@@ -179,7 +177,8 @@ async def test_arguments_are_a_list_and_never_parsed(bind: Bind, tmp_path: Path)
 
 async def test_stdin_is_the_run_as_json_with_its_prompt(bind: Bind, tmp_path: Path) -> None:
     job = a_job(command(cwd=str(tmp_path)), payload={"issue": "ünïcode \ud800 \x00"})
-    ended = await outcome(bind(agent=script(tmp_path, "pwd; cat")), job)
+    grant = Grant(folders=(str(tmp_path),))
+    ended = await outcome(bind(grant, agent=script(tmp_path, "pwd; cat")), job)
     assert isinstance(ended, Completed)
     where, line = lines(ended.result)
     assert where == str(tmp_path)
@@ -282,9 +281,10 @@ def plain(folder: Path) -> Path:
     ("job", "expected"),
     [
         pytest.param(a_job(command(cwd="/no/such/folder")), "/no/such/folder", id="no such cwd"),
-        pytest.param(a_job(command(args=["x" * 3_000_000])), "too long", id="arguments too long"),
         pytest.param(a_job(command(args=["a\0b"])), "null byte", id="NUL in an argument"),
-        pytest.param(a_job(command(), env={"A": "\0"}), "null byte", id="NUL in the environment"),
+        pytest.param(
+            a_job(command(), env={"AUTOPILOT_A": "\0"}), "null byte", id="NUL in the environment"
+        ),
         pytest.param(a_job(command(), payload={1j}), "as JSON", id="a payload that is not JSON"),
     ],
 )
@@ -292,7 +292,8 @@ async def test_a_job_that_no_process_can_have_fails_the_dispatch(
     bind: Bind, tmp_path: Path, job: Job, expected: str
 ) -> None:
     recorder = Recorder()
-    ended = await outcome(bind(agent=script(tmp_path, "true")), job, recorder)
+    grant = Grant(folders=("/no",))
+    ended = await outcome(bind(grant, agent=script(tmp_path, "true")), job, recorder)
     assert isinstance(ended, Failed)
     assert ended.reason is Reason.DISPATCH_FAILED
     assert expected in ended.message
@@ -327,8 +328,13 @@ async def test_nothing_is_executed_before_the_handle_is_recorded(
     commands = bind(agent=script(tmp_path, f"touch {tmp_path}/worked"))
     with pytest.raises(Full):
         await commands.start(a_job(command()), record)
-    assert not is_there(gates[0].detail["pid"])  # reaped, not even a zombie
+
+    async def gone() -> bool:
+        return not is_there(gates[0].detail["pid"])
+
+    await eventually_async(gone)
     assert not (tmp_path / "worked").exists()
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 async def test_a_second_start_of_a_run_is_the_same_process(bind: Bind, tmp_path: Path) -> None:
@@ -362,7 +368,33 @@ async def test_what_is_shown_of_the_handle(
     assert json.loads(json.dumps(detail)) == detail
 
 
-async def test_closing_leaves_a_process_to_the_next_server(bind: Bind, tmp_path: Path) -> None:
+async def test_the_next_server_finds_how_a_program_ended(bind: Bind, tmp_path: Path) -> None:
+    """Both while it still runs and when it ended while no server lived."""
+    go = tmp_path / "go"
+    program = script(tmp_path, f"echo before; until [ -e {go} ]; do sleep 0.02; done; echo after")
+    job, recorder = a_job(command()), Recorder()
+    first, second, third = (bind(agent=program) for _ in range(3))
+    await first.start(job, recorder)
+    await first.close()
+    again = replace(job, handle=recorder.last, attempt=2)
+    assert await second.start(again, Recorder()) == Started(recorder.last)
+    assert await poll(second, job, recorder.last) == Working()
+    await second.close()
+    go.touch()
+
+    async def ended() -> bool:
+        return bool(list((tmp_path / "runs").glob("*/ending")))
+
+    await eventually_async(ended)
+    assert await third.start(again, Recorder()) == Ended(Completed("before\nafter\n"))
+    assert await poll(third, job, recorder.last) == Ended(Completed("before\nafter\n"))
+    assert await third.release(job, recorder.last) == Stopped()
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+async def test_the_next_server_stops_what_an_earlier_one_started(
+    bind: Bind, tmp_path: Path
+) -> None:
     before, after = (bind(agent=script(tmp_path, "exec sleep 600")) for _ in range(2))
     job, recorder = a_job(command()), Recorder()
     await before.start(job, recorder)
@@ -372,24 +404,147 @@ async def test_closing_leaves_a_process_to_the_next_server(bind: Bind, tmp_path:
     assert await after.stop(job, recorder.last) == Stopped()
 
     async def reaped() -> bool:
-        return not is_there(pid)
+        return not is_there(pid) and not is_there(recorder.last.detail["supervisor"]["pid"])
 
     await eventually_async(reaped)
 
 
-async def test_what_an_earlier_server_left_is_stopped_and_the_run_is_lost(
+async def test_without_its_supervisor_a_program_is_stopped_and_its_run_is_lost(
     bind: Bind, tmp_path: Path
 ) -> None:
-    before, after = (bind(agent=script(tmp_path, "sleep 600")) for _ in range(2))
+    before, after = (bind(agent=script(tmp_path, "exec sleep 600")) for _ in range(2))
     job, recorder = a_job(command()), Recorder()
     await before.start(job, recorder)
-    assert isinstance(await poll(after, job, recorder.last), Working)
+    os.kill(recorder.last.detail["supervisor"]["pid"], signal.SIGKILL)
+
+    async def noticed() -> bool:
+        seen = await poll(before, job, recorder.last)
+        return isinstance(seen, Working) and "without its supervisor" in seen.detail
+
+    await eventually_async(noticed)
     ended = await after.start(replace(job, handle=recorder.last, attempt=2), Recorder())
     assert isinstance(ended, Ended)
     assert isinstance(ended.outcome, Failed)
     assert ended.outcome.reason is Reason.LOST
     assert not alive(recorder.last.detail["pid"])
     assert isinstance(await poll(after, job, recorder.last), Gone)
+
+
+async def test_a_program_whose_server_died_before_it_began_is_started_by_the_next(
+    bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window between the record of the handle and the opening of the gate."""
+
+    async def die_after_recording(handle: Handle) -> None:
+        await recorder(handle)
+        raise asyncio.CancelledError
+
+    worked = tmp_path / "worked"
+    before, after = (bind(agent=script(tmp_path, f"echo x >> {worked}")) for _ in range(2))
+    job, recorder = a_job(command()), Recorder()
+    monkeypatch.setattr(Gate, "shut", lambda gate: gate.connection.close())  # as a kill does
+    with pytest.raises(asyncio.CancelledError):
+        await before.start(job, die_after_recording)
+    again = replace(job, handle=recorder.last, attempt=2)
+    assert await outcome(after, again, recorder) == Completed("")
+    assert len(recorder.handles) == 2
+    assert worked.read_text() == "x\n"
+
+
+async def test_the_process_that_forks_is_started_again(bind: Bind, tmp_path: Path) -> None:
+    commands = bind(agent=script(tmp_path, "true"))
+    assert await outcome(commands, a_job(command())) == Completed("")
+    process = commands._spawner._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    assert await outcome(commands, a_job(command())) == Completed("")
+
+
+async def test_a_program_that_is_told_to_stop_from_outside_has_not_completed(
+    bind: Bind, tmp_path: Path
+) -> None:
+    """As `systemctl stop` does: every process of the unit gets SIGTERM, and many exit with 0."""
+    ready = tmp_path / "ready"
+    program = script(
+        tmp_path, f"trap 'echo bye; exit 0' TERM; touch {ready}; while :; do sleep 0.02; done"
+    )
+    commands, job, recorder = bind(agent=program), a_job(command()), Recorder()
+    await commands.start(job, recorder)
+
+    async def started() -> bool:
+        return ready.exists()
+
+    await eventually_async(started)
+    for pid in (recorder.last.detail["supervisor"]["pid"], recorder.last.detail["pid"]):
+        os.kill(pid, signal.SIGTERM)
+
+    async def ending() -> Outcome | None:
+        seen = await poll(commands, job, recorder.last)
+        return seen.outcome if isinstance(seen, Ended) else None
+
+    assert await eventually_async(ending) == Failed(
+        Reason.LOST,
+        "agent was stopped from outside by SIGTERM and exited with status 0: "
+        "that does not prove that its work was done",
+        "bye\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("env -i setsid nohup sleep 600 & echo $!", id="a session and no environment"),
+        pytest.param(
+            "(env -i setsid sleep 600 >/dev/null & echo $!) | cat", id="and its parent is gone"
+        ),
+    ],
+)
+@pytest.mark.parametrize("how", ["the program ends", "it is stopped"])
+async def test_nothing_that_a_program_left_outlives_its_run(
+    bind: Bind, tmp_path: Path, text: str, how: str
+) -> None:
+    """Tools of coding agents run in sessions of their own, at times without RUN_ID."""
+    waits = "" if how == "the program ends" else "; exec sleep 600"
+    commands, job, recorder = (
+        bind(agent=script(tmp_path, text + waits)),
+        a_job(command()),
+        Recorder(),
+    )
+    if waits:
+        await commands.start(job, recorder)
+        output = tmp_path / "runs" / recorder.last.detail["folder"] / "output"
+
+        async def told() -> bool:
+            return output.exists() and len(output.read_text().splitlines()) == 2
+
+        await eventually_async(told)
+        pid = int(output.read_text().splitlines()[1])
+        assert alive(pid)
+        assert await commands.stop(job, recorder.last) == Stopped()
+    else:
+        ended = await outcome(commands, job, recorder)
+        assert isinstance(ended, Completed)
+        pid = int(ended.result)
+    assert not alive(pid)
+
+
+async def test_arguments_that_are_too_long_fail_the_dispatch(bind: Bind, tmp_path: Path) -> None:
+    job = a_job(command(args=["x" * 3_000_000]))
+    ended = await outcome(bind(agent=script(tmp_path, "true")), job)
+    assert isinstance(ended, Failed)
+    assert ended.reason is Reason.DISPATCH_FAILED
+    assert "too long" in ended.message
+
+
+async def test_what_supervisors_keep_is_bounded_and_private(bind: Bind, tmp_path: Path) -> None:
+    program = script(tmp_path, "head -c 10000000 /dev/zero | tr '\\0' y")
+    commands, job, recorder = bind(agent=program), a_job(command()), Recorder()
+    ended = await outcome(commands, job, recorder)
+    assert isinstance(ended, Completed)
+    kept = tmp_path / "runs" / recorder.last.detail["folder"]
+    assert sum(file.stat().st_size for file in kept.iterdir()) < 70_000
+    assert {oct(path.stat().st_mode & 0o777) for path in (kept, kept.parent)} == {"0o700"}
 
 
 async def test_the_process_of_another_host_is_not_ours_to_judge(bind: Bind) -> None:
@@ -403,23 +558,24 @@ async def test_the_process_of_another_host_is_not_ours_to_judge(bind: Bind) -> N
     assert isinstance(start, TargetDown)
 
 
-def test_a_process_that_outlives_its_server_is_reaped_though_the_loop_has_stopped(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("age", "ended", "stays"),
+    [
+        pytest.param(10, True, True, id="young"),
+        pytest.param(3 * DAY, True, True, id="a server that has just started may need it"),
+        pytest.param(31 * DAY, True, False, id="nobody came for it"),
+        pytest.param(31 * DAY, False, False, id="no record, from before the machine's start"),
+    ],
+)
+async def test_what_no_server_released_is_removed_in_the_end(
+    bind: Bind, tmp_path: Path, age: float, *, ended: bool, stays: bool
 ) -> None:
-    """Whoever forgets a child in the moment between makes a zombie of it."""
-    loop = asyncio.new_event_loop()
-    commands, recorder = Commands({"agent": script(tmp_path, "exec sleep 60")}, GRACES), Recorder()
-
-    async def server() -> None:
-        await commands.start(a_job(command()), recorder)
-        await commands.close()
-
-    loop.run_until_complete(server())
-    pid = recorder.last.detail["pid"]
-    os.kill(pid, signal.SIGKILL)
-    waits = [one for one in threading.enumerate() if one.name == f"wait for {pid}"]
-    for thread in waits:
-        thread.join(20)
-    loop.close()
-    assert waits
-    assert not psutil.pid_exists(pid)
+    folder = tmp_path / "runs/run-1.ab12"
+    folder.mkdir(parents=True)
+    (folder / "output").write_bytes(b"x")
+    if ended:
+        (folder / "ending").write_bytes(b"{}")
+    moment = time.time() - age
+    os.utime(folder, (moment, moment))
+    assert await outcome(bind(agent=script(tmp_path, "true")), a_job(command())) == Completed("")
+    assert folder.exists() is stays

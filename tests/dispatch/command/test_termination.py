@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from reconciler.dispatch.base import Handle, Stopped, Stopping
-from reconciler.dispatch.command.processes import identify, is_alive, read_leader
+from reconciler.dispatch.command.processes import Leader, identify, is_alive, read_tree
 from reconciler.dispatch.command.termination import Graces, terminate
 from tests.support.eventually import eventually
 
@@ -81,6 +81,13 @@ def living(pids: list[int]) -> list[int]:
             if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
                 found.append(pid)
     return found
+
+
+def leader_of(handle: Handle) -> Leader:
+    """The process that a handle names."""
+    tree = read_tree(handle.detail)
+    assert tree is not None
+    return tree.leader
 
 
 def stop(run: Run, handle: Handle | None = None, graces: Graces = GRACES) -> Stopped | Stopping:
@@ -175,8 +182,7 @@ def test_members_of_a_session_without_leader_or_mark_are_left_alone(started: Any
 
 def test_a_zombie_is_not_alive(started: Any) -> None:
     run = started("")
-    leader = read_leader(run.handle.detail)
-    assert leader is not None
+    leader = leader_of(run.handle)
     eventually(lambda: not is_alive(leader))
     assert Path(f"/proc/{run.process.pid}").exists()
     assert stop(run) == Stopped()
@@ -209,8 +215,7 @@ def test_a_server_killed_before_the_record_leaves_no_work(doomed: Any, tmp_path:
     worked = tmp_path / "worked"
     server, handle = doomed("recording", "run-1", f"#!/bin/sh\ntouch {worked}\nexec sleep 600\n")
     assert server.wait() == -signal.SIGKILL
-    leader = read_leader(handle.detail)
-    assert leader is not None
+    leader = leader_of(handle)
     eventually(lambda: not is_alive(leader))
     assert not worked.exists()
 
@@ -224,8 +229,7 @@ def test_a_server_killed_at_work_leaves_what_the_next_one_stops(
     eventually(worked.exists)
     server.kill()
     server.wait()
-    leader = read_leader(handle.detail)
-    assert leader is not None
+    leader = leader_of(handle)
     assert is_alive(leader)
     assert asyncio.run(terminate(handle, "run-2", GRACES)) == Stopped()
     assert not is_alive(leader)

@@ -1,4 +1,4 @@
-"""What an agent's runtime may reach: URLs, programs and permissions that the operator admits."""
+"""What an agent's runtime may reach: URLs, programs, variables, folders, permissions."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,13 @@ from reconciler.core.manifest.checks.finding import At, Finding, Loc
 from reconciler.core.manifest.checks.policy import Policy
 from reconciler.core.manifest.checks.raw import Raw, mapping, text
 from reconciler.core.manifest.headers import can_be_sent, is_reserved
-from reconciler.core.manifest.reach import admits, parse_url
+from reconciler.core.manifest.reach import (
+    Grant,
+    admits,
+    folder_refusal,
+    parse_url,
+    variables_refusal,
+)
 
 _RUNTIME: Loc = ("spec", "runtime")
 
@@ -21,6 +27,8 @@ def runtime_findings(document: Raw, policy: Policy) -> Iterator[Finding]:
         case "aegis":
             yield from _url(runtime, policy)
             yield from _permission_mode(runtime, policy)
+            if policy.aegis is not None:
+                yield from _choices(runtime, policy.aegis, "aegis", "workDir")
         case "http":
             yield from _url(runtime, policy)
             yield from _headers(runtime)
@@ -41,7 +49,7 @@ def _url(runtime: Raw, policy: Policy) -> Iterator[Finding]:
         # Not repeated: what stands before the @ may be a password.
         message = "a URL in a manifest holds no user and password; remove what stands before '@'"
         yield Finding(loc, message, Code.SECRET_LITERAL)
-    elif not admits(policy.allowed_runtime_urls, written):
+    elif not admits(policy.allowed_runtime_urls, written, policy.own_port):
         allowed = ", ".join(policy.allowed_runtime_urls) or "none"
         target = shown(mask(written))
         message = f"{target} is not admitted by the operator's allowed_runtime_urls ({allowed})"
@@ -86,7 +94,11 @@ def _permission_mode(runtime: Raw, policy: Policy) -> Iterator[Finding]:
 
 def _program(runtime: Raw, policy: Policy) -> Iterator[Finding]:
     program, allowed = text(runtime.get("program")), policy.allowed_commands
-    if program is None or allowed is None or program in allowed:
+    if program is None or allowed is None:
+        return
+    if program in allowed:
+        grant = policy.grants.get(program, Grant())
+        yield from _choices(runtime, grant, f"commands.{program}", "cwd")
         return
     hint = did_you_mean(program, allowed)
     message = (
@@ -94,3 +106,14 @@ def _program(runtime: Raw, policy: Policy) -> Iterator[Finding]:
         f"{' ' if hint else ''}the operator binds one by --allow-command {program}=PATH"
     )
     yield Finding((*_RUNTIME, "program"), message, Code.COMMAND_NOT_ALLOWED)
+
+
+def _choices(runtime: Raw, grant: Grant, setting: str, folder_field: str) -> Iterator[Finding]:
+    """The variables and the folder that a manifest chooses. Links are resolved at dispatch."""
+    for name in mapping(runtime.get("env")):
+        if isinstance(name, str) and (refusal := variables_refusal((name,), grant, setting)):
+            loc: Loc = (*_RUNTIME, "env", name)
+            yield Finding(loc, refusal, Code.VARIABLE_NOT_ALLOWED, At.KEY)
+    folder = text(runtime.get(folder_field))
+    if folder is not None and (refusal := folder_refusal(folder, grant, setting)):
+        yield Finding((*_RUNTIME, folder_field), refusal, Code.FOLDER_NOT_ALLOWED)

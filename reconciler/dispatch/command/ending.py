@@ -1,0 +1,83 @@
+"""How a program ended, as its supervisor saw it: told over its connection, and kept in a folder."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.dispatch.command.supervisor import COUNT, ENDING, OUTPUT, TAIL_LIMIT
+from reconciler.dispatch.command.tail import tail_text
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a program.
+
+    `status` is the exit status, or minus the number of the signal. `clear`: nothing of the run was
+    alive then. `outside` is the signal that somebody else sent to the supervisor, 0 for none.
+    `error` says why the program could not be executed. `begun` is false where its server died
+    before it opened the gate: nothing was executed. `output` is the tail of its output.
+    """
+
+    status: int
+    clear: bool
+    outside: int
+    error: str | None
+    output: str
+    begun: bool = True
+
+
+def parse_ending(told: bytes) -> Ending | None:
+    """Read what a supervisor told: a line of JSON, then the tail; None where it is not whole."""
+    head, line_break, tail = told.partition(b"\n")
+    return _ending(head, tail) if line_break else None
+
+
+def read_ending(folder: Path) -> Ending | None:
+    """Read what a supervisor kept in the run's folder; None where it recorded no end."""
+    try:
+        head = (folder / ENDING).read_bytes()
+    except OSError:
+        return None
+    return _ending(head, _kept_output(folder))
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove what a supervisor kept; nothing where it kept nothing."""
+    for name in (ENDING, OUTPUT, f"{ENDING}.new", f"{OUTPUT}.new"):
+        with suppress(OSError):
+            (folder / name).unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def remove_forgotten(folder: Path, older_than: float, boot: float, now: float) -> None:
+    """Remove what runs left that no server released: it was killed between end and release.
+
+    Only what has not changed for `older_than` seconds, and whose supervisor has ended: there is a
+    record, or the machine was started since. `boot` and `now` are seconds since 1970.
+    """
+    for kept in folder.iterdir():
+        with suppress(OSError):
+            changed = kept.stat().st_mtime
+            if now - changed > older_than and (changed < boot or (kept / ENDING).exists()):
+                remove_folder(kept)
+
+
+def _kept_output(folder: Path) -> bytes:
+    try:
+        with (folder / OUTPUT).open("rb") as file:
+            return file.read(COUNT + 2 * TAIL_LIMIT)[COUNT:]
+    except OSError:
+        return b""
+
+
+def _ending(head: bytes, tail: bytes) -> Ending | None:
+    try:
+        told = json.loads(head)
+        output = tail_text(tail[-TAIL_LIMIT:], int(told["dropped"]))
+        error = None if told["error"] is None else str(told["error"])
+        status, outside = int(told["status"]), int(told["outside"])
+        return Ending(status, bool(told["clear"]), outside, error, output, bool(told["begun"]))
+    except (ValueError, KeyError, TypeError):
+        return None

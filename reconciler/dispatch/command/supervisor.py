@@ -1,0 +1,371 @@
+"""The process that starts commands and outlives the server that asked for them (decision 0075).
+
+Run as a script, on the standard library alone, with an environment that holds nothing. The server
+sends one byte and some file descriptors for each run (spawner.py); each makes a fork:
+
+    server ---- spawner ---- supervisor of a run ---- the program, in a session of its own
+
+A supervisor reads the program's output, waits for its end, kills what it leaves behind, and keeps
+what it saw in the run's folder, so that another server finds it there. On Linux it is the reaper of
+all that descends from the program: whatever a tool does with its session, its group or its
+environment, it stays below its supervisor.
+
+The program executes nothing before the server sent its line: without a record there is no work.
+"""
+
+import ctypes
+import errno
+import gc
+import json
+import marshal
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # the module takes as long to import as all others together
+    from typing import Any
+
+GO = b"\n"
+"""What the server sends once the handle of the run is recorded."""
+FORGET = b"x"
+"""What it sends where the handle could not be recorded."""
+SHUT = b"shut"
+"""What a program behind a gate that was never opened leaves, instead of the number of an error."""
+FORGOTTEN = b"forgotten"
+"""The same where the server said so itself: nobody will ask for the record."""
+ENDING = "ending"
+"""The file that holds the record of the end, written by rename: whole or not there."""
+OUTPUT = "output"
+"""The file that holds the tail of the output: the count of what was dropped before it, then it."""
+COUNT = 17
+"""Bytes of that count: 16 hexadecimal digits and a line break."""
+TAIL_LIMIT = 64 * 1024
+"""Bytes of output that are kept."""
+CHUNK = 64 * 1024
+SWEEP_SECONDS = 5.0
+"""How long what is left behind is killed over and over, before the server is told of it."""
+_PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+_FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def main() -> None:
+    """Fork a supervisor for each request, until the server has closed its end."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    _name(b"reconciler-runs")
+    for number in _FROM_OUTSIDE:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
+    gc.disable()  # nothing here is circular, and a fork shares what nobody touches
+    while True:
+        byte, descriptors, _, _ = socket.recv_fds(channel, 1, 4)
+        if not byte:
+            return
+        _serve(channel, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _serve(channel: socket.socket, descriptors: list[int]) -> None:
+    try:
+        if os.fork():
+            return
+    except OSError as error:
+        with suppress(OSError):
+            os.write(descriptors[2], json.dumps({"errno": error.errno}).encode())
+        return
+    try:  # from here on in the fork, which never returns
+        channel.close()
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+        _supervise(descriptors)
+    finally:
+        os._exit(1)
+
+
+def _supervise(descriptors: list[int]) -> None:
+    request, stdin, server, *folder = descriptors
+    with os.fdopen(request, "rb") as file:
+        run = marshal.load(file)  # noqa: S302 - written by our own server
+    os.setsid()
+    _name(b"reconciler-run")
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    signals = _hear()
+    output, into_output = os.pipe()
+    failure, into_failure = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become(run, stdin, into_output, into_failure, server, folder)
+        finally:
+            os._exit(127)
+    for descriptor in (stdin, into_output, into_failure, *folder):
+        os.close(descriptor)
+    Supervisor(run, pid, server, signals, output, failure).follow()
+    os._exit(0)
+
+
+def _become(
+    run: "dict[str, Any]",
+    stdin: int,
+    output: int,
+    failure: int,
+    server: int,
+    folder: list[int],
+) -> None:
+    """Wait at the gate, then be the program. Only what goes wrong returns."""
+    os.setsid()  # before the server learns the pid: from then on the group can be signalled
+    signal.set_wakeup_fd(-1)
+    for number in (*_FROM_OUTSIDE, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    os.dup2(stdin, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.write(server, json.dumps({"pid": os.getpid(), "supervisor": os.getppid()}).encode())
+    line = os.read(server, 1)
+    if line != GO:
+        os.write(failure, FORGOTTEN if line == FORGET else SHUT)  # SHUT: the server is gone
+        return
+    try:
+        if folder:
+            os.fchdir(folder[0])
+        os.execve(run["program"], run["arguments"], run["environment"])  # noqa: S606
+    except OSError as error:
+        os.write(failure, str(error.errno).encode())
+
+
+class Supervisor:
+    """Follows one program to its end. `run` holds `folder`, `drain` (seconds) and what it is."""
+
+    def __init__(
+        self,
+        run: "dict[str, Any]",
+        pid: int,
+        server: int,
+        signals: int,
+        output: int,
+        failure: int,
+    ) -> None:
+        self.pid = pid
+        self.server = server
+        self.signals = signals
+        self.output = output
+        self.failure = failure
+        self.folder = run["folder"]
+        self.drain = run["drain"]
+        self.outside = 0
+        self.silent = False
+        self.dropped = 0
+        self.tail = bytearray()
+        self.file: int | None = None
+        self.poll = select.poll()
+        for descriptor in (signals, output):
+            self.poll.register(descriptor, select.POLLIN)
+
+    def follow(self) -> None:
+        """1. The program begins, or never will. 2. It ends; its zombie keeps its pid from being
+        used again. 3. Its output may go on for a moment. 4. What it left behind is killed. 5. The
+        record is written, then told to the server, if one is there."""
+        failure = self._begin()
+        if failure == FORGOTTEN:
+            return
+        self._open_output()
+        while not self._ended():
+            self._step(None)
+        self._silence()
+        with suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)  # at once, so that no fork escapes
+        _, status = os.waitpid(self.pid, 0)
+        clear = self._clear()
+        self._silence()
+        self._record(os.waitstatus_to_exitcode(status), clear, failure)
+
+    def _begin(self) -> bytes:
+        """Return what kept the program from being executed; empty once it is."""
+        failure = b""
+        while chunk := os.read(self.failure, 64):
+            failure += chunk
+        return failure
+
+    def _ended(self) -> bool:
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        if os.waitid(os.P_PID, self.pid, options) is not None:
+            return True
+        self._reap()
+        return False
+
+    def _reap(self) -> None:
+        """Reap orphans of the program that have ended: all that descends from it comes to us."""
+        for child in _children():
+            if child != self.pid:
+                with suppress(OSError):
+                    os.waitpid(child, os.WNOHANG)
+
+    def _step(self, seconds: float | None) -> None:
+        timeout = None if seconds is None else max(0.0, seconds * 1000)
+        for descriptor, _ in self.poll.poll(timeout):
+            if descriptor == self.output:
+                self._read()
+            else:
+                self._note(os.read(self.signals, 512))
+
+    def _note(self, numbers: bytes) -> None:
+        """A signal to the supervisor comes from outside: the server never sends it one."""
+        for number in numbers:
+            if number in _FROM_OUTSIDE:
+                self.outside = number
+
+    def _read(self) -> None:
+        data = b""
+        with suppress(OSError):
+            data = os.read(self.output, CHUNK)
+        if data:
+            self._keep(data)
+        else:
+            self.silent = True
+            self.poll.unregister(self.output)
+
+    def _silence(self) -> None:
+        until = time.monotonic() + self.drain
+        while not self.silent and (left := until - time.monotonic()) > 0:
+            self._step(left)
+
+    def _clear(self) -> bool:
+        """Kill and reap all that the program left; whether nothing is left, as the kernel says."""
+        until = time.monotonic() + SWEEP_SECONDS
+        while time.monotonic() < until:
+            try:
+                if os.waitpid(-1, os.WNOHANG) != (0, 0):
+                    continue
+            except ChildProcessError:
+                return True
+            for child in _children():
+                with suppress(OSError):
+                    os.kill(child, signal.SIGKILL)
+            self._step(0.02)
+        return False
+
+    def _open_output(self) -> None:
+        with suppress(OSError):  # a full disk costs the record, not the run
+            os.mkdir(self.folder, 0o700)
+            self._write_tail()
+
+    def _keep(self, data: bytes) -> None:
+        self.tail += data
+        if len(self.tail) > 2 * TAIL_LIMIT:  # trimmed now and then, so that it stays linear
+            self._trim()
+            with suppress(OSError):
+                self._write_tail()
+        elif self.file is not None and not _write_all(self.file, data):
+            os.close(self.file)
+            self.file = None  # what it holds is no tail any more; the record writes it anew
+
+    def _trim(self) -> bool:
+        surplus = max(0, len(self.tail) - TAIL_LIMIT)
+        self.dropped += surplus
+        del self.tail[:surplus]
+        return surplus > 0
+
+    def _write_tail(self) -> None:
+        """Write a new file and put it in place of the old one: a reader sees one or the other."""
+        old, self.file = self.file, None
+        if old is not None:
+            os.close(old)
+        draft = f"{self.folder}/{OUTPUT}.new"
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        os.write(file, b"%016x\n" % self.dropped + self.tail)
+        os.rename(draft, f"{self.folder}/{OUTPUT}")
+        self.file = file
+
+    def _record(self, status: int, clear: bool, failure: bytes) -> None:
+        is_kept = not self._trim() and self.file is not None
+        ending = {
+            "status": status,
+            "clear": clear,
+            "outside": self.outside,
+            "error": os.strerror(int(failure)) if failure.isdigit() else None,
+            "begun": failure != SHUT,
+            "dropped": self.dropped,
+        }
+        head = json.dumps(ending).encode()
+        with suppress(OSError):
+            if not is_kept:
+                self._write_tail()
+            draft = f"{self.folder}/{ENDING}.new"
+            with open(draft, "wb") as file:
+                file.write(head)
+            os.rename(draft, f"{self.folder}/{ENDING}")
+        with suppress(OSError):  # no server is there: the next one reads the file
+            connection = socket.socket(fileno=self.server)
+            connection.setblocking(False)
+            connection.sendall(head + b"\n" + self.tail)
+
+
+def _write_all(file: int, data: bytes) -> bool:
+    with suppress(OSError):
+        return os.write(file, data) == len(data)
+    return False
+
+
+def _hear() -> int:
+    """Return a descriptor from which the numbers of signals can be read."""
+    numbers, into_numbers = os.pipe()
+    for end in (numbers, into_numbers):
+        os.set_blocking(end, False)
+    for number in (*_FROM_OUTSIDE, signal.SIGCHLD):
+        signal.signal(number, _nothing)
+    signal.set_wakeup_fd(into_numbers, warn_on_full_buffer=False)
+    return numbers
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    """A signal interrupts the poll; what it was stands in the pipe."""
+
+
+def _children() -> list[int]:
+    pid = os.getpid()
+    try:
+        with open(f"/proc/self/task/{pid}/children", "rb") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return [child for child in _processes() if _parent(child) == pid]
+
+
+def _processes() -> list[int]:
+    with suppress(OSError):
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    return []
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        return int(file.read().rpartition(b")")[2].split()[1])
+    return 0
+
+
+def _name(name: bytes) -> None:
+    """Be recognised in lists of processes, and keep the memory (secrets of runs) to ourselves."""
+    _prctl(_PR_SET_NAME, name)
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def _prctl(option: int, value: object) -> None:
+    if sys.platform == "linux":
+        _LIBC.prctl(option, value, 0, 0, 0)
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OSError as problem:
+        if problem.errno not in (errno.ECONNRESET, errno.EPIPE):
+            raise
