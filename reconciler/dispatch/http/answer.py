@@ -1,14 +1,15 @@
-"""What an agent's answer to a posted run means (decision 0037).
+"""What an agent's answer to a posted run means (docs/runtimes.md#http, decision 0037).
 
-Nothing reached, 429 and 503: the agent is down or full, the run waits. No whole answer, 408, 409,
-425 and other 5xx: transient, and a repeat is harmless under the same idempotency key. Anything
-else that is not in the protocol will not get better by itself.
+The values say what is known of the work, since only that may end a run: `Ended` (the agent said
+how), `Refused`, `TargetDown` and `Transient` (this request started nothing), `Accepted` and `Begun`
+(work is, or may be, under way).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.core.base.invisible import one_line
+from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
 from reconciler.dispatch.base import Ended, TargetDown, Transient, cut_result
 from reconciler.dispatch.wire import (
@@ -22,8 +23,10 @@ from reconciler.dispatch.wire import (
 )
 
 _FULL = frozenset({429, 503})
-_PASSING = frozenset({408, 409, 425})
-"""409 is what the draft on idempotency keys answers while the first request is still at work."""
+_NOT_TAKEN = frozenset({408, 425})
+_PERHAPS = frozenset({409, 502, 504})
+"""409 is what the draft on idempotency keys answers while the first request is still at work; the
+others are said by a gateway that lost the agent's answer."""
 LONGEST_SESSION_ID = 200
 
 
@@ -34,45 +37,47 @@ class Accepted:
     session_id: str
 
 
-Verdict = Ended | Transient | TargetDown
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The work may be under way, and the answer does not say how it ends.
+
+    `again`: the same request, under the same idempotency key, may bring the answer.
+    """
+
+    message: str
+    again: bool
+    retry_after: float | None = None
 
 
-def of_session(answer: Exchange) -> Accepted | Verdict:
-    """What follows from the answer to a `POST` in mode `create_session`."""
-    if isinstance(answer, Reply) and answer.status == 202:
-        return _accepted(answer.object())
-    return _judged(answer)
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The agent took nothing of this request, and will take no other like it."""
+
+    message: str
 
 
-def of_run(answer: Exchange) -> Verdict:
-    """What follows from the answer to a `POST` in mode `run_only`."""
-    if isinstance(answer, Reply) and answer.status == 202:
-        return _refused("answered 202; in mode run_only 200 with status and result ends a run")
-    return _judged(answer)
+Verdict = Accepted | Ended | Begun | Refused | Transient | TargetDown
 
 
-def _judged(answer: Exchange) -> Verdict:
+def verdict_on(answer: Exchange, mode: ExecutionMode) -> Verdict:
+    """Return what follows from the answer to a `POST`."""
     match answer:
-        case Reply(200):
-            return _ended(answer.object())
-        case Reply(status) if status in _FULL:
-            return TargetDown(_quoted(answer), answer.retry_after(), quota=status == 429)
-        case Reply(status) if status in _PASSING or status >= 500:
-            return Transient(_quoted(answer), answer.retry_after())
-        case Reply(status) if 300 <= status < 400:
-            return _refused(f"answered {status}; redirects are not followed, name the new URL")
+        case Reply(status) if 200 <= status < 300:
+            return _taken(answer, mode)
         case Reply():
-            return Ended(Failed(Reason.DISPATCH_FAILED, _quoted(answer)))
+            return _not_taken(answer)
         case Unreached(message):
             return TargetDown(message)
         case Unanswered(message):
-            return Transient(message)
-        case Oversized(message) | Unsendable(message):
-            return Ended(Failed(Reason.DISPATCH_FAILED, message))
+            return Begun(message, again=True)
+        case Oversized(message):
+            return Begun(message, again=False)
+        case Unsendable(message):
+            return Refused(message)
 
 
 def outcome(document: Mapping[str, Json]) -> Outcome | None:
-    """`{"status", "result"}` as an outcome; None where the status is neither of the two."""
+    """Read `{"status", "result"}` as an outcome; None where the status is neither of the two."""
     result = cut_result(document.get("result"))
     match document.get("status"):
         case "completed":
@@ -83,30 +88,48 @@ def outcome(document: Mapping[str, Json]) -> Outcome | None:
             return None
 
 
-def _ended(document: Mapping[str, Json]) -> Ended:
-    found = outcome(document)
-    if found is not None:
-        return Ended(found)
-    return _refused('answered 200 without {"status": "completed" or "failed", "result"}')
+def _not_taken(answer: Reply) -> Verdict:
+    message, retry_after = _quoted(answer), answer.retry_after()
+    match answer.status:
+        case status if status in _FULL:
+            return TargetDown(message, retry_after, quota=status == 429)
+        case status if status in _PERHAPS:
+            return Begun(message, again=True, retry_after=retry_after)
+        case status if status in _NOT_TAKEN or status >= 500:
+            return Transient(message, retry_after)
+        case status if 300 <= status < 400:
+            return Refused(f"the agent answered {status}; redirects are not followed")
+        case _:
+            return Refused(message)
 
 
-def _accepted(document: Mapping[str, Json]) -> Accepted | Ended:
-    given = document.get("sessionId")
-    if isinstance(given, str) and 0 < len(given) <= LONGEST_SESSION_ID and given.isprintable():
-        return Accepted(given)
-    return _refused(f"answered 202 without a sessionId of 1 to {LONGEST_SESSION_ID} characters")
+def _taken(answer: Reply, mode: ExecutionMode) -> Verdict:
+    document = answer.object()
+    if answer.status == 200 and (ended := outcome(document)) is not None:
+        return Ended(ended)
+    if mode is ExecutionMode.RUN_ONLY:
+        expected = '200 with {"status": "completed" or "failed", "result"}'
+    elif answer.status == 202 and (session := _session_id(document)) is not None:
+        return Accepted(session)
+    else:
+        expected = f"202 with a sessionId of 1 to {LONGEST_SESSION_ID} characters"
+    message = f"the agent answered {answer.status} and not {expected}"
+    return Begun(f"{message}: it may be at work, and is stopped at its deadline", again=False)
+
+
+def _session_id(document: Mapping[str, Json]) -> str | None:
+    value = document.get("sessionId")
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_SESSION_ID and value.isprintable():
+        return value
+    return None
 
 
 def _why(document: Mapping[str, Json]) -> str:
     """The agent's own sentence, where it gives one."""
     for name in ("failureReason", "message", "error", "result"):
-        if isinstance(said := document.get(name), str) and said.strip():
-            return f"the agent reports: {one_line(said, QUOTED)}"
+        if isinstance(text := document.get(name), str) and text.strip():
+            return f"the agent reports: {one_line(text, QUOTED)}"
     return "the agent reports that it failed"
-
-
-def _refused(what: str) -> Ended:
-    return Ended(Failed(Reason.DISPATCH_FAILED, f"the agent {what}"))
 
 
 def _quoted(answer: Reply) -> str:

@@ -1,8 +1,8 @@
-"""HTTP agents: a run is a signed request (docs/runtimes.md).
+"""HTTP agents: a run is a signed request (docs/runtimes.md#http).
 
-In mode `create_session` the agent answers 202 and reports to the callback URL, so there is nothing
-to look at here. In mode `run_only` the answer ends the run; the request stays open beside the
-rounds of the runner, and a repeat after a crash is one under the same idempotency key.
+In mode `create_session` the agent answers 202 and reports to the callback URL. In mode `run_only`
+the answer ends the run; the request stays open beside the rounds of the runner. An answer that is
+lost ends nothing: the request is repeated under the same idempotency key (conversation.py).
 """
 
 import asyncio
@@ -32,7 +32,8 @@ from reconciler.dispatch.base import (
     Working,
     no_hint,
 )
-from reconciler.dispatch.http.answer import Accepted, Verdict, of_run, of_session
+from reconciler.dispatch.http.answer import Accepted, Begun, Refused, Verdict, verdict_on
+from reconciler.dispatch.http.conversation import Conversation
 from reconciler.dispatch.http.request import cancel, post
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import Call, Reply, exchange
@@ -50,6 +51,11 @@ class Patience:
     """How long the answer of a `run_only` is waited for before the run counts as running."""
     cancel: float = 10.0
     """For the answer to a cancellation."""
+    again: float = 2.0
+    """Before the first repeat of a request whose answer was lost; then doubled."""
+    beyond: float = 60.0
+    """How long the request of a `run_only` stays open after the deadline: the run is stopped at its
+    deadline, and the request's own limit must not come before that."""
 
 
 class HttpAgents:
@@ -63,43 +69,43 @@ class HttpAgents:
         patience: Patience | None = None,
         notify: Callable[[], None] = no_hint,
     ) -> None:
-        """`notify` is called when a long request was answered: a look would pay."""
+        """`notify` is called when a request was answered in the end: a poll would find news."""
         self._notify = notify
         self._http = http
         self._reach = reach
         self._clock = clock
         self._patience = patience or Patience()
-        self._posts: dict[str, asyncio.Task[Verdict]] = {}
+        self._conversations: dict[str, Conversation] = {}
 
     async def start(self, job: Job, record: Record) -> Start:
-        """Post the run. A session that an earlier attempt was given is simply waited for."""
-        if job.handle is not None and job.handle.session_id is not None:
+        """Post the run, or again what an earlier attempt posted and got no answer to."""
+        if job.handle is not None and _is_taken(job.handle):
             return Started(job.handle)
         try:
-            call = self._post(job)
+            self._post(job)
         except ValueError as error:
             return Ended(Failed(Reason.DISPATCH_FAILED, str(error)))
-        if job.mode is ExecutionMode.RUN_ONLY:
-            return await self._run(job, call, record)
-        match of_session(await exchange(self._http, call)):
-            case Accepted(session_id):
-                # Recorded after the work began, since only its answer names the session: until
-                # then a crash is mended by the same request under the same idempotency key.
-                handle = Handle(session_id, {"url": call.url})
-                await record(handle)
-                return Started(handle)
-            case other:
-                return other
+        if job.run_id not in self._conversations:
+            self._conversations[job.run_id] = self._converse(job)
+        try:
+            return await self._begin(job, self._conversations[job.run_id], record)
+        except BaseException:
+            await self._close(job.run_id)
+            raise
 
     async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
         """Sessions report by themselves (`complete`); the others have ended once answered."""
-        return {job.run_id: self._look(job, handle) for job, handle in jobs}
+        return {job.run_id: self._poll(job, handle) for job, handle in jobs}
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """`DELETE` the run below the agent's URL: 200, 204 and 410 are the proof."""
         url = _runtime(job).url
         if (refusal := self._reach.refusal(url)) is not None:
             return Stopping(refusal)
+        if (conversation := self._conversations.get(job.run_id)) is not None:
+            conversation.cease()
+            if isinstance(conversation.last, Ended):
+                return await self.release(job, handle)
         try:
             call = cancel(job, url, self._clock.now(), self._patience.cancel)
         except ValueError as error:
@@ -110,69 +116,89 @@ class HttpAgents:
         return Stopping(_not_proven(answer.status) if isinstance(answer, Reply) else answer.message)
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:
-        """Close the request of a `run_only`, if it is still open; a session is the agent's own."""
-        task = self._posts.pop(job.run_id, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        """Close the request, if it is still open; a session is the agent's own."""
+        await self._close(job.run_id)
         return Stopped()
 
     async def close(self) -> None:
         """Close open requests; the next server posts them again under the same key."""
-        tasks = [*self._posts.values()]
-        self._posts.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        conversations = [*self._conversations.values()]
+        self._conversations.clear()
+        await asyncio.gather(*(conversation.close() for conversation in conversations))
+
+    async def _begin(self, job: Job, conversation: Conversation, record: Record) -> Start:
+        """Return what the first answer says. Work that may have begun is on record from then on."""
+        run_only = job.mode is ExecutionMode.RUN_ONLY
+        verdict = await conversation.first(self._patience.settle if run_only else None)
+        match verdict:
+            case Ended() as ended:
+                await self._close(job.run_id)
+                return ended
+            case Accepted(session_id):
+                # Recorded after the work began, since only its answer names the session: a crash
+                # until then is made good by the same request under the same idempotency key.
+                await self._close(job.run_id)
+                handle = Handle(session_id, {"url": _runtime(job).url})
+            case Refused() | Transient() | TargetDown() if job.handle is None:
+                await self._close(job.run_id)
+                return _not_started(verdict)
+            case Begun(message, again=False):
+                handle = _unnamed(job, message)
+            case _:  # no answer yet, or none that says what became of an earlier request
+                handle = job.handle or _unnamed(job)
+        if handle != job.handle:
+            await record(handle)
+        return Started(handle)
+
+    def _converse(self, job: Job) -> Conversation:
+        async def ask() -> Verdict:
+            return verdict_on(await exchange(self._http, self._post(job)), job.mode)
+
+        return Conversation(ask, self._patience.again, self._notify)
 
     def _post(self, job: Job) -> Call:
+        """Sign and date the request anew. Raises ValueError with a sentence."""
         url = _runtime(job).url
         if (refusal := self._reach.refusal(url)) is not None:
             raise ValueError(refusal)
         now = self._clock.now()
-        rest = max(1.0, (job.deadline - now).total_seconds())
-        limit = rest if job.mode is ExecutionMode.RUN_ONLY else self._patience.create
-        return post(job, url, now, min(rest, limit))
+        if job.mode is ExecutionMode.CREATE_SESSION:
+            return post(job, url, now, self._patience.create)
+        left = max(0.0, (job.deadline - now).total_seconds())
+        return post(job, url, now, left + self._patience.beyond)
 
-    async def _run(self, job: Job, call: Call, record: Record) -> Start:
-        """An answer within a moment decides at once; a later one is seen by `observe`."""
-        if job.run_id not in self._posts:
-            self._posts[job.run_id] = asyncio.create_task(self._answer(call))
-            self._posts[job.run_id].add_done_callback(lambda _: self._notify())
-        task = self._posts[job.run_id]
-        try:
-            await asyncio.wait([task], timeout=self._patience.settle)
-            if not task.done():
-                handle = Handle(None, {"url": call.url, "runId": job.run_id})
-                await record(handle)
-                return Started(handle)
-        except BaseException:
-            await self.release(job, None)
-            raise
-        match task.result():
-            case Ended() as ended:
-                return ended
-            case failure:
-                del self._posts[job.run_id]
-                return failure
+    async def _close(self, run_id: str) -> None:
+        if (conversation := self._conversations.pop(run_id, None)) is not None:
+            await conversation.close()
 
-    async def _answer(self, call: Call) -> Verdict:
-        return of_run(await exchange(self._http, call))
-
-    def _look(self, job: Job, handle: Handle) -> Observation:
+    def _poll(self, job: Job, handle: Handle) -> Observation:
         if handle.session_id is not None:
             return Working()
-        task = self._posts.get(job.run_id)
-        if task is None:
+        if isinstance(answer := handle.detail.get("answer"), str):
+            return Working(answer)
+        conversation = self._conversations.get(job.run_id)
+        if conversation is None:
             return Unseen("the request was made by another server process")
-        if not task.done():
-            return Working()
-        match task.result():
-            case Ended() as ended:
-                return ended
-            case Transient(message) | TargetDown(message):
-                why = f"the request was at work and then failed: {message}"
-                return Ended(Failed(Reason.AGENT_FAILED, why))
+        if isinstance(conversation.last, Ended):
+            return conversation.last
+        return Working(conversation.note)
+
+
+def _is_taken(handle: Handle) -> bool:
+    """Whether the agent answered that it has the run: asking again would bring nothing new."""
+    return handle.session_id is not None or "answer" in handle.detail
+
+
+def _unnamed(job: Job, answer: str | None = None) -> Handle:
+    """The handle of work whose name is not known; the run's id is enough to stop it."""
+    detail = {"url": _runtime(job).url, "runId": job.run_id}
+    return Handle(None, detail if answer is None else {**detail, "answer": answer})
+
+
+def _not_started(verdict: Refused | Transient | TargetDown) -> Start:
+    if isinstance(verdict, Refused):
+        return Ended(Failed(Reason.DISPATCH_FAILED, verdict.message))
+    return verdict
 
 
 def _not_proven(status: int) -> str:
