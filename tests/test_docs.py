@@ -101,7 +101,7 @@ def test_operating_lists_every_setting() -> None:
 
 def _default(value: Any) -> str:
     match value:
-        case None | {} | Choices(env=(), folders=()):
+        case None | () | {} | Choices(env=(), folders=()):
             return "none"
         case bool():
             return str(value).lower()

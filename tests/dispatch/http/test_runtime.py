@@ -167,7 +167,11 @@ def refused(message: str) -> Ended:
             id="full, with a time",
         ),
         pytest.param(
-            429, b"", {}, TargetDown("the agent answered 429"), id="limited, without a time"
+            429,
+            b"",
+            {},
+            TargetDown("the agent answered 429", quota=True),
+            id="limited, without a time",
         ),
         pytest.param(
             500, b"oops\n", {}, Transient("the agent answered 500: oops"), id="an error of its own"
