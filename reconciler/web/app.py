@@ -25,6 +25,7 @@ from reconciler.web.api import (
     workers,
     writes,
 )
+from reconciler.web.http.below import Below, path_of
 from reconciler.web.http.context import Context
 from reconciler.web.http.endpoint import AnyOperation, routes
 from reconciler.web.http.guard import Guarded, OwnNames
@@ -55,9 +56,11 @@ _EXPECTED = (HTTPException, HttpProblem, ReconcilerError)
 
 def create_app(context: Context) -> ASGIApp:
     """The application. It starts nothing by itself: loops belong to whoever made the context."""
-    return webhooks.WebhookRouter(
+    router = webhooks.WebhookRouter(
         _guarded(webhooks.WebhookEndpoint(context), context), api_and_pages(context)
     )
+    path = path_of(context.settings.public_url)
+    return Below(router, path) if path else router
 
 
 def _guarded(app: ASGIApp, context: Context) -> ASGIApp:

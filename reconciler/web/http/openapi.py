@@ -48,8 +48,10 @@ PROBLEM: Document = {
 }
 
 
-def description(operations: Sequence[AnyOperation], more: Mapping[str, Any] = {}) -> Document:
-    """The whole description; `more` are paths that no operation serves."""
+def description(
+    operations: Sequence[AnyOperation], more: Mapping[str, Any] = {}, below: str = ""
+) -> Document:
+    """The whole description; `more` are paths that no operation serves, all are `below` a path."""
     schemas, references = _schemas(operations)
     paths: dict[str, Document] = {}
     for operation in operations:
@@ -64,6 +66,7 @@ def description(operations: Sequence[AnyOperation], more: Mapping[str, Any] = {}
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": below or "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": dict(sorted((paths | dict(more)).items())),
         "components": {

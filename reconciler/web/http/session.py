@@ -60,25 +60,26 @@ def cookie_of(header: str | None, *, secure: bool) -> str | None:
     return morsel.value if morsel and morsel.value else None
 
 
-def set_cookie(value: str, *, secure: bool) -> str:
+def set_cookie(value: str, *, secure: bool, path: str = "") -> str:
     """The `Set-Cookie` header of a session that begins."""
     age = int(LIFETIME.total_seconds())
-    return _attributes(f"{value}; Max-Age={age}", secure=secure)
+    return _attributes(f"{value}; Max-Age={age}", secure=secure, path=path)
 
 
-def clear_cookie(*, secure: bool) -> str:
+def clear_cookie(*, secure: bool, path: str = "") -> str:
     """The `Set-Cookie` header of a session that ends."""
-    return _attributes("; Max-Age=0", secure=secure)
+    return _attributes("; Max-Age=0", secure=secure, path=path)
 
 
 def _name(secure: bool) -> str:
     return SECURE_COOKIE if secure else COOKIE
 
 
-def _attributes(value: str, *, secure: bool) -> str:
-    return (
-        f"{_name(secure)}={value}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
-    )
+def _attributes(value: str, *, secure: bool, path: str) -> str:
+    # A cookie of `__Host-` is of the whole host, or browsers do not take it.
+    path = "/" if secure else path or "/"
+    flags = "HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
+    return f"{_name(secure)}={value}; Path={path}; {flags}"
 
 
 def _mac(server_key: bytes, label: bytes, text: str) -> str:

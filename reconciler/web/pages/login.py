@@ -1,9 +1,12 @@
 """Signing in with a token, and out again (docs/dashboard.md#signing-in)."""
 
+from typing import TypedDict
+
 from starlette.responses import Response
 
 from reconciler.store.sessions import end_session
 from reconciler.web.http.auth import is_secure, session_cookie
+from reconciler.web.http.below import path_of
 from reconciler.web.http.session import (
     LIFETIME,
     clear_cookie,
@@ -34,9 +37,7 @@ async def sign_in(visit: Visit) -> Response:
         return visit.page("login.html", 401, target=target, wrong=_WRONG)
     response = see_other(target)
     cookie = seal(context.server_key, key, context.clock.now())
-    response.headers.append(
-        "set-cookie", set_cookie(cookie, secure=is_secure(visit.request, visit.context))
-    )
+    response.headers.append("set-cookie", set_cookie(cookie, **_where(visit)))
     return response
 
 
@@ -48,9 +49,7 @@ async def sign_out(visit: Visit) -> Response:
         await context.database.awrite(lambda tx: end_session(tx, id_, now + LIFETIME, now))
         context.hub.recheck()
     response = see_other("/login")
-    response.headers.append(
-        "set-cookie", clear_cookie(secure=is_secure(visit.request, visit.context))
-    )
+    response.headers.append("set-cookie", clear_cookie(**_where(visit)))
     return response
 
 
@@ -58,3 +57,14 @@ def safe_target(target: str) -> str:
     """Where to go after signing in: an address of this server, whatever a link said."""
     plain = target.isascii() and target.isprintable() and "\\" not in target
     return target if plain and target.startswith("/") and not target.startswith("//") else "/"
+
+
+class _Where(TypedDict):
+    secure: bool
+    path: str
+
+
+def _where(visit: Visit) -> _Where:
+    """Of what a cookie is."""
+    secure = is_secure(visit.request, visit.context)
+    return {"secure": secure, "path": path_of(visit.context.settings.public_url)}

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from reconciler.web.http.answers import Reply, encode, respond
+from reconciler.web.http.below import path_of
 from reconciler.web.http.context import Context
 from reconciler.web.http.endpoint import AnyOperation
 from reconciler.web.http.openapi import Document, description, webhook_path
@@ -49,7 +50,8 @@ def reference_routes(operations: Sequence[AnyOperation], context: Context) -> li
 
     @cache
     def described() -> Document:
-        return description(operations, {WEBHOOK: webhook_path()})
+        path = path_of(context.settings.public_url)
+        return description(operations, {WEBHOOK: webhook_path()}, path)
 
     async def openapi(request: Request) -> Response:
         return respond(request, Reply(content=encode(described())))

@@ -12,6 +12,7 @@ from reconciler.core.base.errors import ReconcilerError
 from reconciler.core.webhooks.form import parse_form
 from reconciler.web.http.answers import HTML, Reply, respond
 from reconciler.web.http.auth import SAFE, session_cookie, session_of
+from reconciler.web.http.below import path_of, with_links_below
 from reconciler.web.http.context import Context
 from reconciler.web.http.endpoint import require_ids
 from reconciler.web.http.guard import origin_of
@@ -70,6 +71,7 @@ def page(
         "here": request.url.path,
     }
     html = render(template, **(common | values))
+    html = with_links_below(html, path_of(context.settings.public_url))
     return Reply(content=html, status=status, media_type=HTML)
 
 
