@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Result, Select, Table, select
+from sqlalchemy import Column, ColumnElement, Result, Select, Table, Text, cast, select
 
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.model import Kind
@@ -24,6 +25,7 @@ from reconciler.core.manifest.state import (
 )
 from reconciler.store.engine.backend import Tx
 from reconciler.store.engine.batches import batches
+from reconciler.store.engine.json_text import read_json
 from reconciler.store.objects.documents import document_of, trigger_document
 from reconciler.store.objects.manifests import get_documents
 from reconciler.store.revisions.files import read_files
@@ -43,12 +45,20 @@ _RUNTIME = frozenset(
 _TRIGGER = ("autopilot_id", "name", "kind", "enabled", "label", "cron_expression", "timezone",
             "webhook_secret", "spec")  # fmt: skip
 
+_JSON = frozenset({"labels", "former_names", "spec", "webhook_secret"})
+"""Columns that hold JSON. They are read as text, and parsed by `_shared_json`."""
+
+
+def _as_text(column: Column[Any]) -> ColumnElement[Any]:
+    return cast(column, Text).label(column.name) if column.name in _JSON else column
+
+
 _OBJECTS: dict[Kind, Select[Any]] = {
-    kind: select(*(column for column in table.c if column.name not in _RUNTIME))
+    kind: select(*map(_as_text, (column for column in table.c if column.name not in _RUNTIME)))
     for kind, table in TABLES.items()
 }
 _TRIGGERS = (
-    select(*(autopilot_trigger.c[name] for name in _TRIGGER))
+    select(*(_as_text(autopilot_trigger.c[name]) for name in _TRIGGER))
     .where(autopilot_trigger.c.removed_at.is_(None))
     .order_by(autopilot_trigger.c.autopilot_id, autopilot_trigger.c.position)
 )
@@ -140,7 +150,24 @@ def _of_some(autopilot_ids: Sequence[str]) -> Iterable[Select[Any]]:
 def _by_column(result: Result[Any]) -> list[dict[str, Any]]:
     """Rows as plain dictionaries: a mapping of SQLAlchemy's takes several times as long to read."""
     names = tuple(result.keys())
-    return [dict(zip(names, row, strict=True)) for row in result]
+    return [_parsed(dict(zip(names, row, strict=True))) for row in result.all()]
+
+
+def _parsed(row: dict[str, Any]) -> dict[str, Any]:
+    for name in _JSON.intersection(row):
+        text = row[name]
+        row[name] = text if text is None else _shared_json(text)
+    return row
+
+
+@lru_cache(maxsize=4096)
+def _shared_json(text: str) -> Any:
+    """The value of a text, the same one for the same text: no document is ever changed in place.
+
+    Of ten thousand autopilots most have the same labels, and leave most of a spec to its defaults:
+    that is parsed once and held once.
+    """
+    return read_json(text)
 
 
 def _stored(kind: Kind, row: Mapping[str, Any], triggers: Sequence[Document]) -> Stored:
