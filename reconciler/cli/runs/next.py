@@ -17,9 +17,12 @@ from reconciler.core.calendar.schedule import Occurrence, local_time, occurrence
 from reconciler.core.calendar.timetable import CronSchedule
 from reconciler.core.manifest.fields import format_instant, parse_instant
 from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
+from reconciler.core.runs.standing import NotInForce, standing_of
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.settings import Settings
 from reconciler.store.objects.triggers import NamedTrigger, list_triggers
+from reconciler.store.runs.switches import read_switches
 
 
 def next_(
@@ -54,7 +57,7 @@ def next_(
         _show({"": rows}, output)
         return
     settings = Settings.load(config, database=database)
-    _show(_of_autopilot(settings, name or "", start, count), output)
+    _show(_of_autopilot(settings, name or "", start, count, announced=after is None), output)
 
 
 def _moment(text: str | None) -> datetime:
@@ -67,16 +70,32 @@ def _moment(text: str | None) -> datetime:
 
 
 def _of_autopilot(
-    settings: Settings, name: str, start: datetime, count: int
+    settings: Settings, name: str, start: datetime, count: int, *, announced: bool
 ) -> dict[str, list[dict[str, Any]]]:
+    """The coming moments of each schedule trigger.
+
+    `announced`: they are what will happen, not what the schedules mean from some moment on. Then an
+    autopilot that takes no work has none, and the reason is said.
+    """
     with opened(settings) as state:
         state.require_current_schema()
         stored = find_autopilot(state, name)
         triggers = state.read(lambda tx: list_triggers(tx, stored.id))
+        now = state.read(state.now)
+        switches = state.read(lambda tx: read_switches(tx, [stored.id]))[stored.id].switches
+    standing = standing_of(switches, settings.breaker_cooldown, now)
+    if isinstance(standing, NotInForce):
+        say(f"{name} takes no work now: {standing.why}")
+        if announced:
+            return {}
     by_trigger: dict[str, list[dict[str, Any]]] = {}
     for trigger in triggers:
         if trigger.kind != TriggerKind.SCHEDULE:
             continue
+        if halted := _halted(trigger, now):
+            say(f"trigger {trigger.name} of {name} fires nothing: {halted}")
+            if announced:
+                continue
         try:
             by_trigger[trigger.name] = [
                 _entry(moment) for moment in _occurrences(trigger, start, count)
@@ -84,6 +103,18 @@ def _of_autopilot(
         except (ScheduleError, ValueError):
             say(f"warning: {unreadable(f'trigger {trigger.name} of {name}')}")
     return by_trigger
+
+
+def _halted(trigger: NamedTrigger, now: datetime) -> str | None:
+    """Why a trigger does not fire though its schedule has moments to come."""
+    if not trigger.enabled:
+        return "the manifest says enabled: false"
+    if trigger.stalled_reason is not None:
+        return f"it is stalled: {trigger.stalled_reason}"
+    if trigger.cursor is not None and is_ahead(trigger.cursor, now, DECIDED_AHEAD):
+        until = format_instant(trigger.cursor)
+        return f"a clock that was ahead left it decided up to {until}; a server puts that right"
+    return None
 
 
 def _occurrences(trigger: NamedTrigger, start: datetime, count: int) -> list[Occurrence]:
@@ -126,7 +157,7 @@ def _show(by_trigger: dict[str, list[dict[str, Any]]], output: ListFormat) -> No
         out_json(sorted(entries, key=lambda entry: entry["utc"]))
         return
     if not by_trigger:
-        out("no schedule triggers")
+        out("nothing is scheduled")
     for name, rows in by_trigger.items():
         if name:
             out(f"{name}:")

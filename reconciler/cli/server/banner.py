@@ -1,27 +1,32 @@
 """What `serve` says once it is up: its address, what is due next, what to try."""
 
 import shlex
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.trigger import Scheme, WebhookTrigger
+from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.triggers import NamedTrigger, soonest_triggers, webhook_triggers
+from reconciler.store.runs.switches import read_switches
+
+SOONEST = 100
+"""Triggers among which one of an autopilot that takes work is looked for."""
 
 
-def banner(database: Database, key: bytes | None, url: str) -> str:
+def banner(database: Database, key: bytes | None, url: str, cooldown: timedelta) -> str:
     """A few lines for a terminal; the `curl` line is never wrapped, so that it can be pasted.
 
     Without the server key no token is shown: where a server is guarded its output is a log, and
     tokens are in no log.
     """
-    return database.read(lambda tx: "\n".join(_lines(tx, database.now(tx), key, url)))
+    return database.read(lambda tx: "\n".join(_lines(tx, database.now(tx), key, url, cooldown)))
 
 
-def _lines(tx: Tx, now: datetime, key: bytes | None, url: str) -> list[str]:
+def _lines(tx: Tx, now: datetime, key: bytes | None, url: str, cooldown: timedelta) -> list[str]:
     lines = ["", f"Dashboard:  {url}/"]
-    for owner, trigger in soonest_triggers(tx, 1):
+    for owner, trigger in _coming(tx, now, cooldown):
         if trigger.next_run_at is not None:
             seconds = max(0, round((trigger.next_run_at - now).total_seconds()))
             moment = format_instant(trigger.next_run_at)
@@ -34,6 +39,18 @@ def _lines(tx: Tx, now: datetime, key: bytes | None, url: str) -> list[str]:
             lines += [f"Webhook:    {owner}/{trigger.name}; try it:", "", line]
             break
     return "\n".join([*lines, ""]).split("\n")
+
+
+def _coming(tx: Tx, now: datetime, cooldown: timedelta) -> list[tuple[str, NamedTrigger]]:
+    """The trigger that is due next, of an autopilot that takes work."""
+    soonest = soonest_triggers(tx, SOONEST)
+    rows = read_switches(tx, [trigger.autopilot_id for _, trigger in soonest])
+    standings = {id_: standing_of(row.switches, cooldown, now) for id_, row in rows.items()}
+    return [
+        (owner, trigger)
+        for owner, trigger in soonest
+        if isinstance(standings.get(trigger.autopilot_id), InForce)
+    ][:1]
 
 
 def _curl(trigger: NamedTrigger, key: bytes, url: str) -> str | None:

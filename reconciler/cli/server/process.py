@@ -72,7 +72,8 @@ def _run(
             shown_key = _shown_key(settings, key)
 
             async def announce() -> None:
-                say(await asyncio.to_thread(banner, state, shown_key, url))
+                cooldown = settings.breaker_cooldown
+                say(await asyncio.to_thread(banner, state, shown_key, url, cooldown))
 
             await serve_system(system, listener, stop_request, watch=watch, announce=announce)
 

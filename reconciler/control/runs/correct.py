@@ -15,13 +15,14 @@ from reconciler.core.runs.ahead import DECIDED_AHEAD, LONGEST_PAUSE, TOLERANCE, 
 from reconciler.core.runs.live import SpecTimes
 from reconciler.core.runs.run import MissedInterval
 from reconciler.core.schedule.agenda import Agenda
-from reconciler.core.schedule.decide import Next, Span, span_of, upcoming
+from reconciler.core.schedule.decide import Next, Span, due_before, span_of, upcoming
 from reconciler.core.webhooks.delivery_key import KEPT
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.manifests import get_documents
 from reconciler.store.objects.stored_schedules import (
     StoredSchedule,
     bring_back_fired,
+    due_schedules,
     note_rules,
     outdated_schedules,
     schedule_anew,
@@ -34,7 +35,7 @@ from reconciler.store.runs.ahead import (
     open_runs,
     save_moments,
 )
-from reconciler.store.runs.missed import cut_missed
+from reconciler.store.runs.missed import Missed, cut_missed, drop_known, record_missed
 
 log = structlog.get_logger(__name__)
 
@@ -130,6 +131,26 @@ def _save(tx: Tx, run: OpenRun, moments: RunMoments) -> int:
     if changes := run.moments.changes(moments):
         save_moments(tx, run, changes)
     return bool(changes)
+
+
+def settle_due(tx: Tx, autopilot_id: str, now: datetime, why: str) -> None:
+    """Record what is due by now, and nobody decided, as missed before a switch is thrown.
+
+    Otherwise the next round would take it for what was due while the switch was off.
+    """
+    for schedule in due_schedules(tx, autopilot_id, now):
+        if span := _due_span(schedule, now, why):
+            missed = Missed(schedule.id, autopilot_id, span, schedule.cursor)
+            record_missed(tx, drop_known(tx, [missed]), now)
+            schedule_anew(tx, schedule.id, span.last, next_of(schedule, span.last))
+
+
+def _due_span(schedule: StoredSchedule, now: datetime, why: str) -> Span | None:
+    agenda = agenda_of(schedule) if schedule.fires else None
+    try:
+        return due_before(agenda, schedule.cursor, now, why) if agenda else None
+    except Exception:  # noqa: BLE001 - a schedule that cannot be worked out stops no switch
+        return None
 
 
 def allow_for_suspension(

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from reconciler.control.runs.correct import bring_back_schedules
+from reconciler.control.runs.correct import bring_back_schedules, settle_due
 from reconciler.control.runs.restart import restart_stalled
 from reconciler.core.base.errors import NotFound
 from reconciler.core.runs.standing import Switches
@@ -15,6 +15,7 @@ from reconciler.store.runs.switches import read_switches
 def pause(tx: Tx, autopilot_id: str, actor: str, reason: str | None, now: datetime) -> None:
     """Stop taking work; active runs finish. Pausing again keeps the first moment and reason."""
     if _hold(tx, autopilot_id).paused_at is None:
+        settle_due(tx, autopilot_id, now, "it was paused before a server decided")
         save_pause(tx, autopilot_id, now, actor, reason)
 
 

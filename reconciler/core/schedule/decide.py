@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Protocol
 
+from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.trigger import CatchUp
 from reconciler.core.runs.run import MissedReason
 from reconciler.core.runs.standing import InForce, Standing
@@ -93,7 +94,8 @@ def decide(
         return Decision((), (), None, upcoming(timetable, cursor))
     barrier = min(_barrier(standing, newest), newest)
     starts = _starts(timetable, max(cursor, barrier), newest, now, catch_up, window)
-    spans = _spans(timetable, cursor, barrier, starts, newest, standing)
+    why_late = _why_late(starts, catch_up, window)
+    spans = _spans(timetable, cursor, barrier, starts, newest, standing, why_late)
     return Decision(starts, spans, newest, upcoming(timetable, newest))
 
 
@@ -101,6 +103,12 @@ def upcoming(timetable: Timetable, after: datetime) -> Next | None:
     """The first occurrence after `after` with the moment at which it is due."""
     occurrence = timetable.next_after(after)
     return Next(occurrence, timetable.due_at(occurrence)) if occurrence else None
+
+
+def due_before(timetable: Timetable, cursor: datetime, now: datetime, why: str) -> Span | None:
+    """What is due by `now` and was not decided: it is missed, whatever comes after `now`."""
+    newest = _newest_due(timetable, cursor, now)
+    return span_of(timetable, MissedReason.MISSED, cursor, newest, why) if newest else None
 
 
 def lapsed(timetable: Timetable, cursor: datetime, now: datetime) -> Span | None:
@@ -158,6 +166,20 @@ def _reach(catch_up: CatchUp, window: timedelta) -> tuple[timedelta, int]:
             return window, MOST_AT_ONCE
 
 
+def _why_late(starts: tuple[datetime, ...], catch_up: CatchUp, window: timedelta) -> str:
+    """The sentence of those that a round does not start, though the autopilot is in force."""
+    limit, most = _reach(catch_up, window)
+    if catch_up is CatchUp.LATEST and starts:
+        return f"of all that were due, only the newest was started, that of {_shown(starts[-1])}"
+    if catch_up is CatchUp.ALL and len(starts) == most:
+        return f"more than {most} were due at once; the newest {most} were started"
+    return f"too late to start: catchUp {catch_up.value} allows {format_duration(limit)}"
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%SZ}"
+
+
 def _spans(
     timetable: Timetable,
     cursor: datetime,
@@ -165,14 +187,13 @@ def _spans(
     starts: tuple[datetime, ...],
     newest: datetime,
     standing: Standing,
+    why_late: str,
 ) -> tuple[Span, ...]:
     """What does not start: first what was not in force, then what came too late."""
     why = "resumed after this" if isinstance(standing, InForce) else standing.why
     last_missed = starts[0] - timedelta(microseconds=1) if starts else newest
     paused = span_of(timetable, MissedReason.PAUSED, cursor, barrier, why)
-    late = span_of(
-        timetable, MissedReason.MISSED, max(cursor, barrier), last_missed, "too late to start"
-    )
+    late = span_of(timetable, MissedReason.MISSED, max(cursor, barrier), last_missed, why_late)
     return tuple(span for span in (paused, late) if span)
 
 

@@ -217,6 +217,12 @@ def _comes_into_force(change: Changed) -> bool:
     return stood_still and _status(change.after) == AutopilotStatus.ACTIVE
 
 
+def _goes_out_of_force(change: Changed) -> bool:
+    """Whether git pauses the autopilot: what was due until now was not paused."""
+    was = change.before.document["spec"].get("status")
+    return was == AutopilotStatus.ACTIVE and _status(change.after) == AutopilotStatus.PAUSED
+
+
 def _bare(declared: Declared) -> Bare:
     return Bare(declared.id, declared.document["spec"]["triggers"], _archives(declared))
 
@@ -239,6 +245,7 @@ def _rescheduled(change: Changed) -> Rescheduled:
         before=_triggers(change.before),
         after=change.after.document["spec"]["triggers"],
         parked=_archives(change.after),
+        pauses=_goes_out_of_force(change),
         revived=change.before.archived or before.get("status") == AutopilotStatus.ARCHIVED,
     )
 

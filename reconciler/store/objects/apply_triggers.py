@@ -42,13 +42,16 @@ class Bare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescheduled:
-    """The triggers of an autopilot before (by name) and after. `revived`: it was archived."""
+    """The triggers of an autopilot before (by name) and after. `revived`: it was archived.
+    `pauses`: it takes no work from now on.
+    """
 
     autopilot_id: str
     before: Mapping[str, Document]
     after: Sequence[Document]
     parked: bool
     revived: bool
+    pauses: bool = False
 
 
 _T = autopilot_trigger.c
@@ -226,6 +229,7 @@ def _edited(autopilot: Rescheduled, row: Row, trigger: Document) -> bool:
         row["removed_at"] is not None
         or row["stalled_at"] is not None
         or autopilot.revived
+        or autopilot.pauses
         or autopilot.parked
         or before is None
         or _essence(before) != _essence(trigger)

@@ -59,6 +59,11 @@ def schedules_ahead(
     return _read(tx, _T.cursor > latest, *_of(autopilot_ids))
 
 
+def due_schedules(tx: Connection, autopilot_id: str, now: datetime) -> list[StoredSchedule]:
+    """Hold and return the schedules of an autopilot that are due, by id."""
+    return _read(tx, _T.next_run_at <= now, _T.autopilot_id == autopilot_id)
+
+
 def stalled_schedules(
     tx: Connection, autopilot_ids: Sequence[str] | None = None, *, lock: bool = True
 ) -> list[StoredSchedule]:

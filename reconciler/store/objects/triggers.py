@@ -80,6 +80,8 @@ class NamedTrigger:
     last_fired_at: datetime | None
     stalled_reason: str | None
     cursor: datetime | None
+    created_at: datetime
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ def _named(row: Row[Any]) -> NamedTrigger:
         row.last_fired_at,
         row.stalled_reason,
         row.cursor,
+        row.created_at,
+        row.updated_at,
     )
 
 

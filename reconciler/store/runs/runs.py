@@ -119,6 +119,12 @@ def run_of_occurrence(tx: Connection, trigger_id: str, scheduled_for: datetime) 
     return run_of(row) if row else None
 
 
+def open_runs_of(tx: Connection, autopilot_id: str, limit: int) -> list[Run]:
+    """The oldest runs of an autopilot that have not ended."""
+    query = LIGHT.where(autopilot_run.c.autopilot_id == autopilot_id, NOT_ENDED)
+    return [run_of(row) for row in tx.execute(query.order_by(autopilot_run.c.id).limit(limit))]
+
+
 def used_occurrences(
     tx: Connection, trigger_id: str, moments: Sequence[datetime]
 ) -> frozenset[datetime]:

@@ -1,11 +1,12 @@
 """Deliveries: every webhook request that was received, and what became of it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, and_, literal_column, select, update
 
+from reconciler.core.base.uuid7 import uuid7
 from reconciler.store.engine.bulk import insert_tuples
 from reconciler.store.engine.paging import newest_page
 from reconciler.store.tables import delivery
@@ -79,6 +80,19 @@ def list_deliveries(
         select(*_LIGHT), delivery, present, workspaces, *conditions, order=order, limit=limit
     )
     return [Delivery(*row) for row in tx.execute(query)]
+
+
+def deliveries_between(
+    tx: Connection, trigger_id: str, since: datetime, until: datetime, limit: int
+) -> list[Delivery]:
+    """The newest deliveries to a trigger within `since..until`, without bodies, oldest first.
+
+    Ids begin with the time at which they were made, and are read by the trigger's index.
+    """
+    within = and_(_D.id >= uuid7(since, 0), _D.id < uuid7(until + timedelta(milliseconds=1), 0))
+    query = select(*_LIGHT).where(_D.trigger_id == trigger_id, within)
+    rows = tx.execute(query.order_by(_D.id.desc()).limit(limit)).all()
+    return [Delivery(*row) for row in reversed(rows)]
 
 
 def count_again(tx: Connection, delivery_ids: Sequence[str]) -> None:

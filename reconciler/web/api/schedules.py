@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from reconciler.control.runs.explain import Step, explain
+from reconciler.control.runs.explain import Kept, explain
+from reconciler.control.runs.told import Step
 from reconciler.core.access.roles import Role
 from reconciler.core.calendar.errors import ScheduleError
 from reconciler.core.calendar.schedule import Occurrence, occurrences
 from reconciler.core.manifest.fields import Instant
+from reconciler.core.runs.standing import NotInForce, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.lists import RunFilter, find_runs
 from reconciler.store.runs.missed import missed_between
@@ -99,7 +101,9 @@ class TriggerOccurrencePage(Wire):
     """Moments of all schedule triggers, the next one first."""
 
     items: list[TriggerOccurrenceView]
-    """All of them."""
+    """All of them. None are to come while the autopilot takes no work, unless `after` is given."""
+    not_in_force_reason: str | None
+    """Why the autopilot takes no work now; null where it does."""
     next_cursor: str | None = None
     """Always null."""
 
@@ -144,7 +148,10 @@ class TimelineView(Wire):
 async def next_(call: Call[NextQuery, NoBody]) -> Reply:
     """When the schedule triggers of an autopilot fire."""
     overview, query = await read_one(call), call.query
-    after = query.after or call.context.clock.now()
+    now = call.context.clock.now()
+    standing = standing_of(overview.switches, call.context.settings.breaker_cooldown, now)
+    reason = standing.why if isinstance(standing, NotInForce) else None
+    after, announced = query.after or now, query.after is not None or reason is None
     views = [
         TriggerOccurrenceView(
             trigger=trigger.name,
@@ -152,11 +159,11 @@ async def next_(call: Call[NextQuery, NoBody]) -> Reply:
             **OccurrenceView.of(occurrence).model_dump(),
         )
         for trigger in overview.triggers
-        if trigger.enabled
+        if trigger.enabled and announced
         for occurrence in forecast(trigger.id, trigger.document, after, query.count)
     ]
     items = sorted(views, key=lambda occurrence: (occurrence.utc, occurrence.trigger))
-    return Reply(content=TriggerOccurrencePage(items=items))
+    return Reply(content=TriggerOccurrencePage(items=items, not_in_force_reason=reason))
 
 
 async def preview(call: Call[PreviewQuery, NoBody]) -> Reply:
@@ -175,13 +182,14 @@ async def preview(call: Call[PreviewQuery, NoBody]) -> Reply:
 async def why(call: Call[WhyQuery, NoBody]) -> Reply:
     """The chain of decisions about an autopilot at one moment."""
     context, id_ = call.context, call.path["id"].lower()
-    cooldown = context.settings.breaker_cooldown
+    settings = context.settings
+    kept = Kept(settings.breaker_cooldown, settings.keep_runs)
 
     def read(tx: Tx) -> tuple[datetime, list[Step]]:
         require_overview(tx, id_, call.caller)
         now = context.database.now(tx)
         at = call.query.at or now
-        return at, explain(tx, id_, at, now, cooldown)
+        return at, explain(tx, id_, at, now, kept)
 
     at, steps = await context.database.aread(read)
     shown = [StepView(subject=s.subject, verdict=s.verdict, why=s.why, run=s.run) for s in steps]

@@ -18,7 +18,7 @@ from reconciler.core.runs.condition import (
     recent_occurrences,
 )
 from reconciler.core.runs.run import Status
-from reconciler.core.runs.standing import InForce, NotInForce, Switches, standing_of
+from reconciler.core.runs.standing import InForce, NotInForce, Standing, Switches, standing_of
 from reconciler.store.objects.overview import Overview, ShownTrigger
 from reconciler.web.http.context import Context
 from reconciler.web.http.operation import Wire
@@ -85,7 +85,8 @@ class TriggerStatus(Wire):
     kind: Literal["schedule", "webhook", "api"]
     """What fires it."""
     next_run_at: Instant | None
-    """When it is due next: the nominal moment plus jitter."""
+    """When it is due next: the nominal moment plus jitter. Null while the autopilot takes no work:
+    see `notInForceReason`."""
     last_fired_at: Instant | None
     """When it last started a run."""
     stalled_reason: str | None
@@ -106,7 +107,7 @@ class AutopilotStatusView(Wire):
     archived: bool
     """Whether it left its source."""
     next_run_at: Instant | None
-    """The earliest of its triggers."""
+    """The earliest of its triggers. Null while it takes no work: see `notInForceReason`."""
     last_run_at: Instant | None
     """When it was last triggered."""
     last_run_status: Status | None
@@ -185,18 +186,30 @@ def status_of(overview: Overview, context: Context, now: datetime) -> AutopilotS
         in_force=isinstance(standing, InForce),
         not_in_force_reason=standing.why if isinstance(standing, NotInForce) else None,
         archived=overview.stored.archived,
-        next_run_at=overview.next_run_at,
+        next_run_at=next_run_of(overview, standing),
         last_run_at=overview.last_run_at,
         last_run_status=last.status if last else None,
         active_runs=overview.active,
         waiting_runs=overview.waiting,
         breaker=_breaker(overview, half_open=isinstance(standing, InForce) and standing.probe),
         paused=_pause(switches),
-        triggers=[_trigger(trigger) for trigger in overview.triggers],
+        triggers=[_trigger(trigger, standing) for trigger in overview.triggers],
         created_at=overview.created_at,
         updated_at=overview.updated_at,
         created_by=overview.created_by,
     )
+
+
+def next_run_of(overview: Overview, standing: Standing) -> datetime | None:
+    """The earliest moment at which a trigger is due; None while the autopilot takes no work."""
+    return overview.next_run_at if isinstance(standing, InForce) else None
+
+
+def no_next_run(overview: Overview, standing: Standing) -> str:
+    """What is said where there is no next run."""
+    if isinstance(standing, NotInForce) and overview.next_run_at is not None:
+        return f"none: {standing.why}"
+    return "not scheduled"
 
 
 def condition_at(overview: Overview, now: datetime, secrets: SecretStore) -> Condition:
@@ -251,12 +264,12 @@ def _breaker(overview: Overview, *, half_open: bool) -> BreakerView:
     )
 
 
-def _trigger(trigger: ShownTrigger) -> TriggerStatus:
+def _trigger(trigger: ShownTrigger, standing: Standing) -> TriggerStatus:
     return TriggerStatus(
         id=trigger.id,
         name=trigger.name,
         kind=trigger.document["kind"],
-        next_run_at=trigger.next_run_at,
+        next_run_at=trigger.next_run_at if isinstance(standing, InForce) else None,
         last_fired_at=trigger.last_fired_at,
         stalled_reason=trigger.stalled_reason,
     )

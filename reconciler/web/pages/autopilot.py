@@ -23,7 +23,7 @@ from reconciler.store.runs.lists import RunFilter
 from reconciler.store.runs.missed import missed_between
 from reconciler.web.api.autopilots import require_overview
 from reconciler.web.api.runs import require_autopilot
-from reconciler.web.models.autopilot import condition_at
+from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
 from reconciler.web.models.forecast import forecast
 from reconciler.web.models.urls import webhook_url
 from reconciler.web.pages.run_lists import RunTable, run_table
@@ -73,6 +73,16 @@ class Detail:
         return switches.paused_at is None and switches.status is AutopilotStatus.ACTIVE
 
     @property
+    def next_run_at(self) -> datetime | None:
+        """When it is due next, if it takes work."""
+        return next_run_of(self.overview, self.standing)
+
+    @property
+    def no_next_run(self) -> str:
+        """What is said where there is no next run."""
+        return no_next_run(self.overview, self.standing)
+
+    @property
     def can_run(self) -> bool:
         """Whether a run by hand would be taken."""
         return not isinstance(self.standing, NotInForce)
@@ -95,11 +105,12 @@ def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
     overview = legible(stored)
     id_ = overview.stored.id
     missed = missed_between(tx, id_, now - MISSED_FOR, now)
+    standing = standing_of(overview.switches, visit.context.settings.breaker_cooldown, now)
     return Detail(
         overview=overview,
         condition=condition_at(overview, now, visit.context.secret_store),
-        standing=standing_of(overview.switches, visit.context.settings.breaker_cooldown, now),
-        cards=[_card(visit, trigger, now) for trigger in overview.triggers],
+        standing=standing,
+        cards=[_card(visit, trigger, standing, now) for trigger in overview.triggers],
         runs=run_table(tx, visit, RunFilter(autopilot_id=id_)),
         missed=missed[: -MOST_MISSED - 1 : -1],
         manifest=to_yaml(overview.stored.document),
@@ -137,11 +148,12 @@ def _is_whole(document: Document) -> bool:
     return all(full.keys() <= other.keys() for full, other in pairs)
 
 
-def _card(visit: Visit, trigger: ShownTrigger, now: datetime) -> TriggerCard:
+def _card(visit: Visit, trigger: ShownTrigger, standing: Standing, now: datetime) -> TriggerCard:
     url = None
     if trigger.kind == "webhook" and visit.caller.may(Role.OPERATOR):
         url = webhook_url(visit.context, trigger)
-    coming = forecast(trigger.id, trigger.document, now, COMING) if trigger.enabled else []
+    fires = trigger.enabled and not isinstance(standing, NotInForce)
+    coming = forecast(trigger.id, trigger.document, now, COMING) if fires else []
     return TriggerCard(trigger, coming, url)
 
 

@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from reconciler.control.access.secrets import SecretStore
-from reconciler.core.access.roles import Caller
 from reconciler.core.runs.condition import Condition, Health
+from reconciler.core.runs.standing import Standing, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview
 from reconciler.web.api.autopilots import AutopilotQuery, find_page
 from reconciler.web.http.parameters import read_query
-from reconciler.web.models.autopilot import condition_at
+from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
 from reconciler.web.models.source import SourceView, source_views
 from reconciler.web.pages.serving import Visit
 
@@ -24,6 +24,8 @@ class Row:
 
     overview: Overview
     condition: Condition
+    next_run_at: datetime | None
+    no_next_run: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +42,26 @@ async def overview(visit: Visit) -> Response:
     """The list of autopilots."""
     query = read_query(visit.request, AutopilotQuery, from_form=True)
     now = visit.context.clock.now()
-    secrets = visit.context.secret_store
-    listing = await visit.context.database.aread(
-        lambda tx: _read(tx, query, visit.caller, now, secrets)
-    )
+    listing = await visit.context.database.aread(lambda tx: _read(tx, query, visit, now))
     return visit.page("overview.html", listing=listing, query=query, healths=list(Health))
 
 
-def _read(
-    tx: Tx, query: AutopilotQuery, caller: Caller, now: datetime, secrets: SecretStore
-) -> Listing:
-    rows, cursor = find_page(tx, query, caller, now, secrets)
+def _read(tx: Tx, query: AutopilotQuery, visit: Visit, now: datetime) -> Listing:
+    secrets, cooldown = visit.context.secret_store, visit.context.settings.breaker_cooldown
+    rows, cursor = find_page(tx, query, visit.caller, now, secrets)
     filters = query.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return Listing(
-        rows=[Row(row, condition_at(row, now, secrets)) for row in rows],
+        rows=[_row(row, standing_of(row.switches, cooldown, now), now, secrets) for row in rows],
         following=f"/?{urlencode({**filters, 'cursor': cursor}, doseq=True)}" if cursor else None,
-        sources=source_views(tx, caller),
+        sources=source_views(tx, visit.caller),
         filtered=bool(filters),
+    )
+
+
+def _row(overview: Overview, standing: Standing, now: datetime, secrets: SecretStore) -> Row:
+    return Row(
+        overview=overview,
+        condition=condition_at(overview, now, secrets),
+        next_run_at=next_run_of(overview, standing),
+        no_next_run=no_next_run(overview, standing),
     )

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.server.banner import banner
+from reconciler.control.runs.switches import pause
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.engine.database import Database
 from tests.support.clock import FakeClock
-from tests.support.rig import KEY, Rig, agent, autopilot, schedule, webhook
+from tests.support.rig import COOLDOWN, KEY, Rig, agent, autopilot, id_of, schedule, webhook
 
 URL = "http://127.0.0.1:8484"
 
@@ -33,7 +34,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 def test_the_next_run_and_a_line_to_paste(rig: Rig) -> None:
-    said = banner(rig.database, KEY, URL)
+    said = banner(rig.database, KEY, URL, COOLDOWN)
     assert f"Dashboard:  {URL}/\n" in said
     assert "default/triage/clock at 2026-11-02T09:00:00Z, in 3600 s" in said
     (line,) = [line for line in said.splitlines() if line.startswith("curl ")]
@@ -42,6 +43,12 @@ def test_the_next_run_and_a_line_to_paste(rig: Rig) -> None:
 
 
 def test_a_guarded_server_prints_no_token(rig: Rig) -> None:
-    said = banner(rig.database, None, URL)
+    said = banner(rig.database, None, URL, COOLDOWN)
     assert "whk_" not in said
     assert "reconciler webhook url default/a/hook" in said
+
+
+def test_what_is_paused_is_not_announced(rig: Rig) -> None:
+    now = rig.clock.now()
+    rig.database.write(lambda tx: pause(tx, id_of("triage"), "ada", None, now))
+    assert "Next:" not in banner(rig.database, KEY, URL, COOLDOWN)

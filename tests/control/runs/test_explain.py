@@ -1,19 +1,25 @@
 """Why did it run, or not: every verdict comes from what was recorded."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.control.runs.explain import Step, explain
+from reconciler.control.prune import Retention, prune_once
+from reconciler.control.runs.explain import Kept, explain
+from reconciler.control.runs.switches import pause
+from reconciler.control.runs.told import Step
 from reconciler.core.base.errors import NotFound
 from reconciler.core.runs.run import Completed
-from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule
+from reconciler.store.webhooks.deliveries import Delivery, insert_deliveries
+from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule, webhook
+
+KEPT = Kept(COOLDOWN, timedelta(days=30))
 
 
 def why(rig: Rig, at: datetime, name: str = "triage") -> dict[str, Step]:
     """The chain, by the verdict of each step."""
     now = rig.clock.now()
-    steps = rig.database.read(lambda tx: explain(tx, id_of(name), at, now, COOLDOWN))
+    steps = rig.database.read(lambda tx: explain(tx, id_of(name), at, now, KEPT))
     return {step.verdict: step for step in steps}
 
 
@@ -85,3 +91,98 @@ def test_a_hand_is_named(rig: Rig) -> None:
 def test_an_unknown_autopilot_is_not_found(rig: Rig) -> None:
     with pytest.raises(NotFound):
         why(rig, at(8), "nobody")
+
+
+def test_what_a_newer_occurrence_overtook_was_not_too_late(rig: Rig) -> None:
+    rig.apply(agent(), autopilot("triage", schedule("*/10 * * * *")))
+    rig.tick(minutes=32)
+    step = why(rig, at(8, 15))["missed"]
+    assert "only the newest was started, that of 2026-11-02 08:30:00Z" in step.why
+
+
+def test_what_was_deleted_is_said_to_be(rig: Rig) -> None:
+    rig.apply(agent(), autopilot("triage", schedule("0 * * * *")))
+    rig.tick(hours=1)
+    (run,) = rig.runs()
+    rig.end(run, Completed("ok"))
+    rig.clock.advance(days=40)
+    prune_once(rig.database, Retention(*[timedelta(days=30)] * 4))
+    step = why(rig, at(9, 30))["deleted"]
+    assert "keep_runs" in step.why
+
+
+@pytest.mark.parametrize("how", ["by hand", "by git"])
+def test_an_outage_before_a_pause_was_no_pause(rig: Rig, how: str) -> None:
+    """No server from 10:00 on, a pause at 10:10, a server again at 10:12."""
+    rig.apply(agent(), autopilot("triage", schedule()))
+    rig.clock.at = at(10)
+    rig.tick()
+    rig.clock.at = at(10, 10)
+    if how == "by hand":
+        rig.database.write(lambda tx: pause(tx, id_of("triage"), "ada", None, at(10, 10)))
+    else:
+        rig.apply(agent(), autopilot("triage", schedule(), status="paused"))
+    rig.clock.at = at(10, 12)
+    rig.tick()
+    intervals = [(i.reason.value, i.first, i.last) for i in rig.missed() if i.first > at(10)]
+    assert intervals == [
+        ("missed", at(10, 1), at(10, 10)),
+        ("paused", at(10, 11), at(10, 12)),
+    ]
+
+
+def test_of_a_past_moment_nothing_is_said_about_now(rig: Rig) -> None:
+    rig.apply(agent(), autopilot("triage", schedule()))
+    rig.tick(minutes=30)
+    told = why(rig, at(8, 10))
+    assert "past" in told
+    assert not any(" now" in step.why for step in told.values())
+    rig.database.write(lambda tx: pause(tx, id_of("triage"), "ada", None, at(8, 30)))
+    rig.clock.advance(minutes=30)
+    assert "paused at 2026-11-02 08:30:00Z" in why(rig, at(8, 30))["paused"].why
+    assert "past" in why(rig, at(8, 20))
+
+
+def test_a_run_that_hangs_is_told(rig: Rig) -> None:
+    rig.apply(
+        agent(), autopilot("triage", schedule("5 8 * * *"), timeout="3h", executionMode="run_only")
+    )
+    rig.tick(minutes=5)
+    rig.round()
+    rig.claim()
+    rig.clock.advance(hours=2)
+    step = why(rig, rig.clock.now())["running"]
+    assert "at work for 2h" in step.why
+    assert "it is stopped at 2026-11-02T11:05:00Z" in step.why
+
+
+def test_a_run_that_waits_for_its_agent_is_told(rig: Rig) -> None:
+    rig.apply(agent(), autopilot("triage", schedule("5 8 * * *")))
+    rig.tick(minutes=5)
+    rig.round()
+    assert "a worker to claim it for agent bot" in why(rig, at(8, 10))["waiting"].why
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "reason", "expected"),
+    [
+        pytest.param("ignored", 200, "the filter says no", "the filter says no", id="ignored"),
+        pytest.param("refused", 401, "the signature is wrong", "answered 401", id="refused"),
+        pytest.param("refused", 503, "the secret is missing", "answered 503", id="no secret"),
+    ],
+)
+def test_requests_that_made_no_run_are_told(
+    rig: Rig, verdict: str, status: int, reason: str, expected: str
+) -> None:
+    rig.apply(agent(), autopilot("triage", webhook()))
+    now = rig.clock.advance(minutes=5)
+    sample = Delivery(
+        rig.ids.new(now), now, verdict, status, False, {},
+        trigger_id=rig.triggers()["hook"].id, autopilot_id=id_of("triage"),
+        workspace_id="default", reason=reason, attempts=4,
+    )  # fmt: skip
+    rig.database.write(lambda tx: insert_deliveries(tx, [sample]))
+    step = why(rig, at(8, 5))[verdict]
+    assert expected in step.why
+    assert "4 such requests" in step.why
+    assert verdict not in why(rig, at(8, 7))

@@ -108,3 +108,20 @@ def test_the_beginning_of_time(path: str, ask: Ask) -> None:
     found = ask("GET", f"{path}/timeline", params={"to": "0001-01-01T00:00:00Z"})
     assert found.status_code == 200
     assert found.json()["runs"] == []
+
+
+def test_what_takes_no_work_announces_no_next_run(path: str, ask: Ask) -> None:
+    assert ask("GET", path).json()["status"]["nextRunAt"] is not None
+    assert ask("POST", f"{path}/pause", json={"reason": "release day"}).status_code == 200
+    status = ask("GET", path).json()["status"]
+    assert status["nextRunAt"] is None
+    assert {trigger["nextRunAt"] for trigger in status["triggers"]} == {None}
+    assert "release day" in status["notInForceReason"]
+    coming = ask("GET", f"{path}/next").json()
+    assert (coming["items"], "release day" in coming["notInForceReason"]) == ([], True)
+    assert ask("GET", f"{path}/next", params={"after": "2026-11-02T08:00:00Z"}).json()["items"]
+    page = ask("GET", path.replace("/v1", ""), headers={"accept": "text/html"})
+    assert "none: paused at" in page.text
+    assert "none: paused at" in ask("GET", "/", headers={"accept": "text/html"}).text
+    ask("POST", f"{path}/resume")
+    assert ask("GET", path).json()["status"]["nextRunAt"] is not None
