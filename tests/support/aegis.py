@@ -17,7 +17,8 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -42,15 +43,19 @@ def application(keys: tuple[str, ...]) -> Starlette:
     return Starlette(
         routes=[
             *routes(world, keys),
-            Route("/v1/health", _health),
+            Route("/v1/health", _health(world)),
             Route("/v1/events", events(world)),
             Route("/_control", control(world), methods=["GET", "POST"]),
         ]
     )
 
 
-async def _health(_request: Request) -> Response:
-    return JSONResponse({"status": "ok", "version": "0.6.6-preview.1"})
+def _health(world: World) -> Callable[[Request], Awaitable[Response]]:
+    async def health(_request: Request) -> Response:
+        uptime = time.time() - world.started
+        return JSONResponse({"status": "ok", "version": "0.6.6-preview.1", "uptime": uptime})
+
+    return health
 
 
 @dataclass(frozen=True)

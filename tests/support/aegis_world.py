@@ -119,6 +119,7 @@ class World:
         for session in getattr(self, "sessions", {}).values():
             self._end_life(session)
         self.sessions: dict[str, Session] = {}
+        self.started = time.time()
 
     def find(self, name_or_id: str) -> Session:
         """For tests: by id or by name."""

@@ -178,6 +178,20 @@ class AegisClient:
         answer = await self._call("DELETE", f"/v1/sessions/{session_id}")
         return None if isinstance(answer, Reply) else answer
 
+    async def has_run_since(self, moment: Json) -> bool:
+        """Whether the server is the same process as at `moment` (seconds since 1970).
+
+        One that was started later knows no session from before, while its agent may live on. An
+        answer without `uptime` says nothing.
+        """
+        answer = await self._call("GET", "/v1/health")
+        if not isinstance(answer, Reply) or not isinstance(moment, int | float):
+            return False
+        uptime = answer.object().get("uptime")
+        if not isinstance(uptime, int | float):
+            return False
+        return self.clock.now().timestamp() - uptime <= moment
+
     async def sse_token(self) -> str | Trouble:
         """A token for one stream of events."""
         answer = await self._call("POST", "/v1/auth/sse-token", {})

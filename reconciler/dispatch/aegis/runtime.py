@@ -6,6 +6,7 @@ known by its handle alone, so that any server process can go on with it.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import httpx
 
@@ -18,7 +19,7 @@ from reconciler.dispatch.aegis.client import Absent, AegisClient, Target, Waits
 from reconciler.dispatch.aegis.events import Listener, Rhythm
 from reconciler.dispatch.aegis.reading import Session, is_session_id
 from reconciler.dispatch.aegis.start import Beginning
-from reconciler.dispatch.aegis.watch import Followed, Watch
+from reconciler.dispatch.aegis.watch import RESTARTED, Followed, Watch
 from reconciler.dispatch.base import (
     Ended,
     Handle,
@@ -79,10 +80,17 @@ class AegisSessions:
         return {run_id: observation for part in seen for run_id, observation in part.items()}
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
-        """Interrupt, then end the session; a 404 is the proof."""
-        if is_session_id(handle.session_id):
-            await self._api(job).interrupt(str(handle.session_id))
-        return await self.release(job, handle)
+        """Interrupt, then end the session; a 404 of the server that had it is the proof."""
+        if not is_session_id(handle.session_id):
+            return await self.release(job, handle)
+        api, session_id = self._api(job), str(handle.session_id)
+        if (refusal := self._reach.refusal(api.target.url)) is not None:
+            return Stopping(refusal)
+        await api.interrupt(session_id)
+        if not isinstance(ended := await self._end(api, session_id), NotThere):
+            return ended
+        same = await api.has_run_since(handle.detail.get("since"))
+        return Stopped() if same else Stopping(RESTARTED)
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:
         """End the session, so that nobody is given it; without a handle the one by the run's id."""
@@ -90,12 +98,12 @@ class AegisSessions:
         if (refusal := self._reach.refusal(api.target.url)) is not None:
             return Stopping(refusal)
         if handle is not None and is_session_id(handle.session_id):
-            return await self._end(api, str(handle.session_id))
+            return _nothing_left(await self._end(api, str(handle.session_id)))
         match await Beginning(api, job, _runtime(job), _no_record).find():
             case None:
                 return Stopped()
             case Session(session_id):
-                return await self._end(api, session_id)
+                return _nothing_left(await self._end(api, session_id))
             case trouble:
                 return Stopping(trouble.message)
 
@@ -149,11 +157,11 @@ class AegisSessions:
         ids = frozenset(handle.session_id for _, handle in followed if handle.session_id)
         self._listeners[api.target].follow(ids)
 
-    async def _end(self, api: AegisClient, session_id: str) -> Stop:
+    async def _end(self, api: AegisClient, session_id: str) -> "Stop | NotThere":
         self._watch(api).forget(session_id)
         match await api.delete(session_id):
             case Absent():
-                return Stopped()
+                return NotThere()
             case None:
                 pass
             case trouble:
@@ -165,6 +173,17 @@ class AegisSessions:
                 return Stopping(f"session {session_id} is still there after DELETE: {status}")
             case trouble:
                 return Stopping(trouble.message)
+
+
+@dataclass(frozen=True, slots=True)
+class NotThere:
+    """The server knew no such session before we ended it: it ended by itself, or the server is
+    another one since."""
+
+
+def _nothing_left(ended: Stop | NotThere) -> Stop:
+    """For a run whose end is recorded, what is not there needs no release."""
+    return Stopped() if isinstance(ended, NotThere) else ended
 
 
 async def _no_record(_handle: Handle) -> None:

@@ -100,9 +100,9 @@ class Beginning:
     async def _resume(self, session_id: str, prompted: bool) -> Start:
         match await self.api.session(session_id):
             case Absent():
-                return _gone(session_id)
+                return await self._gone(session_id)
             case Session() if prompted:
-                return Started(_handle(self.api, session_id, prompted=True))
+                return Started(self._handle(session_id, prompted=True))
             case Session():
                 return await self._prompt(session_id, sent=True)
             case trouble:
@@ -117,7 +117,7 @@ class Beginning:
                 case False | Unsure():
                     pass
                 case Absent():
-                    return _gone(session_id)
+                    return await self._gone(session_id)
                 case trouble:
                     return failed(trouble)
         match await self._look_for_prompt(session_id):
@@ -126,7 +126,7 @@ class Beginning:
             case Transcript(status=status):
                 return await self._undelivered(session_id, status, again=sent)
             case Absent():
-                return _gone(session_id)
+                return await self._gone(session_id)
             case trouble:
                 return failed(trouble)
 
@@ -163,9 +163,24 @@ class Beginning:
         return Started(await self._record(session_id, prompted=True))
 
     async def _record(self, session_id: str, *, prompted: bool) -> Handle:
-        handle = _handle(self.api, session_id, prompted=prompted)
+        handle = self._handle(session_id, prompted=prompted)
         await self.record(handle)
         return handle
+
+    def _handle(self, session_id: str, *, prompted: bool) -> Handle:
+        before = self.job.handle
+        if before is not None and before.session_id == session_id:
+            since = before.detail.get("since")
+        else:
+            since = self.api.clock.now().timestamp()
+        return _handle(self.api, session_id, prompted=prompted, since=since)
+
+    async def _gone(self, session_id: str) -> Start:
+        """404: an end only if the server is still the one that had the session."""
+        handle = self._handle(session_id, prompted=True)
+        if not await self.api.has_run_since(handle.detail["since"]):
+            return Started(handle)  # followed as at work, and stopped at its deadline
+        return _gone(session_id)
 
     @property
     def _text(self) -> str:
@@ -200,8 +215,9 @@ def failed(trouble: Trouble) -> Start:
             return Ended(Failed(Reason.DISPATCH_FAILED, message))
 
 
-def _handle(api: AegisClient, session_id: str, *, prompted: bool) -> Handle:
-    return Handle(session_id, {"url": api.target.url, "prompted": prompted})
+def _handle(api: AegisClient, session_id: str, *, prompted: bool, since: Json) -> Handle:
+    """`since` is when the session was first known, in seconds since 1970."""
+    return Handle(session_id, {"url": api.target.url, "prompted": prompted, "since": since})
 
 
 def _in_the_way(session: Session, work_dir: str) -> TargetDown:

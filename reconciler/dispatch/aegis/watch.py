@@ -30,6 +30,9 @@ from reconciler.dispatch.base import (
 )
 
 Followed = tuple[Job, Handle]
+RESTARTED = (
+    "the Aegis server was started anew and does not know the session; its agent may be at work"
+)
 
 
 @dataclass(slots=True)
@@ -71,11 +74,16 @@ class Watch:
             return await self._judge(handle, listed)
         match await self.api.session(str(handle.session_id)):
             case Absent():
-                return _gone(handle)
+                return await self._absent(handle)
             case Session() as session:
                 return await self._judge(handle, session)
             case trouble:
                 return Unseen(trouble.message)
+
+    async def _absent(self, handle: Handle) -> Observation:
+        if await self.api.has_run_since(handle.detail.get("since")):
+            return _gone(handle)
+        return Working(RESTARTED)
 
     async def _judge(self, handle: Handle, session: Session) -> Observation:
         memory = self._memory.setdefault(session.id, Memory())
@@ -118,14 +126,13 @@ class Watch:
             case Transcript(status=status):
                 return Working(detail(status))
             case Absent():
-                return _gone(handle)
+                return await self._absent(handle)
             case trouble:
                 return Unseen(trouble.message)
 
 
 def _gone(handle: Handle) -> Gone:
     return Gone(
-        f"session {handle.session_id} is not there any more (404): "
-        "it ended, was reaped, or its server restarted",
+        f"session {handle.session_id} is not there any more (404): it ended or was reaped",
         Reason.SESSION_FAILED,
     )

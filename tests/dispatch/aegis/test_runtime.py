@@ -336,14 +336,21 @@ async def test_a_session_that_ended_by_itself_is_gone(runtime: AegisSessions, ae
     assert start.outcome.reason is Reason.SESSION_FAILED
 
 
-async def test_every_session_is_gone_after_a_restart_of_aegis(
+async def test_after_a_restart_of_aegis_a_404_proves_nothing(
     runtime: AegisSessions, aegis: Aegis
 ) -> None:
+    """The new server lists no session, and the agents of the old one live on."""
     aegis.control(script={"hold": True})
     job = job_on(aegis)
     handle = await begin(runtime, job)
     aegis.control(restart=True)
-    assert isinstance(await poll(runtime, job, handle), Gone)
+    seen = await poll(runtime, job, handle)
+    assert isinstance(seen, Working)
+    assert "was started anew" in seen.detail
+    again = replace(job, attempt=2, handle=handle)
+    assert await runtime.start(again, Recorder()) == Started(handle)
+    assert isinstance(await runtime.stop(job, handle), Stopping)
+    assert await runtime.release(job, handle) == Stopped(), "nothing is left to be given back"
 
 
 async def test_another_server_process_follows_the_session_by_its_handle_alone(
