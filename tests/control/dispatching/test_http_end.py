@@ -1,0 +1,107 @@
+"""A run of an `http` agent ends on its agent's word or on proof, and is stopped at its deadline."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from reconciler.control.access.secrets import SecretStore
+from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.runner import run_once, settle
+from reconciler.core.runs.run import Run, Status
+from reconciler.dispatch.http.runtime import Patience
+from reconciler.dispatch.registry import Runtimes
+from tests.support.http_agent import HttpAgent
+from tests.support.rig import KEY, Rig, agent, autopilot
+
+
+@pytest.fixture
+def http() -> Iterator[HttpAgent]:
+    with HttpAgent() as made:
+        yield made
+
+
+@asynccontextmanager
+async def server(rig: Rig) -> AsyncIterator[RunnerContext]:
+    async with Runtimes(rig.clock, patience=Patience(settle=0.2, again=60)) as runtimes:
+        secret_store = SecretStore(Path("/nonexistent"), {})
+        yield RunnerContext(rig.database, runtimes, secret_store, "here", KEY)
+
+
+async def rounds(runner: RunnerContext, rig: Rig, run: Run) -> Run:
+    for _ in range(3):
+        await run_once(runner)
+        await settle(runner)
+    return rig.run_of(run.id)
+
+
+def methods(http: HttpAgent) -> list[str]:
+    return [request.method for request in http.requests]
+
+
+def launched(rig: Rig, http: HttpAgent) -> Run:
+    rig.apply(
+        agent(runtime={"type": "http", "url": http.url}),
+        autopilot(executionMode="run_only", timeout="5s"),
+    )
+    return rig.launch()
+
+
+def test_a_run_at_its_deadline_is_stopped_and_has_timed_out(rig: Rig, http: HttpAgent) -> None:
+    http.answer(200, {"status": "completed"}, hold=True)
+    run = launched(rig, http)
+
+    async def body() -> None:
+        async with server(rig) as runner:
+            assert (await rounds(runner, rig, run)).status is Status.RUNNING
+            rig.clock.advance(seconds=6)
+            ended = await rounds(runner, rig, run)
+            assert (ended.status, ended.reason) == (Status.FAILED, "timed_out")
+
+    asyncio.run(body())
+    assert methods(http) == ["POST", "DELETE"]
+
+
+def test_without_proof_the_run_is_held_and_the_next_one_does_not_start_beside_it(
+    rig: Rig, http: HttpAgent
+) -> None:
+    http.answer(200, {"status": "completed"}, hold=True)
+    run = launched(rig, http)
+
+    async def body() -> None:
+        async with server(rig) as runner:
+            await rounds(runner, rig, run)
+            for _ in range(50):
+                http.answer(405, b"")
+            rig.clock.advance(seconds=6)
+            held = await rounds(runner, rig, run)
+            assert held.status is Status.RUNNING
+            assert rig.launch().reason == "overlap"
+            rig.clock.advance(seconds=30)
+            ended = await rounds(runner, rig, run)
+            assert (ended.status, ended.reason) == (Status.FAILED, "lost")
+
+    asyncio.run(body())
+    assert "DELETE" in methods(http)
+
+
+@pytest.mark.parametrize("answer", [{"cut": True}, {"status": 504}, {"status": 204}])
+def test_an_answer_that_is_lost_or_unknown_ends_nothing(
+    rig: Rig, http: HttpAgent, answer: dict[str, int]
+) -> None:
+    http.answer(answer.get("status", 200), b"", cut=bool(answer.get("cut")))
+    run = launched(rig, http)
+
+    async def body() -> None:
+        async with server(rig) as runner:
+            shown = await rounds(runner, rig, run)
+            assert (shown.status, shown.reason) == (Status.RUNNING, None)
+            assert shown.note
+            rig.clock.advance(seconds=6)
+            ended = await rounds(runner, rig, run)
+            assert (ended.status, ended.reason) == (Status.FAILED, "timed_out")
+
+    asyncio.run(body())
+    assert methods(http) == ["POST", "DELETE"]
