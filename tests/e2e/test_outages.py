@@ -130,9 +130,10 @@ def _fits(descriptor: int) -> bool:
 def test_a_lost_file_takes_no_delivery(sqlite_site: Site, lose: Callable[[Path], None]) -> None:
     sqlite_site.write("all.yaml", sqlite_site.agent(), autopilot("hooks", webhook()))
     server = sqlite_site.serve()
-    assert status_of("POST", server.webhook_url) == 202
+    hook = server.webhook_url
+    assert status_of("POST", hook) == 202
     lose(sqlite_site.folder.parent / "state.db")
-    assert status_of("POST", server.webhook_url) == 503
+    assert status_of("POST", hook) == 503
     eventually(lambda: status_of("GET", f"{server.url}/readyz") == 503)
     eventually(lambda: server.events("the database is out of service"))
     assert server.terminate(WITHIN) == 0
