@@ -85,7 +85,7 @@ def test_a_disabled_trigger_is_said(rig: Rig) -> None:
 def test_a_hand_is_named(rig: Rig) -> None:
     rig.apply(agent(), autopilot())
     run = rig.launch()
-    assert why(rig, at(8))["pending"].run == run.id
+    assert why(rig, at(8))["waiting"].run == run.id
 
 
 def test_an_unknown_autopilot_is_not_found(rig: Rig) -> None:
