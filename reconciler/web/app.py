@@ -26,6 +26,7 @@ from reconciler.web.api import (
     writes,
 )
 from reconciler.web.http.below import Below, path_of
+from reconciler.web.http.compressed import Compressed
 from reconciler.web.http.context import Context
 from reconciler.web.http.endpoint import AnyOperation, routes
 from reconciler.web.http.guard import Guarded, OwnNames
@@ -84,7 +85,7 @@ def api_and_pages(context: Context) -> Starlette:
             metrics.route(context),
             *page_routes(context),
         ],
-        middleware=_guards(context),
+        middleware=[*_guards(context), Middleware(Compressed)],
         exception_handlers=dict.fromkeys(_EXPECTED, _answering(context)),
     )
     # A redirect would repeat a token of the path in `Location`.
