@@ -242,9 +242,9 @@ class Settings(BaseSettings):
 
         Raises UsageError that names every setting that is wrong, and never its value.
         """
-        given = {name: value for name, value in flags.items() if value is not None}
+        set_flags = {name: value for name, value in flags.items() if value is not None}
         try:
-            return cls(**(_below_the_environment(cls, config) | given))
+            return cls(**(_below_the_environment(cls, config) | set_flags))
         except ValidationError as error:
             raise UsageError(_explained(error)) from None
 

@@ -23,7 +23,7 @@ def show(
         case PlanFormat.JSON:
             out_document(render_json(report))
         case PlanFormat.MARKDOWN:
-            refusals = [objection_line(one) for one in objections]
+            refusals = [objection_line(objection) for objection in objections]
             out_document(render_markdown(report, source_id=source, refusals=refusals))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from reconciler.core.webhooks.delivery_key import KEPT
+from reconciler.core.webhooks.delivery_key import KEY_RETENTION
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.retention import (
     BATCH,
@@ -16,7 +16,7 @@ from reconciler.store.retention import (
     prune_runs,
 )
 
-COUNTED = KEPT
+COUNTED = KEY_RETENTION
 """Runs of this time are counted by other rules, however soon they may be deleted: `limits.perDay`
 counts those of a day, and an idempotency key answers with the run that it made."""
 

@@ -79,5 +79,5 @@ class ClockCheck:
 
     def _allow(self, tx: Tx, jump: timedelta) -> int:
         now = self.database.now(tx)
-        others = [one for one in live(tx, now - jump, SILENCE) if one.id != self.owner]
+        others = [server for server in live(tx, now - jump, SILENCE) if server.id != self.owner]
         return allow_for_suspension(tx, jump, self.owner, alone=not others, now=now)

@@ -15,8 +15,3 @@ def render_drift_json(drift: Sequence[DriftReport]) -> str:
     """`{"formatVersion": 1, "drift": [...]}`, each entry as in a plan."""
     entries = [entry.model_dump(mode="json", by_alias=True) for entry in drift]
     return json.dumps({"formatVersion": 1, "drift": entries}, indent=2) + "\n"
-
-
-def read_report(text: str | bytes) -> PlanReport:
-    """A plan as a server answered it; `pydantic.ValidationError` if it is none."""
-    return PlanReport.model_validate_json(text)

@@ -13,13 +13,12 @@ from reconciler.core.base.codes import MEANINGS, WARNINGS, Code
 from reconciler.core.base.errors import Problem
 
 Format = Literal["text", "json", "github", "sarif"]
-FORMATS: tuple[Format, ...] = ("text", "json", "github", "sarif")
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _DOCS = "docs/errors.md"
 
 
 def render(problems: Iterable[Problem], form: Format, warnings: Iterable[Problem] = ()) -> str:
-    """All of them in path and line order, in one of `FORMATS`; ends with a line break.
+    """All of them in path and line order, in one `Format`; ends with a line break.
 
     None are an empty text in `text` and `github`, and empty lists in the other two.
     """

@@ -29,7 +29,7 @@ ALGORITHMS = frozenset(
 )
 """Signatures with a public key only: with a shared secret a public key could be one."""
 LEEWAY = timedelta(seconds=30)
-KEPT = 3600.0
+KEY_LIFETIME = 3600.0
 """Seconds after which keys are fetched again."""
 AGAIN = 30.0
 """Seconds between two fetches because of a key that is not known."""
@@ -90,7 +90,7 @@ class Issuers:
         async with keys.lock:
             now = self.clock.monotonic()
             known = key_id in keys.by_id
-            old = now - keys.fetched_at > KEPT
+            old = now - keys.fetched_at > KEY_LIFETIME
             if (old or not known) and now - keys.tried_at > AGAIN:
                 keys.tried_at = now
                 await self._fetch(issuer, keys, now)

@@ -80,7 +80,9 @@ class _Oidc(Model):
     def _known(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
             if name not in PINS:
-                raise ValueError(f"{name!r} is none of {', '.join(PINS)}{did_you_mean(name, PINS)}")
+                raise ValueError(
+                    f"{name!r} is not one of {', '.join(PINS)}{did_you_mean(name, PINS)}"
+                )
         return value
 
     def rule(self) -> Rule:

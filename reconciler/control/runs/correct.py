@@ -16,7 +16,7 @@ from reconciler.core.runs.live import SpecTimes
 from reconciler.core.runs.run import MissedInterval
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.core.schedule.decide import Next, Span, due_before, span_of, upcoming
-from reconciler.core.webhooks.delivery_key import KEPT
+from reconciler.core.webhooks.delivery_key import KEY_RETENTION
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.manifests import get_documents
 from reconciler.store.objects.stored_schedules import (
@@ -52,7 +52,7 @@ def _correct(tx: Tx, now: datetime) -> int:
     latest = now + TOLERANCE
     count = bring_back_schedules(tx, now) + bring_back_noted(tx, now, latest)
     count += bring_back_fired(tx, now, latest)
-    count += bring_back_bounds(tx, now + LONGEST_PAUSE, now + KEPT)
+    count += bring_back_bounds(tx, now + LONGEST_PAUSE, now + KEY_RETENTION)
     return count + _bring_back_runs(tx, open_runs(tx), now)
 
 

@@ -152,8 +152,8 @@ def _last_until(agenda: Agenda, at: datetime) -> datetime | None:
 
 
 def _covering(tx: Tx, trigger: NamedTrigger, at: datetime) -> Sequence[MissedInterval]:
-    found = missed_between(tx, trigger.autopilot_id, at, at)
-    return [one for one in found if one.trigger_id == trigger.id]
+    intervals = missed_between(tx, trigger.autopilot_id, at, at)
+    return [interval for interval in intervals if interval.trigger_id == trigger.id]
 
 
 def _undecided(

@@ -12,7 +12,7 @@ from reconciler.core.manifest.state import canonical
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Json, Run, Source
 from reconciler.core.runs.standing import NotInForce, standing_of
-from reconciler.core.webhooks.delivery_key import KEPT, body_fingerprint
+from reconciler.core.webhooks.delivery_key import KEY_RETENTION, body_fingerprint
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.triggers import NamedTrigger, list_triggers
 from reconciler.store.runs.runs import get_run
@@ -144,7 +144,9 @@ def _remember(tx: Tx, order: Order, run_id: str, now: datetime) -> None:
     if order.idempotency_key is not None:
         key = f"run:{order.idempotency_key}"
         fingerprint = order.fingerprint()
-        use_keys(tx, [SeenKey(order.autopilot_id, key, fingerprint, run_id, None, now + KEPT)])
+        use_keys(
+            tx, [SeenKey(order.autopilot_id, key, fingerprint, run_id, None, now + KEY_RETENTION)]
+        )
 
 
 def _whole(tx: Tx, run_id: str) -> Run:

@@ -125,30 +125,36 @@ def _write(
     now: datetime,
 ) -> tuple[list[Run], int]:
     """Write what still holds: the runs, the missed intervals and the cursors, together."""
-    held = hold_unmoved(tx, [*(one.due for one in decided), *(one.due for one in stalled)])
-    lives = hold_unchanged(tx, {one.live.id: one.live for one in decided if one.due.id in held})
-    holding = [one for one in decided if one.due.id in held and one.live.id in lives]
-    firings = [firing for one in holding for firing in one.firings]
+    held = hold_unmoved(
+        tx, [*(decision.due for decision in decided), *(decision.due for decision in stalled)]
+    )
+    lives = hold_unchanged(
+        tx, {decision.live.id: decision.live for decision in decided if decision.due.id in held}
+    )
+    holding = [
+        decision for decision in decided if decision.due.id in held and decision.live.id in lives
+    ]
+    firings = [firing for decision in holding for firing in decision.firings]
     moment = ticker.database.now(tx)  # after the rows are held: see `admit_all`
     runs = admit_all(tx, firings, moment, ticker.cooldown, lives) if firings else []
-    record_missed(tx, [missed for one in holding for missed in _missed(one)], now)
-    advance(tx, {one.due.id: _advance(one, now) for one in holding})
+    record_missed(tx, [missed for decision in holding for missed in _missed(decision)], now)
+    advance(tx, {decision.due.id: _advance(decision, now) for decision in holding})
     for broken in stalled:
         if broken.due.id in held:
             _stall(tx, broken, now)
     return runs, len(holding) + len(stalled)
 
 
-def _missed(one: Decided) -> Iterable[Missed]:
-    after = one.due.cursor
-    for span in one.decision.spans:
-        yield Missed(one.due.id, one.live.id, span, after)
+def _missed(decision: Decided) -> Iterable[Missed]:
+    after = decision.due.cursor
+    for span in decision.decision.spans:
+        yield Missed(decision.due.id, decision.live.id, span, after)
         after = span.last
 
 
-def _advance(one: Decided, now: datetime) -> Advance:
-    fired = now if one.decision.starts else None
-    return Advance(one.decision.cursor, one.decision.next, fired)
+def _advance(decision: Decided, now: datetime) -> Advance:
+    fired = now if decision.decision.starts else None
+    return Advance(decision.decision.cursor, decision.decision.next, fired)
 
 
 def _stall(tx: Tx, broken: Stalled, now: datetime) -> None:

@@ -9,7 +9,7 @@ from reconciler.control.runs.admit import Firing, admit_all
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Reason, Run, Status
 from reconciler.core.runs.standing import NotInForce, standing_of
-from reconciler.core.webhooks.delivery_key import KEPT
+from reconciler.core.webhooks.delivery_key import KEY_RETENTION
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.occupancy import lock_autopilots
 from reconciler.store.webhooks.deliveries import Delivery, count_again, insert_deliveries
@@ -158,7 +158,7 @@ def _differs(delivery: Verified, before: SeenKey) -> bool:
 
 
 def _keys(delivery: Verified, now: datetime) -> list[SeenKey]:
-    windows = {"key": KEPT, "body": delivery.replay_window}
+    windows = {"key": KEY_RETENTION, "body": delivery.replay_window}
     digest = delivery.delivery.body_sha256 or ""
     return [
         SeenKey(scope, key, digest, delivery.firing.id, delivery.delivery.id, now + window)

@@ -20,7 +20,7 @@ from reconciler.core.manifest.trigger import Scheme
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Run, Source, Status
 from reconciler.core.runs.standing import NotInForce, standing_of
-from reconciler.core.webhooks.delivery_key import KEPT
+from reconciler.core.webhooks.delivery_key import KEY_RETENTION
 from reconciler.core.webhooks.payload import parse_body
 from reconciler.core.webhooks.schemes import without_token
 from reconciler.store.engine.database import Tx
@@ -173,5 +173,5 @@ def _write(tx: Tx, launcher: Launcher, firing: Firing, again: Delivery, pair: Pa
     insert_deliveries(tx, [again._replace(verdict=verdict, reason=made.failure_reason)])
     if pair is not None:
         digest = again.body_sha256 or ""
-        use_keys(tx, [SeenKey(*pair, digest, firing.id, again.id, now + KEPT)])
+        use_keys(tx, [SeenKey(*pair, digest, firing.id, again.id, now + KEY_RETENTION)])
     return get_run(tx, firing.id) or made

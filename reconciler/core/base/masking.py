@@ -38,9 +38,9 @@ def mask(text: str) -> str:
 
 
 def _masked_url(url: re.Match[str]) -> str:
-    scheme, rest = url["scheme"], url["rest"]
+    scheme, remainder = url["scheme"], url["rest"]
     # The last `@`: a password may hold one, and `/`, `?` and `#`, where somebody forgot to escape.
-    before, at, after = rest.rpartition("@")
+    before, at, after = remainder.rpartition("@")
     if at and any(mark in before for mark in "?#"):
         # Nobody can say whether it ends a password or stands in one of the query.
         return f"{scheme}://{MASK}"
@@ -63,11 +63,13 @@ def unescaped(url: str) -> str | None:
 
     Whoever parses such a URL takes a part of the password for the host, and says so in errors.
     """
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, remainder = url.partition("://")
     if not separator or scheme.lower().startswith("sqlite"):
         return None
-    end = min((place for mark in "/?#" if (place := rest.find(mark)) >= 0), default=len(rest))
-    authority, following = rest[:end], rest[end:]
+    end = min(
+        (place for mark in "/?#" if (place := remainder.find(mark)) >= 0), default=len(remainder)
+    )
+    authority, following = remainder[:end], remainder[end:]
     if authority.count("@") > 1:
         return "a user name or password holds '@'; write %40 for it"
     port = authority.rpartition(":")[2]

@@ -120,7 +120,7 @@ def _from_sunday_one(five: Sequence[str], year: str, dialect: str) -> Rewritten 
 
 
 def _weekdays(text: str) -> str | None:
-    """A weekday field that counts from Sunday = 1, by names; None where it is none."""
+    """A weekday field that counts from Sunday = 1, by names; None where it is not one."""
     plain: set[int] = set()
     special: list[str] = []
     for item in text.split(","):

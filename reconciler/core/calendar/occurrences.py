@@ -87,28 +87,6 @@ class Span:
     exact: bool
 
 
-def span_between(
-    schedule: Schedule,
-    after: datetime,
-    until: datetime,
-    *,
-    start_at: datetime | None = None,
-    end_at: datetime | None = None,
-    cap: int = COUNT_CAP,
-) -> Span | None:
-    """The occurrences later than `after`, up to and including `until`; None where there are none.
-
-    Counts up to `cap`, so that a year of minutes costs what an afternoon costs; a period is
-    counted exactly whatever its length.
-    """
-    first = schedule_next(schedule, after, start_at=start_at, end_at=end_at)
-    last = schedule_last(schedule, _moved(until, _TICK), start_at=start_at, end_at=end_at)
-    if first is None or last is None or first > last:
-        return None
-    count, exact = count_between(schedule, first, last, cap=cap)
-    return Span(first, last, count, exact)
-
-
 def count_between(
     schedule: Schedule, first: datetime, last: datetime, *, cap: int = COUNT_CAP
 ) -> tuple[int, bool]:

@@ -90,11 +90,6 @@ def rules_version() -> str:
     return f"{tzdata.IANA_VERSION}/{_ARITHMETIC}"
 
 
-def valid_timezone(name: str) -> bool:
-    """Whether this is the name of a zone, exact to the letter's case."""
-    return name in timezones()
-
-
 @lru_cache(maxsize=1)
 def timezones() -> frozenset[str]:
     """The names of all zones of the pinned database, without those that name no place or rule."""

@@ -54,7 +54,7 @@ class _Bound:
 
 _Size = _Known | _Bound
 _Scope = Mapping[str, _Size]
-_ONE = _Bound(1, 0)
+_ONE_STEP = _Bound(1, 0)
 
 
 def estimate(tree: Node, variables: Mapping[str, Json], limit: int = MAX_WEIGHT) -> int:
@@ -81,7 +81,7 @@ class _Estimator:
             case Literal(length=length):
                 return _Bound(1 + length // CHARACTERS, 0), 1
             case Name(name=name):
-                return scope.get(name, _ONE), 1
+                return scope.get(name, _ONE_STEP), 1
             case Select(operand=operand, field=field):
                 size, steps = self.measure(operand, scope)
                 return _below(size, field), steps + 1
@@ -128,7 +128,7 @@ class _Estimator:
             case MapOf(entries=entries):
                 return _Bound(_capped(weight + 1), len(entries) // 2), _capped(steps + weight)
             case _:
-                return _ONE, _capped(steps + weight)
+                return _ONE_STEP, _capped(steps + weight)
 
     def _is_builtin(self, call: Call, name: str, scope: _Scope) -> bool:
         """Whether the library converts the argument itself: where it does not, Python is called."""
@@ -146,7 +146,7 @@ class _Estimator:
         each = 2 + sum(body_steps for _, body_steps in bodies)
         steps += source.count * each
         if node.name not in ("map", "filter"):
-            return _ONE, _capped(steps)
+            return _ONE_STEP, _capped(steps)
         # The library builds the result by appending to a copy of it: quadratic.
         steps += source.count * source.count
         if node.name == "filter":
@@ -175,7 +175,7 @@ class _Estimator:
         if isinstance(value, dict):  # a macro goes through the keys, an index gives a value
             value = [*value, *value.values()]
         if not isinstance(value, list) or not value:
-            return _ONE
+            return _ONE_STEP
         bounds = [self._weighed(child) for child in value]
         return _Bound(max(b.weight for b in bounds), max(b.count for b in bounds))
 
@@ -185,7 +185,7 @@ def _below(size: _Size, field: str) -> _Size:
         return _Bound(size.weight, size.weight)
     if isinstance(size.value, dict) and field in size.value:
         return _Known(size.value[field])
-    return _ONE
+    return _ONE_STEP
 
 
 def _called(name: str, sizes: list[_Bound]) -> _Bound:
@@ -199,7 +199,7 @@ def _called(name: str, sizes: list[_Bound]) -> _Bound:
             # What `string` gives is as long as its text, and below a hundred characters else.
             return _Bound(4 + (sizes[0].weight if sizes else 0), 0)
         case "size" | "contains" | "startsWith" | "endsWith" | "matches" | "has":
-            return _ONE
+            return _ONE_STEP
         case _:
             weight = sum(size.weight for size in sizes)
             return _Bound(_capped(weight), max((s.count for s in sizes), default=0))

@@ -1,4 +1,4 @@
-"""The CEL library behind a narrow door; the only module that knows it.
+"""The CEL library behind a narrow interface; the only module that knows it.
 
 Four of its habits are kept from everyone else. It holds the GIL while it works,
 panics as a BaseException, dies on values nested thousands deep, and its package imports a whole

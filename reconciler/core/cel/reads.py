@@ -56,7 +56,9 @@ def prune(variables: Mapping[str, Json], wanted: frozenset[Path]) -> dict[str, J
     root: Trie = {}
     for path in sorted(wanted):
         _add(root, path)
-    return {key: _kept(variables[key], below) for key, below in root.items() if key in variables}
+    return {
+        key: _restricted(variables[key], below) for key, below in root.items() if key in variables
+    }
 
 
 def _add(trie: Trie, path: Path) -> None:
@@ -69,11 +71,13 @@ def _add(trie: Trie, path: Path) -> None:
     trie[path[-1]] = None
 
 
-def _kept(value: Json, wanted: Trie | None) -> Json:
+def _restricted(value: Json, wanted: Trie | None) -> Json:
     if wanted is None:
         return value
     if isinstance(value, dict):
-        return {key: _kept(value[key], below) for key, below in wanted.items() if key in value}
+        return {
+            key: _restricted(value[key], below) for key, below in wanted.items() if key in value
+        }
     return [] if isinstance(value, list) else value
 
 

@@ -7,7 +7,7 @@ TYPES = frozenset(
 )
 """Names of types, for `type(x) == int`."""
 
-_ONE = frozenset({1})
+_UNARY = frozenset({1})
 _NONE = frozenset({0})
 
 FUNCTIONS: Mapping[str, frozenset[int]] = dict.fromkeys(
@@ -24,7 +24,7 @@ FUNCTIONS: Mapping[str, frozenset[int]] = dict.fromkeys(
         "dyn",
         "type",
     ),
-    _ONE,
+    _UNARY,
 )
 """Called as `name(value)`: the numbers of arguments that each takes."""
 
@@ -32,7 +32,7 @@ TEXT_METHODS: Mapping[str, frozenset[int]] = {
     "lowerAscii": _NONE,
     "upperAscii": _NONE,
     "trim": _NONE,
-    "charAt": _ONE,
+    "charAt": _UNARY,
     "indexOf": frozenset({1, 2}),
     "lastIndexOf": frozenset({1, 2}),
     "replace": frozenset({2, 3}),
@@ -58,14 +58,14 @@ TIME_METHODS = (
 
 METHODS: Mapping[str, frozenset[int]] = {
     "size": _NONE,
-    "contains": _ONE,
-    "startsWith": _ONE,
-    "endsWith": _ONE,
-    "matches": _ONE,
+    "contains": _UNARY,
+    "startsWith": _UNARY,
+    "endsWith": _UNARY,
+    "matches": _UNARY,
     **dict.fromkeys(TIME_METHODS, frozenset({0, 1})),
     **TEXT_METHODS,
-    "orValue": _ONE,
+    "orValue": _UNARY,
     "hasValue": _NONE,
-    "or": _ONE,
+    "or": _UNARY,
 }
 """Called as `value.name(arguments)`; the value itself is not counted."""

@@ -72,7 +72,6 @@ class Reason(StrEnum):
 
 
 SKIP_REASONS = frozenset({Reason.OVERLAP, Reason.QUEUE_FULL, Reason.COALESCED, Reason.RATE_LIMITED})
-FAIL_REASONS = frozenset(set(Reason) - SKIP_REASONS)
 BREAKER_REASONS = frozenset(
     {
         Reason.TIMED_OUT,

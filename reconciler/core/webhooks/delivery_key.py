@@ -24,7 +24,7 @@ from reconciler.core.webhooks.schemes import (
 )
 from reconciler.core.webhooks.signature import BodyMac, BodyToken, Envelope, Headers, StaticToken
 
-KEPT = timedelta(hours=72)
+KEY_RETENTION = timedelta(hours=72)
 """How long a key is known, that of a webhook and that of a run by hand."""
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 

@@ -4,7 +4,6 @@ import re
 
 from reconciler.manifest.load.scalars import NumberTooLong, resolve
 
-_LINE = 100
 # Plain where nobody can take it for anything else: no indicator at the start, no `: `, no ` #`.
 _PLAIN = re.compile(r"(?:[^\W\d]|/)(?:[\w./+@=()<>%$~^;-]|[ :](?=[\w./(])|,(?= ))*")
 _FLOW_PLAIN = re.compile(r"(?:[^\W\d]|/)(?:[\w./+@=()-]| (?=[\w./(]))*")

@@ -54,10 +54,12 @@ def read_object(document: Document, policy: Policy, near_misses: NearMisses | No
         message = (
             f"expected a mapping with apiVersion, kind, metadata and spec, found {in_words(value)}"
         )
-        return Read(None, None, None, _kept(document, [Finding((), message, Code.FIELD_TYPE)]))
+        return Read(
+            None, None, None, _unreported_only(document, [Finding((), message, Code.FIELD_TYPE)])
+        )
     model = MODELS.get(kind) if isinstance(kind := value.get("kind"), str) else None
     if model is None:
-        return Read(None, None, None, _kept(document, _wrong_head(value, near_misses)))
+        return Read(None, None, None, _unreported_only(document, _wrong_head(value, near_misses)))
     try:
         manifest = model.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -66,9 +68,9 @@ def read_object(document: Document, policy: Policy, near_misses: NearMisses | No
             finding_of(model, d, near_misses) for d in details if d["type"] not in _CHECKED_APART
         ]
         findings += _unreported(check(value, policy), findings)
-        return Read(None, None, _key_of(value), _kept(document, findings))
+        return Read(None, None, _key_of(value), _unreported_only(document, findings))
     canonical = manifest.document()
-    findings = _kept(document, check(canonical, policy))
+    findings = _unreported_only(document, check(canonical, policy))
     return Read(manifest, canonical, manifest.key, findings)
 
 
@@ -124,7 +126,7 @@ def _unreported(checked: list[Finding], reported: list[Finding]) -> list[Finding
     ]
 
 
-def _kept(document: Document, findings: list[Finding]) -> list[Finding]:
+def _unreported_only(document: Document, findings: list[Finding]) -> list[Finding]:
     if not document.spoiled:
         return findings
     spoiled = frozenset(document.spoiled)

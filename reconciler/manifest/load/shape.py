@@ -103,7 +103,7 @@ def _item(value: Any, part: str | int) -> Any:
 
 
 def _members(annotation: Any) -> list[tuple[str | None, Any]]:
-    """The members of a union with their tags; a type that is none is its own only member."""
+    """The members of a union with their tags; a type that is not a union is its own only member."""
     tag = _tag(annotation)
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]

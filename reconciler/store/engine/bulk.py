@@ -25,7 +25,7 @@ class Known(Enum):
 
     REFUSED = 0
     """The statement fails."""
-    KEPT = 1
+    UNCHANGED = 1
     """It stays as it is."""
     REPLACED = 2
     """It gets the new values."""
@@ -146,7 +146,7 @@ def _insert(table: Table, names: Sequence[str], known: Known) -> Any:
     match known:
         case Known.REFUSED:
             return statement
-        case Known.KEPT:
+        case Known.UNCHANGED:
             return statement.on_conflict_do_nothing()
         case Known.REPLACED:
             new = {name: statement.excluded[name] for name in names}
@@ -164,7 +164,7 @@ def _on_conflict(table: Table, names: Sequence[str], known: Known) -> str:
     match known:
         case Known.REFUSED:
             return ""
-        case Known.KEPT:
+        case Known.UNCHANGED:
             return " ON CONFLICT DO NOTHING"
         case Known.REPLACED:
             keys = ", ".join(f'"{column.name}"' for column in table.primary_key)

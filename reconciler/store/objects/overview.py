@@ -103,11 +103,11 @@ def read_overviews(tx: Connection, ids: Sequence[str]) -> list[Overview]:
     """Autopilots by id, in the order of `ids`, as far as there are any."""
     overviews: dict[str, Overview] = {}
     for batch in batches(ids):
-        overviews.update((overview.stored.id, overview) for overview in _some(tx, batch))
+        overviews.update((overview.stored.id, overview) for overview in _overviews(tx, batch))
     return [overviews[id_] for id_ in ids if id_ in overviews]
 
 
-def _some(tx: Connection, ids: Sequence[str]) -> Iterator[Overview]:
+def _overviews(tx: Connection, ids: Sequence[str]) -> Iterator[Overview]:
     stored = list_objects(tx, Kind.AUTOPILOT, _A.id.in_(ids), archived=True)
     rows, triggers, counts = read_switches(tx, ids), _triggers(tx, ids), _counts(tx, ids)
     runs, missed = newest_runs(tx, ids, RECENT), newest_missed(tx, ids, RECENT)

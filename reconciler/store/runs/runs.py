@@ -136,20 +136,6 @@ def used_occurrences(
     return frozenset(tx.execute(query).scalars())
 
 
-def last_runs(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, Run]:
-    """The newest run of each autopilot, without payload and result."""
-    newest = (
-        select(autopilot_run.c.id)
-        .where(autopilot_run.c.autopilot_id == autopilot.c.id)
-        .order_by(autopilot_run.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    ids = select(newest).select_from(autopilot).where(autopilot.c.id.in_(autopilot_ids))
-    rows = tx.execute(LIGHT.where(autopilot_run.c.id.in_(ids)))
-    return {run.autopilot_id: run for run in map(run_of, rows)}
-
-
 def change_run(
     tx: Connection, run_id: str, values: Mapping[str, Any], *where: ColumnElement[bool]
 ) -> bool:

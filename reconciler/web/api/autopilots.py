@@ -189,7 +189,7 @@ async def _switch(call: Call[Any, Any], write: Callable[[Tx, str, datetime], Non
     return Reply(content=autopilot_document(overview, context, context.clock.now()))
 
 
-_ONE = {200: json_content(AutopilotView, "The autopilot as it is now.")}
+_UPDATED = {200: json_content(AutopilotView, "The autopilot as it is now.")}
 _BOTH = Content(
     description="The autopilot.",
     media={"application/json": AutopilotView, YAML: AutopilotView},
@@ -208,11 +208,11 @@ OPERATIONS = (
     ),
     Operation(
         method="POST", path="/v1/autopilots/{id}/pause", handler=pause, role=Role.OPERATOR,
-        tag="autopilots", summary="Pause an autopilot", body=PauseOrder, answers=_ONE,
+        tag="autopilots", summary="Pause an autopilot", body=PauseOrder, answers=_UPDATED,
         problems=(404,),
     ),
     Operation(
         method="POST", path="/v1/autopilots/{id}/resume", handler=resume, role=Role.OPERATOR,
-        tag="autopilots", summary="Resume an autopilot", answers=_ONE, problems=(404,),
+        tag="autopilots", summary="Resume an autopilot", answers=_UPDATED, problems=(404,),
     ),
 )  # fmt: skip

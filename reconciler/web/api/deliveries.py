@@ -137,12 +137,12 @@ async def list_all(call: Call[DeliveryQuery, NoBody]) -> Reply:
 
 async def show(call: Call[NoQuery, NoBody]) -> Reply:
     """One delivery."""
-    return Reply(content=DeliveryView.of(await _one(call), whole=True))
+    return Reply(content=DeliveryView.of(await _delivery(call), whole=True))
 
 
 async def body(call: Call[NoQuery, NoBody]) -> Reply:
     """The body as it came, byte for byte, as a download: its own type could be a page."""
-    delivery = await _one(call)
+    delivery = await _delivery(call)
     if delivery.body is None:
         raise HttpProblem(410, "body-gone", "the body of this delivery is no longer kept")
     name = f'attachment; filename="{delivery.id}"'
@@ -151,7 +151,7 @@ async def body(call: Call[NoQuery, NoBody]) -> Reply:
 
 async def repeat(call: Call[NoQuery, NoBody]) -> Reply:
     """Start a run from a delivery that came before: its body, today's manifest."""
-    delivery = await _one(call)
+    delivery = await _delivery(call)
     key = read_idempotency_key(call.request)
     run = await asyncio.to_thread(replay, call.context.launcher, delivery.id, call.caller.name, key)
     return Reply(content=RunView.of(run), status=202, headers={"Location": f"/v1/runs/{run.id}"})
@@ -171,7 +171,7 @@ async def url(call: Call[NoQuery, NoBody]) -> Reply:
     )
 
 
-async def _one(call: Call[NoQuery, NoBody]) -> Delivery:
+async def _delivery(call: Call[NoQuery, NoBody]) -> Delivery:
     """The delivery of the path, if the caller may know of it. Raises NotFound."""
     id_ = call.path["id"].lower()
     delivery = await call.context.database.aread(lambda tx: get_delivery(tx, id_))

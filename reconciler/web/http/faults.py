@@ -43,14 +43,14 @@ def _one_of(context: Context, value: Any) -> str:
     return f"must be {context['expected']}{hint}"
 
 
-def _form(context: Context, _given: Any) -> str:
+def _form(context: Context, _value: Any) -> str:
     pattern = context["pattern"]
     return _FORMS.get(pattern, f"must match {pattern}")
 
 
 def _plain(sentence: str) -> Callable[[Context, Any], str]:
     """A sentence with what the context holds put into it."""
-    return lambda context, _given: sentence.format(**context)
+    return lambda context, _value: sentence.format(**context)
 
 
 _SENTENCES: dict[str, Callable[[Context, Any], str]] = {

@@ -50,8 +50,8 @@ def visible(value: Any) -> Any:
     return Markup(shown) if isinstance(value, Markup) else shown  # noqa: S704 - as safe as before
 
 
-def _escaped(found: re.Match[str]) -> str:
-    character = found[0]
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
     if character in "\n\r\t":
         return character
     code = ord(character)

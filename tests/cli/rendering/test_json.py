@@ -4,11 +4,11 @@ import json
 
 from hypothesis import given
 
-from reconciler.cli.rendering.json import read_report, render_drift_json, render_json
+from reconciler.cli.rendering.json import render_drift_json, render_json
 from reconciler.core.manifest.state import Desired
 from reconciler.core.plan.drift import drift_of
 from reconciler.core.plan.plan import make_plan
-from reconciler.core.plan.report import drift_report, report_of
+from reconciler.core.plan.report import PlanReport, drift_report, report_of
 from tests.support.strategies import desired_sets
 from tests.support.worlds import agent, autopilot, current, desired, row
 
@@ -19,7 +19,7 @@ def test_what_is_printed_is_what_a_server_answers(first: Desired, second: Desire
     report = report_of(make_plan(rows, second))
     printed = render_json(report)
     assert json.loads(printed) == report.to_json()
-    assert read_report(printed) == report
+    assert PlanReport.model_validate_json(printed) == report
 
 
 def test_only_ascii_goes_out() -> None:

@@ -1,10 +1,11 @@
 """Problems as text, JSON, annotations for GitHub, and SARIF."""
 
 import json
+from typing import get_args
 
 import pytest
 
-from reconciler.cli.rendering.problems import FORMATS, Format, below, render
+from reconciler.cli.rendering.problems import Format, below, render
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Problem
 
@@ -83,7 +84,7 @@ def test_paths_in_sarif_are_uris() -> None:
     assert place["artifactLocation"]["uri"] == "a%20b/%C3%BC%25.yaml"
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", get_args(Format))
 def test_no_problems(form: Format) -> None:
     shown = render([], form)
     assert shown == "" or json.loads(shown)

@@ -14,7 +14,6 @@ from reconciler.core.calendar.occurrences import (
     occurrences_before,
     schedule_last,
     schedule_next,
-    span_between,
 )
 from reconciler.core.calendar.timetable import AtSchedule, CronSchedule, EverySchedule, Schedule
 
@@ -22,6 +21,17 @@ from reconciler.core.calendar.timetable import AtSchedule, CronSchedule, EverySc
 def utc(text: str) -> datetime:
     """`2026-03-29T01:00` as a moment."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def span_between(
+    schedule: Schedule, after: datetime, until: datetime, cap: int = 1000
+) -> Span | None:
+    """The occurrences later than `after`, up to and including `until`, as a reader puts them."""
+    first = schedule_next(schedule, after)
+    last = schedule_last(schedule, until + timedelta(microseconds=1))
+    if first is None or last is None or first > last:
+        return None
+    return Span(first, last, *count_between(schedule, first, last, cap=cap))
 
 
 NINE = CronSchedule("0 9 * * *", "Europe/Rome")

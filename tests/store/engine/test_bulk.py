@@ -49,7 +49,7 @@ def test_what_is_known_stays_on_request(database: Database) -> None:
     first = [{"digest": "a" * 64, "document": {"first": True}}]
     second = [{"digest": "a" * 64, "document": {}}, {"digest": "b" * 64, "document": {}}]
     database.write(lambda tx: insert_rows(tx, manifest, first))
-    database.write(lambda tx: insert_rows(tx, manifest, second, known=Known.KEPT))
+    database.write(lambda tx: insert_rows(tx, manifest, second, known=Known.UNCHANGED))
     found = database.read(lambda tx: tx.execute(select(manifest).order_by("digest")).all())
     assert [row.document for row in found] == [{"first": True}, {}]
     with pytest.raises(IntegrityError):

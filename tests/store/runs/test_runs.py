@@ -26,7 +26,6 @@ from reconciler.store.runs.runs import (
     get_run,
     get_runs,
     insert_runs,
-    last_runs,
     owned_by,
     request_cancel,
 )
@@ -158,15 +157,6 @@ def test_several_by_id_and_one_that_is_not_there(triage: Rig) -> None:
     found = triage.database.read(lambda tx: get_runs(tx, [one.id, two.id, "nobody"]))
     assert found == {one.id: one, two.id: two}
     assert triage.database.read(lambda tx: get_run(tx, "nobody")) is None
-
-
-def test_the_last_run_of_each_autopilot(triage: Rig) -> None:
-    _, newest, other = stored(triage, a_run(triage), a_run(triage), a_run(triage, "other"))
-    ids = [id_of("triage"), id_of("other"), id_of("none")]
-    found = triage.database.read(lambda tx: last_runs(tx, ids))
-    assert {key: run.id for key, run in found.items()} == {
-        id_of("triage"): newest.id, id_of("other"): other.id,
-    }  # fmt: skip
 
 
 def test_an_occurrence_has_one_run(triage: Rig) -> None:
