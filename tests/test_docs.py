@@ -19,7 +19,6 @@ from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.reach import Grant
 from reconciler.core.runs.run import (
-    SKIP_REASONS,
     TRANSITIONS,
     MissedReason,
     Reason,
@@ -42,6 +41,7 @@ from tests.support.pages import (
     shown,
     table,
 )
+from tests.support.reasons import SKIP_REASONS
 
 DOCS = ROOT / "docs"
 every_page = pytest.mark.parametrize("page", pages(), ids=shown)

@@ -71,7 +71,6 @@ class Reason(StrEnum):
     LOST = "lost"
 
 
-SKIP_REASONS = frozenset({Reason.OVERLAP, Reason.QUEUE_FULL, Reason.COALESCED, Reason.RATE_LIMITED})
 BREAKER_REASONS = frozenset(
     {
         Reason.TIMED_OUT,

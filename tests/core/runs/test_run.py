@@ -10,7 +10,6 @@ import pytest
 from reconciler.core.runs.run import (
     BREAKER_REASONS,
     ENDED,
-    SKIP_REASONS,
     Reason,
     Run,
     Source,
@@ -18,6 +17,7 @@ from reconciler.core.runs.run import (
     may_become,
     sources_of,
 )
+from tests.support.reasons import SKIP_REASONS
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 ALLOWED = {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.manifest.model import AutopilotStatus
-from reconciler.core.runs.run import BREAKER_REASONS, SKIP_REASONS, Reason, Status
+from reconciler.core.runs.run import BREAKER_REASONS, Reason, Status
 from reconciler.core.runs.standing import (
     Breaker,
     InForce,
@@ -18,13 +18,12 @@ from reconciler.core.runs.standing import (
     after_run,
     standing_of,
 )
+from tests.support.reasons import FAIL_REASONS
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 COOLDOWN = timedelta(minutes=15)
 MINUTE = timedelta(minutes=1)
 ACTIVE, PAUSED, ARCHIVED = AutopilotStatus
-
-FAIL_REASONS = frozenset(Reason) - SKIP_REASONS
 
 
 def switches(status: AutopilotStatus = ACTIVE, **more: Any) -> Switches:
