@@ -12,7 +12,7 @@ from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.session import opened
-from reconciler.control.runs.explain import Kept, explain
+from reconciler.control.runs.explain import Retained, explain
 from reconciler.control.runs.told import Step
 from reconciler.core.base.errors import UsageError
 from reconciler.core.manifest.fields import format_instant, parse_instant
@@ -39,8 +39,8 @@ def why(
         stored = find_autopilot(state, name)
         now = state.read(state.now)
         moment = _moment(at) or now
-        kept = Kept(settings.breaker_cooldown, settings.keep_runs)
-        steps = state.read(lambda tx: explain(tx, stored.id, moment, now, kept))
+        retained = Retained(settings.breaker_cooldown, settings.keep_runs)
+        steps = state.read(lambda tx: explain(tx, stored.id, moment, now, retained))
     if output is ListFormat.JSON:
         out_json({"at": format_instant(moment), "steps": [asdict(step) for step in steps]})
     else:

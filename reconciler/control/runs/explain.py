@@ -33,24 +33,26 @@ MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Retained:
     """The settings that an answer depends on: the breaker's cool-down, how long runs are kept."""
 
     cooldown: timedelta
     runs: timedelta
 
 
-def explain(tx: Tx, autopilot_id: str, at: datetime, now: datetime, kept: Kept) -> list[Step]:
+def explain(
+    tx: Tx, autopilot_id: str, at: datetime, now: datetime, retained: Retained
+) -> list[Step]:
     """The chain for the moment `at`, which may lie ahead. Raises NotFound."""
     row = read_switches(tx, [autopilot_id]).get(autopilot_id)
     if row is None:
         raise NotFound(f"there is no autopilot {autopilot_id}")
-    steps = [_switches(row, at, now, kept.cooldown)]
+    steps = [_switches(row, at, now, retained.cooldown)]
     if find_readable(tx, autopilot_id) is None:
         why = str(unreadable(f"Autopilot {row.workspace}/{row.name}"))
         steps.append(Step(steps[0].subject, "unreadable", why))
     for trigger in list_triggers(tx, autopilot_id):
-        steps += _trigger(tx, trigger, at, now, kept)
+        steps += _trigger(tx, trigger, at, now, retained)
     runs = _others(tx, autopilot_id, at)
     if at >= now:
         named = {step.run for step in steps} | {run.id for run in runs}
@@ -80,7 +82,7 @@ def _switches(live: Switched, at: datetime, now: datetime, cooldown: timedelta) 
 
 
 def _trigger(
-    tx: Tx, trigger: NamedTrigger, at: datetime, now: datetime, kept: Kept
+    tx: Tx, trigger: NamedTrigger, at: datetime, now: datetime, retained: Retained
 ) -> Iterator[Step]:
     subject = f"{trigger.kind} trigger {trigger.name}"
     if not trigger.enabled and at >= now:
@@ -95,7 +97,7 @@ def _trigger(
         return
     if trigger.cursor is not None and is_ahead(trigger.cursor, now, DECIDED_AHEAD):
         yield Step(subject, "ahead of the clock", _ahead(trigger.cursor))
-    yield _occurrence(tx, subject, trigger, at, now, kept)
+    yield _occurrence(tx, subject, trigger, at, now, retained)
 
 
 def _ahead(cursor: datetime) -> str:
@@ -124,7 +126,7 @@ def _delivery(subject: str, delivery: Delivery) -> Step:
 
 
 def _occurrence(
-    tx: Tx, subject: str, trigger: NamedTrigger, at: datetime, now: datetime, kept: Kept
+    tx: Tx, subject: str, trigger: NamedTrigger, at: datetime, now: datetime, retained: Retained
 ) -> Step:
     """What became of the last occurrence at or before the moment."""
     try:
@@ -143,7 +145,7 @@ def _occurrence(
         until = format_instant(interval.last) if interval.last else "now"
         why = f"{interval.detail} (recorded from {format_instant(interval.first)} to {until})"
         return Step(about, interval.reason.value, why)
-    return _undecided(about, agenda, trigger, occurrence, now, kept)
+    return _undecided(about, agenda, trigger, occurrence, now, retained)
 
 
 def _last_until(agenda: Agenda, at: datetime) -> datetime | None:
@@ -162,7 +164,7 @@ def _undecided(
     trigger: NamedTrigger,
     occurrence: datetime,
     now: datetime,
-    kept: Kept,
+    retained: Retained,
 ) -> Step:
     """What can be said of an occurrence that has neither a run nor an interval."""
     due = agenda.due_at(occurrence)
@@ -173,8 +175,8 @@ def _undecided(
     if occurrence <= trigger.created_at:
         why = f"the trigger was made at {format_instant(trigger.created_at)}, after that"
         return Step(subject, "before the change", why)
-    if occurrence < now - kept.runs:
-        age = format_duration(kept.runs)
+    if occurrence < now - retained.runs:
+        age = format_duration(retained.runs)
         why = f"what became of it was deleted: runs and intervals are kept for {age} (keep_runs)"
         return Step(subject, "deleted", why)
     if occurrence <= trigger.updated_at:

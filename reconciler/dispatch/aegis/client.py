@@ -119,7 +119,7 @@ class AegisClient:
 
     async def sessions(self) -> tuple[Session, ...] | Trouble:
         """All sessions of the key: one call for each hundred."""
-        found: dict[str, Session] = {}
+        sessions: dict[str, Session] = {}
         for page in range(1, MOST_PAGES + 1):
             answer = await self._call("GET", f"/v1/sessions?page={page}&limit={PAGE}")
             if not isinstance(answer, Reply):
@@ -128,10 +128,10 @@ class AegisClient:
             listed = body.get("sessions")
             if not isinstance(listed, list):
                 return self._nonsense("a list without sessions")
-            found |= {s.id: s for s in map(read_session, listed) if s is not None}
+            sessions |= {s.id: s for s in map(read_session, listed) if s is not None}
             if page >= _pages(body, len(listed), page):
                 break
-        return tuple(found.values())
+        return tuple(sessions.values())
 
     async def session(self, session_id: str) -> Session | Absent | Trouble:
         """One session by its id."""
@@ -209,9 +209,9 @@ class AegisClient:
         within: float | None = None,
         limit: int = 1024 * 1024,
     ) -> Reply | Absent | Trouble:
-        rest = self._rest_until - self.clock.monotonic()
-        if rest > 0:
-            return Busy(f"{self.target.url} asked for a rest of {rest:.0f} s", rest)
+        pause = self._rest_until - self.clock.monotonic()
+        if pause > 0:
+            return Busy(f"{self.target.url} asked for a rest of {pause:.0f} s", pause)
         call = Call(
             method=method,
             url=self.target.url.rstrip("/") + path,
@@ -236,11 +236,11 @@ class AegisClient:
             case Reply(404) if answer.object().get("code") == "NOT_FOUND":
                 return Absent()  # a proxy that does not know the way is no proof of anything
             case Reply(429 | 503):
-                return self._rest(answer)
+                return self._pause(answer)
             case Reply(status) if status >= 500 or status == 404:
-                return Unsure(self._said(answer, method, path))
+                return Unsure(self._message_of(answer, method, path))
             case Reply():
-                return Rejected(self._said(answer, method, path))
+                return Rejected(self._message_of(answer, method, path))
             case Unreached(message):
                 return Down(message)
             case Unsendable(message):
@@ -248,13 +248,13 @@ class AegisClient:
             case Unanswered(message) | Oversized(message):
                 return Unsure(message)
 
-    def _rest(self, answer: Reply) -> Busy:
+    def _pause(self, answer: Reply) -> Busy:
         asked = answer.retry_after()
-        rest = self.waits.limited if asked is None else min(asked, self.waits.longest_rest)
-        self._rest_until = self.clock.monotonic() + rest
-        return Busy(f"{self.target.url} answered {answer.status}: {answer.summary()}", rest)
+        pause = self.waits.limited if asked is None else min(asked, self.waits.longest_rest)
+        self._rest_until = self.clock.monotonic() + pause
+        return Busy(f"{self.target.url} answered {answer.status}: {answer.summary()}", pause)
 
-    def _said(self, answer: Reply, method: str, path: str) -> str:
+    def _message_of(self, answer: Reply, method: str, path: str) -> str:
         where = f"{method} {path.partition('?')[0]}"
         return f"{self.target.url} answered {answer.status} to {where}: {answer.summary()}"
 

@@ -38,14 +38,14 @@ class Rhythm:
 class Frames:
     """Server-sent events out of bytes; only `id` and `data` matter here."""
 
-    _rest: bytes = b""
+    _unread: bytes = b""
     _id: str | None = None
     _data: list[str] = field(default_factory=list)
 
     def feed(self, chunk: bytes) -> list[tuple[str | None, str]]:
         """The events that are complete now. ValueError: a line without end."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > LONGEST_LINE:
+        *lines, self._unread = (self._unread + chunk).split(b"\n")
+        if len(self._unread) > LONGEST_LINE:
             raise ValueError("a line without end")
         return [event for line in lines if (event := self._line(line.rstrip(b"\r"))) is not None]
 
@@ -132,6 +132,6 @@ class Listener:
 def _session_of(data: str) -> Json:
     with suppress(ValueError, RecursionError):
         event = json.loads(data)
-        found = event.get("sessionId") if isinstance(event, dict) else None
-        return found if isinstance(found, str) else None
+        session_id = event.get("sessionId") if isinstance(event, dict) else None
+        return session_id if isinstance(session_id, str) else None
     return None

@@ -27,10 +27,10 @@ def fit(prompt: str, limit: int = CREATE_LIMIT) -> str:
     opening = prompt.rfind(_OPENING, 0, max(start, 0))
     closing = prompt[start:] if opening >= 0 else ""
     body = prompt[:start] if closing else prompt
-    kept = _first(body, limit - units(_CUT) - units(closing))
-    if closing and "\n" not in kept[opening:]:  # not even the line that opens the block
+    shortened = _first(body, limit - units(_CUT) - units(closing))
+    if closing and "\n" not in shortened[opening:]:  # not even the line that opens the block
         return _first(body[:opening].rstrip(), limit - units(_CUT)) + _CUT
-    return kept + _CUT + closing
+    return shortened + _CUT + closing
 
 
 def _first(text: str, count: int) -> str:

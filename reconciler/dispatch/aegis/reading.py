@@ -16,14 +16,14 @@ RESTING: Final = frozenset({"idle", "waiting_for_input"})
 READY: Final = "idle"
 """The status of a session that has booted and waits for its prompt."""
 BROKEN: Final = "error"
-ASKING: Final = frozenset({"permission_prompt", "bash_approval", "plan_mode", "ask_question"})
-AT_WORK: Final = ASKING | {"working", "compacting", "context_warning"}
+ASKS: Final = frozenset({"permission_prompt", "bash_approval", "plan_mode", "ask_question"})
+AT_WORK: Final = ASKS | {"working", "compacting", "context_warning"}
 NOT_SAID: Final = frozenset({"thinking", "tool_use", "tool_result", "progress"})
 """Kinds of content that are no words to anybody."""
 
 _DETAILS: Final[Mapping[str, str]] = {
     "working": "",
-    **{status: f"waits for approval: {status}" for status in ASKING},
+    **{status: f"waits for approval: {status}" for status in ASKS},
     "rate_limit": "waits for the model: rate_limit",
     "error": "the session shows an error",
 }
@@ -100,8 +100,8 @@ def read_transcript(value: Mapping[str, Json]) -> Transcript | None:
     messages, status = value.get("messages"), value.get("status")
     if not isinstance(messages, list):
         return None
-    found = tuple(_message(m) for m in messages if isinstance(m, dict))
-    return Transcript(found, status if isinstance(status, str) else "unknown")
+    read = tuple(_message(m) for m in messages if isinstance(m, dict))
+    return Transcript(read, status if isinstance(status, str) else "unknown")
 
 
 def is_session_id(value: Json) -> bool:

@@ -34,7 +34,7 @@ from reconciler.dispatch.base import (
     Transient,
 )
 
-LOOKS = 3
+POLLS = 3
 """Times that a session is looked at before a prompt counts as never arrived."""
 
 
@@ -131,8 +131,8 @@ class Beginning:
                 return failed(trouble)
 
     async def _look_for_prompt(self, session_id: str) -> Transcript | Absent | Trouble:
-        """The transcript, read until it shows that the prompt arrived, at most `LOOKS` times."""
-        for poll in range(LOOKS):
+        """The transcript, read until it shows that the prompt arrived, at most `POLLS` times."""
+        for poll in range(POLLS):
             if poll:
                 await asyncio.sleep(self.api.waits.poll)
             seen = await self.api.transcript(session_id)

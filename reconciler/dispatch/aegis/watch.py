@@ -58,7 +58,10 @@ class Watch:
             return {job.run_id: Unseen(listed.message) for job, _ in followed}
         sessions = {session.id: session for session in listed}
         seen = await asyncio.gather(
-            *(self._look(handle, sessions.get(handle.session_id or "")) for _, handle in followed)
+            *(
+                self._poll_session(handle, sessions.get(handle.session_id or ""))
+                for _, handle in followed
+            )
         )
         return {job.run_id: poll for (job, _), poll in zip(followed, seen, strict=True)}
 
@@ -66,7 +69,7 @@ class Watch:
         """The session is over."""
         self._memory.pop(session_id, None)
 
-    async def _look(self, handle: Handle, listed: Session | None) -> Observation:
+    async def _poll_session(self, handle: Handle, listed: Session | None) -> Observation:
         """One run. A session that the list does not show is asked for before it counts as gone."""
         if not is_session_id(handle.session_id):
             return Working("has no session yet")
@@ -97,7 +100,7 @@ class Watch:
         return await self._resting(handle, session, memory)
 
     async def _broken(self, session: Session, memory: Memory) -> Observation:
-        """`error` has to stay: many an error of a moment mends itself."""
+        """`error` has to stay: many an error of a moment goes away by itself."""
         now = self.api.clock.monotonic()
         if memory.broken_since is None:
             memory.broken_since = now
@@ -105,11 +108,11 @@ class Watch:
             return Working(detail(BROKEN))
         match await self.api.transcript(session.id):
             case Transcript() as seen:
-                said = cut_result(seen.text()) or None
+                words = cut_result(seen.text()) or None
             case _:
-                said = None
+                words = None
         message = f"session {session.id} stays in error"
-        return Ended(Failed(Reason.SESSION_FAILED, message, said))
+        return Ended(Failed(Reason.SESSION_FAILED, message, words))
 
     async def _resting(self, handle: Handle, session: Session, memory: Memory) -> Observation:
         """Before its work a session rests as it does afterwards: the transcript tells."""

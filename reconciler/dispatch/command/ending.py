@@ -57,11 +57,11 @@ def remove_forgotten(folder: Path, older_than: float, boot: float, now: float) -
     Only what has not changed for `older_than` seconds, and whose supervisor has ended: there is a
     record, or the machine was started since. `boot` and `now` are seconds since 1970.
     """
-    for kept in folder.iterdir():
+    for entry in folder.iterdir():
         with suppress(OSError):
-            changed = kept.stat().st_mtime
-            if now - changed > older_than and (changed < boot or (kept / ENDING).exists()):
-                remove_folder(kept)
+            changed = entry.stat().st_mtime
+            if now - changed > older_than and (changed < boot or (entry / ENDING).exists()):
+                remove_folder(entry)
 
 
 def _kept_output(folder: Path) -> bytes:

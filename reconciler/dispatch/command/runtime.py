@@ -127,7 +127,7 @@ class Commands:
         if handle is None:  # the gate of an attempt without a record ended by itself
             return Stopped()
         child = self._children.get(job.run_id)
-        ending = child.ending if child is not None else self._kept(job, handle)
+        ending = child.ending if child is not None else self._kept_ending(job, handle)
         clear = ending is not None and ending.clear
         stop = Stopped() if clear else await self.stop(job, handle)
         if isinstance(stop, Stopped):
@@ -228,13 +228,13 @@ class Commands:
             return Unseen(f"process {tree.leader.pid} runs on the host {tree.leader.host!r}")
         # The order matters: a supervisor that is gone now has written its record before.
         supervised = tree.supervisor is not None and is_alive(tree.supervisor)
-        if (ending := self._kept(job, handle)) is not None:
+        if (ending := self._kept_ending(job, handle)) is not None:
             return _observed(job, ending)
         if supervised:
             return Working()
         return _unsupervised(tree, job.run_id)
 
-    def _kept(self, job: Job, handle: Handle) -> Ending | None:
+    def _kept_ending(self, job: Job, handle: Handle) -> Ending | None:
         folder = self._folder_of(job, handle)
         return read_ending(folder) if folder is not None else None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from reconciler.control.runs.explain import Kept, explain
+from reconciler.control.runs.explain import Retained, explain
 from reconciler.control.runs.told import Step
 from reconciler.core.access.roles import Role
 from reconciler.core.calendar.errors import ScheduleError
@@ -183,13 +183,13 @@ async def why(call: Call[WhyQuery, NoBody]) -> Reply:
     """The chain of decisions about an autopilot at one moment."""
     context, id_ = call.context, call.path["id"].lower()
     settings = context.settings
-    kept = Kept(settings.breaker_cooldown, settings.keep_runs)
+    retained = Retained(settings.breaker_cooldown, settings.keep_runs)
 
     def read(tx: Tx) -> tuple[datetime, list[Step]]:
         require_overview(tx, id_, call.caller)
         now = context.database.now(tx)
         at = call.query.at or now
-        return at, explain(tx, id_, at, now, kept)
+        return at, explain(tx, id_, at, now, retained)
 
     at, steps = await context.database.aread(read)
     shown = [StepView(subject=s.subject, verdict=s.verdict, why=s.why, run=s.run) for s in steps]

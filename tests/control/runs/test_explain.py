@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.control.prune import Retention, prune_once
-from reconciler.control.runs.explain import Kept, explain
+from reconciler.control.runs.explain import Retained, explain
 from reconciler.control.runs.switches import pause
 from reconciler.control.runs.told import Step
 from reconciler.core.base.errors import NotFound
@@ -13,7 +13,7 @@ from reconciler.core.runs.run import Completed
 from reconciler.store.webhooks.deliveries import Delivery, insert_deliveries
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule, webhook
 
-KEPT = Kept(COOLDOWN, timedelta(days=30))
+KEPT = Retained(COOLDOWN, timedelta(days=30))
 
 
 def why(rig: Rig, at: datetime, name: str = "triage") -> dict[str, Step]:
