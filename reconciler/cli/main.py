@@ -51,6 +51,9 @@ COMMANDS = {
     "why": Lazy("reconciler.cli.runs.why:why", "Say why it ran, or did not.", RUNS),
     "webhook": Lazy("reconciler.cli.server.webhook:app", "Show webhook URLs.", SERVER),
     "serve": Lazy("reconciler.cli.server.serve:serve", "Reconcile, tick, dispatch, serve.", SERVER),
+    "doctor": Lazy(
+        "reconciler.cli.server.doctor:doctor", "Say what is wrong, and how to fix it.", SERVER
+    ),
     "token": Lazy("reconciler.cli.server.token:app", "Make API tokens.", SERVER),
 }
 

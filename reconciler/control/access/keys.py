@@ -18,12 +18,20 @@ def server_key(path: Path, secrets_dir: Path) -> bytes:
     Raises UsageError where it lies inside `secrets_dir` (a manifest could refer to it), Unavailable
     where it cannot be read or written or others can read it.
     """
+    try:
+        return read_key(path, secrets_dir)
+    except FileNotFoundError:
+        return _make(path)
+
+
+def read_key(path: Path, secrets_dir: Path) -> bytes:
+    """Read the key as `server_key` does, but make none: raises FileNotFoundError instead."""
     if path.resolve().is_relative_to(secrets_dir.resolve()):
         raise UsageError(f"the key file {path} must not lie inside secrets_dir {secrets_dir}")
     try:
         return _read(path)
     except FileNotFoundError:
-        return _make(path)
+        raise
     except OSError as error:
         raise Unavailable(f"the key file {path} cannot be read: {error.strerror}") from None
 

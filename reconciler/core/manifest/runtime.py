@@ -1,5 +1,6 @@
 """How work reaches an agent: the runtimes of docs/runtimes.md."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -83,3 +84,17 @@ Runtime = Annotated[
     AegisRuntime | HttpRuntime | CommandRuntime | WorkerRuntime,
     Field(discriminator="type"),
 ]
+
+
+def secret_refs(runtime: Runtime) -> Iterator[SecretRef]:
+    """Every secret that the work of an agent needs."""
+    match runtime:
+        case AegisRuntime():
+            values = [runtime.token, *runtime.env.values()]
+        case HttpRuntime():
+            values = [runtime.secret, *runtime.headers.values()]
+        case CommandRuntime():
+            values = [*runtime.env.values()]
+        case _:
+            values = []
+    yield from (value for value in values if isinstance(value, SecretRef))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -39,6 +40,11 @@ class Backend(Protocol):
     """The URL without password, for messages."""
     writers: int
     """The number of writes that may run at a time."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file of an embedded database; None for a server's."""
+        ...
 
     def exists(self) -> bool:
         """Whether there is a database at all; PostgreSQL's is taken to be there."""

@@ -66,6 +66,11 @@ class Database:
         """Its URL without the password, for messages."""
         return self._backend.shown
 
+    @property
+    def path(self) -> Path | None:
+        """The file of an embedded database; None for a server's."""
+        return self._backend.path
+
     def read(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` on one snapshot that no writer blocks or changes; it cannot write."""
         return self._backend.read(fn)

@@ -53,6 +53,7 @@ class Postgres:
         self._url = url.set(drivername="postgresql+psycopg")
         self.shown = url.set(query={}).render_as_string(hide_password=True)
         self.outage: str | None = None
+        self.path = None
         self._pulse: Any = None
         engine = self._engine()
         self._all = engine

@@ -60,6 +60,16 @@ def find_agents(tx: Connection, workspace: str, names: Sequence[str]) -> dict[st
     return agents
 
 
+def list_agents(tx: Connection) -> list[LiveAgent]:
+    """All agents that are not archived, by workspace and name, without unreadable rows."""
+    query = select(agent).where(agent.c.archived_at.is_(None))
+    agents: list[LiveAgent] = []
+    for row in tx.execute(query.order_by(agent.c.workspace_id, agent.c.name)).all():
+        with suppress(LookupError, TypeError, ValueError):
+            agents.append(_agent(row))
+    return agents
+
+
 def agent_caps(
     tx: Connection, names: Sequence[str], workspaces: frozenset[str] | None
 ) -> dict[tuple[str, str], int]:

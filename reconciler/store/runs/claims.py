@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from reconciler.core.runs.run import Run
 from reconciler.store.runs.leases import as_read
@@ -41,6 +41,33 @@ def prolong(tx: Connection, run_id: str, lease_token: str, now: datetime, until:
     """Prolong the lease of a worker that still holds it; an expired one is lost."""
     held = (_R.lease_token == lease_token, _R.lease_until > now)
     return change_run(tx, run_id, {"lease_until": until}, *held)
+
+
+class Unclaimed(NamedTuple):
+    """Runs of an agent that wait for a worker, the oldest of them admitted at `since`."""
+
+    workspace: str
+    agent: str
+    runs: int
+    since: datetime
+
+
+def unclaimed(tx: Connection, now: datetime, before: datetime) -> list[Unclaimed]:
+    """Return the agents whose runs wait since before `before` while no worker holds one of them."""
+    other = autopilot_run.alias()
+    held = select(other.c.id).where(
+        other.c.lease_token.is_not(None),
+        other.c.lease_until > now,
+        other.c.agent == _R.agent,
+        other.c.workspace_id == _R.workspace_id,
+    )
+    query = (
+        select(_R.workspace_id, _R.agent, func.count(), func.min(_R.admitted_at))
+        .where(IS_CLAIMABLE, _R.admitted_at < before, ~held.exists())
+        .group_by(_R.workspace_id, _R.agent)
+        .order_by(_R.workspace_id, _R.agent)
+    )
+    return [Unclaimed._make(row) for row in tx.execute(query)]
 
 
 def silent_workers(
