@@ -145,3 +145,28 @@ def test_waits_never_shrink_and_never_pass_the_longest(
     policy = Retry(limit=10, backoff=first, max_backoff=longest)
     assert backoff(policy, attempt) <= backoff(policy, attempt + 1) <= longest
     assert backoff(policy, 1) == min(first, longest)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waits"),
+    [
+        pytest.param(3600.0, 3600, id="beyond the deadline and beyond maxBackoff"),
+        pytest.param(1.0, 15, id="not sooner than an agent that is down"),
+        pytest.param(-5.0, 15, id="a moment that has passed"),
+        pytest.param(1e12, 7 * 86400, id="at most seven days at once"),
+    ],
+)
+def test_an_agent_that_names_its_moment_is_waited_for(seconds: float, waits: int) -> None:
+    """The deadline moves with it: the timeout does not pass, and nothing has failed."""
+    full = TargetDown("answered 429", seconds, quota=True)
+    wait = timedelta(seconds=waits)
+    near = NOW + timedelta(minutes=5)
+    assert after_failure(NEVER, 1, full, NOW, near) == RetryAt(NOW + wait, "answered 429", wait)
+
+
+def test_an_agent_that_names_no_moment_is_waited_for_until_the_deadline() -> None:
+    full = TargetDown("answered 429", quota=True)
+    assert after_failure(NEVER, 1, full, NOW, NOW + timedelta(seconds=5)) == over(
+        Reason.TARGET_UNAVAILABLE,
+        "answered 429; the next attempt would come after the deadline",
+    )
