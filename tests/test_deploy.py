@@ -1,5 +1,6 @@
 """The image and the deployments name what there is: files, settings, options, paths."""
 
+import configparser
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from tests.support.pages import ROOT, shown
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 COMPOSE = ROOT / "deploy/compose.yaml"
 KUBERNETES = ROOT / "deploy/kubernetes"
-FILES = [ROOT / "Dockerfile", COMPOSE, *sorted(KUBERNETES.glob("*.yaml"))]
+UNIT = ROOT / "deploy/reconciler.service"
+FILES = [ROOT / "Dockerfile", COMPOSE, UNIT, *sorted(KUBERNETES.glob("*.yaml"))]
 
 
 def _documents(path: Path) -> list[Any]:
@@ -28,6 +30,21 @@ def _compose() -> Any:
 
 def _pod() -> Any:
     return _documents(KUBERNETES / "deployment.yaml")[0]["spec"]["template"]["spec"]
+
+
+def test_the_unit_signals_the_server_alone_and_gives_it_time_to_stop() -> None:
+    """With systemd's default, SIGTERM goes to every agent as well."""
+    unit = configparser.ConfigParser(interpolation=None, strict=True)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(UNIT.read_text("utf-8"))
+    service = unit["Service"]
+    assert service["KillMode"] == "mixed"
+    assert int(service["TimeoutStopSec"]) > 30, "a server exits within 30 seconds"
+    assert service["User"] != "root"
+    assert service["ExecReload"].split()[1] == "-HUP"
+    command = service["ExecStart"].split()
+    assert command[1] in COMMANDS
+    assert set(command[2:]) & {"--config"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=shown)

@@ -20,9 +20,9 @@ def test_a_second_server_on_one_sqlite_file_is_refused(sqlite_site: Site) -> Non
     assert first.alive
 
 
-def test_sigterm_hands_back_what_is_in_hand_and_the_next_server_settles_it(here: Site) -> None:
+def test_sigterm_hands_runs_back_and_the_next_server_goes_on_with_them(here: Site) -> None:
     busy = autopilot("triage", schedule(None, every="1s"), maxConcurrency=2)
-    here.write("all.yaml", here.agent(works=60), busy)
+    here.write("all.yaml", here.agent(works=8), busy)
     server, ledger = here.serve(), Ledger(here)
     eventually(lambda: sum(run.status is Status.RUNNING for run in ledger.open_runs()) == 2)
     eventually(lambda: len(here.noted()) == 2)
@@ -36,7 +36,8 @@ def test_sigterm_hands_back_what_is_in_hand_and_the_next_server_settles_it(here:
     here.serve()
     eventually(lambda: all(ledger.run(run.id).ended for run in left))
     ended = [ledger.run(run.id) for run in left]
-    assert {run.reason for run in ended} == {"lost"}
+    assert {run.status for run in ended} == {Status.COMPLETED}
+    assert {str(run.result) for run in ended} == {"worked on triage\n"}
     assert all(here.noted()[run.id] == 1 for run in ended)
 
 
