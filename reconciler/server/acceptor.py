@@ -61,6 +61,7 @@ class Acceptor:
 
     def _accept(self) -> None:
         for _ in range(BATCH):
+            # Accepted and closed, it would look like a broken server; left in the queue, it waits.
             if not self.connections.has_room():
                 self._log("too many connections", open=self.connections.count)
                 self._pause()

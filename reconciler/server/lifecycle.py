@@ -68,6 +68,7 @@ async def serve(
             return
         if not await _unless(stopping, system.clock_check.begin()):
             return
+        # Before the first reconcile, which may hang: probes and a stop must be answered meanwhile.
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         if not await _unless(stopping, reconcile(system)):
             return

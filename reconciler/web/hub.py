@@ -135,6 +135,7 @@ class Hub:
                 position = self.last
                 yield Reset(position)
             while not self.closed and await still_holds():
+                # Taken before the events are read: what happens in between sets this one.
                 news = self._news
                 oldest = self._events[0].number if self._events else self.last + 1
                 if position + 1 < oldest:

@@ -67,6 +67,7 @@ def _make(path: Path) -> bytes:
             file.write(f"{key.hex()}\n")
             file.flush()
             os.fsync(file.fileno())
+        # A link fails where the name is taken; a rename would replace the key of whoever was first.
         os.link(draft, path)
     except FileExistsError:
         return _read(path)

@@ -126,6 +126,7 @@ class Allocation:
             elif self.room > 0:
                 taken += self._take(line, assigned)
             else:
+                # No place is left; what workers claim later takes none yet, so go on with that.
                 held.add(workspace)
                 self.lines = [each for each in self.lines if each not in mine]
         self.turns |= (changed := held_back(self.turns, held, self.now))

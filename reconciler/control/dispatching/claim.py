@@ -22,6 +22,7 @@ async def claim_once(runner: RunnerContext) -> list[str]:
         return any_expired(tx, now, busy) or _allocation(tx, runner, busy).would_write()
 
     def write(tx: Tx) -> list[Run]:
+        # Two servers that count what is in flight at once would both take the last place.
         hold_room(runner.database, tx)
         requeue_expired(tx, runner.database.now(tx), busy)
         return _allocation(tx, runner, busy).carry_out()
@@ -29,6 +30,7 @@ async def claim_once(runner: RunnerContext) -> list[str]:
     if not await runner.database.aread(any_work):
         return []
     taken = await runner.database.awrite(write)
+    # A server killed here has leased runs without handles: they expire and are taken again.
     for run in taken:
         runner.spawn(run, start)
     return [run.id for run in taken]

@@ -26,6 +26,7 @@ async def follow_once(runner: RunnerContext) -> list[str]:
     followed = [pair for run in begun.values() if (pair := await _pair(runner, run))]
     if not followed:
         return []
+    # All agents at once: one that answers slowly does not hold up what others have to say.
     seen = await runner.runtimes.observe(followed)
     return [
         run_id

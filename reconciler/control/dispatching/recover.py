@@ -27,6 +27,7 @@ async def recover_once(runner: RunnerContext) -> list[str]:
         until = moment + runner.settings.lease
         adopted = []
         for run in abandoned(tx, moment, lock=True):
+            # Read again under the lock: its owner may have renewed the lease since the first read.
             if run.lease_owner == runner.owner and run.id in busy | known:
                 keep(tx, run, runner.owner, until)
             elif (mine := adopt_run(tx, run, runner.owner, until)) is not None:

@@ -125,6 +125,7 @@ async def _try_again(runner: RunnerContext, run: Run, failure: Transient | Targe
         spec = get_document(tx, run.spec_digest)["spec"]
         policy = Retry.model_validate(spec["retry"])
         deadline = run.deadline_at or now
+        # Judged by the moment of the transaction: the answer may have come just past the deadline.
         match after_failure(policy, run.attempts, failure, now, deadline):
             case GiveUp(Failed(reason, message)) as given_up:
                 held = leased(run, runner.owner, now)

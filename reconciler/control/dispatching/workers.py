@@ -80,6 +80,7 @@ def claim(database: Database, tx: Tx, asked: Claim) -> list[Claimed]:
     """
     if not _waiting(tx, asked, 1):
         return []
+    # From here on nobody else hands out places; whatever was read before is read again.
     hold_room(database, tx)
     now = database.now(tx)
     in_flight = count_in_flight(tx)

@@ -93,6 +93,7 @@ def admit_all(
         decided.append((_run(firing, live, admission, now, nonce), admission))
         _occupy(occupancy, firing, admission, now)
         probing.note(live, firing, admission)
+    # The rows first: a run that is replaced names its successor, which has to be there.
     insert_runs(tx, [run for run, _ in decided])
     for run, admission in decided:
         if isinstance(admission, Wait):

@@ -88,6 +88,7 @@ class Launcher:
             trigger=trigger.document if trigger else None,
             payload=order.payload,
         )
+        # Expressions may take a while, so no transaction is open meanwhile.
         prepared = self.titles.prepare(live, facts)
         return Firing(
             id=run_id,

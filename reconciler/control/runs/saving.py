@@ -54,6 +54,7 @@ def save(
     except (Locked, Unavailable):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to one trigger
+        # Halved until what fails stands alone, so that its neighbours are written all the same.
         if len(decided) + len(stalled) == 1:
             return _save_alone(ticker, decided[0] if decided else stalled[0], now, error)
         saved = Saved()

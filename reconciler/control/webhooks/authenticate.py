@@ -62,6 +62,7 @@ class Authenticator:
         if len(whole) < LARGE:
             secrets = self._verify(opened, headers, whole, now)
         else:
+            # A hash over 25 MiB would hold the event loop; hashing a large body releases the GIL.
             secrets = await asyncio.to_thread(self._verify, opened, headers, whole, now)
         scheme = opened.trigger.signature.scheme
         if (greeting := handshake(scheme, headers)) is not None:

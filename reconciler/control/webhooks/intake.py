@@ -140,6 +140,7 @@ class Intake:
             quick = self._quickly(request, known, body)
             if (answer := await self._noting(quick, request, known, body)) is not None:
                 return answer
+        # What was remembered may be stale: before anything is refused, the database is asked.
         opened = await self._look_up(request.token, moment)
         attempt = self._attempt(request, opened, body)
         try:

@@ -73,6 +73,7 @@ class Preparer:
             signature.scheme, authenticated.headers, authenticated.payload, authenticated.body
         )
         run_id = self.ids.new(authenticated.now)
+        # Outside of any transaction: an expression of a manifest may take its whole time.
         prepared = await self._title(authenticated, run_id)
         delivery = self.delivery(authenticated, key.value if key else None)
         firing = Firing(

@@ -100,6 +100,7 @@ def _too_many(
 ) -> Iterator[Objection]:
     owned = plan.facts.owned
     total, before = removals + limit.recent, owned + limit.recent
+    # Sources of three objects may lose one, and large ones a third; what went lately still counts.
     many = total > limit.number and total * 100 > before * limit.percent
     if removals == 0 or not (many or removals == owned) or confirmed.deletes == removals:
         return

@@ -74,6 +74,7 @@ def after_failure(
     near the deadline is: the timeout does not run meanwhile, and nobody has failed.
     """
     match failure:
+        # Nobody failed: no attempt is used up, and the deadline moves along.
         case TargetDown(message, float() | int() as seconds, quota=True):
             longest = LONGEST_QUOTA.total_seconds()
             wait = max(TARGET_PAUSE, timedelta(seconds=min(max(seconds, 0.0), longest)))

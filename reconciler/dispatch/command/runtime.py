@@ -154,6 +154,7 @@ class Commands:
         grant = self._grants.get(runtime.program, Grant())
         refused_variables(runtime.program, job.env, grant)
         data = await asyncio.to_thread(stdin, job)
+        # Opened now and entered by descriptor: a link that is swapped afterwards leads nowhere.
         directory = open_directory(runtime.program, runtime.cwd, grant)
         self._prepare_folder()
         try:

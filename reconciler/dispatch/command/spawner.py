@@ -94,6 +94,7 @@ class Spawner:
                     descriptors.append(launch.directory)
                 self._send(descriptors)
             ours.setblocking(False)
+            # Our end of the socket is the gate: if this server dies, nothing is executed.
             return await self._answer(ours, launch.folder.name)
         except BaseException:
             ours.close()

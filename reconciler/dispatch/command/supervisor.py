@@ -96,6 +96,7 @@ def _supervise(descriptors: list[int]) -> None:
         run = marshal.load(file)  # noqa: S302 - written by our own server
     os.setsid()
     _name(b"reconciler-run")
+    # Before the fork: descendants that leave their session are handed to us when their parent ends.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signals = _hear()
     output, into_output = os.pipe()

@@ -103,6 +103,7 @@ class HttpAgents:
         if (refusal := self._reach.refusal(url)) is not None:
             return Stopping(refusal)
         if (conversation := self._conversations.get(job.run_id)) is not None:
+            # Given up first: a late answer must not end a run that is stopping.
             conversation.cease()
             if isinstance(conversation.last, Ended):
                 return await self.release(job, handle)

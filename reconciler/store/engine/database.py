@@ -95,6 +95,7 @@ class Database:
             self.write_trouble = str(error)
             raise
         self.write_trouble = None
+        # After the commit, once: facts of attempts that were undone are forgotten with them.
         for fact in noted:
             self.observe(fact)
         return result

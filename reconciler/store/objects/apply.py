@@ -63,6 +63,7 @@ def apply_changes(
     altered = [change.before for change in changed if _is_autopilot(change)]
     fresh = [declared for declared in created if _is_autopilot(declared)]
     rows = [*altered, *leaving]
+    # The same order as a tick, triggers before autopilots; another one would be a deadlock.
     held = hold_triggers(tx, [*(row.id for row in rows), *(new.id for new in fresh)])
     save_documents(tx, {d.digest: d.document for d in _declared(plan)})
     record_lapsed(tx, {row.id: _triggers(row) for row in leaving}, held, context)

@@ -126,6 +126,7 @@ def update_triggers(
     anew = [row["row_id"] for row in known if row["new_stalled_at"] is None]
     close_stalled(tx, [*removed, *anew], context.now)
     _hide(tx, removed, context.now)
+    # Names are unique: two triggers that swap theirs would meet in the middle of the updates.
     _free_names(tx, held, known)
     insert_rows(tx, autopilot_trigger, fresh)
     if known:

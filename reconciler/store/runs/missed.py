@@ -35,6 +35,7 @@ def record_missed(tx: Connection, missed: Sequence[Missed], now: datetime) -> No
             extended.append(_extension(before, new.span))
         else:
             fresh.append(_values(new, now))
+        # A second span of the same batch follows this one, not what the table held before.
         last.pop(new.trigger_id, None)
     if fresh:
         tx.execute(insert(missed_interval), fresh)

@@ -99,6 +99,7 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     chunks, size = [], 0
     try:
         async with asyncio.timeout(BODY_DEADLINE):
+            # The declared length may be wrong or missing, so what really arrives is counted too.
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > limit:
