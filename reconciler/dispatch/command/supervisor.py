@@ -97,7 +97,7 @@ def _supervise(descriptors: list[int]) -> None:
     os.setsid()
     _name(b"reconciler-run")
     # Before the fork: descendants that leave their session are handed to us when their parent ends.
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    reaper = _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signals = _hear()
     output, into_output = os.pipe()
     failure, into_failure = os.pipe()
@@ -109,7 +109,7 @@ def _supervise(descriptors: list[int]) -> None:
             os._exit(127)
     for descriptor in (stdin, into_output, into_failure, *folder):
         os.close(descriptor)
-    Supervisor(run, pid, server, signals, output, failure).follow()
+    Supervisor(run, pid, server, signals, output, failure, reaper=reaper).follow()
     os._exit(0)
 
 
@@ -153,8 +153,13 @@ class Supervisor:
         signals: int,
         output: int,
         failure: int,
+        *,
+        reaper: bool,
     ) -> None:
+        """`reaper`: orphans come to us, so that no children left means nothing left."""
         self.pid = pid
+        self.reaper = reaper
+        self.status: int | None = None
         self.server = server
         self.signals = signals
         self.output = output
@@ -183,8 +188,8 @@ class Supervisor:
         self._silence()
         with suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)  # at once, so that no fork escapes
-        _, status = os.waitpid(self.pid, 0)
-        clear = self._clear()
+        status = self._status()
+        clear = self._clear() and self.reaper
         self._silence()
         self._record(os.waitstatus_to_exitcode(status), clear, failure)
 
@@ -196,11 +201,17 @@ class Supervisor:
         return failure
 
     def _ended(self) -> bool:
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        if os.waitid(os.P_PID, self.pid, options) is not None:
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13: the pid is free from here on
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.status = status if pid else None
+            return bool(pid)
+        if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             return True
         self._reap()
         return False
+
+    def _status(self) -> int:
+        return os.waitpid(self.pid, 0)[1] if self.status is None else self.status
 
     def _reap(self) -> None:
         """Reap orphans of the program that have ended: all that descends from it comes to us."""
@@ -357,9 +368,9 @@ def _name(name: bytes) -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
-def _prctl(option: int, value: object) -> None:
-    if sys.platform == "linux":
-        _LIBC.prctl(option, value, 0, 0, 0)
+def _prctl(option: int, value: object) -> bool:
+    """Whether the kernel did it; elsewhere than on Linux it cannot."""
+    return sys.platform == "linux" and bool(_LIBC.prctl(option, value, 0, 0, 0) == 0)
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
