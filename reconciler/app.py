@@ -2,13 +2,11 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from reconciler.clock import Clock, Ids, SystemClock
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.access.tokens import Tokens
-from reconciler.control.apply.follow_source import SourceFollower
-from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.counting import counting
 from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
 from reconciler.control.evaluation.evaluator import Evaluator
@@ -19,6 +17,7 @@ from reconciler.control.webhooks.intake import Intake
 from reconciler.control.webhooks.writer_process import WriterProcess
 from reconciler.dispatch.registry import Runtimes
 from reconciler.server.clock_check import ClockCheck
+from reconciler.server.followed import FollowedSource, FollowedSources
 from reconciler.server.health import DatabaseHealth
 from reconciler.server.readiness import ServerState
 from reconciler.server.signals import Signals
@@ -34,17 +33,18 @@ def build_system(
     database: Database,
     key: bytes,
     url: str,
-    follower: SourceFollower | None = None,
+    sources: Sequence[FollowedSource] = (),
     environment: Mapping[str, str] | None = None,
 ) -> System:
     """Wire everything of one server process; within its event loop.
 
-    `key` is the server's key, `url` where it is reached, `follower` the source that it follows,
+    `key` is the server's key, `url` where it is reached, `sources` what it follows,
     `environment` where `{env: NAME}` references are found; by default that of the process.
     """
     clock, ids, cooldown = SystemClock(), Ids(), settings.breaker_cooldown
     metrics, signals, state = Metrics(), Signals(), ServerState(database)
     database.observe = counting(metrics)
+    followed = FollowedSources(sources)
     evaluator, secret_store = Evaluator(), SecretStore(settings.secrets_dir, environment)
     titles = Titles(evaluator)
     authority = Tokens(settings.tokens_file, clock) if settings.tokens_file else None
@@ -78,8 +78,9 @@ def build_system(
         base_url=url,
         authority=authority,
         readiness=state.readiness,
-        followed=lambda: frozenset({follower.source_id} if follower else ()),
-        files=lambda source_id: _files(follower, source_id),
+        followed=followed.names,
+        files=followed.files,
+        poll=followed.poll,
         notify=signals.run.notify,
         metrics=metrics,
     )
@@ -93,7 +94,7 @@ def build_system(
         signals=signals,
         metrics=metrics,
         clock_check=ClockCheck(database, clock, runner.owner, metrics),
-        follower=follower,
+        sources=followed,
         authority=authority,
         secret_store=secret_store,
         evaluator=evaluator,
@@ -121,7 +122,3 @@ def _runtimes(settings: Settings, clock: Clock, signals: Signals) -> Runtimes:
 def _owner(clock: Clock, ids: Ids) -> str:
     """A name of this process for leases, never used again."""
     return f"{socket.gethostname()[:20]}:{os.getpid()}:{ids.new(clock.now())[-12:]}"
-
-
-def _files(follower: SourceFollower | None, source_id: str) -> SourceFiles | None:
-    return follower.files if follower and follower.source_id == source_id else None

@@ -31,7 +31,7 @@ from pydantic_settings import (
 
 from reconciler.core.access.client_address import networks_of
 from reconciler.core.base.errors import UsageError
-from reconciler.core.base.masking import unescaped
+from reconciler.core.base.masking import mask, unescaped
 from reconciler.core.base.units import parse_duration
 from reconciler.core.manifest.reach import (
     DEFAULT_PORT,
@@ -109,6 +109,33 @@ class CommandSettings(Choices):
         return f"{self.path or ''} {super().__str__()}".strip()
 
 
+class SourceSettings(BaseModel):
+    """A source that the server follows: a folder, or with `git` a folder of a repository."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1, max_length=200)
+    """The source's name."""
+    git: str | None = Field(default=None, min_length=1)
+    """The repository's URL."""
+    ref: str = Field(default="main", min_length=1)
+    """The branch or tag."""
+    path: str = ""
+    """The folder: on this machine, or in the repository."""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if self.git is None and not self.path:
+            raise ValueError(f"source {self.id!r} needs a path, or git")
+        if self.git is None and "ref" in self.model_fields_set:
+            raise ValueError(f"source {self.id!r} has a ref and no git")
+        return self
+
+    def __str__(self) -> str:
+        place = f"{mask(self.git)}#{self.ref}:{self.path}" if self.git else self.path
+        return f"{self.id}={place}"
+
+
 class Settings(BaseSettings):
     """The settings of one process."""
 
@@ -165,8 +192,22 @@ class Settings(BaseSettings):
     """How long an open breaker waits for its probe."""
     lease: Period = timedelta(seconds=30)
     """How long a dead process keeps its runs from others."""
+    git: str | None = None
+    """The repository that `serve` follows."""
+    git_ref: str = Field(default="main", min_length=1)
+    """The branch or tag of it."""
+    git_path: str | None = None
+    """The folder of manifests in it; all of it by default."""
+    git_poll_interval: Annotated[Period, Field(ge=timedelta(seconds=1))] = timedelta(seconds=60)
+    """How often a repository is polled."""
+    git_dir: Path = Path(".reconciler/git")
+    """Where mirrors of repositories are kept."""
+    sources: tuple[SourceSettings, ...] = ()
+    """Tables `[[sources]]`: `id`, `path`, or `git`, `ref` and `path`."""
+    reconcile_secret: SecretStr | None = Field(default=None, min_length=16)
+    """What a forge signs push webhooks to `/v1/reconcile` with; at least 16 characters."""
     poll_interval: Period = timedelta(seconds=60)
-    """How often a git source is polled."""
+    """How often a followed folder is read even if nothing in it changed."""
     self_heal: bool = True
     """Whether drift is put back on the next reconcile."""
     allow_rewrites: bool = False
@@ -211,6 +252,13 @@ class Settings(BaseSettings):
     def _every_command_has_a_path(self) -> Self:
         for name in sorted(self.commands.keys() - self.programs.keys()):
             raise ValueError(f"commands.{name} has no path, and no --allow-command {name}=PATH")
+        return self
+
+    @model_validator(mode="after")
+    def _sources_have_names_of_their_own(self) -> Self:
+        names = [source.id for source in self.sources]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"sources: two are named {name!r}")
         return self
 
     @property

@@ -12,9 +12,9 @@ import structlog
 from reconciler.control.dispatching.runner import hand_back, settle
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.server.http_server import OPEN_REQUESTS, http_server
-from reconciler.server.loops import Watch, start_loops
+from reconciler.server.loops import start_loops
 from reconciler.server.presence import arrive, depart
-from reconciler.server.rounds import note_secrets, reconcile
+from reconciler.server.rounds import note_secrets, reconcile_first
 from reconciler.server.stopping import StopRequest
 from reconciler.server.system import System
 
@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 # Seconds of each step of a stop. Their sum stays below stopping.GRACE; requests end while runs do.
 LOOPS = 1.0
+SOURCES = 1.0
 REQUESTS = OPEN_REQUESTS + 1
 STARTS_AND_STOPS = 12.0
 DELIVERIES = 3.0
@@ -38,23 +39,21 @@ async def serve(
     listener: socket.socket,
     stop_request: StopRequest,
     *,
-    watch: Watch | None = None,
     announce: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve until somebody asks to stop; whoever asks during the start ends that as well.
 
     1. Take over what an earlier process left, and put moments right that a wrong clock, or other
        zone rules, left behind. From here on requests are answered.
-    2. Apply the followed source once; then the loops start, and `announce` is called.
+    2. Apply the followed sources once; then the loops start, and `announce` is called.
     3. Once somebody asks to stop, or a step fails, stop in order.
-
-    `watch` notices changes of the followed source.
     """
     server, stopping = http_server(system.context), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def begin_stop() -> None:
         system.state.stopping()
+        system.sources.stop()
         system.context.hub.close()
         server.stop()
         stopping.set()
@@ -70,11 +69,11 @@ async def serve(
             return
         # Before the first reconcile, which may hang: probes and a stop must be answered meanwhile.
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        if not await _unless(stopping, reconcile(system)):
+        if not await _unless(stopping, reconcile_first(system)):
             return
         if not await _unless(stopping, note_secrets(system)):
             return
-        loops = start_loops(system, watch)
+        loops = start_loops(system)
         if await _unless(stopping, announce()):
             await _unless(stopping, asyncio.shield(serving))
     finally:
@@ -93,6 +92,8 @@ async def stop(
     for loop in loops:
         loop.cancel()
     await _step("loops", LOOPS, asyncio.gather(*loops, return_exceptions=True))
+    stopped = asyncio.to_thread(system.sources.wait_until_stopped, SOURCES)
+    await _step("sources", SOURCES, stopped)
     requests = [] if serving is None else [_step("requests", REQUESTS, serving)]
     await asyncio.gather(
         *requests, _step("starts and stops of runs", STARTS_AND_STOPS, settle(runner))

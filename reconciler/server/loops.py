@@ -6,6 +6,7 @@ logged and tried again; it never ends the loop.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 
 import structlog
 
@@ -19,9 +20,6 @@ log = structlog.get_logger(__name__)
 
 AFTER_FAILURE = 2.0
 """Seconds to wait after a round that failed."""
-
-Watch = Callable[[Callable[[], None]], Coroutine[None, None, None]]
-"""Calls what it is given whenever the followed source may have changed, for ever."""
 
 
 async def repeat(
@@ -50,8 +48,8 @@ async def repeat(
         await signal.sleep(pause)
 
 
-def start_loops(system: System, watch: Watch | None) -> list[asyncio.Task[None]]:
-    """Start every loop of a server as a task; `watch` notices changes of the followed source."""
+def start_loops(system: System) -> list[asyncio.Task[None]]:
+    """Start every loop of a server as a task; each followed source has one."""
     signals = system.signals
 
     def loop(
@@ -64,10 +62,11 @@ def start_loops(system: System, watch: Watch | None) -> list[asyncio.Task[None]]
         loop("tick", tick, signals.tick),
         loop("run", run, signals.run),
         loop("renew", renew, WorkSignal()),
-        loop("reconcile", reconcile, signals.source),
         loop("prune", prune, WorkSignal()),
         watch_database(system.database, signals.notify),
     ]
-    if watch is not None:
-        loops.append(watch(signals.source.notify))
+    for source in system.sources:
+        loops.append(loop("reconcile", partial(reconcile, source=source), source.signal))
+        if source.watch is not None:
+            loops.append(source.watch(source.signal.notify))
     return [asyncio.create_task(loop) for loop in loops]

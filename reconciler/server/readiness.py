@@ -23,9 +23,14 @@ class ServerState:
     waits_for: str | None = STARTING
 
     def started(self, *, in_force: bool) -> None:
-        """The source was reconciled. Without a revision in force there is nothing to serve."""
+        """A source was reconciled. Without a revision in force there is nothing to serve."""
         if self.waits_for != STOPPING:
             self.waits_for = None if in_force else NOTHING_IN_FORCE
+
+    @property
+    def is_started(self) -> bool:
+        """Whether a first reconcile was done."""
+        return self.waits_for != STARTING
 
     def stopping(self) -> None:
         """Take no more traffic."""

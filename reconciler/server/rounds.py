@@ -10,6 +10,7 @@ from reconciler.control.prune import Retention, prune_once
 from reconciler.control.runs.tick import tick_once
 from reconciler.control.webhooks.secret_problems import list_secret_problems
 from reconciler.core.base.errors import ReconcilerError
+from reconciler.server.followed import FollowedSource
 from reconciler.server.presence import note_presence
 from reconciler.server.system import System
 from reconciler.store.revisions.revisions import last_applied
@@ -27,6 +28,8 @@ RUNNER_IDLE = 5.0
 """Seconds between two rounds of the runner when nothing is in flight."""
 PRUNE_PAUSE = 600.0
 """Seconds between two rounds of retention."""
+FIRST_REMOTE_ROUND = 10.0
+"""Seconds that the start waits for a remote repository."""
 CHECK_PAUSE = 1.0
 """Seconds between two checks of the database."""
 
@@ -68,26 +71,49 @@ async def renew(system: System) -> float:
     return min(system.settings.lease, SILENCE / 2).total_seconds() / 3
 
 
-async def reconcile(system: System) -> float:
-    """Apply the source that this server follows."""
-    if system.follower is None:
-        system.state.started(in_force=True)
-        return LONGEST_SLEEP
-    with system.metrics.reconcile.time():
-        applied = await asyncio.to_thread(system.follower.reconcile_once)
+async def reconcile(system: System, source: FollowedSource) -> float:
+    """Apply a source that this server follows."""
+    async with source.turn:
+        with system.metrics.reconcile.time():
+            applied = await asyncio.to_thread(source.follower.reconcile_once)
     system.metrics.reconciles.labels(_result(applied)).inc()
     if applied is not None and applied.attempt is not None:
         system.signals.notify()
         await note_secrets(system)
     system.state.started(in_force=applied is not None or await _has_revision(system))
-    poll = system.settings.poll_interval.total_seconds()
-    return min(poll, system.follower.retry_after or poll)
+    return source.follower.retry_after or source.poll
+
+
+async def reconcile_first(system: System) -> None:
+    """The first round of every source, all at once.
+
+    A remote is not waited for much longer than it usually takes: what is in force must go on while
+    somebody else's server is down. Its round goes on meanwhile.
+    """
+    if not system.sources.sources:
+        system.state.started(in_force=True)
+        return
+    remotes = [
+        asyncio.create_task(reconcile(system, source))
+        for source in system.sources
+        if source.is_remote
+    ]
+    system.sources.first_rounds.extend(remotes)
+    await asyncio.gather(*(reconcile(system, s) for s in system.sources if not s.is_remote))
+    if remotes:
+        done, _ = await asyncio.wait(remotes, timeout=FIRST_REMOTE_ROUND)
+        for task in done:
+            task.result()
+    if not system.state.is_started:
+        system.state.started(in_force=await _has_revision(system))
 
 
 async def _has_revision(system: System) -> bool:
-    """Whether an earlier revision of the source is in force."""
-    source = system.settings.source
-    return await system.database.aread(lambda tx: last_applied(tx, source) is not None)
+    """Whether an earlier revision of any followed source is in force."""
+    names = sorted(system.sources.names())
+    return await system.database.aread(
+        lambda tx: any(last_applied(tx, name) is not None for name in names)
+    )
 
 
 async def note_secrets(system: System) -> None:

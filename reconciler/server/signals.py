@@ -26,11 +26,10 @@ class WorkSignal:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """The signals of one server's loops: the clock's, the runner's, the source's."""
+    """The signals of one server's loops: the clock's and the runner's."""
 
     tick: WorkSignal = field(default_factory=WorkSignal)
     run: WorkSignal = field(default_factory=WorkSignal)
-    source: WorkSignal = field(default_factory=WorkSignal)
 
     def notify(self) -> None:
         """Somebody wrote, or something happened: the clock and the runner poll the database."""

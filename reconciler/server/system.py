@@ -6,13 +6,13 @@ import structlog
 
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.access.tokens import Tokens
-from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.control.runs.tick import Ticker
 from reconciler.control.webhooks.intake import Intake
 from reconciler.core.base.errors import UsageError
 from reconciler.server.clock_check import ClockCheck
+from reconciler.server.followed import FollowedSources
 from reconciler.server.health import DatabaseHealth
 from reconciler.server.readiness import ServerState
 from reconciler.server.signals import Signals
@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 class System:
     """Everything of one server; it belongs to the event loop in which it was made.
 
-    `key` is the server's key, `url` where it is reached, `follower` the source that it follows,
-    `context` what the web layer is given. `authority` is None without a tokens file.
+    `key` is the server's key, `url` where it is reached, `sources` what it follows, `context` what
+    the web layer is given. `authority` is None without a tokens file.
     """
 
     settings: Settings
@@ -41,7 +41,7 @@ class System:
     signals: Signals
     metrics: Metrics
     clock_check: ClockCheck
-    follower: SourceFollower | None
+    sources: FollowedSources
     authority: Tokens | None
     secret_store: SecretStore
     evaluator: Evaluator

@@ -18,6 +18,7 @@ from reconciler.web.api import (
     members,
     metrics,
     probes,
+    reconcile,
     runs,
     schedules,
     sources,
@@ -43,6 +44,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     *deliveries.OPERATIONS,
     *members.OPERATIONS,
     *sources.OPERATIONS,
+    *reconcile.OPERATIONS,
     *workers.OPERATIONS,
     *events.OPERATIONS,
     *probes.OPERATIONS,
@@ -107,5 +109,8 @@ def _answering(context: Context) -> Callable[[Request, Exception], Awaitable[Res
 def is_self_protected(path: str) -> bool:
     """Whether this path asks for a credential of its own, whoever the caller is."""
     return (
-        path.startswith(webhooks.PREFIX) or path in _OPEN or _BY_LEASE.fullmatch(path) is not None
+        path.startswith(webhooks.PREFIX)
+        or path in _OPEN
+        or path == reconcile.PATH
+        or _BY_LEASE.fullmatch(path) is not None
     )

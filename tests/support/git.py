@@ -48,6 +48,14 @@ class GitFolder:
         )
         return done.stdout.strip()
 
+    @classmethod
+    def bare(cls, folder: Path) -> "GitFolder":
+        """An empty bare repository, as a forge keeps it; its branch is `main`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        made = cls(folder)
+        made.git("init", "--quiet", "--bare", "--initial-branch=main")
+        return made
+
     def write(self, path: str, text: str | bytes) -> None:
         """Write a file of the checkout."""
         file = self.folder / path

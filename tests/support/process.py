@@ -135,6 +135,8 @@ class Site:
     servers: list[Serving] = field(default_factory=list)
     descriptors: int | None = None
     """What `ulimit -n` says to its servers."""
+    follows: tuple[str, ...] | None = None
+    """How `serve` is told what to follow; the manifests of the site by default."""
 
     @property
     def manifests(self) -> Path:
@@ -169,7 +171,8 @@ class Site:
         if not program.exists():
             program.write_text(_AGENT)
             program.chmod(0o755)
-        arguments = ["serve", str(self.manifests), "--port", str(port)]
+        follows = (str(self.manifests),) if self.follows is None else self.follows
+        arguments = ["serve", *follows, "--port", str(port)]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*_COMMAND, *arguments, "--allow-command", f"note={program}"],

@@ -7,25 +7,19 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
-from functools import partial
-from pathlib import Path
 
 import uvloop
 
 from reconciler.app import build_system
 from reconciler.cli.console import out, say
 from reconciler.cli.server.banner import banner
-from reconciler.cli.session import policy_of
+from reconciler.cli.server.sources import follow, places_of
 from reconciler.control.access.environment import take_secrets
-from reconciler.control.access.keys import server_key, token_hasher
-from reconciler.control.apply.follow_source import SourceFollower
-from reconciler.control.apply.source_files import SourceFiles
-from reconciler.control.apply.sources import LoadedSource, load_source
+from reconciler.control.access.keys import server_key
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.masking import mask
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.reach import is_loopback
-from reconciler.manifest.watch import watch_path
 from reconciler.server.http_server import listen
 from reconciler.server.lifecycle import serve as serve_system
 from reconciler.server.stopping import StopRequest, stoppable
@@ -38,7 +32,7 @@ CLOSE_SECONDS = 1.5
 
 
 def run(settings: Settings, path: str | None) -> None:
-    """Serve until SIGTERM or SIGINT, following the folder `path` if there is one."""
+    """Serve until SIGTERM or SIGINT, following the folder `path` or what the settings name."""
     configure_logging(settings.log_format, settings.log_level)
     environment = take_secrets()
     with stoppable() as stop_request:
@@ -52,8 +46,7 @@ def _run(
     stop_request: StopRequest,
 ) -> None:
     """Open in an order in which each failure is said before anything is touched."""
-    if path is not None and not Path(path).is_dir():
-        raise UsageError(f"{path} is not a folder; serve follows a folder of manifests")
+    places = places_of(settings, path)
     _require_guarded(settings)
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings))
@@ -64,18 +57,17 @@ def _run(
         stack.enter_context(state.serve_lock(url))
         state.migrate()
         key = server_key(settings.key_file, settings.secrets_dir)
-        follower = _follower(settings, state, path, key) if path else None
-        watch = partial(watch_path, Path(path)) if path else None
 
         async def main() -> None:
-            system = build_system(settings, state, key, url, follower, environment)
+            sources = [follow(settings, state, key, name, place) for name, place in places.items()]
+            system = build_system(settings, state, key, url, sources, environment)
             shown_key = _shown_key(settings, key)
 
             async def announce() -> None:
                 cooldown = settings.breaker_cooldown
                 say(await asyncio.to_thread(banner, state, shown_key, url, cooldown))
 
-            await serve_system(system, listener, stop_request, watch=watch, announce=announce)
+            await serve_system(system, listener, stop_request, announce=announce)
 
         # Not asyncio.run: it waits for every thread, and one may be waiting for a file for ever.
         loop = uvloop.new_event_loop()
@@ -102,23 +94,6 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise UsageError(f"cannot listen on {where}: {error.strerror}") from None
-
-
-def _follower(settings: Settings, state: Database, path: str, key: bytes) -> SourceFollower:
-    def load() -> LoadedSource:
-        return load_source(
-            state, path, source_id=settings.source, policy=policy_of(settings, serving=True)
-        )
-
-    return SourceFollower(
-        state,
-        settings.source,
-        load,
-        token_hasher(key),
-        self_heal=settings.self_heal,
-        allow_rewrites=settings.allow_rewrites,
-        files=SourceFiles.below(Path(path)),
-    )
 
 
 def show_settings(settings: Settings) -> None:

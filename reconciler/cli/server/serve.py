@@ -14,6 +14,18 @@ def serve(
             metavar="PATH", help="The folder of manifests to follow.", show_default=False
         ),
     ] = None,
+    git: Annotated[
+        str | None,
+        typer.Option("--git", metavar="URL", help="Follow this repository instead of PATH."),
+    ] = None,
+    ref: Annotated[
+        str | None,
+        typer.Option("--ref", help="With --git: the branch or tag.", show_default="main"),
+    ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option("--path", metavar="DIR", help="With --git: the folder of manifests in it."),
+    ] = None,
     host: Annotated[
         str | None,
         typer.Option("--host", help="The address to listen on.", show_default="127.0.0.1"),
@@ -38,8 +50,9 @@ def serve(
 ) -> int:
     """Run everything: reconcile PATH, fire schedules, dispatch runs, serve HTTP and the dashboard.
 
-    Without PATH the database stays as it was last applied. PATH is watched: an edit is applied at
-    once, an edit with problems changes nothing. Stop it with Ctrl-C or SIGTERM.
+    PATH is watched and a repository (--git) polled: an edit is applied at once, an edit with
+    problems changes nothing. Without either, the sources of the settings are followed, and where
+    there are none the database stays as it was last applied. Stop it with Ctrl-C or SIGTERM.
     """
     from reconciler.cli.server import process  # the whole server; its help needs none of it
     from reconciler.settings import Settings
@@ -48,6 +61,9 @@ def serve(
         config,
         database=database,
         source=source,
+        git=git,
+        git_ref=ref,
+        git_path=folder,
         host=host,
         port=port,
         allow_command=allow_command,

@@ -3,26 +3,39 @@
 A revision with Problems is recorded as failed and the last good one stays in force.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import structlog
 
+from reconciler.clock import SystemClock
 from reconciler.control.apply.reconcile import (
     Applied,
     ApplyRequest,
     apply_once,
     record_failure,
+    record_refusal,
 )
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import LoadedSource
 from reconciler.core.base.capped import capped
-from reconciler.core.base.errors import InvalidManifests, ReconcilerError, Refused, StalePlan
+from reconciler.core.base.errors import (
+    InvalidManifests,
+    ReconcilerError,
+    Refused,
+    StalePlan,
+    Unavailable,
+)
 from reconciler.core.base.identity import Revision
-from reconciler.core.manifest.state import FileDigest
+from reconciler.core.manifest.model import Retry
+from reconciler.core.manifest.state import Desired, FileDigest
 from reconciler.core.plan.guards import Confirmations, RemovalLimit
 from reconciler.core.plan.plan import Plan
+from reconciler.core.runs.retry import backoff
+from reconciler.manifest.load.checkpoint import Checkpoint
 from reconciler.store.engine.database import Database
 from reconciler.store.objects.apply_context import TokenHash
 from reconciler.store.revisions.revisions import Via
@@ -34,6 +47,29 @@ QUIET = 5.0
 _ATTEMPTS = 3
 """How often a plan is made again that another server's apply made stale."""
 _MOST_REASONS = 20
+_UNREACHABLE = Retry(backoff=timedelta(seconds=5), max_backoff=timedelta(minutes=5))
+"""A remote that does not answer is soon asked again, and then less and less often."""
+
+
+class _Stopping(Exception):
+    """The server stops: what is being loaded is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a source is followed from: `path` on this machine, or in a ref of the repository."""
+
+    path: str
+    url: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """The last time that the place was read, and why it could not be if it could not."""
+
+    at: datetime
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,41 +92,94 @@ class _Pending:
 class SourceFollower:
     """Applies what `load` gives. `load` raises InvalidManifests, Refused or Unavailable.
 
-    `retry_after` is set to seconds where the next round should not wait for the poll. `monotonic`
-    is a clock in seconds that never goes back.
+    `retry_after` is set to seconds where the next round should come sooner than the poll, or where
+    the remote does not answer. `monotonic` is a clock in seconds that never goes back.
     """
 
     database: Database
     source_id: str
-    load: Callable[[], LoadedSource]
+    load: Callable[[Checkpoint], LoadedSource]
     token_hash: TokenHash
     self_heal: bool = True
     allow_rewrites: bool = False
     files: SourceFiles | None = None
+    place: Place = Place("")
     monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = field(default_factory=lambda: SystemClock().now)
     attempted: Attempted = field(default_factory=lambda: Attempted(None))
+    polled: Polled | None = None
     retry_after: float | None = None
+    _unreachable: int = 0
+    _stopping: bool = False
+    _round: threading.Lock = field(default_factory=threading.Lock)
     _pending: _Pending | None = None
 
     def reconcile_once(self) -> Applied | None:
         """Load and apply. What is wrong is logged and recorded, and changes nothing in force."""
+        with self._round:
+            return self._reconcile()
+
+    def _reconcile(self) -> Applied | None:
         self.retry_after = None
         try:
             loaded, applied = self._load_and_apply()
         except InvalidManifests as error:
             self._pending = None
             self._failed(error)
-        except (Refused, StalePlan) as error:
+        except Refused as error:
             self._note("revision refused", error)
+            self._record_unplanned(error)
+        except StalePlan as error:
+            self._note("revision refused", error)
+        except _Stopping:
+            pass
         except ReconcilerError as error:
             self._note("source not read", error)
         else:
-            revision = loaded.desired.revision.id
-            self.attempted = Attempted(revision)
+            revision = loaded.desired.revision
+            self.attempted = Attempted(revision.id)
             if applied.attempt is not None:
-                log.info("revision applied", source=self.source_id, revision=revision)
+                log.info(
+                    "revision applied",
+                    source=self.source_id,
+                    revision=revision.id,
+                    author=revision.author,
+                    subject=revision.subject,
+                )
             return applied
         return None
+
+    def stop(self) -> None:
+        """Give up what is being loaded, now and from now on; from any thread."""
+        self._stopping = True
+
+    def wait_until_stopped(self, seconds: float) -> bool:
+        """Wait for the end of the round that was given up, so that git is ended before us."""
+        if stopped := self._round.acquire(timeout=seconds):
+            self._round.release()
+        return stopped
+
+    def _checkpoint(self) -> None:
+        if self._stopping:
+            raise _Stopping
+
+    def _load(self) -> LoadedSource:
+        try:
+            loaded = self.load(self._checkpoint)
+        except Unavailable as error:
+            self._unreachable += 1
+            self.polled = Polled(self.now(), str(error))
+            if self.place.url is not None:
+                self.retry_after = backoff(_UNREACHABLE, self._unreachable).total_seconds()
+            raise
+        except (InvalidManifests, Refused):
+            self._read()
+            raise
+        self._read()
+        return loaded
+
+    def _read(self) -> None:
+        self._unreachable, self.polled = 0, Polled(self.now())
 
     def _load_and_apply(self) -> tuple[LoadedSource, Applied]:
         """Load, plan and apply; again where a server beside this one applied something meanwhile.
@@ -98,7 +187,9 @@ class SourceFollower:
         Servers that share a database may follow the same folder, and notice an edit together.
         """
         for attempt in range(_ATTEMPTS):
-            loaded = self.load()
+            loaded = self._load()
+            if attempt == 0 and self._may_be_behind(loaded):
+                continue
             plan = loaded.plan(self_heal=self.self_heal)
             if not self._may_apply(loaded, plan):
                 return loaded, Applied(plan, None)
@@ -108,6 +199,17 @@ class SourceFollower:
                 if attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError("unreachable")  # pragma: no cover
+
+    def _may_be_behind(self, loaded: LoadedSource) -> bool:
+        """Whether a server beside this one may have applied what was pushed since our fetch.
+
+        Its commit is then newer than ours, which would look like a rewrite of history. If another
+        fetch gives no newer one either, it is a rewrite.
+        """
+        precedent = loaded.seen.current.precedent
+        if self.place.url is None or loaded.descends is None or precedent is None:
+            return False
+        return loaded.descends(precedent) is False
 
     def _apply(self, loaded: LoadedSource, plan: Plan) -> Applied:
         request = self._request(loaded, plan)
@@ -129,6 +231,12 @@ class SourceFollower:
         remaining = self._pending.since + QUIET - now
         self.retry_after = max(0.1, remaining) if remaining > 0 else None
         return remaining <= 0
+
+    def _record_unplanned(self, error: Refused) -> None:
+        """A commit whose folder is missing or empty was tried too, and shows in history."""
+        if error.revision is not None:
+            desired = Desired(self.source_id, error.revision, {})
+            record_refusal(self.database, desired, self._request(), error)
 
     def _failed(self, error: InvalidManifests) -> None:
         revision = error.revision or Revision("unknown")
@@ -164,7 +272,7 @@ class SourceFollower:
             actor="server",
             via=Via.SERVER,
             confirmations=Confirmations(allow_rewrites=self.allow_rewrites),
-            limit=RemovalLimit(followed=True),
+            limit=RemovalLimit(followed=True, whole=self.place.url is not None),
             self_heal=self.self_heal,
             descends=loaded.descends if loaded else None,
             expected=plan,

@@ -171,7 +171,8 @@ class _Work:
         return plan
 
     def counts_recent(self, plan: Plan) -> bool:
-        return self.request.limit.followed and plan.summary.archive > 0
+        limit = self.request.limit
+        return limit.followed and not limit.whole and plan.summary.archive > 0
 
     def recent_removals(self, tx: Tx) -> int:
         since = self.database.now(tx) - REMOVAL_WINDOW
@@ -202,6 +203,9 @@ class _Work:
             if self.is_done_by_another(fresh, current):
                 return Applied(fresh, None)
             check_still_holds(plan, fresh)
+            if self.request.via is Via.SERVER and fresh.facts.descends != plan.facts.descends:
+                # A server beside this one applied a newer commit: plan again, nothing is rewritten.
+                raise StalePlan("another revision was applied meanwhile; plan again")
             recent = self.recent_removals(tx) if self.counts_recent(fresh) else 0
             self.require_safe(fresh, recent)
         now = self.database.now(tx)

@@ -1,5 +1,6 @@
 """Loading manifests against a database: what did not change is not parsed, references resolve."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -7,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.control.apply.attempts import Descends
 from reconciler.control.apply.reconcile import Snapshot, see
-from reconciler.core.base.errors import InvalidManifests
-from reconciler.core.base.identity import Key
+from reconciler.core.base.errors import InvalidManifests, Refused
+from reconciler.core.base.identity import Key, Revision
 from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.checks.recheck import problems_of
 from reconciler.core.manifest.state import Current, Declared, Desired
@@ -16,6 +17,9 @@ from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.manifest.files import Source
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.git.checkout import Checkout
+from reconciler.manifest.git.mirror import Mirror
+from reconciler.manifest.git.program import GitFailed
+from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 from reconciler.manifest.load.load import load, reuse_of, source_at
 from reconciler.store.engine.database import Database
 
@@ -38,6 +42,74 @@ class LoadedSource:
         return make_plan(self.seen.current, self.desired, descends=order, self_heal=self_heal)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A source that can be read now, and what is known of its revision.
+
+    `revision` is asked once the files are read; without one it is the digest of the files.
+    """
+
+    source: Source
+    revision: Revision | Callable[[], Revision | None] | None = None
+    descends: Descends | None = None
+
+
+def open_path(path: str | Path, *, allow_file: bool = False) -> Opened:
+    """What a path names. A folder that is as the commit says in whose checkout it lies has that
+    commit as its revision. Raises Refused.
+    """
+    source = source_at(path, allow_file=allow_file)
+    checkout = Checkout.around(source) if isinstance(source, Folder) else None
+    if checkout is None:
+        return Opened(source)
+    return Opened(checkout, checkout.revision, checkout.descends)
+
+
+def open_commit(mirror: Mirror, ref: str, path: str, checkpoint: Checkpoint = proceed) -> Opened:
+    """The folder `path` of the commit that `ref` names at the remote now; no file is checked out.
+
+    Raises Unavailable where it cannot be fetched, and Refused where there is no such folder.
+    """
+    repository, commit = mirror.fetch(ref, checkpoint)
+    try:
+        revision = repository.revision(commit)
+        tree = repository.tree(commit, path)
+    except Refused as error:
+        raise Refused(error.objections, revision=revision) from None
+    except GitFailed:
+        mirror.discard()
+        raise
+    return Opened(tree, revision, lambda applied: repository.descends(commit, applied.id))
+
+
+def load_opened(
+    database: Database,
+    opened: Opened,
+    *,
+    source_id: str,
+    policy: Policy,
+    now: datetime | None = None,
+    checkpoint: Checkpoint = proceed,
+) -> LoadedSource:
+    """What the manifests say; a database that is missing is empty and not made.
+
+    With `now` it has warnings as of that moment. What `checkpoint` raises ends the load. Raises
+    what `load` raises.
+    """
+    seen = see(database, source_id)
+    desired = load(
+        opened.source,
+        source_id=source_id,
+        revision=opened.revision,
+        policy=policy,
+        external=_external(seen.current, source_id),
+        reuse=reuse_of(seen.current.files, _as_applied(seen.current, source_id)),
+        now=now,
+        checkpoint=checkpoint,
+    )
+    return LoadedSource(desired, seen, opened.descends)
+
+
 def load_source(
     database: Database,
     path: str | Path,
@@ -46,25 +118,45 @@ def load_source(
     policy: Policy,
     allow_file: bool = False,
     now: datetime | None = None,
+    checkpoint: Checkpoint = proceed,
 ) -> LoadedSource:
-    """What the manifests at `path` say; a database that is missing is empty and not made.
-
-    A folder that is as the commit says in whose checkout it lies has that commit as its revision.
-    With `now` it has warnings as of that moment. Raises what `load_path` raises.
-    """
-    seen = see(database, source_id)
-    source = source_at(path, allow_file=allow_file)
-    checkout = Checkout.around(source) if isinstance(source, Folder) else None
-    desired = load(
-        _either(checkout, source),
+    """`load_opened` of what is at `path`. Raises what `load_path` raises."""
+    return load_opened(
+        database,
+        open_path(path, allow_file=allow_file),
         source_id=source_id,
-        revision=checkout.revision if checkout else None,
         policy=policy,
-        external=_external(seen.current, source_id),
-        reuse=reuse_of(seen.current.files, _as_applied(seen.current, source_id)),
         now=now,
+        checkpoint=checkpoint,
     )
-    return LoadedSource(desired, seen, checkout.descends if checkout else None)
+
+
+def load_commit(
+    database: Database,
+    mirror: Mirror,
+    ref: str,
+    path: str,
+    *,
+    source_id: str,
+    policy: Policy,
+    checkpoint: Checkpoint = proceed,
+) -> LoadedSource:
+    """`load_opened` of a folder of the commit that a ref names. Raises what `open_commit` raises.
+
+    The fetch comes first: what it brings is held against what the database says after it.
+    """
+    opened = open_commit(mirror, ref, path, checkpoint)
+    try:
+        return load_opened(
+            database, opened, source_id=source_id, policy=policy, checkpoint=checkpoint
+        )
+    except Refused as error:  # no manifests in it: a commit stays so, and is worth a record
+        revision = opened.revision
+        known = revision if isinstance(revision, Revision) else None
+        raise Refused(error.objections, revision=known) from None
+    except GitFailed:
+        mirror.discard()
+        raise
 
 
 def reload_source(database: Database, saved: "SavedPlan", policy: Policy) -> LoadedSource:
@@ -78,10 +170,6 @@ def reload_source(database: Database, saved: "SavedPlan", policy: Policy) -> Loa
     if problems := problems_of(desired, policy, external.__contains__):
         raise InvalidManifests(problems, revision=desired.revision)
     return LoadedSource(desired, seen)
-
-
-def _either(checkout: Checkout | None, source: Source) -> Source:
-    return source if checkout is None else checkout
 
 
 def _external(current: Current, source_id: str) -> set[Key]:

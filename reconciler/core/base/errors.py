@@ -94,13 +94,19 @@ class Objection:
 
 
 class Refused(ReconcilerError):
-    """The plan is understood and not carried out."""
+    """The plan is understood and not carried out.
+
+    `revision` is set where it was refused before there was a plan, and is not recorded yet.
+    """
 
     code = "refused"
     exit_code = 4
 
-    def __init__(self, objections: Sequence[Objection]) -> None:
+    def __init__(
+        self, objections: Sequence[Objection], *, revision: "Revision | None" = None
+    ) -> None:
         self.objections: tuple[Objection, ...] = tuple(objections)
+        self.revision = revision
         super().__init__("\n".join(objection.message for objection in self.objections))
 
 

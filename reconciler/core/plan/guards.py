@@ -27,13 +27,15 @@ class Confirmations:
 class RemovalLimit:
     """Removals beyond both, a number and a share of the source's rows, need confirmation.
 
-    Where a folder is `followed` nobody is there to confirm, and a folder that is emptied file by
-    file must not pass: the `recent` removals, those within `REMOVAL_WINDOW`, count too.
+    Where a source is `followed` nobody is there to confirm, and a folder that is emptied file by
+    file must not pass: the `recent` removals, those within `REMOVAL_WINDOW`, count too. Revisions
+    that are `whole`, as commits are, each count alone.
     """
 
     number: int = 3
     percent: int = 30
     followed: bool = False
+    whole: bool = False
     recent: int = 0
 
 

@@ -8,6 +8,7 @@ git: a folder of manifests may hold what looks like one (docs/plan.md#git).
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,9 +16,12 @@ from threading import Timer
 
 from reconciler.core.base.errors import Unavailable
 from reconciler.core.base.masking import mask
+from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 
 LOCAL_SECONDS = 60.0
 REMOTE_SECONDS = 300.0
+_CHECK_SECONDS = 0.25
+"""Between two calls of a checkpoint while git works."""
 _PROTOCOLS = "file:git:http:https:ssh"
 _CONFIG = (
     "safe.bareRepository=explicit",
@@ -61,14 +65,21 @@ class GitFailed(Unavailable):
 
 
 def git(
-    git_dir: Path, *arguments: str, remote: bool = False, seconds: float = LOCAL_SECONDS
+    git_dir: Path,
+    *arguments: str,
+    remote: bool = False,
+    seconds: float = LOCAL_SECONDS,
+    checkpoint: Checkpoint = proceed,
 ) -> bytes:
     """What git prints about the repository whose `.git` folder is `git_dir`.
 
     Only with `remote` may it speak with others. Raises GitFailed, also when git takes longer than
-    `seconds`.
+    `seconds`. What `checkpoint` raises ends git.
     """
-    return _output(git_dir, arguments, _pinned(git_dir), remote=remote, seconds=seconds)
+    variables = _pinned(git_dir)
+    return _output(
+        git_dir, arguments, variables, remote=remote, seconds=seconds, checkpoint=checkpoint
+    )
 
 
 def git_at(top: Path, *arguments: str) -> bytes:
@@ -93,10 +104,11 @@ def _output(
     *,
     remote: bool,
     seconds: float,
+    checkpoint: Checkpoint = proceed,
 ) -> bytes:
     process = _start(folder, arguments, variables, subprocess.DEVNULL, subprocess.PIPE, remote)
     try:
-        output, messages = process.communicate(timeout=seconds)
+        output, messages = _communicate(process, seconds, checkpoint)
     except subprocess.TimeoutExpired:
         _stop(process)
         process.communicate()
@@ -110,6 +122,20 @@ def _output(
         text = messages.decode("utf-8", "replace").strip() or f"git {arguments[0]} failed"
         raise GitFailed(text, process.returncode)
     return output
+
+
+def _communicate(
+    process: "subprocess.Popen[bytes]", seconds: float, checkpoint: Checkpoint
+) -> tuple[bytes, bytes]:
+    until = time.monotonic() + seconds
+    while True:
+        checkpoint()
+        remaining = until - time.monotonic()
+        try:
+            return process.communicate(timeout=max(0.0, min(_CHECK_SECONDS, remaining)))
+        except subprocess.TimeoutExpired:  # what was read so far is kept for the next call
+            if remaining <= _CHECK_SECONDS:
+                raise
 
 
 class Objects:

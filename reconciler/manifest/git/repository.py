@@ -1,5 +1,6 @@
 """A git repository as a place of revisions: commits, their order, their trees."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,9 +18,10 @@ from reconciler.manifest.git.program import (
     objects,
 )
 from reconciler.manifest.git.tree import Tree
+from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 
-FOLLOWED = "refs/reconciler/followed"
-"""Where the commit that is followed is kept in a clone."""
+_FOLLOWED = "refs/reconciler/followed"
+"""Below it a clone keeps the commits that are followed, one for each ref."""
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _AUTHOR = re.compile(r"(.*?) ?<(.*?)> (-?[0-9]+) ([-+][0-9]{4})")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]*::")
@@ -41,20 +43,28 @@ class Repository:
             git_at(folder, "init", "--bare", "--quiet", ".")
         return cls(folder)
 
-    def fetch(self, url: str, ref: str, *, seconds: float = REMOTE_SECONDS) -> str:
+    def fetch(
+        self,
+        url: str,
+        ref: str,
+        *,
+        seconds: float = REMOTE_SECONDS,
+        checkpoint: Checkpoint = proceed,
+    ) -> str:
         """Bring the commits of a branch or tag here and give its commit, history included.
 
-        Raises UsageError for what cannot be a URL or ref, and GitFailed.
+        Raises UsageError for what cannot be a URL or ref, and GitFailed. What `checkpoint` raises
+        ends git.
         """
         _require_plain("the URL", url)
         self._require_ref(ref)
         if Path(url).is_dir():
             url = str(Path(url).absolute())
-        refspec = f"+{ref}:{FOLLOWED}"
+        followed = f"{_FOLLOWED}/{hashlib.sha256(ref.encode()).hexdigest()[:16]}"
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-        arguments = ("fetch", *options, "--", url, refspec)
-        git(self.git_dir, *arguments, remote=True, seconds=seconds)
-        return self.resolve(FOLLOWED)
+        arguments = ("fetch", *options, "--", url, f"+{ref}:{followed}")
+        git(self.git_dir, *arguments, remote=True, seconds=seconds, checkpoint=checkpoint)
+        return self.resolve(followed)
 
     def resolve(self, ref: str) -> str:
         """The commit that a branch, tag or other expression names. Raises NotFound."""

@@ -20,10 +20,9 @@ from reconciler.core.runs.lease import outcome_of
 from reconciler.store.engine.database import Tx
 from reconciler.web.api.runs import require_run
 from reconciler.web.http.answers import Reply
-from reconciler.web.http.auth import admit, bearer, caller_of
+from reconciler.web.http.auth import admit, bearer, caller_of, is_public
 from reconciler.web.http.context import Context
 from reconciler.web.http.endpoint import require_ids
-from reconciler.web.http.guard import LOOPBACK_NAMES, host_name
 from reconciler.web.http.operation import Call, NoQuery, Operation, Wire, json_content
 from reconciler.web.http.problems import HttpProblem
 from reconciler.web.models.run import Json, RunView
@@ -160,12 +159,6 @@ async def worker_or_run(request: Request, context: Context) -> Caller:
         return Caller("run", Role.WORKER, frozenset({run.workspace}))
     caller = None if is_public(request, context) else await caller_of(request, context)
     return admit(caller, Role.WORKER)
-
-
-def is_public(request: Request, context: Context) -> bool:
-    """Whether this came under the name of `public_url` while there are no API tokens."""
-    name = host_name(request.headers.get("host", ""))
-    return context.authority is None and name not in LOOPBACK_NAMES
 
 
 def own_token(request: Request) -> str | None:

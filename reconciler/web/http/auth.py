@@ -6,6 +6,7 @@ from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.store.sessions import is_ended
 from reconciler.web.http.context import Context
+from reconciler.web.http.guard import LOOPBACK_NAMES, host_name
 from reconciler.web.http.problems import HttpProblem
 from reconciler.web.http.session import cookie_of, session_id, unseal
 
@@ -63,6 +64,12 @@ async def still_holds(request: Request, context: Context, caller: Caller) -> boo
         return False
     except ReconcilerError:
         return True
+
+
+def is_public(request: Request, context: Context) -> bool:
+    """Whether this came under the name of `public_url` while there are no API tokens."""
+    name = host_name(request.headers.get("host", ""))
+    return context.authority is None and name not in LOOPBACK_NAMES
 
 
 def bearer(request: Request) -> str | None:

@@ -46,6 +46,11 @@ def _no_files(_source_id: str) -> SourceFiles | None:
     return None
 
 
+def _follows_nothing(_source_id: str | None) -> tuple[str, ...]:
+    """This server follows nothing."""
+    return ()
+
+
 def _no_runner() -> None:
     """There is no runner in this process."""
 
@@ -64,8 +69,9 @@ class Context:
 
     `secret_store` is what webhooks are verified with: health says which of them cannot be.
     `base_url` is what webhook URLs begin with; `server_key` derives them and signs sessions.
-    `followed` names the sources that this server itself follows, `files` gives theirs. `notify`
-    tells the runner, from the event loop, that a slot became free.
+    `followed` names the sources that this server itself follows, `files` gives theirs. `poll` has
+    one of them, or all, read now, and returns their names; `notify` tells the runner that a slot
+    became free: both are called from the event loop.
     """
 
     database: Database
@@ -80,6 +86,7 @@ class Context:
     readiness: Callable[[], Readiness] = field(default=Readiness)
     followed: Callable[[], frozenset[str]] = field(default=frozenset)
     files: Callable[[str], SourceFiles | None] = field(default=_no_files)
+    poll: Callable[[str | None], tuple[str, ...]] = _follows_nothing
     notify: Callable[[], None] = _no_runner
     metrics: Metrics = field(default_factory=Metrics)
     hub: Hub = field(init=False)

@@ -55,7 +55,7 @@ async def serve(operation: AnyOperation, request: Request, context: Context) -> 
     caller = await _caller(operation, request, context)
     require_ids(request.path_params)
     query = read_query(request, operation.query)
-    if request.method in SAFE:
+    if request.method in SAFE or not operation.reads_body:
         body = NoBody()
     else:
         body = await read_body(request, operation.body, operation.body_limit)

@@ -87,4 +87,6 @@ class Operation(Generic[Q, B]):
     body: type[B] = NoBody  # type: ignore[assignment]
     headers: Mapping[str, str] = field(default_factory=dict)
     authenticate: Authenticate | None = None
+    reads_body: bool = True
+    """False where the body means nothing, or `authenticate` reads it."""
     body_limit: int = 2 * 1024 * 1024

@@ -14,6 +14,7 @@ from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.core.base.errors import InvalidManifests, Refused, Unavailable
 from reconciler.core.manifest.checks import Policy
 from reconciler.core.plan.guards import Confirmations
+from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 from reconciler.store.revisions.revisions import Attempt, Via, list_attempts
 from tests.support.applying import current_of
 from tests.support.git import GitFolder
@@ -37,8 +38,14 @@ class Following:
     follower: SourceFollower = field(init=False)
 
     def __post_init__(self) -> None:
-        def load() -> LoadedSource:
-            return load_source(self.rig.database, self.folder, source_id="default", policy=Policy())
+        def load(checkpoint: Checkpoint) -> LoadedSource:
+            return load_source(
+                self.rig.database,
+                self.folder,
+                source_id="default",
+                policy=Policy(),
+                checkpoint=checkpoint,
+            )
 
         self.follower = SourceFollower(
             self.rig.database, "default", load, hash_of, monotonic=self.rig.clock.monotonic
@@ -150,7 +157,7 @@ def test_a_folder_that_is_gone_or_empty_is_no_removal(
 
 
 def test_a_source_that_cannot_be_read_is_said_and_tried_again(rig: Rig) -> None:
-    def load() -> object:
+    def load(_checkpoint: Checkpoint) -> object:
         raise Unavailable("the repository does not answer")
 
     follower = SourceFollower(rig.database, "default", load, hash_of)  # type: ignore[arg-type]
@@ -237,7 +244,7 @@ def test_a_removal_that_was_confirmed_by_hand_is_not_counted(
     for number in range(6):
         (folder / f"a{number}.yaml").unlink()
     following.quietly()
-    loaded = following.follower.load()
+    loaded = following.follower.load(proceed)
     request = ApplyRequest(actor="ada", via=Via.CLI, confirmations=Confirmations(deletes=6))
     apply_once(rig.database, loaded.desired, request, token_hash=hash_of)
     (folder / "a6.yaml").unlink()
@@ -255,8 +262,8 @@ def test_servers_that_notice_an_edit_together_do_not_get_in_each_others_way(
     write(folder, agent(), autopilot(title="Edited"))
     load = following.follower.load
 
-    def load_then_other() -> LoadedSource:
-        loaded = load()
+    def load_then_other(checkpoint: Checkpoint) -> LoadedSource:
+        loaded = load(checkpoint)
         other.once()
         return loaded
 
@@ -274,8 +281,8 @@ def test_a_plan_that_another_server_made_stale_is_made_again(
     write(folder, agent(), autopilot(title="Ours"))
     load, others = following.follower.load, [0]
 
-    def load_then_other() -> LoadedSource:
-        loaded = load()
+    def load_then_other(checkpoint: Checkpoint) -> LoadedSource:
+        loaded = load(checkpoint)
         if not others[0]:
             others[0] = 1
             text = (folder / "all.yaml").read_text()

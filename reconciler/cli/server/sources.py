@@ -1,0 +1,82 @@
+"""What `serve` follows: a folder or a repository that was named, or those of the settings."""
+
+from functools import partial
+from pathlib import Path
+
+from reconciler.cli.session import policy_of
+from reconciler.control.access.keys import token_hasher
+from reconciler.control.apply.follow_source import Place, SourceFollower
+from reconciler.control.apply.source_files import SourceFiles
+from reconciler.control.apply.sources import LoadedSource, load_commit, load_source
+from reconciler.core.base.errors import UsageError
+from reconciler.manifest.git.mirror import Mirror
+from reconciler.manifest.load.checkpoint import Checkpoint
+from reconciler.manifest.watch import watch_path
+from reconciler.server.followed import FollowedSource
+from reconciler.settings import Settings
+from reconciler.store.engine.database import Database
+
+
+def places_of(settings: Settings, path: str | None) -> dict[str, Place]:
+    """What is followed, by the source's name. Raises UsageError."""
+    named = [
+        what
+        for what, is_named in (
+            ("PATH", path is not None),
+            ("--git", settings.git is not None),
+            ("[[sources]]", bool(settings.sources)),
+        )
+        if is_named
+    ]
+    if len(named) > 1:
+        raise UsageError(f"serve follows {' or '.join(named)}, not both; name each source once")
+    if settings.git is None and settings.model_fields_set & {"git_ref", "git_path"}:
+        raise UsageError("--ref and --path are for a repository; name it with --git URL")
+    places = _places(settings, path)
+    for name, place in places.items():
+        if place.url is None and not Path(place.path).is_dir():
+            message = f"{place.path} is not a folder; serve follows a folder of manifests"
+            raise UsageError(message if path else f"source {name!r}: {message}")
+    return places
+
+
+def _places(settings: Settings, path: str | None) -> dict[str, Place]:
+    if path is not None:
+        return {settings.source: Place(path)}
+    if settings.git is not None:
+        return {settings.source: Place(settings.git_path or "", settings.git, settings.git_ref)}
+    return {
+        source.id: Place(source.path, source.git, source.ref if source.git else None)
+        for source in settings.sources
+    }
+
+
+def follow(
+    settings: Settings, state: Database, key: bytes, name: str, place: Place
+) -> FollowedSource:
+    """A source that is followed; within the event loop of the server."""
+    policy = policy_of(settings, serving=True)
+
+    def load_folder(checkpoint: Checkpoint) -> LoadedSource:
+        return load_source(state, place.path, source_id=name, policy=policy, checkpoint=checkpoint)
+
+    def load_ref(url: str, ref: str, checkpoint: Checkpoint) -> LoadedSource:
+        mirror = Mirror.below(settings.git_dir, url)
+        return load_commit(
+            state, mirror, ref, place.path, source_id=name, policy=policy, checkpoint=checkpoint
+        )
+
+    is_folder = place.url is None
+    poll = settings.poll_interval if is_folder else settings.git_poll_interval
+    follower = SourceFollower(
+        state,
+        name,
+        load_folder if place.url is None else partial(load_ref, place.url, place.ref or "main"),
+        token_hasher(key),
+        self_heal=settings.self_heal,
+        allow_rewrites=settings.allow_rewrites,
+        files=SourceFiles.below(Path(place.path)) if is_folder else None,
+        place=place,
+    )
+    watch = partial(watch_path, Path(place.path)) if is_folder else None
+    return FollowedSource(follower, poll.total_seconds(), watch)
