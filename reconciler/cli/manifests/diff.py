@@ -14,6 +14,7 @@ from reconciler.cli.rendering.json import render_json
 from reconciler.cli.rendering.markdown import render_markdown
 from reconciler.cli.rendering.problems import below
 from reconciler.cli.rendering.text import render_text
+from reconciler.clock import SystemClock
 from reconciler.core.base.errors import InvalidManifests, Objection, Refused
 from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.state import Desired
@@ -55,7 +56,7 @@ def diff(
     if not (before.files or after.files):
         message = f"neither {base} nor {head} has manifests at {path}; is it mistyped?"
         raise Refused([Objection("source-missing", message)])
-    made = semantic_plan(before, after)
+    made = semantic_plan(before, after, SystemClock().now())
     _show(report_of(made), output, source)
     return 2 if detailed_exitcode and not made.is_empty else 0
 

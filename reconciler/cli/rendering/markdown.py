@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
+from reconciler.cli.rendering.consequences import consequence_lines
 from reconciler.cli.rendering.fields import Line, field_lines
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.sentences import (
@@ -148,6 +149,8 @@ def _body(of: ChangeReport | DriftReport) -> str:
     lines = [_diff_line(line) for line in field_lines(of.fields, inline=False)]
     if isinstance(of, DriftReport) and of.message:
         lines.insert(0, f"! {one_line(of.message)}")
+    if isinstance(of, ChangeReport):
+        lines += map(_diff_line, consequence_lines(of.consequences))
     return _fence(lines, "diff") if lines else "\n"
 
 

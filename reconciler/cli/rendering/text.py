@@ -6,6 +6,7 @@ that no manifest can forge one.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from reconciler.cli.rendering.consequences import consequence_lines
 from reconciler.cli.rendering.fields import Line, field_lines
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.sentences import (
@@ -81,6 +82,7 @@ def _change(change: ChangeReport, drifted: bool) -> Iterator[Styled]:
         fields = tuple(field for field in fields if field.path not in _HIDDEN_IN_MOVES)
     yield _header(SYMBOLS.get(change.action, "?"), change, note)
     yield from _body(fields)
+    yield from map(_indented, consequence_lines(change.consequences))
     yield "", ""
 
 

@@ -1,8 +1,10 @@
 """Reconcile: read Current, ask the core for a Plan, carry it out in one transaction."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from reconciler.clock import SystemClock
 from reconciler.control.apply.attempts import (
     ApplyRequest,
     Descends,
@@ -67,18 +69,21 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Current at one moment, and how many revisions had been tried by then."""
+    """Current at a moment, and how many revisions had been tried by then."""
 
     current: Current = field(default_factory=Current)
     attempts: int = 0
+    at: datetime | None = None
 
 
 def see(database: Database, source_id: str) -> Snapshot:
     """Read Current; nothing is written, and a database that is missing is empty and not made."""
     if database.schema() is Schema.MISSING:
-        return Snapshot()
+        return Snapshot(at=SystemClock().now())
     database.require_current_schema()
-    return database.read(lambda tx: Snapshot(read_current(tx, source_id), newest_id(tx)))
+    return database.read(
+        lambda tx: Snapshot(read_current(tx, source_id), newest_id(tx), database.now(tx))
+    )
 
 
 def plan_once(

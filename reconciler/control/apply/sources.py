@@ -39,7 +39,13 @@ class LoadedSource:
         """The plan between the two."""
         precedent = self.seen.current.precedent
         order = self.descends(precedent) if self.descends and precedent else None
-        return make_plan(self.seen.current, self.desired, descends=order, self_heal=self_heal)
+        return make_plan(
+            self.seen.current,
+            self.desired,
+            descends=order,
+            self_heal=self_heal,
+            at=self.seen.at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

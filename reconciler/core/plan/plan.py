@@ -1,13 +1,16 @@
 """A Plan is a value: made from Current and Desired, printed, saved, compared, checked, applied."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.state import Current, Desired
 from reconciler.core.plan.changes import Blocked, Change, Refresh
+from reconciler.core.plan.consequences import Consequences, Surroundings, consequences_of
 from reconciler.core.plan.diff import as_applied, compare
 from reconciler.core.plan.drift import Drift, drift_of, inventory_of
 from reconciler.core.plan.footprint import Footprint, footprint_of
@@ -49,6 +52,7 @@ class Plan:
     """The ordered changes from Current to Desired.
 
     `refreshes` are written by apply beside the changes and change nothing that an object means.
+    `surroundings` are there where what follows from the changes was asked for.
     """
 
     source_id: str
@@ -57,6 +61,7 @@ class Plan:
     refreshes: tuple[Refresh, ...]
     drift: tuple[Drift, ...]
     facts: Facts
+    surroundings: Surroundings | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -76,6 +81,13 @@ class Plan:
         return Summary(**counts, unchanged=self.facts.declared - touched)
 
     @cached_property
+    def consequences(self) -> Mapping[str, Consequences]:
+        """What follows from the changes, by object id; no part of the digest, for time goes on."""
+        if self.surroundings is None:
+            return {}
+        return consequences_of(self.changes, self.surroundings)
+
+    @cached_property
     def footprint(self) -> Footprint:
         """What this plan depends on."""
         return footprint_of(self.source_id, self.changes, self.facts.owned)
@@ -92,8 +104,12 @@ def make_plan(
     *,
     descends: Descent = None,
     self_heal: bool = True,
+    at: datetime | None = None,
 ) -> Plan:
-    """The plan for one source. Nothing is refused here: see `guards.require_safe`."""
+    """The plan for one source. Nothing is refused here: see `guards.require_safe`.
+
+    With `at` it also knows what follows from the changes as of that moment.
+    """
     comparison = compare(current, desired, self_heal=self_heal)
     owned = sum(row.source_id == desired.source_id for row in current.objects.values())
     return Plan(
@@ -103,6 +119,7 @@ def make_plan(
         refreshes=comparison.refreshes,
         drift=_drift(current, desired.source_id, comparison.refreshes),
         facts=Facts(owned, len(desired.objects), len(desired.files), descends),
+        surroundings=Surroundings(current, desired, at) if at is not None else None,
     )
 
 
@@ -114,6 +131,6 @@ def _drift(current: Current, source_id: str, refreshes: tuple[Refresh, ...]) -> 
     return tuple(drift for drift in drifts if drift.row is None or drift.row.id not in noted)
 
 
-def semantic_plan(base: Desired, head: Desired) -> Plan:
+def semantic_plan(base: Desired, head: Desired, at: datetime | None = None) -> Plan:
     """The plan that would lead from one revision of a source to another, without a database."""
-    return make_plan(as_applied(base, head.source_id), head)
+    return make_plan(as_applied(base, head.source_id), head, at=at)

@@ -12,11 +12,13 @@ from pydantic import ConfigDict, Field
 
 from reconciler.core.base.errors import Problem
 from reconciler.core.base.identity import Key
-from reconciler.core.manifest.fields import Model
+from reconciler.core.manifest.fields import Model, format_instant
 from reconciler.core.manifest.state import Origin
 from reconciler.core.plan.changes import Blocked, Change, fields_of, origin_of
+from reconciler.core.plan.consequences import Consequences
 from reconciler.core.plan.drift import Drift
 from reconciler.core.plan.fielddiff import FieldChange
+from reconciler.core.plan.forecast import Forecast
 from reconciler.core.plan.plan import Plan
 
 FORMAT_VERSION = 1
@@ -55,6 +57,47 @@ class ObjectReport(_Report):
     position: PositionReport | None = None
 
 
+class FireTimeReport(_Report):
+    """When a trigger fires: in UTC, and on the wall clock of its zone with the offset."""
+
+    trigger: str
+    utc: str
+    local: str
+
+
+class NextRunsReport(_Report):
+    """The next fire times of an autopilot, at most three, as it is and as it will be."""
+
+    before: tuple[FireTimeReport, ...] = Field(default=(), strict=False)
+    after: tuple[FireTimeReport, ...] = Field(default=(), strict=False)
+
+
+class RunsPerDayReport(_Report):
+    """The most runs that a day may bring; null stands for "without bound"."""
+
+    before: int | None
+    after: int | None
+
+
+class ReachedReport(_Report):
+    """What an object reaches that it did not reach before, by name, sorted."""
+
+    secrets: tuple[str, ...] = Field(default=(), strict=False)
+    hosts: tuple[str, ...] = Field(default=(), strict=False)
+    programs: tuple[str, ...] = Field(default=(), strict=False)
+    permission_modes: tuple[str, ...] = Field(default=(), strict=False)
+    env: tuple[str, ...] = Field(default=(), strict=False)
+    folders: tuple[str, ...] = Field(default=(), strict=False)
+
+
+class ConsequencesReport(_Report):
+    """What follows from a change (docs/plan.md#what-follows); agents and squads have no runs."""
+
+    next_runs: NextRunsReport | None = None
+    runs_per_day: RunsPerDayReport | None = None
+    newly_reaches: ReachedReport = ReachedReport()
+
+
 class ChangeReport(_Report):
     """One change; `action` is create, update, move, archive or restore."""
 
@@ -64,6 +107,7 @@ class ChangeReport(_Report):
     name: str
     position: PositionReport | None = None
     fields: tuple[FieldReport, ...] = Field(default=(), strict=False)
+    consequences: ConsequencesReport | None = None
 
 
 class BlockedReport(ObjectReport):
@@ -133,7 +177,11 @@ def report_of(
         digest=plan.digest,
         revision=plan.revision.id,
         summary=SummaryReport(**asdict(plan.summary)),
-        changes=tuple(_change(c) for c in plan.changes if not isinstance(c, Blocked)),
+        changes=tuple(
+            _change(c, plan.consequences.get(c.id))
+            for c in plan.changes
+            if not isinstance(c, Blocked)
+        ),
         problems=_problems(problems),
         drift=drift_report(plan.drift),
         blocked=tuple(_blocked(blocked) for blocked in plan.blocked),
@@ -174,7 +222,7 @@ def _problems(problems: Iterable[Problem]) -> tuple[ProblemReport, ...]:
     return tuple(ProblemReport(**asdict(problem)) for problem in sorted(problems))
 
 
-def _change(change: Change) -> ChangeReport:
+def _change(change: Change, consequences: Consequences | None) -> ChangeReport:
     # One call for all of it: a model for each field by itself takes several times as long.
     return ChangeReport.model_validate(
         {
@@ -182,8 +230,33 @@ def _change(change: Change) -> ChangeReport:
             **_names(change.key),
             "position": _position(origin_of(change)),
             "fields": _fields(fields_of(change)),
+            "consequences": _consequences(consequences) if consequences else None,
         }
     )
+
+
+def _consequences(consequences: Consequences) -> dict[str, Any]:
+    reached = consequences.newly_reached
+    names = {name: sorted(getattr(reached, name)) for name in ReachedReport.model_fields}
+    before, after = consequences.before, consequences.after
+    if before is None or after is None:
+        return {"newly_reaches": names}
+    return {
+        "next_runs": {"before": _fires(before), "after": _fires(after)},
+        "runs_per_day": {"before": before.runs_per_day, "after": after.runs_per_day},
+        "newly_reaches": names,
+    }
+
+
+def _fires(forecast: Forecast) -> list[dict[str, str]]:
+    return [
+        {
+            "trigger": fire.trigger,
+            "utc": format_instant(fire.at),
+            "local": fire.local.isoformat(),
+        }
+        for fire in forecast.fires
+    ]
 
 
 def _blocked(blocked: Blocked) -> BlockedReport:

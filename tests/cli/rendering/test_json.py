@@ -1,6 +1,7 @@
 """Plans as JSON for machines, and back."""
 
 import json
+from datetime import UTC, datetime
 
 from hypothesis import given
 
@@ -16,7 +17,7 @@ from tests.support.worlds import agent, autopilot, current, desired, row
 @given(desired_sets(), desired_sets())
 def test_what_is_printed_is_what_a_server_answers(first: Desired, second: Desired) -> None:
     rows = current(*(row(each) for each in first.objects.values()))
-    report = report_of(make_plan(rows, second))
+    report = report_of(make_plan(rows, second, at=datetime(2026, 11, 28, tzinfo=UTC)))
     printed = render_json(report)
     assert json.loads(printed) == report.to_json()
     assert PlanReport.model_validate_json(printed) == report

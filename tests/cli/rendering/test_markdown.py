@@ -1,6 +1,7 @@
 """Plans as a pull-request comment: found again, never too long, and nothing breaks out of it."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from reconciler.core.plan.report import (
     report_of_problems,
 )
 from tests.support.strategies import HOSTILE
-from tests.support.worlds import agent, autopilot, current, desired, row
+from tests.support.worlds import agent, autopilot, current, desired, row, schedule
 
 
 def test_a_comment() -> None:
@@ -60,6 +61,24 @@ def test_a_comment() -> None:
 <sub>Digest: <code>{plan.digest}</code></sub>
 """
     )
+
+
+def test_a_comment_says_what_follows() -> None:
+    before = current(row(agent()), row(autopilot("x", triggers=[schedule("a")])))
+    wanted = desired(agent(), autopilot("x", triggers=[schedule("a", "0 9 * * MON-FRI")]))
+    plan = make_plan(before, wanted, at=datetime(2026, 11, 27, 9, tzinfo=UTC))
+    assert """
+```diff
+- spec.triggers[a].cron: "0 9 * * *"
++ spec.triggers[a].cron: "0 9 * * MON-FRI"  # At 09:00, Monday through Friday
+  next runs:
+-   2026-11-28T09:00:00+00:00  2026-11-28T09:00:00Z  a
+-   2026-11-29T09:00:00+00:00  2026-11-29T09:00:00Z  a
+    2026-11-30T09:00:00+00:00  2026-11-30T09:00:00Z  a
++   2026-12-01T09:00:00+00:00  2026-12-01T09:00:00Z  a
++   2026-12-02T09:00:00+00:00  2026-12-02T09:00:00Z  a
+```
+""" in render_markdown(report_of(plan))
 
 
 def test_no_changes() -> None:

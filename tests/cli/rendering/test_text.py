@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,7 +25,16 @@ from reconciler.core.plan.report import (
     report_of_problems,
 )
 from tests.support.strategies import HOSTILE, VALUES
-from tests.support.worlds import agent, archived, autopilot, current, desired, row, schedule
+from tests.support.worlds import (
+    agent,
+    archived,
+    autopilot,
+    current,
+    declared,
+    desired,
+    row,
+    schedule,
+)
 
 OTHER = "other"
 
@@ -104,6 +114,58 @@ def test_no_changes() -> None:
     plan = make_plan(current(row(agent())), desired(agent()))
     assert render_text(report_of(plan)) == (
         f"No changes. Everything is as the manifests say.\nDigest: {plan.digest}\n"
+    )
+
+
+def test_what_follows_is_said_below_the_fields() -> None:
+    runtime = {"type": "aegis", "workDir": "/srv/a"}
+    bolder = {**runtime, "permissionMode": "acceptEdits"}
+    before = current(
+        row(declared("Agent", "bot", {"runtime": runtime})),
+        row(autopilot("x", triggers=[schedule("a", timezone="Europe/Rome")])),
+        row(autopilot("y", triggers=[{"name": "api", "kind": "api"}])),
+        row(autopilot("z", triggers=[schedule("a", "0 9 1 * *")])),
+    )
+    wanted = desired(
+        declared("Agent", "bot", {"runtime": bolder}),
+        autopilot("x", triggers=[schedule("a", "0 9 * * MON", timezone="Europe/Rome")]),
+        autopilot("y", triggers=[{"name": "api", "kind": "api"}], limits={"perDay": 20}),
+        autopilot("z", triggers=[schedule("a", "0 9 1 * *")], status="paused"),
+    )
+    assert (
+        text_of(make_plan(before, wanted, at=datetime(2026, 11, 28, 12, tzinfo=UTC)))
+        == """\
+~ Agent default/bot  agents/bot.yaml:1
+    + spec.runtime.permissionMode: "acceptEdits"
+    + newly reaches permission modes: acceptEdits
+
+~ Autopilot default/x  autopilots/x.yaml:1
+    ~ spec.triggers[a].cron: "0 9 * * *" -> "0 9 * * MON"  # At 09:00, only on Monday
+      next runs:
+      - 2026-11-29T09:00:00+01:00  2026-11-29T08:00:00Z  a
+        2026-11-30T09:00:00+01:00  2026-11-30T08:00:00Z  a
+      - 2026-12-01T09:00:00+01:00  2026-12-01T08:00:00Z  a
+      + 2026-12-07T09:00:00+01:00  2026-12-07T08:00:00Z  a
+      + 2026-12-14T09:00:00+01:00  2026-12-14T08:00:00Z  a
+    + newly reaches permission modes: acceptEdits
+
+~ Autopilot default/y  autopilots/y.yaml:1
+    + spec.limits.perDay: 20
+      most runs a day: unbounded -> 20
+    + newly reaches permission modes: acceptEdits
+
+~ Autopilot default/z  autopilots/z.yaml:1
+    ~ spec.status: "active" -> "paused"
+      next runs:
+      - 2026-12-01T09:00:00+00:00  2026-12-01T09:00:00Z  a
+      - 2027-01-01T09:00:00+00:00  2027-01-01T09:00:00Z  a
+      - 2027-02-01T09:00:00+00:00  2027-02-01T09:00:00Z  a
+      + none
+      most runs a day: 1 -> 0
+    + newly reaches permission modes: acceptEdits
+
+Plan: 0 to create, 4 to update, 0 to move, 0 to archive.
+"""
     )
 
 

@@ -45,6 +45,7 @@ def test_the_json_of_a_plan() -> None:
                 "name": "bot",
                 "position": {"path": "agents/bot.yaml", "line": 1, "column": 1},
                 "fields": [{"path": "spec.maxConcurrency", "before": 5, "after": 10}],
+                "consequences": None,
             },
             {
                 "action": "update",
@@ -53,6 +54,7 @@ def test_the_json_of_a_plan() -> None:
                 "name": "d",
                 "position": {"path": "autopilots/d.yaml", "line": 1, "column": 1},
                 "fields": [{"path": "spec.title", "before": "By hand", "after": "A title"}],
+                "consequences": None,
             },
             {
                 "action": "archive",
@@ -61,6 +63,7 @@ def test_the_json_of_a_plan() -> None:
                 "name": "gone",
                 "position": {"path": "autopilots/gone.yaml", "line": 4, "column": 1},
                 "fields": [],
+                "consequences": None,
             },
         ],
         "problems": [
