@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 
 run: $(READY) ## Apply the examples to an embedded SQLite and serve them.
 	@$(BIN)/reconciler apply examples/autopilots --yes --allow-command demo-agent=$(AGENT)
-	@exec $(BIN)/reconciler serve examples/autopilots --port $(PORT) --allow-command demo-agent=$(AGENT)
+	@RECONCILER_WRITE_POLICY=files exec $(BIN)/reconciler serve examples/autopilots --port $(PORT) --allow-command demo-agent=$(AGENT)
 
 system: ## Install PostgreSQL and Chromium for the tests (Debian, as root).
 	@sh .ci/system-packages

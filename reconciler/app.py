@@ -80,6 +80,7 @@ def build_system(
         readiness=state.readiness,
         followed=followed.names,
         files=followed.files,
+        writer=followed.writer,
         poll=followed.poll,
         notify=signals.run.notify,
         metrics=metrics,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.apply.source_files import SourceFiles
+from reconciler.control.apply.write_back import SourceWriter
 from reconciler.server.signals import WorkSignal
 
 Watch = Callable[[Callable[[], None]], Coroutine[None, None, None]]
@@ -62,6 +63,10 @@ class FollowedSources:
     def files(self, name: str) -> SourceFiles | None:
         """The files of a source, where they lie on this machine."""
         return next((s.follower.files for s in self.sources if s.id == name), None)
+
+    def writer(self, name: str) -> SourceWriter | None:
+        """What writes into a source, where the settings allow it."""
+        return next((s.follower.writer for s in self.sources if s.id == name), None)
 
     def stop(self) -> None:
         """Give up what is being loaded."""

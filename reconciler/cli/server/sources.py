@@ -8,6 +8,8 @@ from reconciler.control.access.keys import token_hasher
 from reconciler.control.apply.follow_source import Place, SourceFollower
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import LoadedSource, load_commit, load_source
+from reconciler.control.apply.write_back import SourceWriter, WriteChecks
+from reconciler.control.apply.write_folder import FolderWriter
 from reconciler.core.base.errors import UsageError
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.manifest.load.checkpoint import Checkpoint
@@ -66,17 +68,33 @@ def follow(
             state, mirror, ref, place.path, source_id=name, policy=policy, checkpoint=checkpoint
         )
 
+    checks = WriteChecks(
+        database=state,
+        source_id=name,
+        policy=policy,
+        token_hash=token_hasher(key),
+        self_heal=settings.self_heal,
+        allow_rewrites=settings.allow_rewrites,
+    )
     is_folder = place.url is None
     poll = settings.poll_interval if is_folder else settings.git_poll_interval
     follower = SourceFollower(
         state,
         name,
         load_folder if place.url is None else partial(load_ref, place.url, place.ref or "main"),
-        token_hasher(key),
+        checks.token_hash,
         self_heal=settings.self_heal,
         allow_rewrites=settings.allow_rewrites,
         files=SourceFiles.below(Path(place.path)) if is_folder else None,
+        writer=_writer(settings, place, checks),
         place=place,
     )
     watch = partial(watch_path, Path(place.path)) if is_folder else None
     return FollowedSource(follower, poll.total_seconds(), watch)
+
+
+def _writer(settings: Settings, place: Place, checks: WriteChecks) -> SourceWriter | None:
+    """What writes into a source; None where writes are rejected."""
+    if settings.write_policy == "files" and place.url is None:
+        return FolderWriter(Path(place.path), checks)
+    return None

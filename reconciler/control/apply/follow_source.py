@@ -21,6 +21,7 @@ from reconciler.control.apply.reconcile import (
 )
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import LoadedSource
+from reconciler.control.apply.write_back import SourceWriter
 from reconciler.core.base.capped import capped
 from reconciler.core.base.errors import (
     InvalidManifests,
@@ -103,6 +104,7 @@ class SourceFollower:
     self_heal: bool = True
     allow_rewrites: bool = False
     files: SourceFiles | None = None
+    writer: SourceWriter | None = None
     place: Place = Place("")
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = field(default_factory=lambda: SystemClock().now)

@@ -5,9 +5,8 @@ import re
 from collections.abc import Iterator
 
 from reconciler.control.apply.source_files import SourceFiles
-from reconciler.core.manifest.state import Declared, Stored
-from reconciler.manifest.edit.edit import CannotEdit, append, apply_edit, remove
-from reconciler.manifest.edit.export import to_yaml
+from reconciler.manifest.edit.edit import CannotEdit
+from reconciler.manifest.edit.file_edit import edit_file
 from reconciler.web.api.edits import Edit
 
 _PLAIN = re.compile(r"[\w./ @+,=~-]+")
@@ -21,30 +20,17 @@ def suggested_patch(edit: Edit, files: SourceFiles | None) -> str | None:
     there already.
     """
     stored = edit.before.stored if edit.before else None
+    if files is None and stored is not None and not stored.archived:
+        return None
     try:
-        if stored is None or stored.archived:
-            return _creation(edit.after, files) if edit.after else None
-        return _change(stored, edit.after, files) if files else None
+        file = edit_file(stored, edit.after, files.read if files else _nothing)
     except CannotEdit:
         return None
+    return unified_diff(f"{files.prefix if files else ''}{file.path}", file.before, file.after)
 
 
-def _creation(after: Declared, files: SourceFiles | None) -> str | None:
-    path = f"{after.key.workspace}/{after.key.name}.yaml"
-    data = files.read(path) if files else None
-    added = append(data, after.document) if data else to_yaml(after.document).encode()
-    return unified_diff(f"{files.prefix if files else ''}{path}", data, added)
-
-
-def _change(stored: Stored, wanted: Declared | None, files: SourceFiles) -> str | None:
-    data = files.read(stored.origin.path) if stored.origin else None
-    if data is None or stored.origin is None:
-        return None
-    if wanted is None:
-        after = remove(data, stored.key)
-    else:
-        after = apply_edit(data, stored.applied or stored.document, wanted.document)
-    return unified_diff(f"{files.prefix}{stored.origin.path}", data, after)
+def _nothing(_path: str) -> None:
+    """A source whose files are not here."""
 
 
 def unified_diff(path: str, before: bytes | None, after: bytes | None) -> str | None:

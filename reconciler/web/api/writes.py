@@ -1,7 +1,7 @@
 """Writes of manifests through the API: YAML is the source of truth.
 
-Under `reject` nothing is written here: what would change an object is answered 409 with the place
-where the change belongs, and what changes nothing is answered 200.
+What changes nothing is answered 200. What would change an object is written into its source where
+this server may do so (write_back.py); else it is answered 409 with the place where it belongs.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from reconciler.store.objects.overview import Overview, get_overview
 from reconciler.web.api.autopilots import read_one
 from reconciler.web.api.edits import Edit, declared, with_trigger, without_trigger
 from reconciler.web.api.patch import suggested_patch
+from reconciler.web.api.write_back import write_back
 from reconciler.web.http.answers import Reply
 from reconciler.web.http.operation import (
     Call,
@@ -122,13 +123,15 @@ def _source(call: Call[Any, Any], before: Overview | None) -> str:
 
 
 async def _decide(call: Call[Any, Any], edit: Edit) -> Reply:
-    """200 where nothing would change; else the refusal that says where the change belongs."""
+    """200 where nothing would change; else the write, or where the change belongs."""
     if edit.changes_nothing and edit.before is not None:
         now = call.context.clock.now()
         return Reply(content=autopilot_document(edit.before, call.context, now))
     stored = edit.before.stored if edit.before else None
     origin = stored.origin if stored and not stored.archived else None
     source = _source(call, edit.before)
+    if writer := call.context.writer(source):
+        return await write_back(call, edit, writer)
     plan = edit.plan(source)
     patch = await asyncio.to_thread(suggested_patch, edit, call.context.files(source))
     raise HttpProblem(
@@ -173,9 +176,12 @@ class Refusal(Wire):
 
 
 _ANSWERS = {
-    200: json_content(AutopilotView, "Nothing would change."),
+    200: json_content(AutopilotView, "As it is in force now.", "ETag"),
     409: Content(description="What to do instead.", media={MEDIA_TYPE: Refusal}),
 }
+
+
+_IF_MATCH = "The ETag of the object as it was read; asked for where writes are carried out."
 
 
 def _operation(method: str, path: str, handler: Any, summary: str, body: Any) -> Any:
@@ -187,8 +193,9 @@ def _operation(method: str, path: str, handler: Any, summary: str, body: Any) ->
         tag="autopilots",
         summary=summary,
         body=body,
+        headers={"If-Match": _IF_MATCH},
         answers=_ANSWERS,
-        problems=(403, 404, 422),
+        problems=(403, 404, 412, 422, 428),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from reconciler.clock import Clock
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.apply.source_files import SourceFiles
+from reconciler.control.apply.write_back import SourceWriter
 from reconciler.control.runs.launch import Launcher
 from reconciler.control.webhooks.inbound import Answer, InboundRequest
 from reconciler.core.access.client_address import Network, networks_of
@@ -46,6 +47,11 @@ def _no_files(_source_id: str) -> SourceFiles | None:
     return None
 
 
+def _no_writer(_source_id: str) -> SourceWriter | None:
+    """Manifests are not written by this server."""
+    return None
+
+
 def _follows_nothing(_source_id: str | None) -> tuple[str, ...]:
     """This server follows nothing."""
     return ()
@@ -69,9 +75,10 @@ class Context:
 
     `secret_store` is what webhooks are verified with: health says which of them cannot be.
     `base_url` is what webhook URLs begin with; `server_key` derives them and signs sessions.
-    `followed` names the sources that this server itself follows, `files` gives theirs. `poll` has
-    one of them, or all, read now, and returns their names; `notify` tells the runner that a slot
-    became free: both are called from the event loop.
+    `followed` names the sources that this server itself follows, `files` gives theirs, `writer`
+    what writes into them where `write_policy` allows it. `poll` has one of them, or all, read now,
+    and returns their names; `notify` tells the runner that a slot became free: both are called from
+    the event loop.
     """
 
     database: Database
@@ -86,6 +93,7 @@ class Context:
     readiness: Callable[[], Readiness] = field(default=Readiness)
     followed: Callable[[], frozenset[str]] = field(default=frozenset)
     files: Callable[[str], SourceFiles | None] = field(default=_no_files)
+    writer: Callable[[str], SourceWriter | None] = field(default=_no_writer)
     poll: Callable[[str | None], tuple[str, ...]] = _follows_nothing
     notify: Callable[[], None] = _no_runner
     metrics: Metrics = field(default_factory=Metrics)
