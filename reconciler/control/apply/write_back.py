@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from reconciler.control.apply.reconcile import ApplyRequest, apply_once
 from reconciler.control.apply.sources import LoadedSource, Opened, load_opened
 from reconciler.core.base.errors import Conflict, InvalidManifests, Refused, StalePlan
@@ -21,6 +23,8 @@ from reconciler.store.engine.database import Database
 from reconciler.store.objects.apply_context import TokenHash
 from reconciler.store.objects.current import find
 from reconciler.store.revisions.revisions import Via
+
+log = structlog.get_logger(__name__)
 
 _ATTEMPTS = 3
 """How often a plan is made again that another apply made stale."""
@@ -157,6 +161,7 @@ class WriteChecks:
         for attempt in range(_ATTEMPTS):
             try:
                 self._apply(loaded, plan, request.actor, Via.API, confirmations)
+                log.info("manifest written", object=str(request.key), actor=request.actor)
                 return
             except StalePlan:
                 if attempt == _ATTEMPTS - 1:
