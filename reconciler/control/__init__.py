@@ -1,0 +1,1 @@
+"""The imperative shell: reads, asks the core, and writes, each in one transaction."""

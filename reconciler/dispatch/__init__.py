@@ -1,0 +1,1 @@
+"""How a run reaches an agent: one folder for each runtime, and the registry over them."""

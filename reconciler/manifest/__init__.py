@@ -1,0 +1,1 @@
+"""Files and git trees to Desired, and edits back into files."""

@@ -1,0 +1,1 @@
+"""One server process: its loops, its HTTP server, its start and stop."""

@@ -1,0 +1,1 @@
+"""All SQL: plain functions of a transaction that take and return values of the core."""

@@ -1,0 +1,1 @@
+"""HTTP: the API, the dashboard, and what their endpoints share."""

@@ -1,0 +1,1 @@
+"""Commands about manifests that need no database."""

@@ -1,0 +1,1 @@
+"""Commands that compare manifests with the database, and change it."""

@@ -1,0 +1,1 @@
+"""Who may call: tokens, OIDC, sessions, keys, and the secrets of manifests."""

@@ -1,0 +1,1 @@
+"""From sources to what is in force: load, plan, guard, apply, record."""

@@ -1,0 +1,1 @@
+"""Expressions of manifests, evaluated where they can stall nobody."""

@@ -1,0 +1,1 @@
+"""How runs come into being and end: the clock, admission, standing, explanations."""

@@ -1,0 +1,1 @@
+"""The webhook receiver, from the raw request to the durable run."""

@@ -1,0 +1,1 @@
+"""Roles, claims and addresses: who somebody is, as values."""

@@ -1,0 +1,1 @@
+"""Manifests as models, their rules, and the sets Desired and Current."""

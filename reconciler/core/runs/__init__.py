@@ -1,0 +1,1 @@
+"""Runs as values: admission, standing, retries, health, what people see."""

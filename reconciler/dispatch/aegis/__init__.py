@@ -1,0 +1,1 @@
+"""Agents on an Aegis server: sessions over its API."""

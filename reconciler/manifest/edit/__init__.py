@@ -1,0 +1,1 @@
+"""Edits of manifests in their text, and values written as YAML."""

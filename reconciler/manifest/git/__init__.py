@@ -1,0 +1,1 @@
+"""Git, through its own program: repositories, commits, trees, checkouts."""

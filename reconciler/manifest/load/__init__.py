@@ -1,0 +1,1 @@
+"""Text to documents to objects, with every Problem at its place."""

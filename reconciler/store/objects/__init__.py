@@ -1,0 +1,1 @@
+"""Rows of agents, squads, autopilots and triggers."""

@@ -1,0 +1,1 @@
+"""Rows of runs: inserting, leasing, moving, listing; and intervals without a run."""

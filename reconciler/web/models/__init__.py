@@ -1,0 +1,1 @@
+"""Objects and runs as they go over the wire."""
