@@ -286,6 +286,11 @@ autopilot_trigger = Table(
     Column("next_run_at", Instant, comment="nominal moment plus jitter; NULL: nothing is due"),
     Column("next_scheduled_for", Instant, comment="the nominal moment of next_run_at"),
     Column("cursor", Instant, comment="occurrences up to here, inclusive, are decided"),
+    Column(
+        "decides_after",
+        Instant,
+        comment="it is what it is now for occurrences after this; NULL: it decides none",
+    ),
     Column("zone_rules", String(32), comment="the rules that next_run_at was worked out by"),
     Column("last_fired_at", Instant),
     Column("stalled_at", Instant),

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.web.api import (
+    audits,
     autopilots,
     deliveries,
     events,
@@ -41,6 +42,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     *writes.OPERATIONS,
     *runs.OPERATIONS,
     *schedules.OPERATIONS,
+    *audits.OPERATIONS,
     *deliveries.OPERATIONS,
     *members.OPERATIONS,
     *sources.OPERATIONS,

@@ -58,12 +58,13 @@ _T = autopilot_trigger.c
 _HELD = (
     _T.id, _T.autopilot_id, _T.name, _T.position, _T.removed_at,
     _T.webhook_token, _T.token_generation, _T.previous_token, _T.previous_token_until,
-    _T.cursor, _T.next_run_at, _T.next_scheduled_for, _T.zone_rules, _T.stalled_at,
-    _T.stalled_reason, _T.created_at,
+    _T.cursor, _T.decides_after, _T.next_run_at, _T.next_scheduled_for, _T.zone_rules,
+    _T.stalled_at, _T.stalled_reason, _T.created_at,
 )  # fmt: skip
 _TOKEN = ("webhook_token", "token_generation", "previous_token", "previous_token_until")
 _TIMING = (
     "cursor",
+    "decides_after",
     "next_run_at",
     "next_scheduled_for",
     "zone_rules",
@@ -260,6 +261,7 @@ def _timing(
     following = None if dormant else context.schedule(trigger, id_, cursor)
     return {
         "cursor": cursor,
+        "decides_after": None if dormant else cursor,
         "next_run_at": following.run_at if following else None,
         "next_scheduled_for": following.scheduled_for if following else None,
         "zone_rules": rules_version(),

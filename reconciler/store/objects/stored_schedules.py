@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, cast, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from reconciler.core.calendar.zone import rules_version
 from reconciler.core.manifest.model import AutopilotStatus
@@ -97,6 +109,7 @@ def schedule_anew(
     """Let a trigger whose row is held go on after `cursor`; what stalled it is forgotten."""
     values: dict[str, Any] = {
         "cursor": cursor,
+        "decides_after": _decides_after(cursor),
         "next_run_at": following.run_at if following else None,
         "next_scheduled_for": following.scheduled_for if following else None,
         "zone_rules": rules_version(),
@@ -106,11 +119,26 @@ def schedule_anew(
     tx.execute(update(autopilot_trigger).where(_T.id == trigger_id).values(values))
 
 
+def _decides_after(cursor: datetime) -> ColumnElement[datetime]:
+    """Later only where other zone rules decided before, earlier only where a clock was ahead."""
+    others = _T.zone_rules.is_distinct_from(rules_version())
+    moved = or_(_T.decides_after > cursor, others)
+    moment = bindparam("moment", cursor, _T.cursor.type)
+    return case((and_(_T.decides_after.is_not(None), moved), moment), else_=_T.decides_after)
+
+
 def note_rules(tx: Connection, trigger_ids: Sequence[str]) -> None:
-    """Note that the next moments of these triggers follow the zone rules of now."""
+    """Note that the next moments of these triggers follow the zone rules of now.
+
+    What was decided by others cannot be worked out again: an audit begins after the cursor.
+    """
     for batch in batches(trigger_ids):
         statement = update(autopilot_trigger).where(_T.id.in_(batch))
-        tx.execute(statement.values(zone_rules=rules_version()))
+        since = case(
+            (_T.decides_after.is_not(None), func.coalesce(_T.cursor, _T.created_at)),
+            else_=_T.decides_after,
+        )
+        tx.execute(statement.values(zone_rules=rules_version(), decides_after=since))
 
 
 def bring_back_fired(tx: Connection, now: datetime, latest: datetime) -> int:
