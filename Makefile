@@ -6,7 +6,7 @@ READY   := $(VENV)/.ready
 WORKERS ?= auto
 PORT    ?= 8484
 AGENT   := examples/agents/demo_agent.py
-BENCHES ?= startup plan schedule tick webhooks pages
+BENCHES ?= startup plan schedule tick webhooks pages scale
 
 .PHONY: run test check format bench soak schemas system help
 

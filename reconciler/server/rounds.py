@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.apply.reconcile import Applied
 from reconciler.control.dispatching.runner import renew_once, run_once
 from reconciler.control.prune import Retention, prune_once
@@ -11,6 +12,7 @@ from reconciler.control.runs.tick import tick_once
 from reconciler.control.webhooks.secret_problems import list_secret_problems
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.server.followed import FollowedSource
+from reconciler.server.memory import release_memory
 from reconciler.server.presence import note_presence
 from reconciler.server.system import System
 from reconciler.store.revisions.revisions import last_applied
@@ -75,7 +77,7 @@ async def reconcile(system: System, source: FollowedSource) -> float:
     """Apply a source that this server follows."""
     async with source.turn:
         with system.metrics.reconcile.time():
-            applied = await asyncio.to_thread(source.follower.reconcile_once)
+            applied = await asyncio.to_thread(_reconcile, source.follower)
     system.metrics.reconciles.labels(_result(applied)).inc()
     if applied is not None and applied.attempt is not None:
         system.signals.notify()
@@ -106,6 +108,14 @@ async def reconcile_first(system: System) -> None:
             task.result()
     if not system.state.is_started:
         system.state.started(in_force=await _has_revision(system))
+
+
+def _reconcile(follower: SourceFollower) -> Applied | None:
+    before = follower.reads
+    applied = follower.reconcile_once()
+    if follower.reads != before:
+        release_memory()
+    return applied
 
 
 async def _has_revision(system: System) -> bool:

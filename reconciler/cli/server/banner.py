@@ -12,7 +12,7 @@ from reconciler.store.objects.triggers import NamedTrigger, soonest_triggers, we
 from reconciler.store.runs.switches import read_switches
 
 SOONEST = 100
-"""Triggers among which one of an autopilot that takes work is looked for."""
+"""Triggers among which one that takes work, or one that anybody may call, is looked for."""
 
 
 def banner(database: Database, key: bytes | None, url: str, cooldown: timedelta) -> str:
@@ -31,7 +31,7 @@ def _lines(tx: Tx, now: datetime, key: bytes | None, url: str, cooldown: timedel
             seconds = max(0, round((trigger.next_run_at - now).total_seconds()))
             moment = format_instant(trigger.next_run_at)
             lines.append(f"Next:       {owner}/{trigger.name} at {moment}, in {seconds} s")
-    for owner, trigger in webhook_triggers(tx):
+    for owner, trigger in webhook_triggers(tx, SOONEST):
         if key is None:
             lines.append(f"Webhook:    reconciler webhook url {owner}/{trigger.name}")
             break

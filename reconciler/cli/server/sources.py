@@ -1,17 +1,19 @@
 """What `serve` follows: a folder or a repository that was named, or those of the settings."""
 
+import time
 from functools import partial
 from pathlib import Path
 
 from reconciler.cli.session import policy_of
 from reconciler.control.access.keys import token_hasher
-from reconciler.control.apply.follow_source import Place, SourceFollower
+from reconciler.control.apply.follow_source import Place, SourceFollower, unknown
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import LoadedSource, load_commit, load_source
 from reconciler.control.apply.write_back import SourceWriter, WriteChecks
 from reconciler.control.apply.write_folder import FolderWriter
 from reconciler.core.base.errors import UsageError
 from reconciler.manifest.git.mirror import Mirror
+from reconciler.manifest.git.stamp import stamp_of
 from reconciler.manifest.load.checkpoint import Checkpoint
 from reconciler.manifest.watch import watch_path
 from reconciler.server.followed import FollowedSource
@@ -88,6 +90,7 @@ def follow(
         files=SourceFiles.below(Path(place.path)) if is_folder else None,
         writer=_writer(settings, place, checks),
         place=place,
+        stamp=(lambda: stamp_of(Path(place.path), time.time_ns())) if is_folder else unknown,
     )
     watch = partial(watch_path, Path(place.path)) if is_folder else None
     return FollowedSource(follower, poll.total_seconds(), watch)

@@ -5,7 +5,7 @@ A revision with Problems is recorded as failed and the last good one stays in fo
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -39,12 +39,15 @@ from reconciler.core.runs.retry import backoff
 from reconciler.manifest.load.checkpoint import Checkpoint
 from reconciler.store.engine.database import Database
 from reconciler.store.objects.apply_context import TokenHash
-from reconciler.store.revisions.revisions import Via
+from reconciler.store.objects.current import fingerprint
+from reconciler.store.revisions.revisions import Via, newest_id
 
 log = structlog.get_logger(__name__)
 
 QUIET = 5.0
 """Seconds without a change after which a folder is believed that something left it."""
+READ_ANYWAY = 600.0
+"""Seconds after which everything is read, even if nothing seems to have changed."""
 _ATTEMPTS = 3
 """How often a plan is made again that another server's apply made stale."""
 _MOST_REASONS = 20
@@ -89,12 +92,29 @@ class _Pending:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A round after which source and database agreed, and what tells that both are still so."""
+
+    source: Hashable
+    database: Hashable
+    at: float
+    applied: Applied
+
+
+def unknown() -> None:
+    """Nothing tells whether a source has changed: it is read each time."""
+
+
 @dataclass(slots=True)
 class SourceFollower:
     """Applies what `load` gives. `load` raises InvalidManifests, Refused or Unavailable.
 
     `retry_after` is set to seconds where the next round should come sooner than the poll, or where
-    the remote does not answer. `monotonic` is a clock in seconds that never goes back.
+    the remote does not answer. `monotonic` is a clock in seconds that never goes back. `stamp`
+    returns something that is equal while the source is as it was, None where that cannot be told:
+    then a round that finds nothing new neither reads a file nor puts an object together. `reads`
+    counts the rounds that read the source.
     """
 
     database: Database
@@ -111,10 +131,13 @@ class SourceFollower:
     attempted: Attempted = field(default_factory=lambda: Attempted(None))
     polled: Polled | None = None
     retry_after: float | None = None
+    stamp: Callable[[], Hashable | None] = unknown
     _unreachable: int = 0
     _stopping: bool = False
     _round: threading.Lock = field(default_factory=threading.Lock)
+    reads: int = 0
     _pending: _Pending | None = None
+    _settled: _Settled | None = None
 
     def reconcile_once(self) -> Applied | None:
         """Load and apply. What is wrong is logged and recorded, and changes nothing in force."""
@@ -123,6 +146,13 @@ class SourceFollower:
 
     def _reconcile(self) -> Applied | None:
         self.retry_after = None
+        # Before the load: what changes during it is noticed by the next round.
+        marks = self._marks()
+        if self._settled is not None and self._still(self._settled, marks):
+            self._read()
+            return self._settled.applied
+        self._settled = None
+        self.reads += 1
         try:
             loaded, applied = self._load_and_apply()
         except InvalidManifests as error:
@@ -148,6 +178,8 @@ class SourceFollower:
                     author=revision.author,
                     subject=revision.subject,
                 )
+            elif marks is not None and applied.plan.is_empty and self.retry_after is None:
+                self._settled = _Settled(*marks, self.monotonic(), applied)
             return applied
         return None
 
@@ -182,6 +214,20 @@ class SourceFollower:
 
     def _read(self) -> None:
         self._unreachable, self.polled = 0, Polled(self.now())
+
+    def _marks(self) -> tuple[Hashable, Hashable] | None:
+        """What tells that source and database are as they were; None where that cannot be told."""
+        source = self.stamp()
+        if source is None:
+            return None
+        try:
+            return source, self.database.read(lambda tx: (fingerprint(tx), newest_id(tx)))
+        except ReconcilerError:
+            return None  # the round itself says what is wrong with the database
+
+    def _still(self, settled: _Settled, marks: tuple[Hashable, Hashable] | None) -> bool:
+        recent = self.monotonic() - settled.at < READ_ANYWAY
+        return recent and marks == (settled.source, settled.database)
 
     def _load_and_apply(self) -> tuple[LoadedSource, Applied]:
         """Load, plan and apply; again where a server beside this one applied something meanwhile.

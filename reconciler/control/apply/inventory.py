@@ -7,11 +7,10 @@ from reconciler.control.apply.reconcile import LOCK
 from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.fields import format_instant
-from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Document, Stored
 from reconciler.core.plan.drift import Drift, drift_of, inventory_of
 from reconciler.store.engine.database import Database, Tx
-from reconciler.store.objects.current import find, list_objects, read_current
+from reconciler.store.objects.current import find, list_documents, read_current
 from reconciler.store.objects.ownership import take_over
 from reconciler.store.revisions.files import read_files
 from reconciler.store.revisions.revisions import Attempt, list_attempts, list_sources
@@ -107,13 +106,4 @@ def export(
 ) -> tuple[Document, ...]:
     """The document of every live object by kind, workspace and name: what a source would say."""
 
-    def read(tx: Tx) -> tuple[Document, ...]:
-        rows = [row for kind in Kind for row in list_objects(tx, kind)]
-        return tuple(
-            row.document
-            for row in rows
-            if (source_id is None or row.source_id == source_id)
-            and (workspaces is None or row.key.workspace in workspaces)
-        )
-
-    return database.read(read)
+    return tuple(database.read(lambda tx: list_documents(tx, source_id, workspaces)))

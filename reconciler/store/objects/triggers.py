@@ -138,11 +138,12 @@ def soonest_triggers(tx: Connection, limit: int) -> list[tuple[str, NamedTrigger
     return [(_owner(row), _named(row)) for row in tx.execute(query.limit(limit))]
 
 
-def webhook_triggers(tx: Connection) -> list[tuple[str, NamedTrigger]]:
-    """All webhook triggers in use, each with `workspace/name` of its autopilot."""
+def webhook_triggers(tx: Connection, limit: int) -> list[tuple[str, NamedTrigger]]:
+    """The first webhook triggers in use, each with `workspace/name` of its autopilot, by it."""
     living = and_(_T.removed_at.is_(None), autopilot.c.archived_at.is_(None))
     query = _WITH_OWNER.where(_T.kind == TriggerKind.WEBHOOK, living)
-    rows = tx.execute(query.order_by(autopilot.c.workspace_id, autopilot.c.name, _T.position))
+    order = (autopilot.c.workspace_id, autopilot.c.name, _T.position)
+    rows = tx.execute(query.order_by(*order).limit(limit))
     return [(_owner(row), _named(row)) for row in rows]
 
 

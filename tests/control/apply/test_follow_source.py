@@ -1,19 +1,23 @@
 """A followed source: what is good is applied, what is wrong is recorded and changes nothing."""
 
 import json
+import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from reconciler.control.apply.follow_source import QUIET, SourceFollower
+from reconciler.control.apply.follow_source import QUIET, READ_ANYWAY, SourceFollower
 from reconciler.control.apply.inventory import attempt_document
 from reconciler.control.apply.reconcile import Applied, ApplyRequest, apply_once
 from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.core.base.errors import InvalidManifests, Refused, Unavailable
 from reconciler.core.manifest.checks import Policy
 from reconciler.core.plan.guards import Confirmations
+from reconciler.manifest.git.stamp import Stamp, stamp_of
 from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 from reconciler.store.revisions.revisions import Attempt, Via, list_attempts
 from tests.support.applying import current_of
@@ -371,3 +375,77 @@ def test_many_problems_are_stored_and_logged_up_to_a_cap(
     assert len(json.dumps(attempt_document(attempt))) < 100_000
     assert len(logs) == 101, "once, not with every round"
     assert logs[-1]["more"] == attempt.more_problems
+
+
+@pytest.fixture
+def frugal(following: Following) -> Following:
+    """A follower that is told whether its folder is as it was; the files are old enough."""
+    following.follower.stamp = lambda: later_stamp(following.folder)
+    return following
+
+
+def later_stamp(folder: Path) -> Stamp | None:
+    """The stamp of a folder in which nothing has changed for long."""
+    return stamp_of(folder, time.time_ns() + 60 * 10**9)
+
+
+def test_a_round_that_finds_nothing_new_reads_nothing(frugal: Following) -> None:
+    write(frugal.folder, agent(), autopilot("triage"))
+    frugal.once()
+    frugal.once()
+    reads = frugal.follower.reads
+    settled = frugal.once()
+    assert settled is not None
+    assert (settled.attempt, frugal.follower.reads) == (None, reads)
+    frugal.once(after=READ_ANYWAY)
+    assert frugal.follower.reads == reads + 1
+
+
+def test_an_edit_and_a_hand_in_the_database_are_noticed_all_the_same(frugal: Following) -> None:
+    write(frugal.folder, agent(), autopilot("triage"))
+    for _ in range(3):
+        frugal.once()
+    edit = text("UPDATE autopilot SET title = 'By hand'")
+    frugal.rig.database.write(lambda tx: tx.execute(edit) and None)
+    healed = frugal.once()
+    assert healed is not None
+    assert healed.attempt is not None
+    for _ in range(3):
+        frugal.once()
+    write(frugal.folder, agent(), autopilot("triage", title="By git"))
+    frugal.once()
+    assert frugal.rig.live().title == "By git"
+
+
+@pytest.mark.parametrize("change", ["edit", "touch back", "prompt", "link", "delete"])
+def test_the_stamp_of_a_folder_tells_every_change(tmp_path: Path, change: str) -> None:
+    folder = tmp_path / "source"
+    (folder / "deep").mkdir(parents=True)
+    manifest, prompt, link = folder / "deep/a.yaml", folder / "prompt.md", folder / "b.yaml"
+    manifest.write_text("one")
+    prompt.write_text("one")
+    (tmp_path / "target").write_text("one")
+    link.symlink_to(tmp_path / "target")
+    before = later_stamp(folder)
+    assert before == later_stamp(folder)
+    match change:
+        case "edit":
+            manifest.write_text("two")
+        case "touch back":
+            times = manifest.stat()
+            manifest.write_text("two")
+            os.utime(manifest, ns=(times.st_atime_ns, times.st_mtime_ns))
+        case "prompt":
+            prompt.write_text("two")
+        case "link":
+            (tmp_path / "target").write_text("two")
+        case "delete":
+            manifest.unlink()
+    assert later_stamp(folder) != before
+
+
+def test_a_file_that_changed_just_now_is_not_believed(tmp_path: Path) -> None:
+    """It may change once more within the same tick of the clock."""
+    (tmp_path / "a.yaml").write_text("one")
+    assert stamp_of(tmp_path, time.time_ns()) is None
+    assert later_stamp(tmp_path) is not None

@@ -98,7 +98,7 @@ def test_triggers_are_listed_in_the_order_of_the_manifest_without_removed_ones(r
 
 def test_webhooks_in_use(three: Rig) -> None:
     def urls() -> list[tuple[str, str]]:
-        actual = three.database.read(webhook_triggers)
+        actual = three.database.read(lambda tx: webhook_triggers(tx, 10))
         return [(owner, entry.name) for owner, entry in actual]
 
     assert urls() == [("default/nine", "hook")]
