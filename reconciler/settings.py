@@ -184,8 +184,10 @@ class Settings(BaseSettings):
     """What the URLs of `http` and `aegis` runtimes may begin with."""
     allowed_permission_modes: Words = ("default", "plan", "acceptEdits", "dontAsk", "auto")
     """The permission modes that `aegis` runtimes may use."""
-    write_policy: Literal["reject", "files"] = "reject"
+    write_policy: Literal["reject", "files", "branch", "commit"] = "reject"
     """What a write of a manifest through the API does (docs/write-back.md)."""
+    write_email_domain: str = Field(default="reconciler.invalid", pattern=r"^[A-Za-z0-9.-]{1,253}$")
+    """The domain of the e-mail addresses in commits of the server."""
     max_active_runs: int = Field(default=100, ge=1, le=100_000)
     """Runs that agents work on at once, over all workspaces."""
     breaker_cooldown: Period = timedelta(minutes=15)

@@ -5,12 +5,14 @@ from functools import partial
 from pathlib import Path
 
 from reconciler.cli.session import policy_of
+from reconciler.clock import SystemClock
 from reconciler.control.access.keys import token_hasher
 from reconciler.control.apply.follow_source import Place, SourceFollower, unknown
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import LoadedSource, load_commit, load_source
 from reconciler.control.apply.write_back import SourceWriter, WriteChecks
 from reconciler.control.apply.write_folder import FolderWriter
+from reconciler.control.apply.write_git import GitWriter
 from reconciler.core.base.errors import UsageError
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.manifest.git.stamp import stamp_of
@@ -98,6 +100,17 @@ def follow(
 
 def _writer(settings: Settings, place: Place, checks: WriteChecks) -> SourceWriter | None:
     """What writes into a source; None where writes are rejected."""
-    if settings.write_policy == "files" and place.url is None:
-        return FolderWriter(Path(place.path), checks)
+    match settings.write_policy:
+        case "files" if place.url is None:
+            return FolderWriter(Path(place.path), checks)
+        case "branch" | "commit" as policy if place.url is not None:
+            return GitWriter(
+                mirror=Mirror.below(settings.git_dir, place.url),
+                branch=(place.ref or "main").removeprefix("refs/heads/"),
+                path=place.path,
+                checks=checks,
+                now=SystemClock().now,
+                proposes=policy == "branch",
+                domain=settings.write_email_domain,
+            )
     return None

@@ -70,13 +70,14 @@ def git(
     remote: bool = False,
     seconds: float = LOCAL_SECONDS,
     checkpoint: Checkpoint = proceed,
+    variables: Mapping[str, str] = {},
 ) -> bytes:
     """What git prints about the repository whose `.git` folder is `git_dir`.
 
-    Only with `remote` may it speak with others. Raises GitFailed, also when git takes longer than
-    `seconds`. What `checkpoint` raises ends git.
+    Only with `remote` may it speak with others; `variables` go into its environment. Raises
+    GitFailed, also when git takes longer than `seconds`. What `checkpoint` raises ends git.
     """
-    variables = _pinned(git_dir)
+    variables = {**variables, **_pinned(git_dir)}
     return _output(
         git_dir, arguments, variables, remote=remote, seconds=seconds, checkpoint=checkpoint
     )

@@ -3,14 +3,28 @@
 import asyncio
 from typing import Any
 
-from reconciler.control.apply.write_back import SourceWriter, StaleWrite, WriteRequest
+from reconciler.control.apply.write_back import SourceWriter, StaleWrite, WriteRequest, Written
 from reconciler.core.base.errors import NotFound
 from reconciler.store.objects.overview import Overview, get_overview
 from reconciler.web.api.edits import Edit
 from reconciler.web.http.answers import Reply, encode, etag
-from reconciler.web.http.operation import Call
+from reconciler.web.http.operation import Call, Wire
 from reconciler.web.http.precondition import require_match, stale
 from reconciler.web.models.autopilot import autopilot_document
+
+
+class ProposalView(Wire):
+    """A write that waits to be merged."""
+
+    branch: str
+    """The branch with the commit."""
+    commit: str
+    """On top of the followed branch."""
+
+    @classmethod
+    def of(cls, written: Written) -> "ProposalView":
+        """The view of a write."""
+        return cls(branch=written.branch or "", commit=written.commit or "")
 
 
 async def write_back(call: Call[Any, Any], edit: Edit, writer: SourceWriter) -> Reply:
@@ -19,9 +33,11 @@ async def write_back(call: Call[Any, Any], edit: Edit, writer: SourceWriter) -> 
     request = WriteRequest(before=stored, after=edit.after, actor=call.caller.name)
     require_match(call.request, request.live.digest if request.live else None)
     try:
-        await asyncio.to_thread(writer.write, request)
+        written = await asyncio.to_thread(writer.write, request)
     except StaleWrite:
         raise stale() from None
+    if not written.applied:
+        return Reply(content=ProposalView.of(written), status=202)
     return await _as_it_is(call, edit)
 
 

@@ -21,7 +21,7 @@ from reconciler.store.objects.overview import Overview, get_overview
 from reconciler.web.api.autopilots import read_one
 from reconciler.web.api.edits import Edit, declared, with_trigger, without_trigger
 from reconciler.web.api.patch import suggested_patch
-from reconciler.web.api.write_back import write_back
+from reconciler.web.api.write_back import ProposalView, write_back
 from reconciler.web.http.answers import Reply
 from reconciler.web.http.operation import (
     Call,
@@ -177,6 +177,7 @@ class Refusal(Wire):
 
 _ANSWERS = {
     200: json_content(AutopilotView, "As it is in force now.", "ETag"),
+    202: json_content(ProposalView, "A commit on a branch of its own (`write_policy` `branch`)."),
     409: Content(description="What to do instead.", media={MEDIA_TYPE: Refusal}),
 }
 
