@@ -78,7 +78,7 @@ def build_system(
         base_url=url,
         authority=authority,
         readiness=state.readiness,
-        followed=followed.names,
+        followed=followed.positions,
         files=followed.files,
         writer=followed.writer,
         poll=followed.poll,

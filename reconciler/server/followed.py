@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.control.apply.follow_source import SourceFollower
+from reconciler.control.apply.follow_source import Position, SourceFollower
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.write_back import SourceWriter
 from reconciler.server.signals import WorkSignal
@@ -45,6 +45,10 @@ class FollowedSources:
 
     def __iter__(self) -> Iterator[FollowedSource]:
         return iter(self.sources)
+
+    def positions(self) -> dict[str, Position]:
+        """How the following of each source goes, by its name."""
+        return {source.id: source.follower.position for source in self.sources}
 
     def names(self) -> frozenset[str]:
         """The names of the sources."""

@@ -85,6 +85,14 @@ class Attempted:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """How the following of a source goes. `polled` is None before the first time."""
+
+    place: Place
+    polled: Polled | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Pending:
     """Files of which some are missing, and the moment from which on they were just so."""
 
@@ -182,6 +190,11 @@ class SourceFollower:
                 self._settled = _Settled(*marks, self.monotonic(), applied)
             return applied
         return None
+
+    @property
+    def position(self) -> Position:
+        """Where it is followed from, and how that goes."""
+        return Position(self.place, self.polled)
 
     def stop(self) -> None:
         """Give up what is being loaded, now and from now on; from any thread."""

@@ -117,10 +117,11 @@ async def drift(call: Call[SourceQuery, NoBody]) -> Reply:
 async def status(call: Call[NoQuery, NoBody]) -> Reply:
     """The server at a glance."""
     context = call.context
-    sources = await context.database.aread(lambda tx: source_views(tx, call.caller))
+    positions = context.followed()
+    sources = await context.database.aread(lambda tx: source_views(tx, call.caller, positions))
     seen = {source.id for source in sources}
     limited = call.caller.workspaces is not None
-    followed = sorted(source for source in context.followed() if not limited or source in seen)
+    followed = sorted(source for source in positions if not limited or source in seen)
     return Reply(
         content=ServerStatus(
             version=__version__,

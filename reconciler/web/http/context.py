@@ -1,11 +1,12 @@
 """The dependencies of the web layer: what it reads from, and what it writes through."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.clock import Clock
 from reconciler.control.access.secrets import SecretStore
+from reconciler.control.apply.follow_source import Position
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.write_back import SourceWriter
 from reconciler.control.runs.launch import Launcher
@@ -75,10 +76,10 @@ class Context:
 
     `secret_store` is what webhooks are verified with: health says which of them cannot be.
     `base_url` is what webhook URLs begin with; `server_key` derives them and signs sessions.
-    `followed` names the sources that this server itself follows, `files` gives theirs, `writer`
-    what writes into them where `write_policy` allows it. `poll` has one of them, or all, read now,
-    and returns their names; `notify` tells the runner that a slot became free: both are called from
-    the event loop.
+    `followed` says how the following of each source goes that this server itself follows, by its
+    name; `files` gives their files, `writer` what writes into them where `write_policy` allows it.
+    `poll` has one of them, or all, read now, and returns their names; `notify` tells the runner
+    that a slot became free: both are called from the event loop.
     """
 
     database: Database
@@ -91,7 +92,7 @@ class Context:
     base_url: str
     authority: Authority | None = None
     readiness: Callable[[], Readiness] = field(default=Readiness)
-    followed: Callable[[], frozenset[str]] = field(default=frozenset)
+    followed: Callable[[], Mapping[str, Position]] = field(default=dict)
     files: Callable[[str], SourceFiles | None] = field(default=_no_files)
     writer: Callable[[str], SourceWriter | None] = field(default=_no_writer)
     poll: Callable[[str | None], tuple[str, ...]] = _follows_nothing

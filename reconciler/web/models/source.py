@@ -1,8 +1,12 @@
 """Revisions and sources on the wire: what was tried, what is in force."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Literal
 
+from reconciler.control.apply.follow_source import Position
 from reconciler.core.access.roles import Caller
+from reconciler.core.base.masking import mask
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.plan.report import ProblemReport
 from reconciler.store.engine.database import Tx
@@ -76,6 +80,36 @@ class RevisionView(Wire):
         )
 
 
+class FollowedView(Wire):
+    """How this server follows a source."""
+
+    kind: Literal["folder", "git"]
+    """From where."""
+    url: str | None
+    """Of the repository, without credentials; null for a folder."""
+    ref: str | None
+    """The branch or tag that is followed; null for a folder."""
+    path: str | None
+    """The folder in the repository, empty for all of it; null for a folder of the server's host."""
+    polled_at: Instant | None
+    """When it was last read; null before the first time."""
+    problem: str | None
+    """Why it could not be read then; what was applied before stays in force."""
+
+    @classmethod
+    def of(cls, position: Position) -> "FollowedView":
+        """The view of a position."""
+        place, polled = position.place, position.polled
+        return cls(
+            kind="folder" if place.url is None else "git",
+            url=None if place.url is None else mask(place.url),
+            ref=place.ref,
+            path=None if place.url is None else place.path,
+            polled_at=polled.at if polled else None,
+            problem=polled.problem if polled else None,
+        )
+
+
 class SourceView(Wire):
     """A source: the revision in force, and the last one that was tried."""
 
@@ -85,17 +119,32 @@ class SourceView(Wire):
     """In force; null where none was ever applied."""
     attempted: RevisionView | None
     """Tried last; the same as `applied` where that went well."""
+    followed: FollowedView | None
+    """How this server follows it; null where it does not."""
 
 
-def source_views(tx: Tx, caller: Caller) -> list[SourceView]:
-    """Every source of which the caller may know, by name."""
-    sources = (_source(tx, name, caller) for name in list_sources(tx))
-    return [source for source in sources if source.applied or source.attempted]
+def source_views(tx: Tx, caller: Caller, followed: Mapping[str, Position]) -> list[SourceView]:
+    """Every source of which the caller may know, by name.
+
+    One that is followed and was never tried is known to those who see every workspace.
+    """
+    names = sorted({*list_sources(tx), *followed})
+    sources = [_source(tx, name, caller, followed.get(name)) for name in names]
+    return [
+        source
+        for source in sources
+        if source.applied or source.attempted or caller.workspaces is None
+    ]
 
 
-def _source(tx: Tx, name: str, caller: Caller) -> SourceView:
+def _source(tx: Tx, name: str, caller: Caller, position: Position | None) -> SourceView:
     applied, attempted = last_applied(tx, name), last_attempt(tx, name)
-    return SourceView(id=name, applied=_seen(applied, caller), attempted=_seen(attempted, caller))
+    return SourceView(
+        id=name,
+        applied=_seen(applied, caller),
+        attempted=_seen(attempted, caller),
+        followed=FollowedView.of(position) if position else None,
+    )
 
 
 def _seen(attempt: Attempt | None, caller: Caller) -> RevisionView | None:

@@ -53,7 +53,7 @@ def _read(tx: Tx, query: AutopilotQuery, visit: Visit, now: datetime) -> Listing
     return Listing(
         rows=[_row(row, standing_of(row.switches, cooldown, now), now, secrets) for row in rows],
         following=f"/?{urlencode({**filters, 'cursor': cursor}, doseq=True)}" if cursor else None,
-        sources=source_views(tx, visit.caller),
+        sources=source_views(tx, visit.caller, visit.context.followed()),
         filtered=bool(filters),
     )
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from reconciler.control.access.tokens import Tokens
+from reconciler.control.apply.follow_source import Place, Position
 from reconciler.core.access.roles import Role
 from reconciler.core.access.token_hash import token_hash
 from reconciler.settings import Settings
@@ -52,7 +53,7 @@ def following(rig: Rig, polled: list[str | None], authority: Tokens | None) -> W
     settings = Settings(
         reconcile_secret=SecretStr(SECRET), public_url="https://autopilots.example.org"
     )
-    more = {"followed": lambda: frozenset(names), "poll": poll}
+    more = {"followed": lambda: {name: Position(Place("")) for name in names}, "poll": poll}
     return Web(rig, authority=authority, settings=settings, more=more)
 
 

@@ -2,12 +2,15 @@
 
 import yaml
 
+from reconciler.control.apply.follow_source import Place, Polled, Position
 from reconciler.control.apply.reconcile import ApplyRequest, record_failure
 from reconciler.core.base.errors import InvalidManifests, Problem
 from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.fields import format_instant
 from reconciler.manifest.load.load import load_bundle
 from reconciler.store.revisions.revisions import Via
 from tests.support.rig import Rig, agent, autopilot, manifest, schedule
+from tests.support.web import Web
 from tests.web.conftest import Ask
 
 SQUAD = manifest("Squad", "crew", {"members": ["bot", "ann"]})
@@ -60,6 +63,51 @@ def test_the_status_tells_what_is_in_force_and_what_was_tried(rig: Rig, ask: Ask
         "c0ffee",
     )
     assert (found["database"], found["ready"]) == ("sqlite", True)
+
+
+def test_the_status_tells_how_the_following_of_sources_goes(rig: Rig, ask: Ask, web: Web) -> None:
+    at = rig.clock.now()
+    positions = {
+        "default": Position(Place("/srv/autopilots"), Polled(at)),
+        "team": Position(
+            Place("autopilots", "https://ci:secret@example.org/team", "live"),
+            Polled(at, "it does not answer"),
+        ),
+        "new": Position(Place("", "git@example.org:new", "main")),
+    }
+    web.more = {"followed": lambda: positions}
+    rig.apply(agent(), autopilot())
+    status = ask("GET", "/v1/status").json()
+    default, new, team = status["sources"]
+    moment = format_instant(at)
+    assert status["followed"] == ["default", "new", "team"]
+    assert default["followed"] == {
+        "kind": "folder",
+        "url": None,
+        "ref": None,
+        "path": None,
+        "polledAt": moment,
+        "problem": None,
+    }
+    assert (team["applied"], team["attempted"]) == (None, None)
+    assert team["followed"] == {
+        "kind": "git",
+        "url": "https://***@example.org/team",
+        "ref": "live",
+        "path": "autopilots",
+        "polledAt": moment,
+        "problem": "it does not answer",
+    }
+    assert (new["followed"]["polledAt"], new["followed"]["problem"]) == (None, None)
+    page = ask("GET", "/sources").text
+    assert "secret" not in page
+    for text in (
+        "This server follows its folder",
+        "https://***@example.org/team",
+        "does not answer",
+    ):
+        assert text in page
+    assert "Source team cannot be read" in ask("GET", "/").text
 
 
 def test_drift_shows_what_was_changed_by_hand(rig: Rig, ask: Ask) -> None:
