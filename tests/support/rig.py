@@ -84,10 +84,10 @@ def webhook(name: str = "hook", scheme: str = "none", **more: Any) -> Document:
     return {"name": name, "kind": "webhook", "signature": {"scheme": scheme}, **more}
 
 
-def declare(document: Document, source: str = "default") -> Declared:
+def declare(document: Document, source: str = "default", revision: str = "sha256:test") -> Declared:
     """A validated manifest of a source."""
     model: Autopilot | Agent | Squad = MODELS[document["kind"]].model_validate(document)
-    return Declared.of(model, Origin(source, f"{model.metadata.name}.yaml", 1, 1, "sha256:test"))
+    return Declared.of(model, Origin(source, f"{model.metadata.name}.yaml", 1, 1, revision))
 
 
 @dataclass
@@ -112,13 +112,15 @@ class Rig:
         """Starts runs by hand."""
         return Launcher(self.database, self.titles, self.ids, COOLDOWN)
 
-    def apply(self, *documents: Document, source: str = "default") -> Applied:
+    def apply(
+        self, *documents: Document, source: str = "default", revision: Revision | None = None
+    ) -> Applied:
         """Make these manifests the whole source."""
         self.revision += 1
-        declared = [declare(document, source) for document in documents]
-        desired = Desired(
-            source, Revision(f"sha256:{self.revision}"), {one.key: one for one in declared}
-        )
+        written_in = revision.id if revision else "sha256:test"
+        declared = [declare(document, source, written_in) for document in documents]
+        revision = revision or Revision(f"sha256:{self.revision}")
+        desired = Desired(source, revision, {one.key: one for one in declared})
         request = ApplyRequest(
             actor="tester", via=Via.CLI, confirmations=Confirmations(deletes=None)
         )

@@ -18,8 +18,10 @@ from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
 from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
 from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.core.runs.standing import InForce, standing_of
+from reconciler.core.runs.streak import explained
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.store.engine.database import Tx
+from reconciler.store.objects.overview import read_overviews
 from reconciler.store.objects.triggers import NamedTrigger, list_triggers
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.store.runs.missed import missed_between
@@ -48,6 +50,8 @@ def explain(
     if row is None:
         raise NotFound(f"there is no autopilot {autopilot_id}")
     steps = [_switches(row, at, now, retained.cooldown)]
+    if at >= now:
+        steps += _failing(tx, autopilot_id, steps[0].subject)
     if find_readable(tx, autopilot_id) is None:
         why = str(unreadable(f"Autopilot {row.workspace}/{row.name}"))
         steps.append(Step(steps[0].subject, "unreadable", why))
@@ -79,6 +83,13 @@ def _switches(live: Switched, at: datetime, now: datetime, cooldown: timedelta) 
         return Step(subject, standing.cause, f"it took no work: {standing.why}")
     why = "how its switches stood is not recorded; what became of each occurrence is"
     return Step(subject, "past", why)
+
+
+def _failing(tx: Tx, autopilot_id: str, subject: str) -> Iterator[Step]:
+    """The failing streak, and the revision in which it began."""
+    (overview,) = read_overviews(tx, [autopilot_id])
+    if (streak := overview.streak) is not None:
+        yield Step(subject, "failing", explained(streak), streak.run_id)
 
 
 def _trigger(

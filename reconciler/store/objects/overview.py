@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,13 +10,16 @@ from sqlalchemy import Connection, Row, func, select, tuple_
 
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Stored
-from reconciler.core.runs.run import MissedInterval, Run
+from reconciler.core.runs.run import MissedInterval, Run, Status
 from reconciler.core.runs.standing import Switches
+from reconciler.core.runs.streak import Streak
 from reconciler.store.engine.batches import batches
 from reconciler.store.objects.autopilot_filter import RECENT, AutopilotFilter
 from reconciler.store.objects.current import list_objects
 from reconciler.store.objects.documents import trigger_document
+from reconciler.store.revisions.revisions import author_of
 from reconciler.store.runs.newest import newest_missed, newest_runs
+from reconciler.store.runs.streaks import read_streak
 from reconciler.store.runs.switches import read_switches
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
 
@@ -58,7 +61,10 @@ class ShownTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """One autopilot. `runs` are the newest ones, newest first, `missed` likewise."""
+    """One autopilot. `runs` are the newest ones, newest first, `missed` likewise.
+
+    `streak` is the failing streak that its runs end with, if they do.
+    """
 
     stored: Stored
     switches: Switches
@@ -71,6 +77,7 @@ class Overview:
     waiting: int
     runs: tuple[Run, ...]
     missed: tuple[MissedInterval, ...]
+    streak: Streak | None = None
 
     @property
     def place(self) -> PageKey:
@@ -128,7 +135,23 @@ def _overviews(tx: Connection, ids: Sequence[str]) -> Iterator[Overview]:
             waiting=waiting,
             runs=tuple(runs.get(id_, ())),
             missed=tuple(missed.get(id_, ())),
+            streak=streak_of_autopilot(tx, autopilot_row)
+            if _may_fail(rows[id_].switches, runs.get(id_, ()))
+            else None,
         )
+
+
+def streak_of_autopilot(tx: Connection, stored: Stored) -> Streak | None:
+    """The failing streak of an autopilot, with the author of the commit in which it began."""
+    streak = read_streak(tx, stored.id)
+    if streak is None or streak.commit is None or stored.source_id is None:
+        return streak
+    return replace(streak, author=author_of(tx, stored.source_id, streak.commit))
+
+
+def _may_fail(switches: Switches, newest: Sequence[Run]) -> bool:
+    """Whether there may be a streak: most autopilots work, and their runs are not looked at."""
+    return switches.failures > 0 or any(run.status is Status.FAILED for run in newest)
 
 
 def _triggers(tx: Connection, ids: Sequence[str]) -> dict[str, list[ShownTrigger]]:

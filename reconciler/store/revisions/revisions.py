@@ -111,6 +111,12 @@ def applied_commit(tx: Tx, source_id: str) -> Revision | None:
     return newest.revision if newest else None
 
 
+def author_of(tx: Tx, source_id: str, revision_id: str) -> str | None:
+    """The author of a commit that was applied for a source."""
+    newest = _newest(tx, source_id, _R.revision == revision_id)
+    return newest.revision.author if newest else None
+
+
 def removals_since(tx: Tx, source_id: str, since: datetime) -> int:
     """How many objects the server itself removed from a source and did not bring back."""
     query = select(_R.counts).where(

@@ -19,6 +19,7 @@ from reconciler.core.runs.condition import (
 )
 from reconciler.core.runs.run import Status
 from reconciler.core.runs.standing import InForce, NotInForce, Standing, Switches, standing_of
+from reconciler.core.runs.streak import Streak
 from reconciler.store.objects.overview import Overview, ShownTrigger
 from reconciler.web.http.context import Context
 from reconciler.web.http.operation import Wire
@@ -93,6 +94,39 @@ class TriggerStatus(Wire):
     """Why it cannot be decided; null where it can."""
 
 
+class FailingView(Wire):
+    """Failures in a row, and where they began."""
+
+    revision: str | None
+    """The revision under which the first one was triggered."""
+    commit: str | None
+    """That revision where it is a commit."""
+    author: str | None
+    """Of the commit."""
+    run_id: Id
+    """The first run that failed."""
+    at: Instant
+    """When that was triggered."""
+    failures: int
+    """How many there are."""
+    revert: str | None
+    """The command that undoes the commit; null where it is none, or where the same manifest had
+    worked before."""
+
+    @classmethod
+    def of(cls, streak: Streak) -> "FailingView":
+        """The view of a streak whose beginning is known."""
+        return cls(
+            revision=streak.revision,
+            commit=streak.commit,
+            author=streak.author,
+            run_id=streak.run_id,
+            at=streak.began_at,
+            failures=streak.failures,
+            revert=streak.revert,
+        )
+
+
 class AutopilotStatusView(Wire):
     """What the server knows of an autopilot. Ignored on write."""
 
@@ -100,6 +134,9 @@ class AutopilotStatusView(Wire):
     """One word for its condition."""
     health_reason: str
     """The sentence behind it."""
+    failing_since: FailingView | None
+    """The failures that its runs end with; null where the last one completed, and where they began
+    too long ago to be looked up."""
     in_force: bool
     """Whether it takes work."""
     not_in_force_reason: str | None
@@ -183,6 +220,7 @@ def status_of(overview: Overview, context: Context, now: datetime) -> AutopilotS
     return AutopilotStatusView(
         health=condition.health,
         health_reason=condition.why,
+        failing_since=_failing(overview.streak),
         in_force=isinstance(standing, InForce),
         not_in_force_reason=standing.why if isinstance(standing, NotInForce) else None,
         archived=overview.stored.archived,
@@ -198,6 +236,10 @@ def status_of(overview: Overview, context: Context, now: datetime) -> AutopilotS
         updated_at=overview.updated_at,
         created_by=overview.created_by,
     )
+
+
+def _failing(streak: Streak | None) -> FailingView | None:
+    return FailingView.of(streak) if streak is not None and streak.whole else None
 
 
 def next_run_of(overview: Overview, standing: Standing) -> datetime | None:

@@ -16,6 +16,7 @@ from reconciler.core.manifest.state import Document
 from reconciler.core.runs.condition import Condition
 from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.core.runs.standing import NotInForce, Standing, standing_of
+from reconciler.core.runs.streak import explained
 from reconciler.manifest.edit.export import to_yaml
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview, ShownTrigger
@@ -71,6 +72,12 @@ class Detail:
         """Whether `pause` would change anything."""
         switches = self.overview.switches
         return switches.paused_at is None and switches.status is AutopilotStatus.ACTIVE
+
+    @property
+    def failing(self) -> str:
+        """The sentence about its failing streak."""
+        streak = self.overview.streak
+        return explained(streak) if streak else ""
 
     @property
     def next_run_at(self) -> datetime | None:
