@@ -152,6 +152,8 @@ class Settings(BaseSettings):
     """Go through this running server's API instead of the database."""
     token: SecretStr | None = None
     """The API token for `server`."""
+    token_file: Path | None = None
+    """The file that holds the API token for `server`; it comes before `token`."""
     source: str = Field(default="default", min_length=1, max_length=200)
     """The name of the set of manifests that is applied together."""
     host: str = "127.0.0.1"
@@ -262,6 +264,27 @@ class Settings(BaseSettings):
         for name in sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"sources: two are named {name!r}")
         return self
+
+    @classmethod
+    def load_for_state(
+        cls, config: Path | None, *, server: str | None, database: str | None, **flags: Any
+    ) -> Self:
+        """The settings of a command that goes to a database or through a server.
+
+        A flag decides over the other's setting. Raises UsageError where both are said alike, since
+        one of them could not be honoured.
+        """
+        if server is not None and database is not None:
+            raise UsageError("--server and --database exclude each other; give one of them")
+        settings = cls.load(config, server=server, database=database, **flags)
+        if database is not None:
+            return settings.model_copy(update={"server": None})
+        if server is None and settings.server and "database" in settings.model_fields_set:
+            raise UsageError(
+                "the settings name a server and a database (RECONCILER_SERVER, "
+                "RECONCILER_DATABASE); unset one of them, or say which with --server or --database"
+            )
+        return settings
 
     @property
     def programs(self) -> dict[str, Path]:

@@ -15,6 +15,25 @@ Database = Annotated[
         show_default="sqlite:///.reconciler/state.db",
     ),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Go through this running server instead of the database [env: RECONCILER_SERVER]",
+        show_default="none",
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="Holds the API token for --server [env: RECONCILER_TOKEN, the token itself]",
+        dir_okay=False,
+        show_default="none",
+    ),
+]
 Source = Annotated[
     str | None,
     typer.Option(

@@ -12,6 +12,7 @@ from reconciler.core.manifest.checks import OFFLINE, Policy
 
 if TYPE_CHECKING:
     from reconciler.core.plan.planfile import SavedPlan
+    from reconciler.settings import Settings
 
 _HEAD = re.compile(rb'\s*\{\s*"formatVersion"\s*:')
 
@@ -37,9 +38,25 @@ def save_plan(path: Path, text: str) -> None:
 
 def load_plan(path: Path, policy: Policy = OFFLINE) -> "SavedPlan":
     """Read a saved plan; at most `MAX_BYTES` are read. Raises as `read_plan`."""
-    from reconciler.core.plan.planfile import MAX_BYTES, read_plan
+    from reconciler.core.plan.planfile import read_plan
 
-    return read_plan(_read(path, MAX_BYTES + 1), policy)
+    return read_plan(read_bytes(path), policy)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a saved plan, one more than `MAX_BYTES` where it is too large."""
+    from reconciler.core.plan.planfile import MAX_BYTES
+
+    return _read(path, MAX_BYTES + 1)
+
+
+def require_source(settings: "Settings", source_id: str) -> None:
+    """Raise UsageError where the settings name another source than the plan was saved for."""
+    if "source" in settings.model_fields_set and settings.source != source_id:
+        raise UsageError(
+            f"the plan was saved for source {source_id!r}, not for {settings.source!r}; "
+            f"apply it with --source {source_id}"
+        )
 
 
 def is_saved_plan(path: Path) -> bool:

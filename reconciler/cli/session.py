@@ -4,12 +4,12 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reconciler.cli.policy import policy_of as policy_of
 from reconciler.cli.progress import progress
 from reconciler.cli.rendering.problems import from_here
 from reconciler.clock import SystemClock
+from reconciler.control.apply.policy import policy_of
 from reconciler.control.apply.sources import LoadedSource, load_source
-from reconciler.core.base.errors import InvalidManifests
+from reconciler.core.base.errors import InvalidManifests, UsageError
 from reconciler.core.base.identity import Key
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
@@ -18,6 +18,11 @@ from reconciler.store.engine.database import Database
 @contextmanager
 def opened(settings: Settings, *, create: bool = False) -> Iterator[Database]:
     """The database of the settings; a missing SQLite file is made only where `create` says so."""
+    if settings.server is not None:
+        raise UsageError(
+            "this command does not go through a server: unset RECONCILER_SERVER, and name the "
+            "database with --database or RECONCILER_DATABASE"
+        )
     with Database.open(settings.database, create=create) as database:
         yield database
 

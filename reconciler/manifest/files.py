@@ -18,6 +18,8 @@ from reconciler.manifest.text import LARGEST, too_large
 SUFFIXES = (".yaml", ".yml", ".json")
 LARGEST_STREAM = 16 * LARGEST
 """Bytes of a stream, which may hold what many files hold."""
+STREAM = "<stdin>"
+"""What the file of a stream is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Stream:
     """One text that came from nowhere in particular, such as standard input."""
 
     data: bytes
-    path: str = "<stdin>"
+    path: str = STREAM
 
     @classmethod
     def read(cls, stream: BinaryIO) -> "Stream":
@@ -114,6 +116,25 @@ class Stream:
         except (ValueError, RecursionError):
             return []
         return [json.dumps(item).encode() for item in items]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Files that somebody else read and sent, in the order in which they read them."""
+
+    content_by_path: Mapping[str, bytes | Problem]
+
+    def files(self) -> Iterator[File]:
+        """The files as they came, and the reasons why some could not be read."""
+        for path, content in self.content_by_path.items():
+            largest = LARGEST_STREAM if path.startswith(STREAM) else LARGEST
+            too_long = isinstance(content, bytes) and len(content) > largest
+            yield File(path, too_large(path, largest) if too_long else content)
+
+    def again(self, path: str) -> bytes | None:
+        """The bytes of a file."""
+        content = self.content_by_path.get(path)
+        return content if isinstance(content, bytes) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ SHARED = options("\n".join(f"| {row[0]} |" for row in table(PAGE, "option")))
 
 def test_every_command_has_its_section_in_the_order_of_the_help() -> None:
     headings = re.findall(r"^## (.+)$", PAGE.read_text(), re.MULTILINE)
-    assert headings == ["Exit codes", *COMMANDS]
+    assert headings == ["Through a server", "Exit codes", *COMMANDS]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

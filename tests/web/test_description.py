@@ -67,7 +67,7 @@ def takes_anything(operation: Any) -> bool:
 API = schemathesis.openapi.from_dict(description(OPERATIONS))
 MEANING = {
     "cron-invalid", "cron-never-fires", "timezone-unknown", "cursor-invalid", "stretch-invalid",
-    "lease-token-missing", "invalid-manifests",
+    "lease-token-missing", "invalid-manifests", "bundle-invalid",
 }  # fmt: skip
 """Refusals of what has the right form: a schema cannot tell what it means."""
 ENDLESS = "/v1/events"

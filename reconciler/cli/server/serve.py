@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
+from reconciler.core.base.errors import UsageError
 
 
 def serve(
@@ -73,5 +74,10 @@ def serve(
     if print_settings:
         process.show_settings(settings)
         return 0
+    if settings.server is not None:
+        raise UsageError(
+            "serve keeps its state in a database and goes through no other server; unset "
+            "RECONCILER_SERVER (setting server)"
+        )
     process.run(settings, path)
     return 0

@@ -4,10 +4,10 @@ import time
 from functools import partial
 from pathlib import Path
 
-from reconciler.cli.session import policy_of
 from reconciler.clock import SystemClock
 from reconciler.control.access.keys import token_hasher
 from reconciler.control.apply.follow_source import Place, SourceFollower, unknown
+from reconciler.control.apply.policy import policy_of
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import LoadedSource, load_commit, load_source
 from reconciler.control.apply.write_back import SourceWriter, WriteChecks

@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
+from reconciler.cli.backend.open import state_of
+from reconciler.cli.backend.state import PlanRequest
 from reconciler.cli.console import say
 from reconciler.cli.options import PlanFormat
 from reconciler.cli.saved_plan import save_plan
-from reconciler.cli.session import load_path, opened, seen_from_here
+from reconciler.cli.session import seen_from_here
 from reconciler.cli.showing import show, warn
 from reconciler.core.base.errors import InvalidManifests
-from reconciler.core.plan.guards import Confirmations, objections
-from reconciler.core.plan.report import report_of, report_of_problems
+from reconciler.core.plan.report import report_of_problems
 from reconciler.settings import Settings
-from reconciler.store.engine.database import Schema
 
 
 def plan(
@@ -31,6 +31,8 @@ def plan(
     ] = False,
     output: options.PlanOutput = PlanFormat.TEXT,
     database: options.Database = None,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
     source: options.Source = None,
     config: options.Config = None,
     allow_command: options.AllowCommand = None,
@@ -41,30 +43,35 @@ def plan(
     a database everything is new. What apply would refuse is shown, and said on stderr. Exit codes:
     0, with --detailed-exitcode 2 if there are changes, 3 if manifests are invalid.
     """
-    settings = Settings.load(config, database=database, source=source, allow_command=allow_command)
-    with opened(settings) as state:
-        missing, where = state.schema() is Schema.MISSING, state.shown
-        try:
-            loaded = load_path(state, path, settings, named_source=source is not None)
-        except InvalidManifests as error:
-            if output is PlanFormat.TEXT:
-                raise seen_from_here(error, path) from None
-            revision = error.revision.id if error.revision else ""
-            show(
-                report_of_problems(revision, error.problems, error.warnings),
-                output,
-                settings.source,
-            )
-            return error.exit_code
-    made = loaded.plan(self_heal=settings.self_heal)
-    reasons = objections(made, Confirmations(allow_rewrites=settings.allow_rewrites))
-    show(report_of(made, warnings=loaded.desired.warnings), output, settings.source, reasons)
-    if missing:
-        say(f"everything is new, because there is no database at {where} yet")
-    warn(reasons)
+    settings = Settings.load_for_state(
+        config,
+        server=server,
+        database=database,
+        token_file=token_file,
+        source=source,
+        allow_command=allow_command,
+    )
+    request = PlanRequest(
+        path=path,
+        named_source=source is not None,
+        allow_rewrites=settings.allow_rewrites,
+        save=save is not None,
+    )
+    try:
+        with state_of(settings) as state:
+            made = state.plan(request)
+    except InvalidManifests as error:
+        if output is PlanFormat.TEXT:
+            raise seen_from_here(error, path) from None
+        revision = error.revision.id if error.revision else ""
+        report = report_of_problems(revision, error.problems, error.warnings)
+        show(report, output, settings.source)
+        return error.exit_code
+    show(made.report, output, made.source_id, made.objections)
+    if made.note:
+        say(made.note)
+    warn(made.objections)
     if save is not None:
-        from reconciler.core.plan.planfile import write_plan
-
-        save_plan(save, write_plan(made, loaded.desired, self_heal=settings.self_heal))
+        save_plan(save, made.saved or "")
         say(f"saved to {save}; carry it out with: reconciler apply {save}")
     return 2 if detailed_exitcode and not made.is_empty else 0

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from reconciler.core.plan.planfile import SavedPlan
 
 
+def _every(_workspace: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedSource:
     """What a source says, beside what the database held at that moment."""
@@ -94,13 +98,15 @@ def load_opened(
     *,
     source_id: str,
     policy: Policy,
+    sees: Callable[[str], bool] = _every,
     now: datetime | None = None,
     checkpoint: Checkpoint = proceed,
 ) -> LoadedSource:
     """What the manifests say; a database that is missing is empty and not made.
 
-    With `now` it has warnings as of that moment. What `checkpoint` raises ends the load. Raises
-    what `load` raises.
+    Objects of workspaces that the caller does not see (`sees`) resolve no reference. With `now` it
+    has warnings as of that moment. What `checkpoint` raises ends the load. Raises what `load`
+    raises.
     """
     seen = see(database, source_id)
     desired = load(
@@ -108,7 +114,7 @@ def load_opened(
         source_id=source_id,
         revision=opened.revision,
         policy=policy,
-        external=_external(seen.current, source_id),
+        external=_external(seen.current, source_id, sees),
         reuse=reuse_of(seen.current.files, _as_applied(seen.current, source_id)),
         now=now,
         checkpoint=checkpoint,
@@ -165,21 +171,29 @@ def load_commit(
         raise
 
 
-def reload_source(database: Database, saved: "SavedPlan", policy: Policy) -> LoadedSource:
+def reload_source(
+    database: Database,
+    saved: "SavedPlan",
+    policy: Policy,
+    *,
+    descends: Descends | None = None,
+    sees: Callable[[str], bool] = _every,
+) -> LoadedSource:
     """What a saved plan wants, held against what the database holds now.
 
     Raises InvalidManifests for references that resolve nowhere any more.
     """
     desired = saved.desired
     seen = see(database, desired.source_id)
-    external = _external(seen.current, desired.source_id)
+    external = _external(seen.current, desired.source_id, sees)
     if problems := problems_of(desired, policy, external.__contains__):
         raise InvalidManifests(problems, revision=desired.revision)
-    return LoadedSource(desired, seen)
+    return LoadedSource(desired, seen, descends)
 
 
-def _external(current: Current, source_id: str) -> set[Key]:
-    return {key for key, row in current.objects.items() if row.source_id != source_id}
+def _external(current: Current, source_id: str, sees: Callable[[str], bool]) -> set[Key]:
+    others = (key for key, row in current.objects.items() if row.source_id != source_id)
+    return {key for key in others if sees(key.workspace)}
 
 
 def _as_applied(current: Current, source_id: str) -> dict[Key, Declared]:

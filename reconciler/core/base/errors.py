@@ -10,6 +10,7 @@ ReconcilerError
 ├── UsageError            correct the command line  (exit 64)
 ├── NotFound              look for the right name   (exit 1)
 ├── Conflict              the state does not allow it now (exit 1)
+├── Forbidden             use another token         (exit 1)
 └── Unavailable           something outside does not answer (exit 1)
 
 Every one has a stable `code` for machines and a sentence for people.
@@ -157,6 +158,12 @@ class Conflict(ReconcilerError):
     def __init__(self, message: str, *, reason: str = "conflict") -> None:
         self.reason = reason
         super().__init__(message)
+
+
+class Forbidden(ReconcilerError):
+    """The caller's token does not reach this."""
+
+    code = "forbidden"
 
 
 class Unavailable(ReconcilerError):

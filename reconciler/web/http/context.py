@@ -1,5 +1,6 @@
 """The dependencies of the web layer: what it reads from, and what it writes through."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,6 +18,9 @@ from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
 from reconciler.telemetry import Metrics
 from reconciler.web.hub import Hub
+
+PLANS_AT_ONCE = 2
+"""Sets of manifests that were sent and are read at once; whoever comes later waits."""
 
 
 class Receiver(Protocol):
@@ -98,6 +102,7 @@ class Context:
     poll: Callable[[str | None], tuple[str, ...]] = _follows_nothing
     notify: Callable[[], None] = _no_runner
     metrics: Metrics = field(default_factory=Metrics)
+    plans: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLANS_AT_ONCE))
     hub: Hub = field(init=False)
     proxies: tuple[Network, ...] = field(init=False)
 

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from reconciler.core.base.errors import (
     Conflict,
+    Forbidden,
     InvalidManifests,
     Locked,
     NotFound,
@@ -80,6 +81,7 @@ _STATUSES: dict[type[ReconcilerError], int] = {
     StalePlan: 409,
     Locked: 503,
     UsageError: 400,
+    Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     Unavailable: 503,
@@ -133,7 +135,11 @@ def _of_domain(error: ReconcilerError) -> Problem:
 def _details(error: ReconcilerError) -> dict[str, Any]:
     match error:
         case InvalidManifests():
-            return {"problems": [asdict(problem) for problem in error.problems]}
+            return {
+                "problems": [asdict(problem) for problem in error.problems],
+                "warnings": [asdict(warning) for warning in error.warnings],
+                "revision": error.revision.id if error.revision else None,
+            }
         case Refused():
             return {"objections": [asdict(objection) for objection in error.objections]}
         case _:

@@ -14,6 +14,8 @@ from reconciler.store.revisions.revisions import (
     Attempt,
     RevisionResult,
     Via,
+    applied_commit,
+    applied_revision,
     last_applied,
     last_attempt,
     list_sources,
@@ -121,6 +123,8 @@ class SourceView(Wire):
     """Tried last; the same as `applied` where that went well."""
     followed: FollowedView | None
     """How this server follows it; null where it does not."""
+    precedent: str | None
+    """The revision that the next one has to descend from: the last commit that was applied."""
 
 
 def source_views(tx: Tx, caller: Caller, followed: Mapping[str, Position]) -> list[SourceView]:
@@ -139,10 +143,13 @@ def source_views(tx: Tx, caller: Caller, followed: Mapping[str, Position]) -> li
 
 def _source(tx: Tx, name: str, caller: Caller, position: Position | None) -> SourceView:
     applied, attempted = last_applied(tx, name), last_attempt(tx, name)
+    precedent = applied_commit(tx, name) or applied_revision(tx, name)
+    seen = _seen(applied, caller)
     return SourceView(
         id=name,
-        applied=_seen(applied, caller),
+        applied=seen,
         attempted=_seen(attempted, caller),
+        precedent=precedent.id if precedent and seen else None,
         followed=FollowedView.of(position) if position else None,
     )
 

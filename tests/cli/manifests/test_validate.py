@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.policy import policy_of
+from reconciler.control.apply.policy import policy_of
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.settings import Settings
 from tests.support.cli import BOT, Cli, autopilot
