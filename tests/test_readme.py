@@ -39,7 +39,7 @@ def _has_option(name: str, option: str) -> Callable[[], bool]:
 def _answers(path: str) -> Callable[[], bool]:
     """An operation of the API, or a route of its own beside it."""
     route = f'Route("{path}"'
-    modules = [*WEB.parent.glob("*.py")]
+    modules = [*WEB.parent.rglob("*.py")]
     return lambda: (
         any(operation.path == path for operation in OPERATIONS)
         or any(route in module.read_text("utf-8") for module in modules)

@@ -79,6 +79,9 @@ CASES = [
     ["webhook", "url", "one/ci"],
     ["token", "new", "--role", "viewer"],
     ["serve", "--print-settings"],
+    ["doctor"],
+    ["doctor", "-o", "json"],
+    ["audit", "--from", "2026-11-01T00:00:00Z", "--to", "2026-11-02T00:00:00Z"],
 ]
 MACHINES = [case for case in CASES if {"json", "sarif", "markdown"} & {*case}] + [["export"]]
 
