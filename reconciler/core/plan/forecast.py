@@ -59,7 +59,7 @@ class Forecaster:
         """Return the forecast of an autopilot's manifest; what takes no work starts nothing."""
         spec = document["spec"]
         # A row that somebody edited by hand may lack any field; nothing is known of it then.
-        if not _FIELDS <= spec.keys() or spec["status"] != AutopilotStatus.ACTIVE:
+        if not spec.keys() >= _FIELDS or spec["status"] != AutopilotStatus.ACTIVE:
             return Forecast()
         enabled = [trigger for trigger in spec["triggers"] if trigger["enabled"]]
         scheduled = [t for t in enabled if t["kind"] == TriggerKind.SCHEDULE]
