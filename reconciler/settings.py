@@ -38,6 +38,7 @@ from reconciler.core.manifest.reach import (
     LOOPBACK,
     Grant,
     is_every_address,
+    is_loopback,
     is_plain_path,
     parse_url,
 )
@@ -190,6 +191,10 @@ class Settings(BaseSettings):
     """What a write of a manifest through the API does (docs/write-back.md)."""
     write_email_domain: str = Field(default="reconciler.invalid", pattern=r"^[A-Za-z0-9.-]{1,253}$")
     """The domain of the e-mail addresses in commits of the server."""
+    forge_url: str = "https://api.github.com"
+    """The REST API that opens pull requests: GitHub's, or GitLab's, which ends in `/api/v4`."""
+    forge_token: SecretStr | None = Field(default=None, min_length=1)
+    """The token for it; without one no pull requests are opened."""
     max_active_runs: int = Field(default=100, ge=1, le=100_000)
     """Runs that agents work on at once, over all workspaces."""
     breaker_cooldown: Period = timedelta(minutes=15)
@@ -250,6 +255,16 @@ class Settings(BaseSettings):
         url = parse_url(value)
         if url is None or url.user is not None or "?" in value:
             raise ValueError("must be https://HOST[:PORT][/PATH], without user, query or fragment")
+        return value.rstrip("/")
+
+    @field_validator("forge_url")
+    @classmethod
+    def _safe_for_a_token(cls, value: str) -> str:
+        url = parse_url(value)
+        if url is None or url.user is not None or "?" in value:
+            raise ValueError("must be https://HOST[:PORT][/PATH], without user, query or fragment")
+        if url.scheme != "https" and not is_loopback(url.host.strip("[]")):
+            raise ValueError("must begin with https://, so that nobody reads the token on its way")
         return value.rstrip("/")
 
     @model_validator(mode="after")

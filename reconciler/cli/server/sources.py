@@ -7,6 +7,7 @@ from pathlib import Path
 from reconciler.clock import SystemClock
 from reconciler.control.access.keys import token_hasher
 from reconciler.control.apply.follow_source import Place, SourceFollower, unknown
+from reconciler.control.apply.forge import Forge, project_of
 from reconciler.control.apply.policy import policy_of
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import LoadedSource, load_commit, load_source
@@ -14,6 +15,7 @@ from reconciler.control.apply.write_back import SourceWriter, WriteChecks
 from reconciler.control.apply.write_folder import FolderWriter
 from reconciler.control.apply.write_git import GitWriter
 from reconciler.core.base.errors import UsageError
+from reconciler.core.base.masking import mask
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.manifest.git.stamp import stamp_of
 from reconciler.manifest.load.checkpoint import Checkpoint
@@ -112,5 +114,15 @@ def _writer(settings: Settings, place: Place, checks: WriteChecks) -> SourceWrit
                 now=SystemClock().now,
                 proposes=policy == "branch",
                 domain=settings.write_email_domain,
+                forge=_forge(settings, place.url),
             )
     return None
+
+
+def _forge(settings: Settings, url: str) -> Forge | None:
+    """What opens pull requests for a repository; None without a token. Raises UsageError."""
+    if settings.forge_token is None:
+        return None
+    if (project := project_of(url)) is None:
+        raise UsageError(f"forge_token is set, and {mask(url)} is no repository of a forge")
+    return Forge(settings.forge_url, project, settings.forge_token.get_secret_value())

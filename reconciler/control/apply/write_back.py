@@ -78,12 +78,15 @@ class WriteRequest:
 class Written:
     """What became of a write.
 
-    `applied` is False for a commit that waits on a branch of its own.
+    `applied` is False for a commit that waits on a branch of its own. `pull_request` is its URL;
+    `problem` says why there is none where one was to be opened.
     """
 
     applied: bool = True
     commit: str | None = None
     branch: str | None = None
+    pull_request: str | None = None
+    problem: str | None = None
 
 
 class SourceWriter(Protocol):

@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import structlog
+
+from reconciler.control.apply.forge import Forge
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import LoadedSource, Opened
 from reconciler.control.apply.write_back import WriteChecks, WriteRequest, Written
@@ -22,6 +25,8 @@ from reconciler.manifest.git.commit import (
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.manifest.git.program import GitFailed
 from reconciler.manifest.git.repository import Repository
+
+log = structlog.get_logger(__name__)
 
 TURN_SECONDS = 60.0
 """How long a write waits for those before it."""
@@ -47,7 +52,8 @@ class GitWriter:
     """Writes into the folder `path` of the branch `branch` of a repository.
 
     With `proposes` each write is a commit on a branch of its own, which somebody merges; without it
-    the commit goes onto `branch` itself. `domain` is that of the e-mail addresses in commits.
+    the commit goes onto `branch` itself. `domain` is that of the e-mail addresses in commits;
+    `forge` opens pull requests.
     """
 
     mirror: Mirror
@@ -57,6 +63,7 @@ class GitWriter:
     now: Callable[[], datetime]
     proposes: bool = False
     domain: str = "reconciler.invalid"
+    forge: Forge | None = None
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, request: WriteRequest) -> Written:
@@ -71,7 +78,20 @@ class GitWriter:
         commit = self._make(request)
         branch = f"{_SERVER}/{request.key.workspace}/{request.key.name}-{commit.id[:10]}"
         push(commit.repository, self.mirror.url, commit.id, branch)
-        return Written(applied=False, commit=commit.id, branch=branch)
+        written = Written(applied=False, commit=commit.id, branch=branch)
+        return self._request_merge(request, written, branch)
+
+    def _request_merge(self, request: WriteRequest, written: Written, branch: str) -> Written:
+        """The write with its pull request, or with why there is none: the branch is there."""
+        if self.forge is None:
+            return written
+        title, _, text = _message(request).partition("\n\n")
+        try:
+            url = self.forge.open_request(branch, self.branch, title, text)
+        except Unavailable as error:
+            log.warning("no pull request was opened", branch=branch, why=str(error))
+            return replace(written, problem=str(error))
+        return replace(written, pull_request=url)
 
     def _commit(self, request: WriteRequest) -> Written:
         """Commit onto the head, and again onto a newer one where somebody was faster."""

@@ -20,11 +20,20 @@ class ProposalView(Wire):
     """The branch with the commit."""
     commit: str
     """On top of the followed branch."""
+    pull_request: str | None
+    """The URL of the pull or merge request, where the server opens them."""
+    problem: str | None
+    """Why none was opened, where one was to be; the branch is there."""
 
     @classmethod
     def of(cls, written: Written) -> "ProposalView":
         """The view of a write."""
-        return cls(branch=written.branch or "", commit=written.commit or "")
+        return cls(
+            branch=written.branch or "",
+            commit=written.commit or "",
+            pull_request=written.pull_request,
+            problem=written.problem,
+        )
 
 
 async def write_back(call: Call[Any, Any], edit: Edit, writer: SourceWriter) -> Reply:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from reconciler.control.apply.forge import Forge
 from reconciler.control.apply.reconcile import ApplyRequest, apply_once
 from reconciler.control.apply.sources import load_commit
 from reconciler.control.apply.write_back import WriteChecks
@@ -16,6 +18,7 @@ from reconciler.core.manifest.checks import OFFLINE
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.manifest.git.repository import Repository
 from reconciler.store.revisions.revisions import Via, list_attempts
+from tests.support.forge import PROJECT, TOKEN, StandInForge
 from tests.support.hub import Hub
 from tests.support.rig import Rig, hash_of, id_of
 from tests.support.web import Web
@@ -167,17 +170,17 @@ def test_who_is_overtaken_commits_onto_the_new_head(hub: Hub, rig: Rig, writer: 
 
     raced = RacedMirror(writer.mirror.url, writer.mirror.folder, push)
     asked = Web(rig, more={"writer": lambda _source: replace(writer, mirror=raced)})
-    assert answered(asked, "Nightly") == 200
+    assert answered(asked, "Nightly").status_code == 200
     subjects = hub.git("log", "--format=%s", "main").splitlines()
     assert subjects == ["Change autopilot default/triage", "Other 1", "Other 0", "First"]
     actors = [attempt.actor for attempt in rig.database.read(list_attempts)]
     assert actors[:2] == ["local", "server"]
 
 
-def answered(web: Web, title: str) -> int:
-    """The status of a write of another title, by a server of its own."""
+def answered(web: Web, title: str) -> httpx.Response:
+    """The answer to a write of another title, by a server of its own."""
 
-    async def ask() -> int:
+    async def ask() -> httpx.Response:
         async with web.client() as client:
             read = await client.get(TRIAGE)
             wanted = read.json()
@@ -185,7 +188,7 @@ def answered(web: Web, title: str) -> int:
             headers = {"If-Match": read.headers["etag"]}
             answer = await client.put(TRIAGE, json=wanted, headers=headers)
             await web.close()
-            return answer.status_code
+            return answer
 
     return asyncio.run(ask())
 
@@ -237,11 +240,29 @@ def test_what_is_invalid_is_not_pushed(hub: Hub, ask: Ask) -> None:
 def test_a_tag_is_not_written_to(hub: Hub, rig: Rig, writer: GitWriter) -> None:
     hub.git("tag", "v1", "main")
     asked = Web(rig, more={"writer": lambda _source: replace(writer, branch="v1")})
-    assert answered(asked, "Nightly") == 503
+    assert answered(asked, "Nightly").status_code == 503
     assert hub.git("for-each-ref", "--format=%(refname)").split() == [
         "refs/heads/main",
         "refs/tags/v1",
     ]
+
+
+@pytest.mark.parametrize("policy", ["branch"])
+def test_a_proposal_comes_with_its_pull_request_or_with_why_there_is_none(
+    rig: Rig, writer: GitWriter, hub: Hub
+) -> None:
+    with StandInForge() as forge:
+        opens = replace(writer, forge=Forge(forge.github, PROJECT, TOKEN))
+        answer = answered(Web(rig, more={"writer": lambda _source: opens}), "Nightly")
+        (body,) = forge.opened
+        assert answer.json()["pullRequest"] == f"https://github.com/{PROJECT}/pull/1"
+        assert (body["head"], body["base"]) == (answer.json()["branch"], "main")
+        assert body["title"] == "Change autopilot default/triage"
+        refused = replace(writer, forge=Forge(forge.gitlab, PROJECT, "wrong"))
+        answer = answered(Web(rig, more={"writer": lambda _source: refused}), "Weekly")
+    assert (answer.status_code, answer.json()["pullRequest"]) == (202, None)
+    assert answer.json()["problem"] == "the forge says 401: 401 Unauthorized"
+    assert hub.git("rev-parse", answer.json()["branch"]) == answer.json()["commit"]
 
 
 @pytest.mark.parametrize("policy", ["branch"])
