@@ -54,7 +54,6 @@ THERE: dict[str, Callable[[], bool]] = {
     "`/metrics`": _answers("/metrics"),
     "`/v1/events`": _answers("/v1/events"),
     "`/openapi.json`": _answers("/openapi.json"),
-    "`simulate`": lambda: "simulate" in COMMANDS,
 }
 """What the README may list as not there yet, and how to find out that it is."""
 

@@ -50,6 +50,9 @@ COMMANDS = {
     "next": Lazy("reconciler.cli.runs.next:next_", "Show when a schedule fires.", RUNS),
     "why": Lazy("reconciler.cli.runs.why:why", "Say why it ran, or did not.", RUNS),
     "audit": Lazy("reconciler.cli.runs.audit:audit", "Prove that nothing was left out.", RUNS),
+    "simulate": Lazy(
+        "reconciler.cli.runs.simulate:simulate", "Show what manifests would have done.", RUNS
+    ),
     "webhook": Lazy("reconciler.cli.server.webhook:app", "Show webhook URLs.", SERVER),
     "serve": Lazy("reconciler.cli.server.serve:serve", "Reconcile, tick, dispatch, serve.", SERVER),
     "doctor": Lazy(

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import options
 from reconciler.cli.console import out, out_json
+from reconciler.cli.moments import moment_of
 from reconciler.cli.options import ListFormat
 from reconciler.cli.progress import progress
 from reconciler.cli.rendering.safe_text import one_line
@@ -16,8 +16,7 @@ from reconciler.cli.rendering.table import table
 from reconciler.cli.session import opened
 from reconciler.control.prune import COUNTED
 from reconciler.control.runs.auditing import Kept, audit_period
-from reconciler.core.base.errors import UsageError
-from reconciler.core.manifest.fields import format_instant, parse_instant
+from reconciler.core.manifest.fields import format_instant
 from reconciler.core.schedule.audit import Audit, Entry, Unknown
 from reconciler.core.schedule.audit_report import audit_document, became
 from reconciler.settings import Settings
@@ -46,14 +45,6 @@ def audit(
     else:
         out("\n".join(_lines(outcome)))
     return int(not outcome.complete)
-
-
-def moment_of(option: str, text: str) -> datetime:
-    """The moment that an option names. Raises UsageError."""
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
 
 
 def _lines(outcome: Audit) -> Iterator[str]:

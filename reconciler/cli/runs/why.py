@@ -9,13 +9,13 @@ import typer
 from reconciler.cli import options
 from reconciler.cli.console import out, out_json
 from reconciler.cli.lookup import find_autopilot
+from reconciler.cli.moments import moment_of
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.session import opened
 from reconciler.control.runs.explain import Retained, explain
 from reconciler.control.runs.told import Step
-from reconciler.core.base.errors import UsageError
-from reconciler.core.manifest.fields import format_instant, parse_instant
+from reconciler.core.manifest.fields import format_instant
 from reconciler.settings import Settings
 
 
@@ -38,22 +38,13 @@ def why(
         state.require_current_schema()
         stored = find_autopilot(state, name)
         now = state.read(state.now)
-        moment = _moment(at) or now
+        moment = now if at is None else moment_of("--at", at)
         retained = Retained(settings.breaker_cooldown, settings.keep_runs)
         steps = state.read(lambda tx: explain(tx, stored.id, moment, now, retained))
     if output is ListFormat.JSON:
         out_json({"at": format_instant(moment), "steps": [asdict(step) for step in steps]})
     else:
         out(_text(moment, steps))
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise UsageError(f"--at: {error}") from None
 
 
 def _text(moment: datetime, steps: list[Step]) -> str:
