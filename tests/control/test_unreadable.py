@@ -7,7 +7,7 @@ import pytest
 from reconciler.control.runs.explain import explain
 from reconciler.core.base.errors import Conflict
 from reconciler.core.runs.run import Completed, Status
-from tests.control.runs.test_explain import KEPT
+from tests.control.runs.test_explain import TERMS
 from tests.support.receiver import Receiver
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.vandal import SPECS, scribble, tear
@@ -66,7 +66,7 @@ def test_it_starts_nothing_and_says_why(broken: Rig) -> None:
     broken.tick(minutes=1)
     assert len(broken.runs()) == before
     now = broken.clock.now()
-    steps = broken.database.read(lambda tx: explain(tx, id_of("triage"), now, now, KEPT))
+    steps = broken.database.read(lambda tx: explain(tx, id_of("triage"), now, now, TERMS))
     assert [step.verdict for step in steps[:2]] == ["in force", "unreadable"]
 
 

@@ -145,6 +145,7 @@ class SourceFollower:
     _round: threading.Lock = field(default_factory=threading.Lock)
     reads: int = 0
     _pending: _Pending | None = None
+    _stamp: Hashable | None = None
     _settled: _Settled | None = None
 
     def reconcile_once(self) -> Applied | None:
@@ -229,9 +230,14 @@ class SourceFollower:
         self._unreachable, self.polled = 0, Polled(self.now())
 
     def _marks(self) -> tuple[Hashable, Hashable] | None:
-        """What tells that source and database are as they were; None where that cannot be told."""
-        source = self.stamp()
-        if source is None:
+        """What tells that source and database are as they were; None where that cannot be told.
+
+        The database is only asked where the source is as in the round before: an edit, or a start,
+        is read in any case.
+        """
+        source, before = self.stamp(), self._stamp
+        self._stamp = source
+        if source is None or source != before:
             return None
         try:
             return source, self.database.read(lambda tx: (fingerprint(tx), newest_id(tx)))

@@ -13,13 +13,13 @@ from reconciler.core.runs.run import Completed
 from reconciler.store.webhooks.deliveries import Delivery, insert_deliveries
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule, webhook
 
-KEPT = Retained(COOLDOWN, timedelta(days=30))
+TERMS = Retained(COOLDOWN, timedelta(days=30))
 
 
 def why(rig: Rig, at: datetime, name: str = "triage") -> dict[str, Step]:
     """The chain, by the verdict of each step."""
     now = rig.clock.now()
-    steps = rig.database.read(lambda tx: explain(tx, id_of(name), at, now, KEPT))
+    steps = rig.database.read(lambda tx: explain(tx, id_of(name), at, now, TERMS))
     return {step.verdict: step for step in steps}
 
 
