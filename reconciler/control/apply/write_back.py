@@ -12,6 +12,7 @@ import structlog
 
 from reconciler.control.apply.reconcile import ApplyRequest, apply_once
 from reconciler.control.apply.sources import LoadedSource, Opened, load_opened
+from reconciler.core.access.roles import Caller
 from reconciler.core.base.errors import Conflict, InvalidManifests, Refused, StalePlan
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.checks import Policy
@@ -41,7 +42,7 @@ class WriteRequest:
 
     before: Stored | None
     after: Declared | None
-    actor: str
+    caller: Caller
 
     @property
     def live(self) -> Stored | None:
@@ -133,15 +134,15 @@ class WriteChecks:
         try:
             loaded = self._load(edited)
         except InvalidManifests:
-            self._require_valid(unedited)
+            self._require_valid(request, unedited)
             raise
         plan = self._plan(loaded)
         if not request.is_all_of(plan) and not _is_blocked(plan, request.key):
-            self._settle(unedited, whole=whole)
+            self._settle(request, unedited, whole=whole)
             loaded = self._load(edited)
             plan = self._plan(loaded)
         if not _is_blocked(plan, request.key) and not request.is_all_of(plan):
-            raise _unsettled(_difference(plan, request))
+            raise _unsettled(request, _difference(plan, request))
         require_safe(plan, self._confirmations(request), _FOLLOWED)
         return loaded, plan
 
@@ -160,8 +161,8 @@ class WriteChecks:
         confirmations = self._confirmations(request)
         for attempt in range(_ATTEMPTS):
             try:
-                self._apply(loaded, plan, request.actor, Via.API, confirmations)
-                log.info("manifest written", object=str(request.key), actor=request.actor)
+                self._apply(loaded, plan, request.caller.name, Via.API, confirmations)
+                log.info("manifest written", object=str(request.key), actor=request.caller.name)
                 return
             except StalePlan:
                 if attempt == _ATTEMPTS - 1:
@@ -175,25 +176,25 @@ class WriteChecks:
     def _plan(self, loaded: LoadedSource) -> Plan:
         return loaded.plan(self_heal=self.self_heal)
 
-    def _require_valid(self, unedited: Opened) -> None:
+    def _require_valid(self, request: WriteRequest, unedited: Opened) -> None:
         try:
             self._load(unedited)
         except InvalidManifests as error:
-            raise _unsettled(f"{error.problems[0]}") from None
+            raise _unsettled(request, f"{error.problems[0]}") from None
 
-    def _settle(self, unedited: Opened, *, whole: bool) -> None:
+    def _settle(self, request: WriteRequest, unedited: Opened, *, whole: bool) -> None:
         """Apply what the source says without the edit."""
         try:
             loaded = self._load(unedited)
             plan = self._plan(loaded)
             if plan.summary.archive and not whole:
-                raise _unsettled(f"{plan.summary.archive} objects have left it just now")
+                raise _unsettled(request, f"{plan.summary.archive} objects have left it just now")
             confirmations = Confirmations(allow_rewrites=self.allow_rewrites)
             self._apply(loaded, plan, "server", Via.SERVER, confirmations)
         except InvalidManifests as error:
-            raise _unsettled(f"{error.problems[0]}") from None
+            raise _unsettled(request, f"{error.problems[0]}") from None
         except (Refused, StalePlan) as error:
-            raise _unsettled(str(error)) from None
+            raise _unsettled(request, str(error)) from None
 
     def _apply(
         self,
@@ -230,8 +231,10 @@ def _is_blocked(plan: Plan, key: Key) -> bool:
     return any(blocked.key == key for blocked in plan.blocked)
 
 
-def _unsettled(why: str) -> Conflict:
-    message = f"the source is not in force as it is, so that nothing is written into it: {why}"
+def _unsettled(request: WriteRequest, why: str) -> Conflict:
+    """The refusal of a write; who sees some workspaces only is not told of what is in others."""
+    reason = why if request.caller.workspaces is None else "/v1/status says more to those who may"
+    message = f"nothing was written, because the source is not in order with this edit: {reason}"
     return Conflict(message, reason="source-unsettled")
 
 

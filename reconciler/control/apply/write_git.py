@@ -125,7 +125,9 @@ class GitWriter:
             path=f"{prefix}{file.path}",
             content=file.after,
             message=_message(request),
-            author=Signature(request.actor, f"{_local_part(request.actor)}@{self.domain}"),
+            author=Signature(
+                request.caller.name, f"{_local_part(request.caller.name)}@{self.domain}"
+            ),
             committer=Signature(_SERVER, f"{_SERVER}@{self.domain}"),
             at=self.now(),
         )
@@ -159,7 +161,9 @@ def _message(request: WriteRequest) -> str:
         case _:
             verb = "Change"
     kind, workspace, name = request.key
-    return f"{verb} {kind.lower()} {workspace}/{name}\n\nThrough the API, by {request.actor}.\n"
+    return (
+        f"{verb} {kind.lower()} {workspace}/{name}\n\nThrough the API, by {request.caller.name}.\n"
+    )
 
 
 def _local_part(actor: str) -> str:

@@ -39,7 +39,7 @@ class ProposalView(Wire):
 async def write_back(call: Call[Any, Any], edit: Edit, writer: SourceWriter) -> Reply:
     """Write into the source (docs/write-back.md). Raises problems 412 and 428."""
     stored = edit.before.stored if edit.before else None
-    request = WriteRequest(before=stored, after=edit.after, actor=call.caller.name)
+    request = WriteRequest(before=stored, after=edit.after, caller=call.caller)
     require_match(call.request, request.live.digest if request.live else None)
     try:
         written = await asyncio.to_thread(writer.write, request)

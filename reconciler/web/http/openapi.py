@@ -23,7 +23,8 @@ _WITH_BODY = (408, 413, 415, 422)
 _REF = "#/components/schemas/{model}"
 _ABOUT = """\
 Autopilots and their triggers live as YAML in a repository; this API shows what is in force, starts
-and cancels runs, and takes webhooks. Manifests are changed in git.
+and cancels runs, and takes webhooks. Manifests are changed as YAML: in git, or by
+writes that edit it.
 
 Lists are pages: ask again with `cursor` set to `nextCursor` until that is null. Answers to GET
 carry an `ETag`; send it back in `If-None-Match` and an unchanged answer is 304. Times are RFC 3339

@@ -1,9 +1,5 @@
 """Writes that are carried out, `write_policy = files`: the folder says it, and it is in force."""
 
-import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +9,12 @@ import pytest
 from reconciler.control.apply.reconcile import ApplyRequest, apply_once
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import load_source
-from reconciler.control.apply.write_back import StaleWrite, WriteChecks, WriteRequest
+from reconciler.control.apply.write_back import WriteChecks
 from reconciler.control.apply.write_folder import FolderWriter
-from reconciler.core.base.errors import Conflict
-from reconciler.core.base.identity import Key
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.core.plan.guards import Confirmations
-from reconciler.manifest.write_file import write_file
-from reconciler.store.objects.current import find
 from reconciler.store.revisions.revisions import Via, list_attempts
-from tests.support.rig import Rig, declare, hash_of, id_of, schedule, webhook
+from tests.support.rig import Rig, hash_of, id_of, schedule
 from tests.support.web import Web
 from tests.support.yaml_styles import AGENT, styled_file
 from tests.web.conftest import Ask
@@ -46,7 +38,6 @@ metadata: {name: other}
 spec: {title: Other, assignee: {type: agent, id: bot}}"""
 TRIAGE = f"/v1/autopilots/{id_of('triage')}"
 OTHER = f"/v1/autopilots/{id_of('other')}"
-KEY = Key("Autopilot", "default", "triage")
 DEPLOY = {
     "metadata": {"name": "deploy"},
     "spec": {"title": "Ship it", "assignee": {"type": "agent", "id": "bot"}},
@@ -278,81 +269,6 @@ def test_a_source_that_is_not_in_order_takes_no_writes(
     answer = written(ask, "PUT", TRIAGE, wanted)
     assert (answer.status_code, answer.json()["code"]) == (409, "source-unsettled")
     assert (folder / "all.yaml").read_text() == TEXT
-
-
-def test_writers_at_once_go_one_by_one_and_none_is_lost(
-    rig: Rig, folder: Path, writer: FolderWriter
-) -> None:
-    row = rig.database.read(lambda tx: find(tx, KEY))
-    assert row is not None
-    start = threading.Barrier(4)
-
-    def write(number: int) -> bool:
-        document = json.loads(json.dumps(row.document))
-        document["spec"]["title"] = f"Title {number}"
-        start.wait()
-        try:
-            writer.write(WriteRequest(before=row, after=declare(document), actor="ada"))
-        except StaleWrite:
-            return False
-        return True
-
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(write, range(4)))
-    assert outcomes.count(True) == 1
-    assert f'title: "Title {outcomes.index(True)}"' in (folder / "all.yaml").read_text()
-
-
-class PowerCut(BaseException):
-    """Nothing after it is done."""
-
-
-def test_a_crash_after_the_write_leaves_a_source_that_is_applied_at_the_start(
-    rig: Rig, folder: Path, writer: FolderWriter
-) -> None:
-    def cut(_trigger_id: str, _generation: int) -> str:
-        raise PowerCut
-
-    row = rig.database.read(lambda tx: find(tx, KEY))
-    assert row is not None
-    document = json.loads(json.dumps(row.document))
-    document["spec"]["triggers"].append(webhook())
-    request = WriteRequest(before=row, after=declare(document), actor="ada")
-    with pytest.raises(PowerCut):
-        replace(writer, checks=replace(writer.checks, token_hash=cut)).write(request)
-    assert rig.database.read(lambda tx: find(tx, KEY)) == row
-    reconcile(rig, folder)
-    restarted = rig.database.read(lambda tx: find(tx, KEY))
-    assert restarted is not None
-    assert restarted.digest == declare(document).digest
-
-
-def test_an_editor_that_saves_meanwhile_is_not_overwritten(folder: Path) -> None:
-    with pytest.raises(Conflict):
-        write_file(folder, "all.yaml", b"what was read", b"what is written")
-    assert (folder / "all.yaml").read_text() == TEXT
-    with pytest.raises(Conflict):
-        write_file(folder, "all.yaml", None, b"a new file")
-    assert sorted(entry.name for entry in folder.iterdir()) == ["agents.yaml", "all.yaml"]
-
-
-def test_links_are_followed_inside_the_folder_only(folder: Path, tmp_path: Path) -> None:
-    (folder / "link.yaml").symlink_to("all.yaml")
-    write_file(folder, "link.yaml", TEXT.encode(), b"new")
-    assert (folder / "link.yaml").is_symlink()
-    assert (folder / "all.yaml").read_bytes() == b"new"
-    (tmp_path / "outside.yaml").write_text("theirs")
-    (folder / "out.yaml").symlink_to(tmp_path / "outside.yaml")
-    for path in ("out.yaml", "../outside.yaml", str(tmp_path / "outside.yaml")):
-        with pytest.raises(Conflict):
-            write_file(folder, path, b"theirs", b"ours")
-    assert (tmp_path / "outside.yaml").read_text() == "theirs"
-
-
-def test_permissions_stay(folder: Path) -> None:
-    (folder / "all.yaml").chmod(0o640)
-    write_file(folder, "all.yaml", TEXT.encode(), b"new")
-    assert (folder / "all.yaml").stat().st_mode & 0o777 == 0o640
 
 
 def test_two_hundred_files_of_any_style_are_edited_line_by_line(
