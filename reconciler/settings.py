@@ -176,17 +176,17 @@ class Settings(BaseSettings):
     tokens_file: Path | None = None
     """The API tokens (TOML); without one the server stays on loopback."""
     allow_command: Bindings = Field(default_factory=dict)
-    """The programs that `command` runtimes may use: `NAME=PATH`."""
+    """The programs that `command` and `cli` runtimes may use: `NAME=PATH`."""
     commands: dict[str, CommandSettings] = Field(default_factory=dict)
     """Tables `[commands.NAME]`: `path`, and the `env` and `folders` that manifests may choose."""
     aegis: Choices = Choices()
     """Table `[aegis]`: the `env` and `folders` that manifests may choose for its sessions."""
     runs_dir: Path = Path(".reconciler/runs")
-    """Where the output and exit status of `command` runs are kept until their end is recorded."""
+    """Where what `command` and `cli` runs leave is kept until their end is recorded."""
     allowed_runtime_urls: Words = LOOPBACK
     """What the URLs of `http` and `aegis` runtimes may begin with."""
     allowed_permission_modes: Words = ("default", "plan", "acceptEdits", "dontAsk", "auto")
-    """The permission modes that `aegis` runtimes may use."""
+    """The permission modes that `aegis` and `cli` runtimes may use."""
     write_policy: Literal["reject", "files", "branch", "commit"] = "reject"
     """What a write of a manifest through the API does (docs/write-back.md)."""
     write_email_domain: str = Field(default="reconciler.invalid", pattern=r"^[A-Za-z0-9.-]{1,253}$")

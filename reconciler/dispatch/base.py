@@ -121,7 +121,9 @@ Observation = Working | Ended | Gone | Unseen
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Proof that nothing of the work is alive."""
+    """Proof that nothing of the work is alive. `result` is what it had left until then."""
+
+    result: Json = None
 
 
 @dataclass(frozen=True, slots=True)

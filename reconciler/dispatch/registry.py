@@ -11,6 +11,7 @@ from reconciler.clock import Clock
 from reconciler.core.manifest.reach import LOOPBACK, Grant
 from reconciler.core.manifest.runtime import (
     AegisRuntime,
+    CliRuntime,
     CommandRuntime,
     HttpRuntime,
     WorkerRuntime,
@@ -29,6 +30,7 @@ from reconciler.dispatch.base import (
     Unseen,
     no_hint,
 )
+from reconciler.dispatch.cli.recipe import CodingAgents
 from reconciler.dispatch.command.runtime import Commands
 from reconciler.dispatch.command.termination import Graces
 from reconciler.dispatch.http.runtime import HttpAgents, Patience
@@ -70,6 +72,14 @@ class Runtimes:
             HttpRuntime: HttpAgents(self._http, reach, clock, patience, notify),
             CommandRuntime: Commands(
                 commands or {}, grants, folder=runs_dir, graces=graces, notify=notify
+            ),
+            CliRuntime: Commands(
+                commands or {},
+                grants,
+                folder=runs_dir,
+                graces=graces,
+                notify=notify,
+                recipe=CodingAgents(permission_modes),
             ),
             WorkerRuntime: Workers(),
         }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.manifest.model import ExecutionMode
-from reconciler.core.manifest.runtime import CommandRuntime
+from reconciler.core.manifest.runtime import CliRuntime, CommandRuntime
 from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
 from reconciler.dispatch.base import Handle, Job, Observation, Runtime
 
@@ -47,6 +47,12 @@ def a_job(runtime: RuntimeSpec, **changes: Any) -> Job:
 def command(program: str = "agent", **fields: Any) -> CommandRuntime:
     """The runtime of a manifest that names `program`."""
     return CommandRuntime.model_validate({"type": "command", "program": program} | fields)
+
+
+def coding_agent(agent: str = "claude", work_dir: str = "/srv", **fields: Any) -> CliRuntime:
+    """The runtime of a manifest that names a coding agent; its program is `agent`."""
+    runtime = {"type": "cli", "agent": agent, "program": "agent", "workDir": work_dir}
+    return CliRuntime.model_validate(runtime | fields)
 
 
 def script(folder: Path, text: str, name: str = "agent") -> Path:

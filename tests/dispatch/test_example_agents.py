@@ -81,10 +81,12 @@ async def test_it_stops_when_it_is_told_to(commands: Commands, tmp_path: Path) -
         return output.exists() and b"issues" in output.read_bytes()
 
     await eventually_async(at_work)
-    assert await commands.stop(job, recorder.last) == Stopped()
+    stop = await commands.stop(job, recorder.last)
+    assert isinstance(stop, Stopped)
+    assert "what is labelled stays labelled" in stop.result
     seen = await poll(commands, job, recorder.last)
     assert isinstance(seen, Ended)
-    assert "what is labelled stays labelled" in str(seen.outcome)
+    assert seen.outcome.result == stop.result
 
 
 async def test_the_shell_agent_knows_who_asked(commands: Commands) -> None:

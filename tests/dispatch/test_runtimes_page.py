@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from reconciler.core.manifest.coding_agents import OPTIONS, Options
 from reconciler.core.manifest.headers import is_reserved
 from reconciler.core.manifest.model import Agent
 from reconciler.core.manifest.runtime import (
     AegisRuntime,
+    CliRuntime,
     CommandRuntime,
     HttpRuntime,
     WorkerRuntime,
@@ -29,7 +31,7 @@ def test_each_example_is_a_manifest(block: str) -> None:
 def test_every_runtime_has_an_example() -> None:
     agents = [Agent.model_validate(YAML(typ="safe", pure=True).load(block)) for block in BLOCKS]
     kinds = {type(agent.spec.runtime) for agent in agents}
-    assert kinds == {AegisRuntime, CommandRuntime, HttpRuntime, WorkerRuntime}
+    assert kinds == {AegisRuntime, CliRuntime, CommandRuntime, HttpRuntime, WorkerRuntime}
 
 
 def test_the_table_of_variables_is_whole() -> None:
@@ -38,6 +40,15 @@ def test_the_table_of_variables_is_whole() -> None:
     given = environment(a_job(command(), run=run))
     assert set(re.findall(r"`(RUN_[A-Z_]+)`", PAGE)) == given.keys() - {"PATH"}
     assert f"`{PATH}`" in PAGE
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=lambda options: str(options.agent))
+def test_the_table_of_coding_agents_is_whole(options: Options) -> None:
+    (row,) = re.findall(rf"^\| `{options.agent}` \|(.*)\|$", PAGE, re.MULTILINE)
+    modes, default, fields, args = (re.findall(r"`([^`]+)`", cell) for cell in row.split("|"))
+    assert (modes, args) == ([*options.modes], [*options.extra])
+    assert {*fields} == {*options.fields}
+    assert {*default} <= {*options.modes}
 
 
 @pytest.mark.parametrize("name", ["Host", "Content-Type", "Idempotency-Key"])

@@ -38,6 +38,9 @@ VALID = {
     "a command": an_agent(
         runtime={"type": "command", "program": "x", "env": {"A": "b", "C": a_secret()}}
     ),
+    "a coding agent": an_agent(
+        runtime={"type": "cli", "agent": "codex", "program": "codex", "workDir": "/srv"}
+    ),
     "an aegis agent": an_agent(runtime={"type": "aegis", "workDir": "/srv", "token": a_secret()}),
     "a squad": a_squad(strategy="round_robin"),
     **{f"the example of {kind}": example for kind, example in EXAMPLES.items()},

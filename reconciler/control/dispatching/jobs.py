@@ -9,7 +9,13 @@ from typing import Any
 from reconciler.control.access.secrets import SecretStore
 from reconciler.core.manifest.fields import SecretRef
 from reconciler.core.manifest.model import ExecutionMode
-from reconciler.core.manifest.runtime import AegisRuntime, CommandRuntime, HttpRuntime, Runtime
+from reconciler.core.manifest.runtime import (
+    AegisRuntime,
+    CliRuntime,
+    CommandRuntime,
+    HttpRuntime,
+    Runtime,
+)
 from reconciler.core.runs.prompt import prompt
 from reconciler.core.runs.run import Run
 from reconciler.core.runs.view import run_document
@@ -89,7 +95,7 @@ def _resolved(
             return all_of(runtime.env), {}, _optional(runtime.token, secret_store, workspace)
         case HttpRuntime():
             return {}, all_of(runtime.headers), _optional(runtime.secret, secret_store, workspace)
-        case CommandRuntime():
+        case CommandRuntime() | CliRuntime():
             return all_of(runtime.env), {}, None
         case _:
             return {}, {}, None

@@ -1,5 +1,6 @@
 """Stopping: deadlines, cancels and replacements, each ended only on proof that nothing is alive."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -120,7 +121,7 @@ async def stop(runner: RunnerContext, run: Run) -> bool:
         return False
     stop = await _ask(runner, current)
     if isinstance(stop, Stopped):
-        return await runner.end(current, why_stopped(current))
+        return await runner.end(current, replace(why_stopped(current), result=stop.result))
     if not _out_of_time(current, await runner.now()):
         return False
     why = await runner.database.awrite(lambda tx: without_proof(tx, current, stop.message))

@@ -9,7 +9,7 @@ from reconciler.control.doctor.check import Check, error, ok, warning
 from reconciler.control.serving import serving
 from reconciler.control.webhooks.secret_problems import list_secret_problems
 from reconciler.core.manifest.reach import is_loopback, parse_url
-from reconciler.core.manifest.runtime import CommandRuntime, secret_refs
+from reconciler.core.manifest.runtime import CliRuntime, CommandRuntime, secret_refs
 from reconciler.dispatch.command.program import program_path
 from reconciler.settings import Settings
 from reconciler.store.checkup import list_stalled
@@ -147,7 +147,7 @@ def check_agents(database: Database, settings: Settings) -> Iterator[Check]:
 
 
 def _agent(agent: LiveAgent, settings: Settings) -> Iterator[Check]:
-    if not isinstance(agent.runtime, CommandRuntime):
+    if not isinstance(agent.runtime, CommandRuntime | CliRuntime):
         return
     name = agent.runtime.program
     if name in settings.programs:

@@ -60,6 +60,7 @@ class Code(StrEnum):
     CATCH_UP_QUEUE = "catch-up-queue"
     SIGNATURE_SECRET = "signature-secret"  # noqa: S105 - the code of a Problem
     SIGNATURE_OPTION = "signature-option"
+    AGENT_OPTION = "agent-option"
     FORMER_NAME_INVALID = "former-name-invalid"
     MEMBER_DUPLICATE = "member-duplicate"
     # Secrets
@@ -149,6 +150,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.CATCH_UP_QUEUE: "`catchUp: all` needs `concurrencyPolicy: queue`.",
         Code.SIGNATURE_SECRET: "The signature has no secret, or one that its scheme does not use.",
         Code.SIGNATURE_OPTION: "The signature has an option that its scheme fixes itself.",
+        Code.AGENT_OPTION: "A coding agent is given what it does not take.",
         Code.FORMER_NAME_INVALID: "A former name is the object's own name, or is listed twice.",
         Code.MEMBER_DUPLICATE: "A squad lists a member twice.",
         Code.SECRET_REFERENCE: "A reference to a secret has not exactly one of `env` and `file`.",

@@ -10,6 +10,7 @@ from reconciler.core.manifest.fields import Model
 from reconciler.core.manifest.model import AgentSpec, AutopilotSpec, Kind, Metadata, SquadSpec
 from reconciler.core.manifest.runtime import (
     AegisRuntime,
+    CliRuntime,
     CommandRuntime,
     HttpRuntime,
     WorkerRuntime,
@@ -31,6 +32,7 @@ _RUNTIMES: dict[str, type[Model]] = {
     "aegis": AegisRuntime,
     "http": HttpRuntime,
     "command": CommandRuntime,
+    "cli": CliRuntime,
     "worker": WorkerRuntime,
 }
 

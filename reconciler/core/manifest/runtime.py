@@ -1,10 +1,14 @@
 """How work reaches an agent: the runtimes of docs/runtimes.md."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
+from reconciler.core.manifest.arguments import NAMES, unknown_names
+from reconciler.core.manifest.coding_agents import OPTIONS, CodingAgent, refusals
 from reconciler.core.manifest.fields import Model, Name, SecretRef
 
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -24,6 +28,23 @@ Value = Annotated[
 EnvName = Annotated[str, Field(pattern=ENV_NAME, max_length=200)]
 HeaderName = Annotated[str, Field(pattern=HEADER_NAME, max_length=200)]
 Url = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^https?://[^\s]+$")]
+
+
+def _argument(text: str) -> str:
+    for name in unknown_names(text):
+        raise PydanticCustomError(
+            "template-invalid",
+            "an argument has no {name}; it may hold {known}",
+            {
+                "name": f"{{{{ run.{name} }}}}",
+                "known": " and ".join(f"{{{{ run.{known} }}}}" for known in NAMES),
+            },
+        )
+    return text
+
+
+Argument = Annotated[str, AfterValidator(_argument)]
+Folder = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class AegisRuntime(Model):
@@ -58,6 +79,13 @@ class HttpRuntime(Model):
     """Sent with each request."""
 
 
+class CommandInput(StrEnum):
+    """What a program reads from stdin."""
+
+    JSON = "json"
+    PROMPT = "prompt"
+
+
 class CommandRuntime(Model):
     """A program of the host, by the name that the operator bound."""
 
@@ -65,12 +93,55 @@ class CommandRuntime(Model):
     """A program that the server starts."""
     program: Name
     """A name bound by `--allow-command NAME=PATH`."""
-    args: tuple[str, ...] = Field(default=(), max_length=200, strict=False)
-    """Its arguments, passed as they are; there is no shell."""
+    args: tuple[Argument, ...] = Field(default=(), max_length=200, strict=False)
+    """Its arguments; there is no shell. `{{ run.id }}` and `{{ run.title }}` are filled in."""
+    input: CommandInput = Field(default=CommandInput.JSON, strict=False)
+    """What stdin holds: `json`, the run and its prompt in a line, or `prompt`, the text alone."""
     env: dict[EnvName, Value] = Field(default_factory=dict, max_length=100)
     """Its environment: only what stands here and the run's own variables."""
     cwd: str | None = Field(default=None, min_length=1, max_length=4096)
     """The folder that it starts in; the server's own by default."""
+
+
+class CliRuntime(Model):
+    """A coding agent's own command line, without a terminal."""
+
+    type: Literal["cli"]
+    """A coding agent that the server starts by its command line."""
+    agent: CodingAgent = Field(strict=False)
+    """Which command line it is."""
+    program: Name
+    """A name bound by `--allow-command NAME=PATH`."""
+    work_dir: Folder = Field(examples=["/srv/agents/triage"])
+    """The folder that it works in; the operator's `[commands.NAME] folders` must admit it."""
+    home: Folder | None = None
+    """Its `HOME`, where it keeps settings and sessions; admitted likewise."""
+    model: str | None = Field(default=None, max_length=200, pattern=r"^[A-Za-z0-9]")
+    """The model, by the agent's own name of it."""
+    permission_mode: str | None = Field(default=None, max_length=50, examples=["acceptEdits"])
+    """What it may do unasked; the operator's `allowed_permission_modes` must admit it."""
+    allowed_tools: tuple[Annotated[str, Field(max_length=500, pattern=r"^[A-Za-z_]")], ...] = Field(
+        default=(), max_length=100, strict=False
+    )
+    """Tools that it may use without asking, beyond its permission mode."""
+    max_turns: int | None = Field(default=None, ge=1, le=10_000)
+    """How many turns it may take."""
+    args: tuple[Argument, ...] = Field(default=(), max_length=50, strict=False)
+    """Further options, of those that docs/runtimes.md#cli lists for the agent."""
+    env: dict[EnvName, Value] = Field(default_factory=dict, max_length=100)
+    """Its environment: only what stands here and the run's own variables."""
+
+    @model_validator(mode="after")
+    def _taken(self) -> Self:
+        chosen = {
+            "permissionMode": self.permission_mode,
+            "allowedTools": self.allowed_tools,
+            "maxTurns": self.max_turns,
+        }
+        fields = [name for name, value in chosen.items() if value]
+        for refusal in refusals(OPTIONS[self.agent], fields, self.permission_mode, self.args):
+            raise PydanticCustomError("agent-option", "{refusal}", {"refusal": refusal})
+        return self
 
 
 class WorkerRuntime(Model):
@@ -81,7 +152,7 @@ class WorkerRuntime(Model):
 
 
 Runtime = Annotated[
-    AegisRuntime | HttpRuntime | CommandRuntime | WorkerRuntime,
+    AegisRuntime | HttpRuntime | CommandRuntime | CliRuntime | WorkerRuntime,
     Field(discriminator="type"),
 ]
 
@@ -93,7 +164,7 @@ def secret_refs(runtime: Runtime) -> Iterator[SecretRef]:
             values = [runtime.token, *runtime.env.values()]
         case HttpRuntime():
             values = [runtime.secret, *runtime.headers.values()]
-        case CommandRuntime():
+        case CommandRuntime() | CliRuntime():
             values = [*runtime.env.values()]
         case _:
             values = []

@@ -5,7 +5,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.dispatch.command.supervisor import COUNT, ENDING, OUTPUT, TAIL_LIMIT
+from reconciler.dispatch.command.supervisor import (
+    ANSWER,
+    ANSWER_LIMIT,
+    COUNT,
+    ENDING,
+    OUTPUT,
+    TAIL_LIMIT,
+)
 from reconciler.dispatch.command.tail import tail_text
 
 
@@ -39,12 +46,29 @@ def read_ending(folder: Path) -> Ending | None:
         head = (folder / ENDING).read_bytes()
     except OSError:
         return None
-    return _ending(head, _kept_output(folder))
+    return _ending(head, _tail_of(folder / OUTPUT, TAIL_LIMIT))
+
+
+def read_answer(folder: Path) -> bytes:
+    """Read the lines of stdout that a supervisor has kept so far; empty where it kept none."""
+    return _tail_of(folder / ANSWER, ANSWER_LIMIT)
+
+
+def first_line(folder: Path) -> bytes:
+    """Read the first of those lines; empty while it is not whole."""
+    try:
+        with (folder / ANSWER).open("rb") as file:
+            line = file.read(COUNT) and file.readline(ANSWER_LIMIT)
+    except OSError:
+        return b""
+    return line if line.endswith(b"\n") else b""
 
 
 def remove_folder(folder: Path) -> None:
     """Remove what a supervisor kept; nothing where it kept nothing."""
-    for name in (ENDING, OUTPUT, f"{ENDING}.new", f"{OUTPUT}.new"):
+    for name in (ENDING, OUTPUT, ANSWER):
+        with suppress(OSError):
+            (folder / f"{name}.new").unlink()
         with suppress(OSError):
             (folder / name).unlink()
     with suppress(OSError):
@@ -64,10 +88,11 @@ def remove_forgotten(folder: Path, older_than: float, boot: float, now: float) -
                 remove_folder(entry)
 
 
-def _kept_output(folder: Path) -> bytes:
+def _tail_of(path: Path, limit: int) -> bytes:
+    """The file may hold more than its limit, and a pinned line, until the program has ended."""
     try:
-        with (folder / OUTPUT).open("rb") as file:
-            return file.read(COUNT + 2 * TAIL_LIMIT)[COUNT:]
+        with path.open("rb") as file:
+            return file.read(COUNT + 3 * limit)[COUNT:]
     except OSError:
         return b""
 

@@ -49,5 +49,10 @@ def stdin(job: Job) -> bytes:
         raise ValueError(f"the run cannot be written as JSON: {error}") from error
 
 
+def prompt_of(job: Job) -> bytes:
+    """The prompt as it is, for programs that read a text."""
+    return job.prompt.encode("utf-8", "replace")
+
+
 def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

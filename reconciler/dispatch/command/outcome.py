@@ -18,22 +18,24 @@ def outcome_of(job: Job, ending: Ending) -> Outcome:
         return Failed(Reason.DISPATCH_FAILED, message, output)
     if ending.outside:
         message = (
-            f"{name} was stopped from outside by {_signal_name(ending.outside)} and "
-            f"{_how(ending.status)}: that does not prove that its work was done"
+            f"{name} was stopped from outside by {signal_name(ending.outside)} and "
+            f"{how(ending.status)}: that does not prove that its work was done"
         )
         return Failed(Reason.LOST, message, output)
     if ending.status == 0:
         return Completed(output)
-    return Failed(Reason.AGENT_FAILED, f"{name} {_how(ending.status)}", output)
+    return Failed(Reason.AGENT_FAILED, f"{name} {how(ending.status)}", output)
 
 
-def _how(status: int) -> str:
+def how(status: int) -> str:
+    """How a program ended, by the status of its `Ending`."""
     if status >= 0:
         return f"exited with status {status}"
-    return f"was killed by {_signal_name(-status)}"
+    return f"was killed by {signal_name(-status)}"
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """SIGTERM of 15."""
     try:
         return signal.Signals(number).name
     except ValueError:  # real-time signals have no names

@@ -37,22 +37,20 @@ def refused_variables(name: str, variables: Iterable[str], grant: Grant) -> None
         raise PermissionError(f"spec.runtime.env: {refusal}")
 
 
-def open_directory(name: str, cwd: str | None, grant: Grant) -> int | None:
-    """Open the folder that a program starts in; None for the server's own.
+def open_directory(name: str, path: str, grant: Grant, field: str) -> int:
+    """Open a folder that a manifest names for a program in `spec.runtime.FIELD`.
 
     The descriptor is what is checked and what the program starts in: a link that is changed
     meanwhile changes neither. Raises OSError or PermissionError.
     """
-    if cwd is None:
-        return None
     where = f"commands.{name}"
-    if (refusal := folder_refusal(cwd, grant, where)) is not None:
-        raise PermissionError(f"spec.runtime.cwd: {refusal}")
-    directory = os.open(cwd, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    real = _path_of(directory, cwd)
+    if (refusal := folder_refusal(path, grant, where)) is not None:
+        raise PermissionError(f"spec.runtime.{field}: {refusal}")
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    real = _path_of(directory, path)
     if (refusal := links_refusal(real, grant, where)) is not None:
         os.close(directory)
-        raise PermissionError(f"spec.runtime.cwd: {refusal}")
+        raise PermissionError(f"spec.runtime.{field}: {refusal}")
     return directory
 
 

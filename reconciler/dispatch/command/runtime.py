@@ -13,14 +13,15 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.reach import Grant
-from reconciler.core.manifest.runtime import CommandRuntime
-from reconciler.core.runs.run import Failed, Reason
+from reconciler.core.runs.run import Failed, Json, Reason
 from reconciler.dispatch.base import (
     Ended,
     Gone,
@@ -40,9 +41,14 @@ from reconciler.dispatch.base import (
     no_hint,
 )
 from reconciler.dispatch.command.child import Child
-from reconciler.dispatch.command.ending import Ending, read_ending, remove_folder, remove_forgotten
-from reconciler.dispatch.command.input import environment, stdin
-from reconciler.dispatch.command.outcome import outcome_of
+from reconciler.dispatch.command.ending import (
+    Ending,
+    first_line,
+    read_answer,
+    read_ending,
+    remove_folder,
+    remove_forgotten,
+)
 from reconciler.dispatch.command.processes import (
     Presence,
     Tree,
@@ -52,6 +58,7 @@ from reconciler.dispatch.command.processes import (
     read_tree,
 )
 from reconciler.dispatch.command.program import open_directory, program_path, refused_variables
+from reconciler.dispatch.command.recipe import PlainCommand, Recipe
 from reconciler.dispatch.command.spawner import Gate, Launch, Spawner
 from reconciler.dispatch.command.termination import Graces, terminate
 
@@ -62,6 +69,8 @@ _SCARCE = frozenset(
 HOUR, DAY = 3600.0, 86_400.0
 BEGIN_POLLS = 200
 """Hundredths of a second that a program gets to begin, once its server was seen to be gone."""
+SESSION_POLLS = 500
+"""Fiftieths of a second that a session gets to name itself."""
 NOT_BEGUN = "the server died before the program began; nothing was executed"
 _PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
 _LOST = "the program is not there any more, and nobody saw how it ended"
@@ -72,7 +81,7 @@ class Commands:
 
     `programs` are the paths that the operator bound to names, `grants` what manifests may choose
     for them; nothing for a name without one. `folder` is where supervisors keep what they saw.
-    `notify` is called when a program has ended.
+    `notify` is called when a program has ended. `recipe` makes another runtime of it.
     """
 
     def __init__(
@@ -83,7 +92,9 @@ class Commands:
         folder: Path = Path(".reconciler/runs"),
         graces: Graces | None = None,
         notify: Callable[[], None] = no_hint,
+        recipe: Recipe | None = None,
     ) -> None:
+        self._recipe = recipe or PlainCommand()
         self._programs = dict(programs)
         self._grants = dict(grants or {})
         self._folder = folder.absolute()
@@ -116,11 +127,22 @@ class Commands:
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """SIGTERM, after a grace SIGKILL; `Stopped` when nothing of the run is alive here."""
         stop = await terminate(handle, job.run_id, self._graces)
-        child = self._children.get(job.run_id)
-        if child is None or not isinstance(stop, Stopped):
+        if not isinstance(stop, Stopped):
             return stop
-        over = await child.ended(self._graces.kill)
-        return stop if over else Stopping("the program has ended, its supervisor is not done yet")
+        if not await self._supervised_to_the_end(job, handle):
+            return Stopping("the program has ended, its supervisor is not done yet")
+        return Stopped(await asyncio.to_thread(self._remains, job, handle))
+
+    async def _supervised_to_the_end(self, job: Job, handle: Handle) -> bool:
+        """Wait for the record of an end that is proven: it holds what the program has said."""
+        if (child := self._children.get(job.run_id)) is not None:
+            return await child.ended(self._graces.kill)
+        until = time.monotonic() + self._graces.kill
+        while _is_supervised(handle):
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(0.02)
+        return True
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:
         """Forget an ended program and remove its folder; one that is still alive is stopped."""
@@ -147,41 +169,60 @@ class Commands:
 
     async def _open(self, job: Job) -> Gate:
         """Raises OSError or ValueError with a sentence for people."""
-        runtime = job.runtime
-        if not isinstance(runtime, CommandRuntime):
-            raise TypeError(f"a command runtime was given a job of type {runtime.type}")
-        program = program_path(runtime.program, self._programs)
-        grant = self._grants.get(runtime.program, Grant())
-        refused_variables(runtime.program, job.env, grant)
-        data = await asyncio.to_thread(stdin, job)
-        # Opened now and entered by descriptor: a link that is swapped afterwards leads nowhere.
-        directory = open_directory(runtime.program, runtime.cwd, grant)
+        order = await asyncio.to_thread(self._recipe.order, job)
+        program = program_path(order.program, self._programs)
+        grant = self._grants.get(order.program, Grant())
+        refused_variables(order.program, order.chosen, grant)
         self._prepare_folder()
-        try:
+        with ExitStack() as opened:
+            # Opened now and entered by descriptor: a link swapped afterwards leads nowhere.
+            directories = [
+                open_directory(order.program, folder, grant, field)
+                for field, folder in order.folders.items()
+            ]
+            for directory in directories:
+                opened.callback(os.close, directory)
             return await self._spawner.spawn(
                 Launch(
                     program=program,
-                    arguments=runtime.args,
-                    environment=environment(job),
-                    stdin=data,
+                    arguments=order.arguments,
+                    environment=order.environment,
+                    stdin=order.stdin,
                     folder=self._folder / f"{job.run_id}.{secrets.token_hex(4)}",
                     drain=self._graces.drain,
-                    directory=directory,
+                    directory=directories[0] if directories else None,
+                    lines=order.lines,
                 )
             )
-        finally:
-            if directory is not None:
-                os.close(directory)
 
     async def _begin(self, job: Job, gate: Gate, record: Record) -> Start:
-        handle = _handle(job, gate)
+        handle = _handle(job, gate, self._recipe.session(job, gate.tree.leader))
         try:
             await record(handle)
         except BaseException:
             gate.shut()  # the program ends without having been executed
             raise
-        self._children[job.run_id] = Child(handle, gate, self._notify)
-        return Started(handle)
+        child = self._children[job.run_id] = Child(handle, gate, self._notify)
+        if (told := await self._told_session(job, child)) is not None:
+            child.handle = told
+            await record(told)
+        return Started(child.handle)
+
+    async def _told_session(self, job: Job, child: Child) -> Handle | None:
+        """Wait a moment for a session that names itself; None where it does not, or need not.
+
+        The program runs already and is recorded: if this server dies here, only the id is missing.
+        """
+        folder = self._folder_of(job, child.handle)
+        if child.handle.session_id or job.mode is not ExecutionMode.CREATE_SESSION or not folder:
+            return None
+        for _ in range(SESSION_POLLS):
+            if session := self._recipe.session_in(job, first_line(folder)):
+                return replace(child.handle, session_id=session)
+            if child.done:
+                return None
+            await asyncio.sleep(0.02)
+        return None
 
     async def _take_over(self, job: Job, handle: Handle, record: Record) -> Start:
         """Go on with what an earlier server started, if its supervisor lives or saw its end."""
@@ -218,7 +259,7 @@ class Commands:
         if child is not None and not child.done:
             return Working()
         if child is not None and child.ending is not None:
-            return _observed(job, child.ending)
+            return await asyncio.to_thread(self._observed, job, handle, child.ending)
         return await asyncio.to_thread(self._look_for, job, handle)
 
     def _look_for(self, job: Job, handle: Handle) -> Observation:
@@ -230,10 +271,27 @@ class Commands:
         # The order matters: a supervisor that is gone now has written its record before.
         supervised = tree.supervisor is not None and is_alive(tree.supervisor)
         if (ending := self._kept_ending(job, handle)) is not None:
-            return _observed(job, ending)
+            return self._observed(job, handle, ending)
         if supervised:
             return Working()
         return _unsupervised(tree, job.run_id)
+
+    def _observed(self, job: Job, handle: Handle, ending: Ending) -> Observation:
+        if not ending.begun:
+            return Gone(NOT_BEGUN)
+        return Ended(self._recipe.outcome(job, ending, self._answer(job, handle)))
+
+    def _remains(self, job: Job, handle: Handle) -> Json:
+        child = self._children.get(job.run_id)
+        ending = child.ending if child is not None else None
+        ending = ending or self._kept_ending(job, handle)
+        if ending is None:
+            return None
+        return self._recipe.remains(job, ending, self._answer(job, handle))
+
+    def _answer(self, job: Job, handle: Handle) -> bytes:
+        folder = self._folder_of(job, handle)
+        return read_answer(folder) if folder is not None else b""
 
     def _kept_ending(self, job: Job, handle: Handle) -> Ending | None:
         folder = self._folder_of(job, handle)
@@ -267,10 +325,6 @@ class Commands:
         self._tidied = now
 
 
-def _observed(job: Job, ending: Ending) -> Observation:
-    return Ended(outcome_of(job, ending)) if ending.begun else Gone(NOT_BEGUN)
-
-
 def _is_supervised(handle: Handle) -> bool:
     tree = read_tree(handle.detail)
     return tree is not None and tree.supervisor is not None and is_alive(tree.supervisor)
@@ -283,9 +337,8 @@ def _unsupervised(tree: Tree, run_id: str) -> Observation:
     return Working(f"runs without its supervisor: process {living.pids()}")
 
 
-def _handle(job: Job, gate: Gate) -> Handle:
-    leader = gate.tree.leader
-    shown = f"{leader.host}:{leader.pid}" if job.mode is ExecutionMode.CREATE_SESSION else None
+def _handle(job: Job, gate: Gate, session: str | None) -> Handle:
+    shown = session if job.mode is ExecutionMode.CREATE_SESSION else None
     return Handle(shown, gate.tree.detail())
 
 

@@ -35,7 +35,8 @@ class Launch:
     """A program to start. `folder` is where its supervisor keeps what it saw; made there.
 
     `directory` is an open descriptor of the working directory; the server's own without one.
-    `drain` is how many seconds the output may stay open after the program has ended.
+    `drain` is how many seconds the output may stay open after the program has ended. With `lines`,
+    stdout is kept apart from stderr, of it only the lines that hold one of these texts.
     """
 
     program: Path
@@ -45,6 +46,7 @@ class Launch:
     folder: Path
     drain: float
     directory: int | None = None
+    lines: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,7 @@ def _request(launch: Launch) -> bytes:
             "environment": {_bytes(name): _bytes(value) for name, value in environment},
             "folder": str(launch.folder),
             "drain": launch.drain,
+            "lines": [*launch.lines],
         }
     )
 

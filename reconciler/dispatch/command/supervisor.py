@@ -42,10 +42,14 @@ ENDING = "ending"
 """The file that holds the record of the end, written by rename: whole or not there."""
 OUTPUT = "output"
 """The file that holds the tail of the output: the count of what was dropped before it, then it."""
+ANSWER = "answer"
+"""The same for the lines of stdout that were asked for; its first line is never dropped."""
 COUNT = 17
 """Bytes of that count: 16 hexadecimal digits and a line break."""
 TAIL_LIMIT = 64 * 1024
 """Bytes of output that are kept."""
+ANSWER_LIMIT = 2 * 1024 * 1024
+"""Bytes of an answer's lines that are kept, and of its longest line; a longer one is dropped."""
 CHUNK = 64 * 1024
 SWEEP_SECONDS = 5.0
 """How long what is left behind is killed over and over, before the server is told of it."""
@@ -100,23 +104,23 @@ def _supervise(descriptors: list[int]) -> None:
     reaper = _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signals = _hear()
     output, into_output = os.pipe()
+    answer, into_answer = os.pipe() if run["lines"] else (None, into_output)
     failure, into_failure = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            _become(run, stdin, into_output, into_failure, server, folder)
+            _become(run, (stdin, into_answer, into_output), into_failure, server, folder)
         finally:
             os._exit(127)
-    for descriptor in (stdin, into_output, into_failure, *folder):
+    for descriptor in {stdin, into_answer, into_output, into_failure, *folder}:
         os.close(descriptor)
-    Supervisor(run, pid, server, signals, output, failure, reaper=reaper).follow()
+    Supervisor(run, pid, server, signals, output, answer, failure, reaper=reaper).follow()
     os._exit(0)
 
 
 def _become(
     run: "dict[str, Any]",
-    stdin: int,
-    output: int,
+    streams: tuple[int, int, int],
     failure: int,
     server: int,
     folder: list[int],
@@ -126,9 +130,8 @@ def _become(
     signal.set_wakeup_fd(-1)
     for number in (*_FROM_OUTSIDE, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    os.dup2(stdin, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for standard, stream in enumerate(streams):
+        os.dup2(stream, standard)
     os.write(server, json.dumps({"pid": os.getpid(), "supervisor": os.getppid()}).encode())
     line = os.read(server, 1)
     if line != GO:
@@ -142,8 +145,98 @@ def _become(
         os.write(failure, str(error.errno).encode())
 
 
+class Tail:
+    """The tail of a stream, in memory and in a file; with `pinned` its first line stays too."""
+
+    def __init__(self, path: str, limit: int, pinned: bool = False) -> None:
+        self.path = path
+        self.limit = limit
+        self.pinned = pinned
+        self.first = b""
+        self.dropped = 0
+        self.data = bytearray()
+        self.file: int | None = None
+
+    def open(self) -> None:
+        with suppress(OSError):
+            self._write()
+
+    def keep(self, data: bytes) -> None:
+        if self.pinned and not self.first:
+            self.first = data
+        else:
+            self.data += data
+        if len(self.data) > 2 * self.limit:  # trimmed now and then, so that it stays linear
+            self._trim()
+            with suppress(OSError):
+                self._write()
+        elif self.file is not None and not _write_all(self.file, data):
+            os.close(self.file)
+            self.file = None  # what it holds is no tail any more; `settle` writes it anew
+
+    def end(self) -> None:
+        """The stream has ended: nothing is held back here."""
+
+    def settle(self) -> None:
+        """Let the file hold what is kept. Raises OSError."""
+        if self._trim() or self.file is None:
+            self._write()
+
+    def _trim(self) -> bool:
+        surplus = max(0, len(self.data) - self.limit)
+        self.dropped += surplus
+        del self.data[:surplus]
+        return surplus > 0
+
+    def _write(self) -> None:
+        """Write a new file and put it in place of the old one: a reader sees one or the other."""
+        old, self.file = self.file, None
+        if old is not None:
+            os.close(old)
+        draft = f"{self.path}.new"
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        os.write(file, b"%016x\n" % self.dropped + self.first + self.data)
+        os.rename(draft, self.path)
+        self.file = file
+
+
+class Lines:
+    """Hands on the whole lines of a stream that hold one of `marks`; bounded in memory."""
+
+    def __init__(self, marks: "list[bytes]", tail: Tail) -> None:
+        self.marks = marks
+        self.tail = tail
+        self.open = bytearray()
+        self.overlong = False
+
+    def keep(self, data: bytes) -> None:
+        *whole, last = data.split(b"\n")
+        for part in whole:
+            self._extend(part)
+            self.end()
+        self._extend(last)
+
+    def _extend(self, part: bytes) -> None:
+        self.overlong = self.overlong or len(self.open) + len(part) > ANSWER_LIMIT
+        if self.overlong:
+            self.open.clear()
+        else:
+            self.open += part
+
+    def end(self) -> None:
+        """A line has ended, by a line break or with the stream."""
+        if any(mark in self.open for mark in self.marks):
+            self.tail.keep(bytes(self.open) + b"\n")
+        self.open.clear()
+        self.overlong = False
+
+
 class Supervisor:
-    """Follows one program to its end. `run` holds `folder`, `drain` (seconds) and what it is."""
+    """Follows one program to its end. `run` holds `folder`, `drain` (seconds) and what it is.
+
+    Its output is stdout and stderr as they came; where lines were asked for (`run["lines"]`), the
+    output is stderr, and of stdout the lines that hold one of these texts are kept apart.
+    """
 
     def __init__(
         self,
@@ -152,6 +245,7 @@ class Supervisor:
         server: int,
         signals: int,
         output: int,
+        answer: "int | None",
         failure: int,
         *,
         reaper: bool,
@@ -162,17 +256,18 @@ class Supervisor:
         self.status: int | None = None
         self.server = server
         self.signals = signals
-        self.output = output
         self.failure = failure
         self.folder = run["folder"]
         self.drain = run["drain"]
         self.outside = 0
-        self.silent = False
-        self.dropped = 0
-        self.tail = bytearray()
-        self.file: int | None = None
+        self.output = Tail(f"{self.folder}/{OUTPUT}", TAIL_LIMIT)
+        self.tails = [self.output]
+        self.streams: dict[int, Tail | Lines] = {output: self.output}
+        if answer is not None:
+            self.tails.append(Tail(f"{self.folder}/{ANSWER}", ANSWER_LIMIT, pinned=True))
+            self.streams[answer] = Lines(run["lines"], self.tails[-1])
         self.poll = select.poll()
-        for descriptor in (signals, output):
+        for descriptor in (signals, *self.streams):
             self.poll.register(descriptor, select.POLLIN)
 
     def follow(self) -> None:
@@ -223,8 +318,8 @@ class Supervisor:
     def _step(self, seconds: float | None) -> None:
         timeout = None if seconds is None else max(0.0, seconds * 1000)
         for descriptor, _ in self.poll.poll(timeout):
-            if descriptor == self.output:
-                self._read()
+            if descriptor in self.streams:
+                self._read(descriptor)
             else:
                 self._note(os.read(self.signals, 512))
 
@@ -234,19 +329,19 @@ class Supervisor:
             if number in _FROM_OUTSIDE:
                 self.outside = number
 
-    def _read(self) -> None:
+    def _read(self, descriptor: int) -> None:
         data = b""
         with suppress(OSError):
-            data = os.read(self.output, CHUNK)
+            data = os.read(descriptor, CHUNK)
         if data:
-            self._keep(data)
+            self.streams[descriptor].keep(data)
         else:
-            self.silent = True
-            self.poll.unregister(self.output)
+            self.streams.pop(descriptor).end()
+            self.poll.unregister(descriptor)
 
     def _silence(self) -> None:
         until = time.monotonic() + self.drain
-        while not self.silent and (left := until - time.monotonic()) > 0:
+        while self.streams and (left := until - time.monotonic()) > 0:
             self._step(left)
 
     def _clear(self) -> bool:
@@ -267,57 +362,38 @@ class Supervisor:
     def _open_output(self) -> None:
         with suppress(OSError):  # a full disk costs the record, not the run
             os.mkdir(self.folder, 0o700)
-            self._write_tail()
+            for tail in self.tails:
+                tail.open()
 
-    def _keep(self, data: bytes) -> None:
-        self.tail += data
-        if len(self.tail) > 2 * TAIL_LIMIT:  # trimmed now and then, so that it stays linear
-            self._trim()
-            with suppress(OSError):
-                self._write_tail()
-        elif self.file is not None and not _write_all(self.file, data):
-            os.close(self.file)
-            self.file = None  # what it holds is no tail any more; the record writes it anew
-
-    def _trim(self) -> bool:
-        surplus = max(0, len(self.tail) - TAIL_LIMIT)
-        self.dropped += surplus
-        del self.tail[:surplus]
-        return surplus > 0
-
-    def _write_tail(self) -> None:
-        """Write a new file and put it in place of the old one: a reader sees one or the other."""
-        old, self.file = self.file, None
-        if old is not None:
-            os.close(old)
-        draft = f"{self.folder}/{OUTPUT}.new"
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        os.write(file, b"%016x\n" % self.dropped + self.tail)
-        os.rename(draft, f"{self.folder}/{OUTPUT}")
-        self.file = file
+    def _settle(self) -> bool:
+        try:
+            for tail in self.tails:
+                tail.settle()
+        except OSError:
+            return False
+        return True
 
     def _record(self, status: int, clear: bool, failure: bytes) -> None:
-        is_kept = not self._trim() and self.file is not None
+        is_kept = self._settle()
         ending = {
             "status": status,
             "clear": clear,
             "outside": self.outside,
             "error": os.strerror(int(failure)) if failure.isdigit() else None,
             "begun": failure != SHUT,
-            "dropped": self.dropped,
+            "dropped": self.output.dropped,
         }
         head = json.dumps(ending).encode()
         with suppress(OSError):
-            if not is_kept:
-                self._write_tail()
-            draft = f"{self.folder}/{ENDING}.new"
-            with open(draft, "wb") as file:
-                file.write(head)
-            os.rename(draft, f"{self.folder}/{ENDING}")
+            if is_kept:  # a record without its output would pass for a program that said nothing
+                draft = f"{self.folder}/{ENDING}.new"
+                with open(draft, "wb") as file:
+                    file.write(head)
+                os.rename(draft, f"{self.folder}/{ENDING}")
         with suppress(OSError):  # no server is there: the next one reads the file
             connection = socket.socket(fileno=self.server)
             connection.setblocking(False)
-            connection.sendall(head + b"\n" + self.tail)
+            connection.sendall(head + b"\n" + self.output.data)
 
 
 def _write_all(file: int, data: bytes) -> bool:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from reconciler.core.manifest.model import AutopilotSpec
-from reconciler.core.manifest.runtime import AegisRuntime, CommandRuntime, HttpRuntime
+from reconciler.core.manifest.runtime import AegisRuntime, CliRuntime, CommandRuntime, HttpRuntime
 from reconciler.core.manifest.trigger import ScheduleTrigger, Scheme, WebhookTrigger
 from reconciler.manifest.load.loc import Loc
 
@@ -62,6 +62,12 @@ _FIELDS: dict[type, dict[str, str]] = {
         "suspend": "write enabled: false",
     },
     CommandRuntime: {"command": "write program, a name that the operator binds"},
+    CliRuntime: {
+        "command": "write program, a name that the operator binds",
+        "cwd": "write workDir",
+        "prompt": "the prompt is the autopilot's description",
+        "sandbox": "write permissionMode",
+    },
     HttpRuntime: {"token": "write headers: {Authorization: {env: …}}, or secret, which signs"},
     AegisRuntime: {"cwd": "write workDir", "secret": "write token"},
 }

@@ -192,34 +192,31 @@ def test_a_working_directory_lies_in_a_folder_that_the_operator_named(
     grant = Grant(folders=(str(folders / "work"),))
     path = f"{folders}/{cwd}"
     if allowed:
-        directory = open_directory("agent", path, grant)
-        assert directory is not None
+        directory = open_directory("agent", path, grant, "cwd")
         os.close(directory)
     else:
         with pytest.raises(OSError, match=r"."):
-            open_directory("agent", path, grant)
+            open_directory("agent", path, grant, "cwd")
 
 
 @pytest.mark.parametrize("cwd", ["work", "./work", "~", "/"])
 def test_without_folders_there_is_no_choice(cwd: str) -> None:
     with pytest.raises(PermissionError):
-        open_directory("agent", cwd, Grant())
-    assert open_directory("agent", None, Grant()) is None
+        open_directory("agent", cwd, Grant(), "cwd")
 
 
 def test_a_folder_that_is_named_by_a_link_is_what_it_leads_to(folders: Path) -> None:
     directory = open_directory(
-        "agent", f"{folders}/alias/inside", Grant(folders=(f"{folders}/alias",))
+        "agent", f"{folders}/alias/inside", Grant(folders=(f"{folders}/alias",)), "cwd"
     )
-    assert directory is not None
     os.close(directory)
 
 
 async def test_a_link_that_is_changed_after_the_check_changes_nothing(folders: Path) -> None:
     """What was checked is what the program starts in."""
     (folders / "work/link").symlink_to(folders / "work/inside")
-    directory = open_directory("agent", f"{folders}/work/link", Grant(folders=(f"{folders}/work",)))
-    assert directory is not None
+    grant = Grant(folders=(f"{folders}/work",))
+    directory = open_directory("agent", f"{folders}/work/link", grant, "cwd")
     (folders / "work/link").unlink()
     (folders / "work/link").symlink_to(folders / "outside")
     assert os.path.samestat(os.fstat(directory), (folders / "work/inside").stat())

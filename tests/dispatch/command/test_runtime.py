@@ -219,7 +219,7 @@ async def test_a_grandchild_that_keeps_the_output_open_does_not_hang_the_run(
     ended = await outcome(commands, job, recorder)
     assert isinstance(ended, Completed)
     assert not alive(int(ended.result))
-    assert await commands.stop(job, recorder.last) == Stopped()
+    assert await commands.stop(job, recorder.last) == Stopped(ended.result)
 
 
 def is_there(pid: int) -> bool:
@@ -392,6 +392,32 @@ async def test_the_next_server_finds_how_a_program_ended(bind: Bind, tmp_path: P
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+async def test_a_stopped_run_keeps_what_it_had_said_until_then(bind: Bind, tmp_path: Path) -> None:
+    """Also where the server that stops it is another than the one that started it."""
+    before, after = (bind(agent=script(tmp_path, "echo half; exec sleep 600")) for _ in range(2))
+    job, recorder = a_job(command()), Recorder()
+    await before.start(job, recorder)
+    output = tmp_path / "runs" / recorder.last.detail["folder"] / "output"
+
+    async def told() -> bool:
+        return output.exists() and "half" in output.read_text()
+
+    await eventually_async(told)
+    await before.close()
+    assert await after.stop(job, recorder.last) == Stopped("half\n")
+
+
+async def test_a_program_can_read_the_prompt_alone_and_be_told_which_run_it_is(
+    bind: Bind, tmp_path: Path
+) -> None:
+    runtime = command(input="prompt", args=["--run={{ run.id }}", "{{run.title}}", "{{ x }}"])
+    commands, job = bind(agent=script(tmp_path, 'cat; printf "\\n%s" "$@"')), a_job(runtime)
+    ended = await outcome(commands, job)
+    assert isinstance(ended, Completed)
+    expected = f"{job.prompt}\n--run={job.run_id}\n{job.title}\n{{{{ x }}}}"
+    assert ended.result == expected
+
+
 async def test_the_next_server_stops_what_an_earlier_one_started(
     bind: Bind, tmp_path: Path
 ) -> None:
@@ -521,7 +547,8 @@ async def test_nothing_that_a_program_left_outlives_its_run(
         await eventually_async(told)
         pid = int(output.read_text().splitlines()[1])
         assert alive(pid)
-        assert await commands.stop(job, recorder.last) == Stopped()
+        said = output.read_text().partition("\n")[2]
+        assert await commands.stop(job, recorder.last) == Stopped(said)
     else:
         ended = await outcome(commands, job, recorder)
         assert isinstance(ended, Completed)

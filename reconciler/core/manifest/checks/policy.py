@@ -20,7 +20,7 @@ class Policy:
     aegis                     the same for the sessions of `aegis` runtimes; None: not asked
     own_port                  the server's port: admitted only where it is named
     allowed_runtime_urls      what the URLs of `http` and `aegis` runtimes may begin with (reach.py)
-    allowed_permission_modes  what `aegis` runtimes may ask for
+    allowed_permission_modes  what `aegis` and `cli` runtimes may ask for
     """
 
     allowed_commands: frozenset[str] | None = None

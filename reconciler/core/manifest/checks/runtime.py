@@ -33,7 +33,10 @@ def runtime_findings(document: Raw, policy: Policy) -> Iterator[Finding]:
             yield from _url(runtime, policy)
             yield from _headers(runtime)
         case "command":
-            yield from _program(runtime, policy)
+            yield from _program(runtime, policy, "cwd")
+        case "cli":
+            yield from _permission_mode(runtime, policy)
+            yield from _program(runtime, policy, "workDir", "home")
 
 
 def _url(runtime: Raw, policy: Policy) -> Iterator[Finding]:
@@ -92,13 +95,13 @@ def _permission_mode(runtime: Raw, policy: Policy) -> Iterator[Finding]:
         yield Finding((*_RUNTIME, "permissionMode"), message, Code.PERMISSION_MODE_NOT_ALLOWED)
 
 
-def _program(runtime: Raw, policy: Policy) -> Iterator[Finding]:
+def _program(runtime: Raw, policy: Policy, *folders: str) -> Iterator[Finding]:
     program, allowed = text(runtime.get("program")), policy.allowed_commands
     if program is None or allowed is None:
         return
     if program in allowed:
         grant = policy.grants.get(program, Grant())
-        yield from _choices(runtime, grant, f"commands.{program}", "cwd")
+        yield from _choices(runtime, grant, f"commands.{program}", *folders)
         return
     hint = did_you_mean(program, allowed)
     message = (
@@ -108,12 +111,13 @@ def _program(runtime: Raw, policy: Policy) -> Iterator[Finding]:
     yield Finding((*_RUNTIME, "program"), message, Code.COMMAND_NOT_ALLOWED)
 
 
-def _choices(runtime: Raw, grant: Grant, setting: str, folder_field: str) -> Iterator[Finding]:
-    """The variables and the folder that a manifest chooses. Links are resolved at dispatch."""
+def _choices(runtime: Raw, grant: Grant, setting: str, *folders: str) -> Iterator[Finding]:
+    """The variables and the folders that a manifest chooses. Links are resolved at dispatch."""
     for name in mapping(runtime.get("env")):
         if isinstance(name, str) and (refusal := variables_refusal((name,), grant, setting)):
             loc: Loc = (*_RUNTIME, "env", name)
             yield Finding(loc, refusal, Code.VARIABLE_NOT_ALLOWED, At.KEY)
-    folder = text(runtime.get(folder_field))
-    if folder is not None and (refusal := folder_refusal(folder, grant, setting)):
-        yield Finding((*_RUNTIME, folder_field), refusal, Code.FOLDER_NOT_ALLOWED)
+    for field in folders:
+        folder = text(runtime.get(field))
+        if folder is not None and (refusal := folder_refusal(folder, grant, setting)):
+            yield Finding((*_RUNTIME, field), refusal, Code.FOLDER_NOT_ALLOWED)

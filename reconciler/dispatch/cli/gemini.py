@@ -1,0 +1,71 @@
+"""Gemini CLI: `gemini`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reconciler.core.manifest.coding_agents import OPTIONS, CodingAgent
+from reconciler.core.manifest.runtime import CliRuntime
+from reconciler.dispatch.cli.adapter import Adapter, Answer, Record, counts, named, text_of
+
+ALWAYS = ("--output-format", "stream-json", "--skip-trust")
+BYTE = 256
+"""It exits with the status of the API, of which a byte arrives: 145 is 401."""
+_API_STATUSES = frozenset({401, 403, 429, 500, 502, 503, 504})
+
+
+def _call(runtime: CliRuntime, session: str, further: Sequence[str]) -> list[str]:
+    mode = runtime.permission_mode
+    return [
+        *ALWAYS,
+        *(() if mode is None else OPTIONS[CodingAgent.GEMINI].modes[mode]),
+        *(f"--allowed-tools={tool}" for tool in runtime.allowed_tools),
+        *(() if runtime.model is None else ("--model", runtime.model)),
+        *further,
+        "--session-id",
+        session,
+    ]
+
+
+def _read(answer: Answer, record: Record) -> Answer:
+    answer = named(answer, record.get("session_id"))
+    match record.get("type"):
+        case "init":
+            model = record.get("model")
+            return replace(answer, usage={"model": model} if isinstance(model, str) else {})
+        case "message" if record.get("role") == "assistant":
+            return replace(answer, text=answer.text + text_of(record.get("content")))
+        case "tool_use":
+            return replace(answer, text="")  # what it said before is not the answer
+        case "result":
+            return _ended(answer, record)
+    return answer
+
+
+def _ended(answer: Answer, record: Record) -> Answer:
+    error = record.get("error") or {}
+    why = None if record.get("status") == "success" else text_of(error.get("message")) or "error"
+    stats = record.get("stats") or {}
+    usage = counts(
+        inputTokens=stats.get("input_tokens"),
+        outputTokens=stats.get("output_tokens"),
+        cachedTokens=stats.get("cached"),
+    )
+    return replace(answer, ended=True, error=why, usage={**answer.usage, **usage})
+
+
+def _exited(answer: Answer, status: int) -> Answer:
+    if status + BYTE not in _API_STATUSES:
+        return answer
+    error = answer.error or f"exit status {status}"
+    return replace(answer, error=error, api=True, status=status + BYTE)
+
+
+GEMINI = Adapter(
+    call=_call,
+    read=_read,
+    exited=_exited,
+    resume=lambda session: ["gemini", "--resume", session],
+    chooses=True,
+    lines=(b'"type":"init"', b'"role":"assistant"', b'"type":"tool_use"', b'"type":"result"'),
+    variables={"GEMINI_CLI_TRUST_WORKSPACE": "true"},
+)

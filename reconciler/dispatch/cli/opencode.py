@@ -1,0 +1,72 @@
+"""opencode: `opencode run`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reconciler.core.manifest.coding_agents import OPTIONS, CodingAgent
+from reconciler.core.manifest.runtime import CliRuntime
+from reconciler.dispatch.cli.adapter import Adapter, Answer, Record, added, counts, named, text_of
+
+ALWAYS = ("run", "--format", "json")
+
+
+def _call(runtime: CliRuntime, _session: str, further: Sequence[str]) -> list[str]:
+    mode = runtime.permission_mode
+    return [
+        *ALWAYS,
+        *(() if mode is None else OPTIONS[CodingAgent.OPENCODE].modes[mode]),
+        *(() if runtime.model is None else ("--model", runtime.model)),
+        *further,
+    ]
+
+
+def _read(answer: Answer, record: Record) -> Answer:
+    answer = named(answer, record.get("sessionID"))
+    match record.get("type"):
+        case "step_start":
+            return replace(answer, text="", ended=False)
+        case "text":
+            return replace(answer, text=answer.text + text_of(record["part"].get("text")))
+        case "step_finish":
+            return _stepped(answer, record["part"])
+        case "error":
+            return _failed(answer, record["error"])
+    return answer
+
+
+def _stepped(answer: Answer, part: Record) -> Answer:
+    """There is no record of the end but this: a step that asks for no further one."""
+    tokens = part.get("tokens") or {}
+    cached = (tokens.get("cache") or {}).get("read")
+    step = counts(
+        costUsd=part.get("cost"),
+        inputTokens=tokens.get("input"),
+        outputTokens=tokens.get("output"),
+        cachedTokens=cached,
+        turns=1,
+    )
+    return replace(
+        answer,
+        ended=part.get("reason") not in (None, "tool-calls"),
+        error=None,
+        api=False,
+        status=None,
+        usage=added(answer.usage, step),
+    )
+
+
+def _failed(answer: Answer, error: Record) -> Answer:
+    data = error.get("data") or {}
+    status, message = data.get("statusCode"), text_of(data.get("message"))
+    code = status if isinstance(status, int) else None
+    why = message or text_of(error.get("name")) or "error"
+    return replace(answer, ended=True, error=why, api=code is not None, status=code)
+
+
+OPENCODE = Adapter(
+    call=_call,
+    read=_read,
+    resume=lambda session: ["opencode", "-s", session],
+    chooses=False,
+    lines=(b'"type":"step_', b'"type":"text"', b'"type":"error"'),
+)

@@ -1,0 +1,113 @@
+"""The `cli` runtime: coding agents by their own command line (docs/runtimes.md#cli).
+
+All that a `command` runtime does for its programs holds here: gate, supervisor, proof of the end.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.manifest.arguments import fill_in
+from reconciler.core.manifest.coding_agents import CodingAgent
+from reconciler.core.manifest.runtime import CliRuntime
+from reconciler.core.runs.run import Json, Outcome
+from reconciler.dispatch.base import Job
+from reconciler.dispatch.cli.adapter import Adapter, read_lines
+from reconciler.dispatch.cli.claude import CLAUDE
+from reconciler.dispatch.cli.codex import CODEX
+from reconciler.dispatch.cli.copilot import COPILOT
+from reconciler.dispatch.cli.gemini import GEMINI
+from reconciler.dispatch.cli.opencode import OPENCODE
+from reconciler.dispatch.cli.result import outcome_of, result_of
+from reconciler.dispatch.command.ending import Ending
+from reconciler.dispatch.command.input import environment, prompt_of
+from reconciler.dispatch.command.processes import Leader
+from reconciler.dispatch.command.recipe import Order
+
+ADAPTERS: Mapping[CodingAgent, Adapter] = {
+    CodingAgent.CLAUDE: CLAUDE,
+    CodingAgent.CODEX: CODEX,
+    CodingAgent.GEMINI: GEMINI,
+    CodingAgent.COPILOT: COPILOT,
+    CodingAgent.OPENCODE: OPENCODE,
+}
+
+
+class CodingAgents:
+    """`permission_modes` is the setting `allowed_permission_modes`."""
+
+    def __init__(self, permission_modes: Sequence[str]) -> None:
+        self._modes = tuple(permission_modes)
+
+    def order(self, job: Job) -> Order:
+        """See `Recipe.order`."""
+        runtime, adapter = _of(job)
+        mode = runtime.permission_mode
+        if mode is not None and mode not in self._modes:
+            raise PermissionError(
+                f"permissionMode {mode!r} is not admitted; the setting "
+                f"allowed_permission_modes admits {', '.join(self._modes) or 'none'}"
+            )
+        home = {} if runtime.home is None else {"home": runtime.home}
+        return Order(
+            program=runtime.program,
+            arguments=adapter.call(runtime, session_of(job), _further(runtime, job)),
+            environment={
+                **adapter.variables,
+                **environment(job),
+                **({"HOME": runtime.home} if runtime.home else {}),
+            },
+            stdin=prompt_of(job),
+            chosen=[*job.env],
+            folders={"workDir": runtime.work_dir, **home},
+            lines=adapter.lines,
+        )
+
+    def outcome(self, job: Job, ending: Ending, answer: bytes) -> Outcome:
+        """See `Recipe.outcome`."""
+        runtime, adapter = _of(job)
+        read = adapter.exited(read_lines(adapter, answer), ending.status)
+        return outcome_of(runtime, read, ending, result_of(adapter, runtime, read, ending))
+
+    def remains(self, job: Job, ending: Ending, answer: bytes) -> Json:
+        """See `Recipe.remains`."""
+        runtime, adapter = _of(job)
+        return result_of(adapter, runtime, read_lines(adapter, answer), ending) or None
+
+    def session(self, job: Job, _leader: Leader) -> str | None:
+        """See `Recipe.session`."""
+        _, adapter = _of(job)
+        return session_of(job) if adapter.chooses else None
+
+    def session_in(self, job: Job, line: bytes) -> str | None:
+        """See `Recipe.session_in`."""
+        _, adapter = _of(job)
+        return read_lines(adapter, line).session_id
+
+
+def session_of(job: Job) -> str:
+    """A UUID that follows from the run and its attempt: an agent refuses one it has seen."""
+    digest = hashlib.sha256(f"{job.run_id}\n{job.attempt}".encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def _of(job: Job) -> tuple[CliRuntime, Adapter]:
+    if not isinstance(job.runtime, CliRuntime):
+        raise TypeError(f"a cli runtime was given a job of type {job.runtime.type}")
+    return job.runtime, ADAPTERS[job.runtime.agent]
+
+
+def _further(runtime: CliRuntime, job: Job) -> list[str]:
+    """The manifest's options, each in one argument with its value.
+
+    A title may come from a payload: apart from its option, one that begins with '-' would be an
+    option of its own.
+    """
+    further: list[str] = []
+    for text in runtime.args:
+        filled = fill_in(text, job.run_id, job.title)
+        if text.startswith("-"):
+            further.append(filled)
+        else:
+            further[-1] += f"={filled}"
+    return further

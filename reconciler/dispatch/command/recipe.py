@@ -1,0 +1,91 @@
+"""How a runtime makes a program of a job, and an outcome of its end: what `Commands` is told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reconciler.core.manifest.arguments import fill_in
+from reconciler.core.manifest.runtime import CommandInput, CommandRuntime
+from reconciler.core.runs.run import Json, Outcome
+from reconciler.dispatch.base import Job
+from reconciler.dispatch.command.ending import Ending
+from reconciler.dispatch.command.input import environment, prompt_of, stdin
+from reconciler.dispatch.command.outcome import outcome_of
+from reconciler.dispatch.command.processes import Leader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a job's program gets.
+
+    `program` is the name that the operator bound, `chosen` the names of the variables that the
+    manifest sets, `folders` the folders that it names, by field; the first is the working
+    directory. `lines`: see `Launch`.
+    """
+
+    program: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str] = field(repr=False)
+    stdin: bytes = field(repr=False)
+    chosen: Sequence[str] = ()
+    folders: Mapping[str, str]
+    lines: Sequence[bytes] = ()
+
+
+class Recipe(Protocol):
+    """One kind of program. Nothing here looks at the host."""
+
+    def order(self, job: Job) -> Order:
+        """Say what to start. Raises OSError or ValueError with a sentence for people."""
+        ...
+
+    def outcome(self, job: Job, ending: Ending, answer: bytes) -> Outcome:
+        """Judge an end by what the program left: `answer` is the lines that were asked for."""
+        ...
+
+    def remains(self, job: Job, ending: Ending, answer: bytes) -> Json:
+        """Return the result of a run that was stopped: what there was until then."""
+        ...
+
+    def session(self, job: Job, leader: Leader) -> str | None:
+        """Return the session's id where it is known before the work begins."""
+        ...
+
+    def session_in(self, job: Job, line: bytes) -> str | None:
+        """Return the session's id that the first of the lines tells."""
+        ...
+
+
+class PlainCommand:
+    """The `command` runtime: any program, judged by its exit status."""
+
+    def order(self, job: Job) -> Order:
+        """See `Recipe.order`."""
+        runtime = job.runtime
+        if not isinstance(runtime, CommandRuntime):
+            raise TypeError(f"a command runtime was given a job of type {runtime.type}")
+        by_prompt = runtime.input is CommandInput.PROMPT
+        return Order(
+            program=runtime.program,
+            arguments=[fill_in(text, job.run_id, job.title) for text in runtime.args],
+            environment=environment(job),
+            stdin=prompt_of(job) if by_prompt else stdin(job),
+            chosen=[*job.env],
+            folders={} if runtime.cwd is None else {"cwd": runtime.cwd},
+        )
+
+    def outcome(self, job: Job, ending: Ending, _answer: bytes) -> Outcome:
+        """See `Recipe.outcome`."""
+        return outcome_of(job, ending)
+
+    def remains(self, _job: Job, ending: Ending, _answer: bytes) -> Json:
+        """See `Recipe.remains`."""
+        return ending.output or None
+
+    def session(self, _job: Job, leader: Leader) -> str | None:
+        """The process is the session."""
+        return f"{leader.host}:{leader.pid}"
+
+    def session_in(self, _job: Job, _line: bytes) -> str | None:
+        """It is known."""
+        return None

@@ -1,0 +1,244 @@
+"""What each coding agent says on stdout, and what is made of it. Lines as the agents wrote them."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.manifest.coding_agents import CodingAgent
+from reconciler.core.runs.result import RESULT_LIMIT
+from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
+from reconciler.dispatch.cli.adapter import Answer, read_lines
+from reconciler.dispatch.cli.recipe import ADAPTERS, CodingAgents
+from reconciler.dispatch.command.ending import Ending
+from tests.dispatch.builders import a_job, coding_agent
+
+SESSION = "0537160f-aab2-405e-aeaf-9b65bc51d67e"
+CODEX_USAGE = {"input_tokens": 15, "cached_input_tokens": 3, "output_tokens": 7}
+GEMINI_STATS = {"input_tokens": 15, "output_tokens": 7, "cached": 3}
+FIRST_STEP = {"reason": "tool-calls", "cost": 0.5, "tokens": {"input": 5, "output": 3}}
+LAST_TOKENS = {"input": 10, "output": 4, "cache": {"read": 3}}
+LAST_STEP = {"reason": "stop", "cost": 0.25, "tokens": LAST_TOKENS}
+CLAUDE_USAGE = {"input_tokens": 12, "cache_read_input_tokens": 3, "output_tokens": 7}
+CLAUDE_RESULT = {
+    "type": "result",
+    "subtype": "success",
+    "is_error": False,
+    "api_error_status": None,
+    "num_turns": 2,
+    "result": "done",
+    "session_id": SESSION,
+    "total_cost_usd": 0.25,
+    "usage": CLAUDE_USAGE,
+    "modelUsage": {"claude-opus": {}},
+    "permission_denials": [
+        {"tool_name": "Bash", "tool_use_id": "t", "tool_input": {"command": "x"}}
+    ],
+}
+GOOD: dict[str, list[dict[str, Any]]] = {
+    "claude": [{"type": "system", "subtype": "init", "session_id": SESSION}, CLAUDE_RESULT],
+    "codex": [
+        {"type": "thread.started", "thread_id": SESSION},
+        {"type": "item.completed", "item": {"type": "agent_message", "text": "first"}},
+        {"type": "item.completed", "item": {"type": "agent_message", "text": "done"}},
+        {"type": "turn.completed", "usage": CODEX_USAGE},
+    ],
+    "gemini": [
+        {"type": "init", "session_id": SESSION, "model": "gemini-pro"},
+        {"type": "message", "role": "assistant", "content": "I look.", "delta": True},
+        {"type": "tool_use", "tool_name": "ls"},
+        {"type": "message", "role": "assistant", "content": "do", "delta": True},
+        {"type": "message", "role": "assistant", "content": "ne", "delta": True},
+        {"type": "result", "status": "success", "stats": GEMINI_STATS},
+    ],
+    "copilot": [
+        {
+            "type": "session.error",
+            "data": {"statusCode": 500, "message": "again"},
+        },
+        {"type": "assistant.message", "data": {"content": "done"}},
+        {"type": "result", "sessionId": SESSION, "exitCode": 0, "usage": {"premiumRequests": 1}},
+    ],
+    "opencode": [
+        {"type": "step_start", "sessionID": SESSION},
+        {
+            "type": "step_finish",
+            "sessionID": SESSION,
+            "part": FIRST_STEP,
+        },
+        {"type": "step_start", "sessionID": SESSION},
+        {"type": "text", "sessionID": SESSION, "part": {"text": "done"}},
+        {
+            "type": "step_finish",
+            "sessionID": SESSION,
+            "part": LAST_STEP,
+        },
+    ],
+}
+TOKENS: dict[str, object] = {"inputTokens": 15, "outputTokens": 7, "cachedTokens": 3}
+USAGE: dict[str, dict[str, object]] = {
+    "claude": {**TOKENS, "costUsd": 0.25, "turns": 2, "model": "claude-opus"},
+    "codex": TOKENS,
+    "gemini": {**TOKENS, "model": "gemini-pro"},
+    "copilot": {},
+    "opencode": {**TOKENS, "costUsd": 0.75, "turns": 2},
+}
+AGENTS = pytest.mark.parametrize("agent", list(CodingAgent))
+
+
+def ending(status: int = 0, **fields: Any) -> Ending:
+    values = {"clear": True, "outside": 0, "error": None, "output": "", **fields}
+    return Ending(status=status, **values)
+
+
+def lines(records: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def outcome(agent: str, records: list[dict[str, Any]], end: Ending | None = None) -> Outcome:
+    job = a_job(coding_agent(agent))
+    return CodingAgents(()).outcome(job, end or ending(), lines(records))
+
+
+@AGENTS
+def test_an_answer_is_read_with_its_session_and_usage(agent: str) -> None:
+    ended = outcome(agent, GOOD[agent])
+    assert isinstance(ended, Completed)
+    result = ended.result
+    assert (result["text"], result["sessionId"]) == ("done", SESSION)
+    assert result.get("usage", {}) == USAGE[agent]
+    assert SESSION in result["resumeCommand"]
+
+
+@AGENTS
+def test_exit_status_0_without_a_record_of_the_end_is_no_success(agent: str) -> None:
+    ended = outcome(agent, GOOD[agent][:-1])
+    assert isinstance(ended, Failed)
+    assert ended.reason is Reason.AGENT_FAILED
+
+
+@AGENTS
+def test_a_record_of_the_end_without_exit_status_0_is_no_success(agent: str) -> None:
+    ended = outcome(agent, GOOD[agent], ending(-15, output="killed"))
+    assert isinstance(ended, Failed)
+    assert ended.message == "agent was killed by SIGTERM: killed"
+    assert ended.result["text"] == "done"
+
+
+@AGENTS
+def test_what_was_stopped_from_outside_is_lost(agent: str) -> None:
+    ended = outcome(agent, GOOD[agent], ending(outside=15))
+    assert isinstance(ended, Failed)
+    assert ended.reason is Reason.LOST
+
+
+def test_denied_tools_are_kept() -> None:
+    ended = outcome("claude", GOOD["claude"])
+    assert ended.result["denied"] == [{"tool": "Bash", "input": {"command": "x"}}]
+
+
+def failing(**changes: object) -> list[dict[str, Any]]:
+    return [{**CLAUDE_RESULT, "is_error": True, **changes}]
+
+
+DOWN = {"type": "assistant", "message": {"content": []}, "error": "server_error"}
+LIMIT = {
+    "type": "rate_limit_event",
+    "rate_limit_info": {"status": "rejected", "resetsAt": 1796000000},
+}
+
+
+def turn_failed(message: str) -> list[dict[str, Any]]:
+    return [{"type": "turn.failed", "error": {"message": message}}]
+
+
+UNAUTHORIZED = turn_failed("unexpected status 401 Unauthorized: no, url: http://x")
+TOO_MANY = turn_failed("exceeded retry limit, last status: 429 Too Many Requests")
+COPILOT_401 = [{"type": "session.error", "data": {"statusCode": 401, "message": "no"}}]
+OPENCODE_503 = [{"type": "error", "error": {"name": "APIError", "data": {"statusCode": 503}}}]
+API, WORK = Reason.TARGET_UNAVAILABLE, Reason.AGENT_FAILED
+
+
+@pytest.mark.parametrize(
+    ("agent", "records", "status", "reason"),
+    [
+        ("claude", failing(api_error_status=429), 1, API),
+        ("claude", failing(api_error_status=529), 1, API),
+        ("claude", failing(api_error_status=400), 1, WORK),
+        ("claude", [DOWN, *failing()], 1, API),
+        ("claude", failing(subtype="error_max_turns", errors=["too many"]), 1, WORK),
+        ("claude", failing(subtype="error_during_execution"), 0, WORK),
+        ("codex", UNAUTHORIZED, 1, API),
+        ("codex", TOO_MANY, 1, API),
+        ("codex", turn_failed("context window exceeded"), 1, WORK),
+        ("gemini", [], 145, API),
+        ("gemini", [], 42, WORK),
+        ("copilot", COPILOT_401, 1, API),
+        ("opencode", OPENCODE_503, 1, API),
+    ],
+)
+def test_an_api_that_does_not_answer_is_told_from_work_that_fails(
+    agent: str, records: list[dict[str, Any]], status: int, reason: Reason
+) -> None:
+    ended = outcome(agent, records, ending(status))
+    assert isinstance(ended, Failed)
+    assert ended.reason is reason
+
+
+def test_the_moment_at_which_a_limit_ends_is_told() -> None:
+    ended = outcome("claude", [LIMIT, *failing(api_error_status=429)], ending(1))
+    assert isinstance(ended, Failed)
+    assert ended.result["retryAt"] == "2026-11-30T00:53:20Z"
+    assert "again at 2026-11-30T00:53:20Z" in ended.message
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+)
+
+
+@given(st.sampled_from(CodingAgent), st.data())
+def test_nonsense_in_a_known_record_raises_nothing(agent: CodingAgent, data: st.DataObject) -> None:
+    record = dict(data.draw(st.sampled_from(GOOD[agent])))
+    record[data.draw(st.sampled_from([*record]))] = data.draw(JSON)
+    cut = data.draw(st.integers(0, 200))
+    text = lines([record, *GOOD[agent]])[cut:]
+    CodingAgents(()).outcome(a_job(coding_agent(agent)), ending(), text)
+
+
+def test_a_large_answer_is_cut_within_its_text_and_stays_an_object() -> None:
+    text = "\x01é" * RESULT_LIMIT
+    ended = outcome("claude", [{**CLAUDE_RESULT, "result": text}])
+    assert len(json.dumps(ended.result, ensure_ascii=False).encode()) < RESULT_LIMIT
+    assert ended.result["text"].startswith("[cut: the first")
+    assert ended.result["text"].endswith("é")
+
+
+def test_a_title_out_of_a_payload_is_no_option_of_its_own() -> None:
+    runtime = coding_agent(args=["--append-system-prompt", "{{ run.title }}", "--bare"])
+    job = a_job(runtime, title="--dangerously-skip-permissions")
+    arguments = CodingAgents(()).order(job).arguments
+    assert "--append-system-prompt=--dangerously-skip-permissions" in arguments
+    assert "--dangerously-skip-permissions" not in arguments
+
+
+def test_a_mode_that_the_operator_does_not_admit_is_not_passed_on() -> None:
+    job = a_job(coding_agent(permissionMode="bypassPermissions"))
+    with pytest.raises(PermissionError, match="allowed_permission_modes admits plan"):
+        CodingAgents(("plan",)).order(job)
+
+
+def test_a_session_follows_from_run_and_attempt() -> None:
+    recipe, job = CodingAgents(()), a_job(coding_agent(), run_id="a")
+    again = a_job(coding_agent(), run_id="a", attempt=2)
+    first, second = (recipe.order(each).arguments[-1] for each in (job, again))
+    assert first == recipe.order(job).arguments[-1] != second
+
+
+def test_no_lines_are_an_empty_answer() -> None:
+    assert read_lines(ADAPTERS[CodingAgent.CODEX], b'{"type":\nnull\n[1]\n') == Answer()
