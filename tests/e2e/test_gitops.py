@@ -57,6 +57,11 @@ class Team:
 @pytest.fixture
 def team(here: Site, tmp_path: Path) -> Team:
     """One whose server never polls within a test: only hints bring anything."""
+    return founded(here, tmp_path)
+
+
+def founded(here: Site, tmp_path: Path) -> Team:
+    """A team with an empty repository."""
     origin = GitFolder.bare(tmp_path / "origin.git")
     clone = GitFolder.make(tmp_path / "clone")
     clone.git("remote", "add", "origin", str(origin.folder))
@@ -142,6 +147,34 @@ def test_push_break_revert_and_rewrite(team: Team) -> None:
     assert (refused.result, refused.problems[0].code) == ("refused", "rewrite")
     assert shown(server).keys() == {"nightly"}
     assert server.terminate() == 0
+
+
+@pytest.mark.postgres
+def test_servers_that_share_a_database_apply_each_commit_once(
+    postgres_site: Site, tmp_path: Path
+) -> None:
+    """Each has a mirror of its own, and all are told of every push at once."""
+    team = founded(postgres_site, tmp_path)
+    team.write(agent(), autopilot("nightly"))
+    commits = [team.push("Begin")]
+    servers = [team.site.start(RECONCILER_GIT_DIR=f"git-{number}") for number in range(2)]
+    for server in servers:
+        server.await_ready()
+    for number in range(6):
+        team.write(agent(), autopilot("nightly", title=f"Edit {number}"))
+        commits.append(team.push(f"Edit {number}"))
+        assert [signed(server) for server in servers] == [202, 202]
+        if number % 2:
+            team.tried(commits[-1])
+    team.tried(commits[-1])
+    assert [server.terminate() for server in servers] == [0, 0]
+    attempts = team.attempts()[::-1]
+    tried = [attempt.revision.id for attempt in attempts]
+    assert {str(attempt.result) for attempt in attempts} == {"applied"}
+    assert tried == [commit for commit in commits if commit in tried]
+    for server in servers:
+        assert server.events("revision refused") == []
+        assert server.events("round failed") == []
 
 
 def is_gone(pid: int) -> bool:

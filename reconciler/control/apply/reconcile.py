@@ -1,5 +1,6 @@
 """Reconcile: read Current, ask the core for a Plan, carry it out in one transaction."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,8 +16,8 @@ from reconciler.control.apply.attempts import (
 from reconciler.control.apply.undecided import Undecided
 from reconciler.control.apply.upcoming import Upcoming
 from reconciler.core.base.errors import Refused, StalePlan
-from reconciler.core.base.identity import Revision
-from reconciler.core.manifest.state import Current, Desired
+from reconciler.core.base.identity import Key, Revision
+from reconciler.core.manifest.state import Current, Desired, FileDigest
 from reconciler.core.plan.changes import Create
 from reconciler.core.plan.footprint import check_digest, check_still_holds
 from reconciler.core.plan.guards import REMOVAL_WINDOW, require_safe
@@ -25,6 +26,7 @@ from reconciler.store.engine.database import Database, Schema, Tx
 from reconciler.store.objects.apply import apply_changes
 from reconciler.store.objects.apply_context import ApplyContext, TokenHash
 from reconciler.store.objects.current import have_moved, read_current
+from reconciler.store.revisions.files import save_files
 from reconciler.store.revisions.revisions import (
     RevisionResult,
     Via,
@@ -130,6 +132,7 @@ def apply_once(
             from reconciler.control.runs.restart import restart_once
 
             restart_once(database)
+            work.note_files()
             return Applied(plan, None)
         work.upcoming.foresee(plan.changes, database.read(database.now))
         return database.write(lambda tx: work.carry_out(tx, plan))
@@ -191,13 +194,29 @@ class _Work:
         return _plan(current, self.desired, self.descends, self_heal=self.request.self_heal)
 
     def is_settled(self, plan: Plan, current: Current) -> bool:
-        """Whether all of it, down to the files, is in force already."""
+        """Whether all of it is in force already, each object by the file that declares it."""
         noted = plan.is_empty and not plan.refreshes
-        same_files = {file.path: file for file in self.desired.files} == current.files
+        same_files = _keys_of(self.desired.files) == _keys_of(current.files.values())
         applied = current.applied
         return (
             noted and same_files and applied is not None and applied.id == self.desired.revision.id
         )
+
+    def note_files(self) -> None:
+        """Note digests of files that were made under another policy: a file is read again then.
+
+        It is no revision: servers whose settings differ would try one with every poll.
+        """
+        files, source_id = self.desired.files, self.desired.source_id
+        if {file.path: file for file in files} == self.seen.current.files:
+            return
+
+        def note(tx: Tx) -> None:
+            self.database.lock(tx, LOCK)
+            if newest_id(tx) == self.seen.attempts:
+                save_files(tx, source_id, files)
+
+        self.database.write(note)
 
     def carry_out(self, tx: Tx, plan: Plan) -> Applied:
         self.database.lock(tx, LOCK)  # from here on nobody else applies: what holds now, stays
@@ -244,6 +263,10 @@ class _Work:
         """
         approved = not isinstance(self.request.expected, Plan | None)
         return not approved and self.is_settled(plan, current)
+
+
+def _keys_of(files: Iterable[FileDigest]) -> dict[str, tuple[Key, ...]]:
+    return {file.path: file.keys for file in files}
 
 
 def _require_expected(expected: "SavedPlan | Plan | str | None", plan: Plan) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread
 
 from reconciler.core.base.errors import Unavailable
 from reconciler.core.base.masking import mask
@@ -144,9 +144,18 @@ class Objects:
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
+        self.used = time.monotonic()
+        """When the last object was asked for, or given."""
 
     def read(self, oid: str) -> tuple[str, bytes]:
         """Type and content of an object. Raises GitFailed for one that is not there."""
+        self.used = time.monotonic()
+        try:
+            return self._read(oid)
+        finally:
+            self.used = time.monotonic()
+
+    def _read(self, oid: str) -> tuple[str, bytes]:
         into, out = self._process.stdin, self._process.stdout
         if into is None or out is None:
             raise GitFailed("git cat-file has no pipes")
@@ -167,17 +176,26 @@ class Objects:
 
 @contextmanager
 def objects(git_dir: Path, *, seconds: float = LOCAL_SECONDS) -> Iterator[Objects]:
-    """A reader of the objects of a repository, stopped after `seconds` at the latest."""
+    """A reader of the objects of a repository, stopped where nothing is read for `seconds`.
+
+    Not after so long: what is read is parsed in between, and a large source takes its time.
+    """
     arguments = ("cat-file", "--batch")
     variables = _pinned(git_dir)
     process = _start(git_dir, arguments, variables, subprocess.PIPE, subprocess.DEVNULL)
-    watchdog = Timer(seconds, _stop, [process])
-    watchdog.daemon = True
-    watchdog.start()
+    reader, done = Objects(process), Event()
+
+    def watch() -> None:
+        while not done.wait(max(0.0, reader.used + seconds - time.monotonic())):
+            if time.monotonic() >= reader.used + seconds:
+                _stop(process)
+                return
+
+    Thread(target=watch, name="git-objects", daemon=True).start()
     try:
-        yield Objects(process)
+        yield reader
     finally:
-        watchdog.cancel()
+        done.set()
         _stop(process)
         # What was not sent any more has nowhere to go.
         with suppress(BrokenPipeError):

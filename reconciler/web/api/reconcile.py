@@ -6,6 +6,7 @@ doubled and a repeated one are harmless (docs/gitops.md#push-webhooks).
 
 from typing import Literal
 
+import structlog
 from starlette.requests import Request
 
 from reconciler.core.access.roles import Caller, Role
@@ -18,6 +19,8 @@ from reconciler.web.http.context import Context
 from reconciler.web.http.operation import Call, NoBody, Operation, Wire, json_content
 from reconciler.web.http.parameters import read_bytes
 from reconciler.web.http.problems import HttpProblem
+
+log = structlog.get_logger(__name__)
 
 PATH = "/v1/reconcile"
 FORGE = "forge"
@@ -41,6 +44,7 @@ async def reconcile(call: Call[SourceQuery, NoBody]) -> Reply:
         raise Conflict("this server follows no source", reason="nothing-followed")
     if not context.poll(name):
         raise NotFound(f"this server follows no source {name!r}")
+    log.info("asked to read sources", by=call.caller.name, source=name)
     return Reply(content=Hinted(), status=202, headers={"Cache-Control": "no-store"})
 
 

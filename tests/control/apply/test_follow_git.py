@@ -36,9 +36,10 @@ class Team:
         self.write(*documents)
         return self.origin.commit()
 
-    def server(self, name: str = "one", **options: bool) -> "Server":
+    def server(self, name: str = "one", port: int = 8484, **options: bool) -> "Server":
         """A server with a mirror of its own."""
-        return Server(self, Mirror.below(self.folder / name, str(self.origin.folder)), options)
+        mirror = Mirror.below(self.folder / name, str(self.origin.folder))
+        return Server(self, mirror, options, Policy(own_port=port))
 
     def attempts(self) -> list[Attempt]:
         """What was tried, oldest first."""
@@ -60,6 +61,7 @@ class Server:
     team: Team
     mirror: Mirror
     options: dict[str, bool]
+    policy: Policy
     follower: SourceFollower = field(init=False)
     after_load: object = None
 
@@ -82,7 +84,7 @@ class Server:
             "main",
             "autopilots",
             source_id="default",
-            policy=Policy(),
+            policy=self.policy,
             checkpoint=checkpoint,
         )
         act, self.after_load = self.after_load, None
@@ -213,6 +215,28 @@ def test_a_server_that_fetched_just_before_a_push_does_not_undo_it(team: Team) -
     assert second not in [commit for commit, _ in team.tried()]
     assert team.tried() == [(first, "applied"), (pushed[0], "applied")]
     assert one.follower.attempted.error is None
+
+
+def test_servers_whose_settings_differ_apply_each_commit_once(team: Team) -> None:
+    """What is read under other settings is read again, and is no other revision."""
+    one, two = team.server("one", port=1), team.server("two", port=2)
+    commits = []
+    for number in range(3):
+        commits.append(team.commit(agent(), autopilot(title=f"Edit {number}")))
+        for server in (one, two, one, two):
+            assert server.once() is not None
+    assert team.tried() == [(commit, "applied") for commit in commits]
+
+
+def test_servers_that_fetch_the_same_commit_at_once_apply_it_once(team: Team) -> None:
+    """The other one applies it between our fetch and our apply."""
+    one, two = team.server("one"), team.server("two")
+    commits = []
+    for number in range(3):
+        commits.append(team.commit(agent(), autopilot(title=f"Edit {number}")))
+        one.after_load = two.once
+        assert one.once() is not None
+    assert team.tried() == [(commit, "applied") for commit in commits]
 
 
 def test_removals_count_for_each_commit_alone(team: Team) -> None:

@@ -1,8 +1,13 @@
 """A mirror of a real repository: kept, repaired, and never run."""
 
+import base64
 import fcntl
 import os
+import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -154,3 +159,59 @@ def test_nothing_of_the_repository_runs_and_nothing_else_is_fetched(
     assert [file.path for file in repository.tree(commit).files()] == ["a.yaml"]
     assert not (tmp_path / "trapped").exists()
     assert not (mirror.folder / "index").exists()
+
+
+@pytest.fixture
+def forge(origin: GitFolder) -> Iterator[str]:
+    """The repository behind HTTP that asks for a password; the URL without a scheme."""
+    origin.git("update-server-info")
+    expected = "Basic " + base64.b64encode(b"ci:s3cret").decode()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers.get("Authorization") == expected:
+                return super().do_GET()
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="forge"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    handler = partial(Handler, directory=str(origin.folder / ".git"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+def test_the_operators_credential_helper_is_asked(
+    origin: GitFolder, forge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "gitconfig"
+    config.write_text('[credential]\n\thelper = "!echo username=ci; echo password=s3cret;:"\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    _, commit = Mirror.below(tmp_path / "git", f"http://{forge}").fetch("main")
+    assert commit == origin.git("rev-parse", "HEAD")
+
+
+def test_a_token_in_the_url_is_used_and_never_shown(
+    origin: GitFolder, forge: str, tmp_path: Path
+) -> None:
+    _, commit = Mirror.below(tmp_path / "git", f"http://ci:s3cret@{forge}").fetch("main")
+    assert commit == origin.git("rev-parse", "HEAD")
+    with pytest.raises(GitFailed) as caught:
+        Mirror.below(tmp_path / "git", f"http://ci:hunter2@{forge}").fetch("main")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_without_credentials_nobody_is_asked(
+    forge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("GIT_ASKPASS", "false")
+    with pytest.raises(GitFailed, match=r"could not read Username|Authentication failed"):
+        Mirror.below(tmp_path / "git", f"http://{forge}").fetch("main")

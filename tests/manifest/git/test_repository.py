@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from reconciler.core.base.codes import Code
@@ -14,7 +15,7 @@ from reconciler.core.base.identity import Key
 from reconciler.core.base.masking import mask
 from reconciler.core.manifest.state import Desired
 from reconciler.manifest.git.discovery import repository_around
-from reconciler.manifest.git.program import GitFailed, Objects, git, objects
+from reconciler.manifest.git.program import GitFailed, git, objects
 from reconciler.manifest.git.repository import Repository
 from reconciler.manifest.load.load import load, load_path
 from tests.support.builders import an_agent, text_of
@@ -275,15 +276,24 @@ def test_git_is_stopped_when_it_takes_too_long(origin: GitFolder, tmp_path: Path
     assert time.monotonic() - start < 20
 
 
-def test_reading_objects_is_bounded_in_time(origin: GitFolder) -> None:
+def test_a_git_that_hangs_while_an_object_is_read_is_stopped(origin: GitFolder) -> None:
     commit = origin.commit()
-    with objects(origin.folder / ".git", seconds=0.01) as reader, pytest.raises(GitFailed):
-        read_for_long(reader, commit)
+    with objects(origin.folder / ".git", seconds=0.2) as reader:
+        reader.read(commit)
+        (git_program,) = (
+            child for child in psutil.Process().children() if "cat-file" in child.cmdline()
+        )
+        git_program.suspend()
+        with pytest.raises(GitFailed):
+            reader.read(commit)
 
 
-def read_for_long(reader: Objects, oid: str) -> None:
-    for _ in range(1_000_000):
-        reader.read(oid)
+def test_reading_many_objects_may_take_its_time(origin: GitFolder) -> None:
+    """A large source is parsed between the reads."""
+    commit, began = origin.commit(), time.monotonic()
+    with objects(origin.folder / ".git", seconds=0.5) as reader:
+        while time.monotonic() < began + 1.5:
+            assert reader.read(commit)[0] == "commit"
 
 
 def test_an_object_that_is_not_there(origin: GitFolder) -> None:
