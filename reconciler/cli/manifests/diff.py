@@ -19,7 +19,7 @@ from reconciler.core.base.errors import InvalidManifests, Objection, Refused
 from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.state import Desired
 from reconciler.core.plan.plan import semantic_plan
-from reconciler.core.plan.report import PlanReport, report_of
+from reconciler.core.plan.report import PlanReport, report_of, report_of_problems
 from reconciler.manifest.git.discovery import repository_around
 from reconciler.manifest.git.repository import Repository
 from reconciler.manifest.load.load import load, reuse_of
@@ -51,8 +51,15 @@ def diff(
     """
     repository, inside = repository_around(Path(path), base, head)
     policy = offline_policy(config, allow_command)
-    before = _desired(repository, base, inside, path, source, policy)
-    after = _desired(repository, head, inside, path, source, policy, before)
+    try:
+        before = _desired(repository, base, inside, path, source, policy)
+        after = _desired(repository, head, inside, path, source, policy, before)
+    except InvalidManifests as error:
+        if output is PlanFormat.TEXT:
+            raise
+        revision = error.revision.id if error.revision else ""
+        _show(report_of_problems(revision, error.problems), output, source)
+        return error.exit_code
     if not (before.files or after.files):
         message = f"neither {base} nor {head} has manifests at {path}; is it mistyped?"
         raise Refused([Objection("source-missing", message)])

@@ -95,6 +95,20 @@ def test_an_invalid_revision_is_exit_code_3_and_named(cli: Cli, repository: GitF
     assert answer.err.splitlines()[1].startswith("autopilots/one.yaml:8:12: spec.timeout: ")
 
 
+def test_a_comment_on_an_invalid_revision_shows_its_problems(
+    cli: Cli, repository: GitFolder
+) -> None:
+    cli.write(one=autopilot("one", more="  timeout: soon\n"))
+    repository.commit("Wrong")
+    answer = cli("diff", "--base", "HEAD~1", "autopilots", "-o", "markdown")
+    assert answer.code == 3
+    assert answer.out.startswith("<!-- reconciler-plan:default -->\n")
+    assert "**1 problem found.** Nothing will be applied." in answer.out
+    assert "autopilots/one.yaml:8:12: spec.timeout: " in answer.out
+    problems = cli("diff", "--base", "HEAD~1", "autopilots", "-o", "json").json["problems"]
+    assert [problem["code"] for problem in problems] == ["duration-invalid"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
