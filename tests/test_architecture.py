@@ -10,7 +10,7 @@ from tests.support.pages import ROOT, blocks, shown
 DOCS = ROOT / "docs"
 PAGE = DOCS / "architecture.md"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-PLACES = (".ci", "bench", "deploy", "docs", "examples", "reconciler", "schemas", "tests")
+PLACES = (".ci", "bench", "ci", "deploy", "docs", "examples", "reconciler", "schemas", "tests")
 UNSHOWN = {"__pycache__", "versions", "templates", "static"}
 
 

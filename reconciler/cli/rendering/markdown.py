@@ -29,6 +29,8 @@ _TAIL = 400
 
 _MOST, _LONGEST = 10, 500
 """Reasons of a refusal that are shown, and characters of each."""
+_MOST_LINES = 50
+"""Lines that are shown of why no plan could be made."""
 
 _Block = tuple[str, str]
 """A header in HTML and the fenced part below it."""
@@ -51,6 +53,16 @@ def render_markdown(
         f"\n<sub>Digest: <code>{_code(report.digest[:64])}</code></sub>\n" if report.digest else ""
     )
     return _fitted(head, _blocks(report), _count(report), tail)
+
+
+def render_failure(messages: str, source_id: str = "default") -> str:
+    """The comment where no plan could be made: what was said about it, in place of an old plan."""
+    lines = [one_line(line)[:_LONGEST] for line in messages.splitlines() if line.strip()]
+    shown = lines[-_MOST_LINES:] or ["nothing was said about it"]
+    return (
+        f"{marker(source_id)}\n### Reconciler plan\n\n"
+        f"**No plan could be made.** Nothing will be applied.\n{_fence(shown)}"
+    )
 
 
 def marker(source_id: str) -> str:

@@ -98,12 +98,3 @@ class TestWorkflow:
         scripts = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
         assert scripts
         assert not [script for script in scripts if "${{" in script]
-
-    def test_its_commands_are_understood(self, cli: Cli, text: str) -> None:
-        called = re.findall(r"^\s*(?:run: |)reconciler ([^>\n]+)", text, re.MULTILINE)
-        assert len(called) == 4
-        for line in called:
-            command, *words = line.replace('"$BASE"', "HEAD").split()
-            options = {word for word in words if word.startswith("--")}
-            help_text = cli(command, "--help").out
-            assert [one for one in options if one not in help_text] == []
