@@ -57,8 +57,8 @@ def _evaluated(simulation: Simulation) -> str:
     text = f"{simulation.evaluated:,} stored deliveries were evaluated"
     if simulation.unevaluated:
         text += (
-            f"; {simulation.unevaluated:,} could not be, because their bodies are no longer kept: "
-            "they count as they were"
+            f"; {simulation.unevaluated:,} could not be: they count as they were "
+            "(a body is no longer kept, or the time was up)"
         )
     return text
 

@@ -5,8 +5,10 @@
 3. Let each autopilot live through the time; beside it stands what is recorded.
 """
 
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -53,10 +55,20 @@ ALWAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is recorded; an empty one where there is no database yet."""
+    """What is recorded; no `database` where there is none yet.
+
+    After `seconds` no further delivery is evaluated: each may take a quarter of a second.
+    """
 
     database: Database | None
     evaluator: Evaluator
+    seconds: float = math.inf
+    _began: float = field(default_factory=time.monotonic)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether no further delivery is evaluated."""
+        return time.monotonic() - self._began > self.seconds
 
     def runs(
         self, ids: Sequence[str], period: Period
@@ -78,8 +90,10 @@ def simulate_manifests(
 ) -> Simulation:
     """What `desired` would have done in `period`, beside what happened. Blocks."""
     simulation = Simulation(period, assumptions=[*ALWAYS])
-    autopilots = [row for row in desired.values() if row.key.kind == Kind.AUTOPILOT]
-    kept = {row.id for row in autopilots}
+    declared = [row for row in desired.values() if row.key.kind == Kind.AUTOPILOT]
+    kept = {row.id for row in declared}
+    blocked = {row.id for row in current.values() if row.source_id not in (None, source_id)}
+    autopilots = [row for row in declared if row.id not in blocked]
     gone = [
         row
         for key, row in current.items()
@@ -106,6 +120,8 @@ def simulate_manifests(
             f"{minutes} minutes for each run of {unmeasured:,} autopilots without past runs; of "
             "the others, the median of the last ones"
         )
+    if others := len(declared) - len(autopilots):
+        simulation.assumptions.append(f"{others:,} autopilots of other sources are left out")
     return simulation
 
 
@@ -205,7 +221,7 @@ class _Judged:
         if trigger.when is None and key is None:
             self.simulation.evaluated += 1
             return None, ""
-        scope = self._scope(document, delivery)
+        scope = None if self.past.out_of_time else self._scope(document, delivery)
         if scope is None:
             self.simulation.unevaluated += 1
             return (None if delivery.verdict != "ignored" else "as it was"), ""

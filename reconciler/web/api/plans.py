@@ -15,12 +15,16 @@ from reconciler.control.apply.submitted import (
     apply_submission,
     plan_submission,
 )
+from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.runs.simulating import Past, simulate_manifests
 from reconciler.core.access.roles import Role
 from reconciler.core.base.errors import Conflict, NotFound, UsageError
 from reconciler.core.base.identity import Key
 from reconciler.core.plan.guards import Confirmations, objections
 from reconciler.core.plan.planfile import read_plan, write_plan
 from reconciler.core.plan.report import SummaryReport, report_of
+from reconciler.core.schedule.audit import Period
+from reconciler.core.schedule.simulation_report import simulation_document
 from reconciler.store.revisions.revisions import Via
 from reconciler.web.http.answers import Reply
 from reconciler.web.http.context import Context
@@ -36,8 +40,13 @@ from reconciler.web.models.bundle import (
     PlanAnswer,
     PlanOrder,
 )
+from reconciler.web.models.simulation import SimulateOrder, SimulationView
 
 T = TypeVar("T")
+MOST_SIMULATED = 20_000
+"""Occurrences and deliveries of one simulation."""
+EVALUATING = 20.0
+"""Seconds of one simulation after which no further delivery is evaluated."""
 
 
 async def plan(call: Call[NoQuery, PlanOrder]) -> Reply:
@@ -48,6 +57,14 @@ async def plan(call: Call[NoQuery, PlanOrder]) -> Reply:
 async def apply(call: Call[NoQuery, ApplyOrder]) -> Reply:
     """Make the database equal the manifests, if the plan is the one with the digest."""
     return Reply(content=await _in_turn(call.context, lambda: _apply(call)))
+
+
+async def simulate(call: Call[NoQuery, SimulateOrder]) -> Reply:
+    """What these manifests would have done over a time that was; nothing is written."""
+    period = Period(call.body.from_, call.body.to)
+    if period.since >= period.until:
+        raise HttpProblem(400, "stretch-invalid", "from must lie before to")
+    return Reply(content=await _in_turn(call.context, lambda: _simulate(call, period)))
 
 
 async def adopt(call: Call[NoQuery, AdoptOrder]) -> Reply:
@@ -88,6 +105,22 @@ def _plan(call: Call[NoQuery, PlanOrder]) -> PlanAnswer:
         objections=[ObjectionView(**asdict(refusal)) for refusal in refusals],
         saved_plan=saved,
     )
+
+
+def _simulate(call: Call[NoQuery, SimulateOrder], period: Period) -> SimulationView:
+    database = call.context.database
+    loaded = plan_submission(database, _submission(call), call.context.clock.now()).loaded
+    # An evaluator of its own: thousands of deliveries must not stand before those that come in.
+    with Evaluator(workers=1) as evaluator:
+        simulation = simulate_manifests(
+            Past(database, evaluator, seconds=EVALUATING),
+            loaded.desired.objects,
+            loaded.seen.current.objects,
+            loaded.desired.source_id,
+            period,
+            most=MOST_SIMULATED,
+        )
+    return SimulationView.model_validate(simulation_document(simulation))
 
 
 def _apply(call: Call[NoQuery, ApplyOrder]) -> ApplyAnswer:
@@ -180,6 +213,11 @@ OPERATIONS = (
         method="POST", path="/v1/plan", handler=plan, role=Role.PLANNER, tag="sources",
         summary="Plan manifests", body=PlanOrder, body_limit=MOST_BYTES, problems=(409,),
         answers={200: json_content(PlanAnswer, "The plan.")},
+    ),
+    Operation(
+        method="POST", path="/v1/simulate", handler=simulate, role=Role.PLANNER, tag="sources",
+        summary="Simulate manifests", body=SimulateOrder, body_limit=MOST_BYTES, problems=(409,),
+        answers={200: json_content(SimulationView, "What they would have done.")},
     ),
     Operation(
         method="POST", path="/v1/apply", handler=apply, role=Role.ADMIN, tag="sources",

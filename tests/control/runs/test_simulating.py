@@ -24,13 +24,18 @@ from tests.support.rig import Document, Rig, agent, autopilot, declare, schedule
 
 
 def simulated(
-    rig: Rig, *documents: Document, since: datetime, until: datetime | None = None, most: int = MOST
+    rig: Rig,
+    *documents: Document,
+    since: datetime,
+    until: datetime | None = None,
+    most: int = MOST,
+    seconds: float = 60,
 ) -> Simulation:
     """What these manifests would have done from a moment until now."""
     desired = {row.key: row for row in map(declare, documents)}
     current: Current = rig.database.read(lambda tx: read_current(tx, "default"))
     return simulate_manifests(
-        Past(rig.database, rig.evaluator),
+        Past(rig.database, rig.evaluator, seconds),
         desired,
         current.objects,
         "default",
@@ -141,6 +146,23 @@ def test_a_body_that_is_gone_is_said_and_counts_as_it_was(rig: Rig) -> None:
     plain = simulated(rig, *hook(rig, None), since=began)
     assert plain.evaluated == 2, "without expressions nobody needs the body"
     assert plain.would.started == 2
+
+
+def test_when_the_time_is_up_deliveries_count_as_they_were(rig: Rig) -> None:
+    rig.apply(*hook(rig, None))
+    began = deliver(rig, {"n": 1}, {"n": 2})
+    simulation = simulated(rig, *hook(rig, "payload.n == 1"), since=began, seconds=-1)
+    assert (simulation.evaluated, simulation.unevaluated) == (0, 2)
+    assert simulation.would.started == 2
+
+
+def test_the_deliveries_of_another_source_answer_no_questions(rig: Rig) -> None:
+    rig.apply(*hook(rig, None), source="other")
+    began = deliver(rig, {"n": 1})
+    simulation = simulated(rig, *hook(rig, "payload.n == 1"), since=began)
+    assert simulation.evaluated == 0
+    assert simulation.autopilots == []
+    assert "1 autopilots of other sources are left out" in simulation.assumptions
 
 
 def test_an_autopilot_that_is_gone_would_have_started_nothing(rig: Rig) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
-from tests.support.rig import Rig, agent, autopilot
+from tests.support.receiver import Receiver
+from tests.support.rig import Rig, agent, autopilot, webhook
 from tests.support.web import Web
 from tests.web.conftest import Ask
 
@@ -52,6 +53,31 @@ def test_what_was_planned_is_applied_once_and_may_be_sent_again(ask: Ask) -> Non
     assert (again.status_code, again.json()["attempt"]) == (200, None)
     (revision,) = ask("GET", "/v1/revisions").json()["items"]
     assert (revision["via"], revision["actor"], revision["result"]) == ("api", "local", "applied")
+
+
+WEEK = {"from": "2026-10-28T00:00:00Z", "to": "2026-11-04T00:00:00Z"}
+
+
+def test_a_simulation_names_the_deliveries_that_would_be_missed(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot("triage", webhook(), maxConcurrency=10))
+    receiver = Receiver(rig)
+    for number in (1, 2, 3):
+        receiver.send(b'{"n": %d}' % number)
+    fewer = autopilot("triage", webhook(when="payload.n == 2"), maxConcurrency=10)
+    answer = ask("POST", "/v1/simulate", json=bundle(agent(), fewer, **WEEK))
+    assert answer.status_code == 200, answer.text
+    simulation = answer.json()
+    assert (simulation["would"]["started"], simulation["happened"]["started"]) == (1, 3)
+    assert [missed["trigger"] for missed in simulation["deliveries"]["missed"]] == [
+        "default/triage/hook"
+    ] * 2
+    assert ask("GET", "/v1/drift").json()["items"] == [], "nothing is written"
+
+
+def test_a_simulation_of_no_time_is_refused(ask: Ask) -> None:
+    body = bundle(agent(), **{"from": WEEK["to"], "to": WEEK["from"]})
+    answer = ask("POST", "/v1/simulate", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "stretch-invalid")
 
 
 def test_another_plan_than_the_digests_is_stale(ask: Ask) -> None:
