@@ -9,7 +9,7 @@ from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Current, Declared, Desired, Document, Stored
 from reconciler.core.plan.changes import Archive, Blocked, Change, Create, Move, Restore, Update
 from reconciler.core.plan.forecast import Forecast, Forecaster
-from reconciler.core.plan.reached import Reached, reached_by
+from reconciler.core.plan.reached import FindAgent, Reached, reached_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,25 @@ def _consequences(
     forecast: Forecaster,
 ) -> Consequences:
     before, after = _both(change)
-    was = reached_by(before, surroundings.before) if before else Reached()
-    reached = reached_by(after, surroundings.after) if after else Reached()
+    expected, was = _known(before, surroundings.before, forecast)
+    coming, reached = _known(after, surroundings.after, forecast)
     if change.key.kind != Kind.AUTOPILOT:
         return Consequences(None, None, reached - was)
-    return Consequences(
-        forecast(before) if before else Forecast(),
-        forecast(after) if after else Forecast(),
-        reached - was,
-    )
+    return Consequences(expected, coming, reached - was)
+
+
+def _known(
+    document: Document | None, find: FindAgent, forecast: Forecaster
+) -> tuple[Forecast, Reached]:
+    if document is None:
+        return Forecast(), Reached()
+    try:
+        starts = forecast(document) if document["kind"] == Kind.AUTOPILOT else Forecast()
+        return starts, reached_by(document, find)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        # A row that somebody edited by hand may be of any shape; nothing is known of it then, and
+        # its plan still puts it right.
+        return Forecast(), Reached()
 
 
 def _both(

@@ -45,9 +45,6 @@ class Forecast:
     runs_per_day: int | None = 0
 
 
-_FIELDS = {"status", "triggers", "limits"}
-
-
 @dataclass(slots=True)
 class Forecaster:
     """Forecasts as of one moment; equal schedules of thousands of autopilots are asked once."""
@@ -58,8 +55,7 @@ class Forecaster:
     def __call__(self, document: Document) -> Forecast:
         """Return the forecast of an autopilot's manifest; what takes no work starts nothing."""
         spec = document["spec"]
-        # A row that somebody edited by hand may lack any field; nothing is known of it then.
-        if not spec.keys() >= _FIELDS or spec["status"] != AutopilotStatus.ACTIVE:
+        if spec["status"] != AutopilotStatus.ACTIVE:
             return Forecast()
         enabled = [trigger for trigger in spec["triggers"] if trigger["enabled"]]
         scheduled = [t for t in enabled if t["kind"] == TriggerKind.SCHEDULE]

@@ -63,6 +63,7 @@ _FIELDS = {
     "workDir": "folders",
     "cwd": "folders",
 }
+_NAMING = {"url", *_FIELDS}
 _CHOSEN_NAMES = {"env", "headers"}
 """Maps whose keys are the manifest's own: a header may be called `url`, a variable `file`."""
 _CONTENT = {"body", "handle", "descriptionFrom"}
@@ -79,7 +80,9 @@ def _walk(value: Any) -> Iterator[tuple[str, str]]:
         yield "secrets", place
     elif isinstance(value, dict):
         for name, item in value.items():
-            yield from _field(name, item)
+            # Most fields are texts that name nothing; a plan of ten thousand objects has many.
+            if isinstance(item, dict | list) or name in _NAMING:
+                yield from _field(name, item)
 
 
 def _field(name: str, item: Any) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The plan says what follows: fire times before and after, and what is newly reached."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,6 +160,27 @@ def test_time_is_no_part_of_the_digest_nor_of_equality() -> None:
     assert early == late == make_plan(rows, wanted)
     assert early.digest == late.digest == make_plan(rows, wanted).digest
     assert report_of(early) != report_of(late)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({}, id="no fields"),
+        pytest.param({"status": "active", "triggers": [{}], "limits": {}}, id="an empty trigger"),
+        pytest.param({"status": "active", "triggers": "none", "limits": {}}, id="a text"),
+        pytest.param(
+            {"status": "active", "triggers": [], "limits": [], "assignee": {}},
+            id="an empty assignee",
+        ),
+    ],
+)
+def test_of_a_row_that_was_edited_by_hand_nothing_is_known(spec: Any) -> None:
+    x = autopilot("x", triggers=[schedule("a")])
+    edited = replace(row(x), document={**x.document, "spec": spec}, digest="0" * 64)
+    plan = make_plan(current(row(agent()), edited), desired(agent(), x), at=NOW)
+    shown = plan.consequences[x.id]
+    assert shown.before == Forecast()
+    assert len(fires(shown, "after")) == 3
 
 
 def test_without_a_moment_nothing_is_said() -> None:
