@@ -45,7 +45,18 @@ def places_of(settings: Settings, path: str | None) -> dict[str, Place]:
         if place.url is None and not Path(place.path).is_dir():
             message = f"{place.path} is not a folder; serve follows a folder of manifests"
             raise UsageError(message if path else f"source {name!r}: {message}")
+    _require_writable(settings, places)
     return places
+
+
+def _require_writable(settings: Settings, places: dict[str, Place]) -> None:
+    """Whoever says how writes are carried out expects that some are. Raises UsageError."""
+    if settings.write_policy == "reject" or not places:
+        return
+    for_folders = settings.write_policy == "files"
+    if not any((place.url is None) is for_folders for place in places.values()):
+        wanted = "folders" if for_folders else "repositories (--git)"
+        raise UsageError(f"write_policy {settings.write_policy} is for {wanted}; none is followed")
 
 
 def _places(settings: Settings, path: str | None) -> dict[str, Place]:

@@ -32,6 +32,7 @@ from reconciler.web.http.operation import (
     Wire,
     json_content,
 )
+from reconciler.web.http.parameters import Text
 from reconciler.web.http.problems import MEDIA_TYPE, HttpProblem
 from reconciler.web.models.autopilot import AutopilotView, OriginView, autopilot_document
 
@@ -60,9 +61,16 @@ class TriggerBody(ManifestBody):
     described_by: ClassVar[Any] = Trigger
 
 
-async def create(call: Call[NoQuery, AutopilotBody]) -> Reply:
+class CreateQuery(Wire):
+    """Where a new autopilot belongs."""
+
+    source: Text | None = None
+    """The source; needed where the server follows several."""
+
+
+async def create(call: Call[CreateQuery, AutopilotBody]) -> Reply:
     """A new autopilot, or one that is there already and just so."""
-    after = declared(call.body.document(), call.context.settings.source)
+    after = declared(call.body.document(), _new_source(call))
     _require_sight(call, after.key)
 
     def read(tx: Tx) -> Overview | None:
@@ -119,7 +127,15 @@ def _require_sight(call: Call[Any, Any], key: Key) -> None:
 
 def _source(call: Call[Any, Any], before: Overview | None) -> str:
     own = before.stored.source_id if before else None
-    return own or call.context.settings.source
+    return own or _new_source(call)
+
+
+def _new_source(call: Call[Any, Any]) -> str:
+    """The source that a new object goes into: the one that was named, or the only one there is."""
+    if isinstance(call.query, CreateQuery) and call.query.source:
+        return call.query.source
+    followed = call.context.followed()
+    return next(iter(followed)) if len(followed) == 1 else call.context.settings.source
 
 
 async def _decide(call: Call[Any, Any], edit: Edit) -> Reply:
@@ -185,7 +201,9 @@ _ANSWERS = {
 _IF_MATCH = "The ETag of the object as it was read; asked for where writes are carried out."
 
 
-def _operation(method: str, path: str, handler: Any, summary: str, body: Any) -> Any:
+def _operation(
+    method: str, path: str, handler: Any, summary: str, body: Any, query: Any = NoQuery
+) -> Any:
     return Operation(
         method=method,
         path=path,
@@ -194,6 +212,7 @@ def _operation(method: str, path: str, handler: Any, summary: str, body: Any) ->
         tag="autopilots",
         summary=summary,
         body=body,
+        query=query,
         headers={"If-Match": _IF_MATCH},
         answers=_ANSWERS,
         problems=(403, 404, 412, 422, 428),
@@ -202,7 +221,7 @@ def _operation(method: str, path: str, handler: Any, summary: str, body: Any) ->
 
 _TRIGGERS = "/v1/autopilots/{id}/triggers"
 OPERATIONS = (
-    _operation("POST", "/v1/autopilots", create, "Create an autopilot", AutopilotBody),
+    _operation("POST", "/v1/autopilots", create, "Create an autopilot", AutopilotBody, CreateQuery),
     _operation("PUT", "/v1/autopilots/{id}", replace, "Replace an autopilot", AutopilotBody),
     _operation("DELETE", "/v1/autopilots/{id}", remove, "Remove an autopilot", NoBody),
     _operation("POST", _TRIGGERS, add_trigger, "Add a trigger", TriggerBody),

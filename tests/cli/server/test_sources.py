@@ -58,6 +58,8 @@ def test_the_sources_that_the_manual_shows_are_followed(tmp_path: Path) -> None:
             id="git and sources",
         ),
         pytest.param({"git_ref": "live"}, ".", "name it with --git URL", id="a ref of nothing"),
+        pytest.param({"git": URL, "write_policy": "files"}, None, "folders", id="files of git"),
+        pytest.param({"write_policy": "commit"}, ".", "repositories", id="commits of a folder"),
         pytest.param({}, "/nowhere", "/nowhere is not a folder", id="no folder"),
         pytest.param(
             {"sources": [{"id": "a", "path": "/nowhere"}]},

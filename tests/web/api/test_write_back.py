@@ -68,7 +68,7 @@ def writer(rig: Rig, folder: Path) -> FolderWriter:
 def web(rig: Rig, folder: Path, writer: FolderWriter) -> Web:
     """A server that follows the folder and writes into it."""
     files = SourceFiles.below(folder)
-    return Web(rig, more={"files": lambda _source: files, "writer": lambda _source: writer})
+    return Web(rig, more={"files": lambda _source: files, "writer": {"default": writer}.get})
 
 
 def reconcile(rig: Rig, folder: Path, *, whatever_leaves: bool = False) -> None:
@@ -140,6 +140,14 @@ def test_a_creation_is_a_new_file_and_its_removal_removes_the_file(folder: Path,
     # It comes back with its history, under the id that it had.
     restored = ask("POST", "/v1/autopilots", json=DEPLOY)
     assert (restored.status_code, restored.json()["id"]) == (200, answer.json()["id"])
+
+
+def test_a_creation_goes_into_the_source_that_it_names(folder: Path, ask: Ask) -> None:
+    manifest = {**DEPLOY, "metadata": {"name": "elsewhere"}}
+    refused = ask("POST", "/v1/autopilots?source=theirs", json=manifest)
+    assert (refused.status_code, refused.json()["code"]) == (409, "yaml-is-the-source")
+    assert ask("POST", "/v1/autopilots?source=default", json=manifest).status_code == 200
+    assert (folder / "default" / "elsewhere.yaml").is_file()
 
 
 def test_a_removal_of_one_of_several_takes_its_own_lines(folder: Path, ask: Ask) -> None:
