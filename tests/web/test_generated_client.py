@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -100,6 +101,9 @@ def test_what_the_server_answers_is_understood(rig: Rig, web: Web, client_module
                 values["id"] = _uuid(run.id if "/runs/" in operation.path else id_of("triage"))
             if "trigger_id" in wanted and "{triggerId}" in operation.path:
                 values["trigger_id"] = _uuid(trigger)
+            if operation.path == "/v1/audit":
+                now = rig.clock.now()
+                values |= {"from_": now - timedelta(hours=1), "to": now}
             if "cron" in wanted:
                 values["cron"] = "0 9 * * *"
             if "/deliveries/{id}" in operation.path:
