@@ -1,4 +1,4 @@
-"""Time and runs under any order of events: what contract 5 and 6 promise, held against a model."""
+"""Time and runs under any order of events: what docs/time.md and docs/runs.md promise."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

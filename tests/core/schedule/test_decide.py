@@ -1,4 +1,4 @@
-"""Which occurrences start now, which are recorded as not started: the table of contract 5."""
+"""Which occurrences start now, which are recorded as not started: the table of docs/time.md."""
 
 from datetime import UTC, datetime, timedelta
 
