@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from reconciler.core.base.codes import Code
 from reconciler.core.manifest.checks import Policy, check
 from reconciler.core.manifest.checks.secrets import is_secret_file, owns_env
+from reconciler.core.manifest.reach import Grant
 from reconciler.manifest.load.loc import dotted
 from tests.support.builders import (
     Document,
@@ -23,6 +24,7 @@ from tests.support.builders import (
 HTTP = {"type": "http", "url": "http://127.0.0.1:8000/run"}
 AEGIS = {"type": "aegis", "workDir": "/srv"}
 COMMAND = {"type": "command", "program": "triage"}
+CLI = {"type": "cli", "agent": "claude", "program": "claude", "workDir": "/srv/agents/a"}
 
 
 def found(document: Document, policy: Policy | None = None) -> list[tuple[str, str]]:
@@ -400,3 +402,29 @@ def test_one_header_in_two_cases_is_refused() -> None:
 @pytest.mark.parametrize("value", ["", "core", "a b\tc", "Bearer", "!~"])
 def test_other_headers_may_be_set(value: str) -> None:
     assert found(an_agent(runtime={**HTTP, "headers": {"X-Team": value}})) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "code"),
+    [
+        ({"program": "codex"}, "program", Code.COMMAND_NOT_ALLOWED),
+        ({"workDir": "/etc"}, "workDir", Code.FOLDER_NOT_ALLOWED),
+        ({"home": "/root"}, "home", Code.FOLDER_NOT_ALLOWED),
+        ({"env": {"LD_PRELOAD": "x"}}, "env.LD_PRELOAD", Code.VARIABLE_NOT_ALLOWED),
+        ({"permissionMode": "acceptEdits"}, "permissionMode", Code.PERMISSION_MODE_NOT_ALLOWED),
+    ],
+)
+def test_what_a_coding_agent_is_given_is_the_operators_choice(
+    fields: dict[str, Any], where: str, code: Code
+) -> None:
+    grant = Grant(frozenset({"ANTHROPIC_API_KEY"}), ("/srv/agents",))
+    policy = Policy(
+        allowed_commands=frozenset({"claude"}),
+        grants={"claude": grant},
+        allowed_permission_modes=frozenset({"dontAsk"}),
+    )
+    admitted = {**CLI, "permissionMode": "dontAsk", "env": {"ANTHROPIC_API_KEY": a_secret()}}
+    assert found(an_agent(runtime=admitted), policy) == []
+    assert found(an_agent(runtime={**admitted, **fields}), policy) == [
+        (f"spec.runtime.{where}", code)
+    ]

@@ -157,6 +157,8 @@ def turn_failed(message: str) -> list[dict[str, Any]]:
 UNAUTHORIZED = turn_failed("unexpected status 401 Unauthorized: no, url: http://x")
 TOO_MANY = turn_failed("exceeded retry limit, last status: 429 Too Many Requests")
 COPILOT_401 = [{"type": "session.error", "data": {"statusCode": 401, "message": "no"}}]
+COPILOT_END = {"type": "result", "sessionId": SESSION, "exitCode": 1, "usage": {}}
+GEMINI_ERROR = {"type": "result", "status": "error", "error": {"type": "unknown", "message": "no"}}
 OPENCODE_503 = [{"type": "error", "error": {"name": "APIError", "data": {"statusCode": 503}}}]
 API, WORK = Reason.TARGET_UNAVAILABLE, Reason.AGENT_FAILED
 
@@ -174,8 +176,12 @@ API, WORK = Reason.TARGET_UNAVAILABLE, Reason.AGENT_FAILED
         ("codex", TOO_MANY, 1, API),
         ("codex", turn_failed("context window exceeded"), 1, WORK),
         ("gemini", [], 145, API),
+        ("gemini", [GEMINI_ERROR], 145, API),
+        ("gemini", [GEMINI_ERROR], 1, WORK),
         ("gemini", [], 42, WORK),
         ("copilot", COPILOT_401, 1, API),
+        ("copilot", [*COPILOT_401, COPILOT_END], 1, API),
+        ("copilot", [COPILOT_END], 1, WORK),
         ("opencode", OPENCODE_503, 1, API),
     ],
 )
