@@ -1,5 +1,6 @@
 """Requests to a running server: bounded in time, certificates verified, redirects not followed."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from reconciler.settings import Settings
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0, read=120.0)
 """Seconds. An apply may wait 10 s for the database, and takes its time for ten thousand objects."""
+PAGE = 200
+"""Items of one page; a server gives no more."""
 _LONGEST_TOKEN = 16 * 1024
 
 
@@ -36,6 +39,19 @@ class Connection:
     def post(self, path: str, body: Any = None) -> bytes:
         """The answer to a POST of JSON. Raises as `content_of`."""
         return self._answer("POST", path, json={} if body is None else body)
+
+    def items(self, path: str, limit: int | None, **parameters: Any) -> list[dict[str, Any]]:
+        """Items of a list, at most `limit`, page by page."""
+        items: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while limit is None or len(items) < limit:
+            size = PAGE if limit is None else min(PAGE, limit - len(items))
+            page = json.loads(self.get(path, limit=size, cursor=cursor, **parameters))
+            items += page["items"]
+            cursor = page["nextCursor"]
+            if cursor is None:
+                break
+        return items
 
     def _answer(self, method: str, path: str, **content: Any) -> bytes:
         try:

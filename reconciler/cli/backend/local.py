@@ -1,14 +1,20 @@
 """The state in a database that this process opens."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from reconciler.cli.backend.local_apply import LocalApply, prepare
 from reconciler.cli.backend.state import PlanRequest, PlanResult
 from reconciler.cli.session import load_path, opened
+from reconciler.control.apply import inventory
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.state import Document
 from reconciler.core.plan.guards import Confirmations, objections
-from reconciler.core.plan.report import report_of
+from reconciler.core.plan.report import DriftReport, drift_report, report_of
 from reconciler.settings import Settings
-from reconciler.store.engine.database import Schema
+from reconciler.store.engine.database import Database, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +48,38 @@ class LocalState:
     def prepare_apply(self, request: PlanRequest) -> LocalApply:
         """Plan what is to be applied; older tables are brought up to date."""
         return prepare(self.settings, request)
+
+    def drift(self, source: str | None) -> tuple[DriftReport, ...]:
+        """What no longer is as it was applied."""
+        with self._current() as state:
+            return drift_report(inventory.drift(state, source))
+
+    def export(self, source: str | None) -> tuple[Document, ...]:
+        """The manifests of what is there."""
+        with self._current() as state:
+            return inventory.export(state, source)
+
+    def history(self, source: str | None, limit: int) -> list[dict[str, Any]]:
+        """Revisions that were tried, newest first."""
+        with self._current() as state:
+            attempts = inventory.history(state, source, limit=limit)
+        return [inventory.attempt_document(attempt) for attempt in attempts]
+
+    def adopt(self, key: Key) -> dict[str, Any]:
+        """Give an object that no source owns to the source of the settings."""
+        with self._current() as state:
+            row = inventory.adopt(state, key, self.settings.source)
+        kind, workspace, name = row.key
+        return {
+            "id": row.id,
+            "kind": str(kind),
+            "workspace": workspace,
+            "name": name,
+            "sourceId": row.source_id,
+        }
+
+    @contextmanager
+    def _current(self) -> Iterator[Database]:
+        with opened(self.settings) as state:
+            state.require_current_schema()
+            yield state

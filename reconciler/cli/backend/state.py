@@ -4,10 +4,12 @@ Every method raises the same errors for the same cause, so that exit codes do no
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from reconciler.core.base.errors import Objection
-from reconciler.core.plan.report import PlanReport
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.state import Document
+from reconciler.core.plan.report import DriftReport, PlanReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,25 @@ class State(Protocol):
 
     def plan(self, request: PlanRequest) -> PlanResult:
         """What apply would change; nothing is written. Raises InvalidManifests, Refused."""
+        ...
+
+    def drift(self, source: str | None) -> tuple[DriftReport, ...]:
+        """What no longer is as it was applied, of one source or of all."""
+        ...
+
+    def export(self, source: str | None) -> tuple[Document, ...]:
+        """The manifests of what is there, of one source or of all."""
+        ...
+
+    def history(self, source: str | None, limit: int) -> list[dict[str, Any]]:
+        """Revisions that were tried, newest first, as `attempt_document` gives them."""
+        ...
+
+    def adopt(self, key: Key) -> dict[str, Any]:
+        """Give an object that no source owns to the source of the settings.
+
+        The object's `id`, `kind`, `workspace`, `name` and `sourceId`. Raises NotFound, Conflict.
+        """
         ...
 
     def prepare_apply(self, request: PlanRequest) -> PreparedApply:

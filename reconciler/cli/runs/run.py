@@ -8,22 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.cli import options
+from reconciler.cli.backend.open import runs_of
+from reconciler.cli.backend.run_state import Document, RunRequest, RunState
 from reconciler.cli.console import note_done, out, out_json, say
-from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_text
-from reconciler.cli.session import actor, opened
-from reconciler.clock import Ids
-from reconciler.control.evaluation.evaluator import Evaluator
-from reconciler.control.evaluation.titles import Titles
-from reconciler.control.runs.launch import Launcher, Order
-from reconciler.control.serving import serving
 from reconciler.core.base.errors import Unavailable, UsageError
-from reconciler.core.runs.run import Run, Status
-from reconciler.core.runs.view import run_document
+from reconciler.core.runs.run import ENDED, Status
 from reconciler.settings import Settings
-from reconciler.store.engine.database import Database
-from reconciler.store.runs.runs import get_run
 
 
 def run(
@@ -41,6 +33,8 @@ def run(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of the run.")] = False,
     output: options.ListOutput = ListFormat.TEXT,
     database: options.Database = None,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
     config: options.Config = None,
 ) -> int:
     """Start a run by hand; it obeys the autopilot's policy like any other.
@@ -49,24 +43,17 @@ def run(
     a message says so. Exit code 1 if the run was refused, or with --wait if it failed or no server
     runs.
     """
-    settings = Settings.load(config, database=database)
-    with opened(settings) as state, Evaluator() as evaluator:
-        state.require_current_schema()
-        stored = find_autopilot(state, name)
-        order = Order(
-            autopilot_id=stored.id,
-            trigger=trigger,
-            payload=_payload(payload),
-            force=force,
-            actor=actor(),
-        )
-        launcher = Launcher(state, Titles(evaluator), Ids(), settings.breaker_cooldown)
-        made = launcher.launch(order)
-        note_done(f"run {made.id} was recorded")
-        if not made.ended:
+    settings = Settings.load_for_state(
+        config, server=server, database=database, token_file=token_file
+    )
+    request = RunRequest(name=name, trigger=trigger, payload=_payload(payload), force=force)
+    with runs_of(settings) as state:
+        made = state.launch(request)
+        note_done(f"run {made['id']} was recorded")
+        if made["status"] not in ENDED:
             made = _wait(state, made) if wait else _recorded(state, made)
     _show(made, output)
-    return 0 if made.status not in (Status.SKIPPED, Status.FAILED) else 1
+    return 0 if made["status"] not in (Status.SKIPPED, Status.FAILED) else 1
 
 
 def _payload(text: str | None) -> Any:
@@ -82,34 +69,34 @@ def _payload(text: str | None) -> Any:
         raise UsageError(f"--payload is not JSON: {error}") from None
 
 
-def _recorded(state: Database, made: Run) -> Run:
+def _recorded(state: RunState, made: Document) -> Document:
     """Leave the run to the servers; say so where there is none."""
-    if not serving(state):
+    if not state.is_served():
         say(_undispatched(made))
     return made
 
 
-def _wait(state: Database, made: Run) -> Run:
+def _wait(state: RunState, made: Document) -> Document:
     """Follow the run until it ends. Raises Unavailable where no server is there to carry it out."""
-    say(f"run {made.id} is recorded; waiting for its end")
+    say(f"run {made['id']} is recorded; waiting for its end")
     while True:
-        current = state.read(lambda tx: get_run(tx, made.id))
-        if current is not None and current.ended:
+        current = state.get_run(made["id"])
+        if current["status"] in ENDED:
             return current
-        if not serving(state):
+        if not state.is_served():
             raise Unavailable(_undispatched(made))
         time.sleep(0.3)
 
 
-def _undispatched(made: Run) -> str:
+def _undispatched(made: Document) -> str:
     return (
-        f"run {made.id} is recorded and waits: no server is running to carry it out; start one "
+        f"run {made['id']} is recorded and waits: no server is running to carry it out; start one "
         "with: reconciler serve"
     )
 
 
-def _show(made: Run, output: ListFormat) -> None:
+def _show(made: Document, output: ListFormat) -> None:
     if output is ListFormat.JSON:
-        out_json(run_document(made))
+        out_json(made)
     else:
         out(run_text(made))

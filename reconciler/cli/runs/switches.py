@@ -26,6 +26,8 @@ def pause(
     ] = None,
     output: options.ListOutput = ListFormat.TEXT,
     database: options.Database = None,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
     config: options.Config = None,
 ) -> None:
     """Let an autopilot take no work: schedules pass, webhooks are answered and ignored.
@@ -33,9 +35,10 @@ def pause(
     Active runs finish. The manifest is not touched, and no plan shows it: [bold]resume[/bold] ends
     it. Pausing again keeps the first moment and reason.
     """
-    from reconciler.cli.runs.switching import pause_by_hand
+    from reconciler.cli.runs.switching import Place, pause_by_hand
 
-    pause_by_hand(name, reason, output, everything=everything, database=database, config=config)
+    place = Place(config, server, database, token_file)
+    pause_by_hand(name, reason, output, everything=everything, place=place)
 
 
 def resume(
@@ -43,6 +46,8 @@ def resume(
     everything: All = False,
     output: options.ListOutput = ListFormat.TEXT,
     database: options.Database = None,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
     config: options.Config = None,
 ) -> None:
     """Let an autopilot take work again: lift the pause, and close the breaker.
@@ -50,6 +55,7 @@ def resume(
     What was due meanwhile is not made up for. An autopilot whose manifest says
     [bold]status: paused[/bold] stays paused.
     """
-    from reconciler.cli.runs.switching import resume_by_hand
+    from reconciler.cli.runs.switching import Place, resume_by_hand
 
-    resume_by_hand(name, output, everything=everything, database=database, config=config)
+    place = Place(config, server, database, token_file)
+    resume_by_hand(name, output, everything=everything, place=place)

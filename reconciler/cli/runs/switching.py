@@ -1,114 +1,72 @@
 """What `pause` and `resume` do to the autopilots that they name."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from reconciler.cli.backend.open import runs_of
+from reconciler.cli.backend.run_state import Document
 from reconciler.cli.console import note_done, out, out_json
-from reconciler.cli.lookup import find_autopilot
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
-from reconciler.cli.session import actor, opened
-from reconciler.control.runs.switches import pause as pause_autopilot
-from reconciler.control.runs.switches import resume as resume_autopilot
 from reconciler.core.base.errors import UsageError
-from reconciler.core.manifest.fields import format_instant
-from reconciler.core.manifest.model import AutopilotStatus, Kind
+from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.settings import Settings
-from reconciler.store.engine.database import Database, Tx
-from reconciler.store.objects.current import list_objects
-from reconciler.store.runs.switches import Switched, read_switches
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the state is, as the command line says."""
+
+    config: Path | None
+    server: str | None
+    database: str | None
+    token_file: Path | None
+
+    def settings(self) -> Settings:
+        """The settings of the command. Raises UsageError."""
+        return Settings.load_for_state(
+            self.config, server=self.server, database=self.database, token_file=self.token_file
+        )
 
 
 def pause_by_hand(
-    name: str | None,
-    reason: str | None,
-    output: ListFormat,
-    *,
-    everything: bool,
-    database: str | None,
-    config: Path | None,
+    name: str | None, reason: str | None, output: ListFormat, *, everything: bool, place: Place
 ) -> None:
     """Pause one autopilot or all, and show them."""
-
-    def pause(tx: Tx, autopilot_id: str, now: datetime) -> None:
-        pause_autopilot(tx, autopilot_id, actor(), reason, now)
-
-    settings = Settings.load(config, database=database)
-    _show(_switched(settings, name, pause, everything=everything), output)
+    settings = place.settings()
+    _require_one(name, everything=everything)
+    with runs_of(settings) as state:
+        _show(state.pause(name, reason), output)
 
 
-def resume_by_hand(
-    name: str | None,
-    output: ListFormat,
-    *,
-    everything: bool,
-    database: str | None,
-    config: Path | None,
-) -> None:
+def resume_by_hand(name: str | None, output: ListFormat, *, everything: bool, place: Place) -> None:
     """Resume one autopilot or all, and show them."""
-    settings = Settings.load(config, database=database)
-    _show(_switched(settings, name, resume_autopilot, everything=everything), output)
+    settings = place.settings()
+    _require_one(name, everything=everything)
+    with runs_of(settings) as state:
+        _show(state.resume(name), output)
 
 
-def _switched(
-    settings: Settings,
-    name: str | None,
-    switch: Callable[[Tx, str, datetime], None],
-    *,
-    everything: bool,
-) -> list[Switched]:
-    with opened(settings) as state:
-        state.require_current_schema()
-        ids = _chosen(state, name, everything=everything)
-
-        def write(tx: Tx) -> list[Switched]:
-            now = state.now(tx)
-            for autopilot_id in ids:
-                switch(tx, autopilot_id, now)
-            return list(read_switches(tx, ids).values())
-
-        return state.write(write)
-
-
-def _chosen(state: Database, name: str | None, *, everything: bool) -> list[str]:
+def _require_one(name: str | None, *, everything: bool) -> None:
     if (name is None) != everything:
         raise UsageError("name an autopilot: NAME, or --all")
-    if name is None:
-        return [row.id for row in state.read(lambda tx: list_objects(tx, Kind.AUTOPILOT))]
-    stored = find_autopilot(state, name)
-    return [stored.id]
 
 
-def _show(autopilots: Sequence[Switched], output: ListFormat) -> None:
+def _show(autopilots: Sequence[Document], output: ListFormat) -> None:
     note_done("it was done")
-    ordered = sorted(autopilots, key=lambda row: (row.workspace, row.name))
+    ordered = sorted(autopilots, key=lambda row: (row["workspace"], row["name"]))
     if output is ListFormat.JSON:
-        out_json([_document(row) for row in ordered])
+        out_json(ordered)
         return
     for row in ordered:
-        out(one_line(f"{row.workspace}/{row.name}: {_state(row)}"))
+        out(one_line(f"{row['workspace']}/{row['name']}: {_state(row)}"))
 
 
-def _state(row: Switched) -> str:
-    switches = row.switches
-    if switches.paused_at is not None:
-        since = f"paused since {format_instant(switches.paused_at)} by {switches.paused_by}"
-        return f"{since}: {switches.pause_reason}" if switches.pause_reason else since
-    if switches.status is not AutopilotStatus.ACTIVE:
-        return f"still {switches.status}, as its manifest says"
+def _state(row: Document) -> str:
+    if row["pausedAt"] is not None:
+        since = f"paused since {row['pausedAt']} by {row['pausedBy']}"
+        return f"{since}: {row['pauseReason']}" if row["pauseReason"] else since
+    if row["status"] != AutopilotStatus.ACTIVE:
+        return f"still {row['status']}, as its manifest says"
     return "takes work"
-
-
-def _document(row: Switched) -> dict[str, Any]:
-    at = row.switches.paused_at
-    return {
-        "id": row.id,
-        "workspace": row.workspace,
-        "name": row.name,
-        "status": row.switches.status.value,
-        "pausedAt": format_instant(at) if at else None,
-        "pausedBy": row.switches.paused_by,
-        "pauseReason": row.switches.pause_reason,
-    }

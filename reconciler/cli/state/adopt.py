@@ -5,12 +5,11 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
+from reconciler.cli.backend.open import state_of
 from reconciler.cli.console import note_done, out, out_json
 from reconciler.cli.options import ListFormat
-from reconciler.cli.session import key_of, opened
-from reconciler.control.apply.inventory import adopt as adopt_object
+from reconciler.cli.session import key_of
 from reconciler.core.base.errors import UsageError
-from reconciler.core.base.identity import Key
 from reconciler.core.base.near import did_you_mean, listed
 from reconciler.core.manifest.model import Kind
 from reconciler.settings import Settings
@@ -23,6 +22,8 @@ def adopt(
     name: Annotated[str, typer.Argument(metavar="NAME", help="name or workspace/name")],
     output: options.ListOutput = ListFormat.TEXT,
     database: options.Database = None,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
     source: options.Source = None,
     config: options.Config = None,
 ) -> None:
@@ -31,16 +32,17 @@ def adopt(
     Its content stays as it is: the next plan compares it with the manifest. An object of another
     source is refused.
     """
-    settings = Settings.load(config, database=database, source=source)
+    settings = Settings.load_for_state(
+        config, server=server, database=database, token_file=token_file, source=source
+    )
     key = key_of(_kind(kind), name)
-    with opened(settings) as state:
-        state.require_current_schema()
-        row = adopt_object(state, key, settings.source)
-    note_done(f"{row.key} was adopted")
+    with state_of(settings) as state:
+        adopted = state.adopt(key)
+    note_done(f"{key} was adopted")
     if output is ListFormat.JSON:
-        out_json({"id": row.id, **_names(row.key), "sourceId": row.source_id})
+        out_json(adopted)
     else:
-        out(f"{row.key} belongs to source {settings.source!r}")
+        out(f"{key} belongs to source {settings.source!r}")
 
 
 def _kind(word: str) -> Kind:
@@ -48,7 +50,3 @@ def _kind(word: str) -> Kind:
         hint = did_you_mean(word, _KINDS) or f"; there are {listed(_KINDS)}"
         raise UsageError(f"there is no kind {word!r}{hint}")
     return _KINDS[word.lower()]
-
-
-def _names(key: Key) -> dict[str, str]:
-    return {"kind": str(key.kind), "workspace": key.workspace, "name": key.name}

@@ -6,13 +6,11 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
+from reconciler.cli.backend.open import state_of
 from reconciler.cli.console import colored, out, out_document
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.json import render_drift_json
 from reconciler.cli.rendering.text import render_drift_text
-from reconciler.cli.session import opened
-from reconciler.control.apply.inventory import drift as drift_of
-from reconciler.core.plan.report import drift_report
 from reconciler.settings import Settings
 
 
@@ -22,6 +20,8 @@ def drift(
     ] = False,
     output: options.ListOutput = ListFormat.TEXT,
     database: options.Database = None,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
     source: options.OnlySource = None,
     config: options.Config = None,
 ) -> int:
@@ -29,10 +29,11 @@ def drift(
 
     Somebody changed them in the database. The next [bold]apply[/bold] or reconcile puts them back.
     """
-    settings = Settings.load(config, database=database)
-    with opened(settings) as state:
-        state.require_current_schema()
-        drifted = drift_report(drift_of(state, source))
+    settings = Settings.load_for_state(
+        config, server=server, database=database, token_file=token_file
+    )
+    with state_of(settings) as state:
+        drifted = state.drift(source)
     if output is ListFormat.JSON:
         out_document(render_drift_json(drifted))
     else:

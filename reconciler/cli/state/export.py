@@ -10,10 +10,9 @@ import typer
 from pydantic import ValidationError
 
 from reconciler.cli import options
+from reconciler.cli.backend.open import state_of
 from reconciler.cli.console import out_document, say
 from reconciler.cli.new_files import write_files
-from reconciler.cli.session import opened
-from reconciler.control.apply.inventory import export as export_documents
 from reconciler.core.base.errors import Conflict
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.model import MODELS, Kind
@@ -44,6 +43,8 @@ def export(
         ManifestFormat, typer.Option("--output", "-o", help="How to write it.")
     ] = ManifestFormat.YAML,
     database: options.Database = None,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
     source: options.Source = None,
     config: options.Config = None,
 ) -> None:
@@ -53,10 +54,11 @@ def export(
     file per object, [bold]DIR/WORKSPACE/NAME.yaml[/bold], so that a plan of DIR is empty. Defaults
     are left out. References to secrets are names and are kept.
     """
-    settings = Settings.load(config, database=database, source=source)
-    with opened(settings) as state:
-        state.require_current_schema()
-        documents = export_documents(state, None if everything else settings.source)
+    settings = Settings.load_for_state(
+        config, server=server, database=database, token_file=token_file, source=source
+    )
+    with state_of(settings) as state:
+        documents = state.export(None if everything else settings.source)
     _require_valid(documents)
     if folder is None:
         out_document(_stream(documents, output))

@@ -1,22 +1,21 @@
 """`reconciler history`: the revisions that were tried, how each ended, and why."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from reconciler.cli import options
+from reconciler.cli.backend.open import state_of
 from reconciler.cli.console import out, out_json
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.table import table
-from reconciler.cli.session import opened
-from reconciler.control.apply.inventory import attempt_document
-from reconciler.control.apply.inventory import history as history_of
-from reconciler.core.manifest.fields import format_instant
+from reconciler.core.base.errors import Problem
 from reconciler.settings import Settings
-from reconciler.store.revisions.revisions import Attempt
 
+Attempt = dict[str, Any]
+"""A revision that was tried, as `attempt_document` gives it."""
 _COLUMNS = ("WHEN", "SOURCE", "REVISION", "RESULT", "CHANGES", "BY", "VIA", "SUBJECT")
 
 
@@ -27,6 +26,8 @@ def history(
     ] = False,
     output: options.ListOutput = ListFormat.TEXT,
     database: options.Database = None,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
     source: options.OnlySource = None,
     config: options.Config = None,
 ) -> None:
@@ -35,12 +36,13 @@ def history(
     [bold]applied[/bold] is in force; [bold]failed[/bold] has problems; [bold]refused[/bold] was
     unsafe, blocked or stale. JSON holds everything that is known of each.
     """
-    settings = Settings.load(config, database=database)
-    with opened(settings) as state:
-        state.require_current_schema()
-        attempts = history_of(state, source, limit=limit)
+    settings = Settings.load_for_state(
+        config, server=server, database=database, token_file=token_file
+    )
+    with state_of(settings) as state:
+        attempts = state.history(source, limit)
     if output is ListFormat.JSON:
-        out_json([attempt_document(attempt) for attempt in attempts])
+        out_json(attempts)
     elif not attempts:
         out("no revisions")
     else:
@@ -53,9 +55,10 @@ def _lines(attempts: Sequence[Attempt], *, problems: bool) -> Iterator[str]:
     for row, attempt in zip(rows, attempts, strict=True):
         yield row
         if problems:
-            yield from (f"    {one_line(_problem(text))}" for text in map(str, attempt.problems))
-            if attempt.more_problems:
-                yield f"    … and {attempt.more_problems:,} more; `reconciler validate` shows all"
+            shown = [str(Problem(**problem)) for problem in attempt["problems"]]
+            yield from (f"    {one_line(_problem(text))}" for text in shown)
+            if more := attempt["problemCount"] - len(shown):
+                yield f"    … and {more:,} more; `reconciler validate` shows all"
 
 
 def _problem(text: str) -> str:
@@ -65,20 +68,20 @@ def _problem(text: str) -> str:
 
 def _row(attempt: Attempt) -> tuple[str, ...]:
     return (
-        format_instant(attempt.created_at)[:19],
-        attempt.source_id,
-        attempt.revision.id[:12],
-        attempt.result.value,
+        attempt["createdAt"][:19],
+        attempt["sourceId"],
+        attempt["revision"][:12],
+        attempt["result"],
         _changes(attempt),
-        attempt.revision.author or attempt.actor,
-        attempt.via.value,
-        (attempt.revision.subject or "")[:60],
+        attempt["author"] or attempt["actor"],
+        attempt["via"],
+        (attempt["subject"] or "")[:60],
     )
 
 
 def _changes(attempt: Attempt) -> str:
     """`2 create, 1 archive`; what does not change is not counted."""
-    if count := attempt.problem_count:
+    if count := attempt["problemCount"]:
         return f"{count:,} {'problem' if count == 1 else 'problems'}"
-    counts = [f"{n} {what}" for what, n in attempt.counts.items() if n and what != "unchanged"]
+    counts = [f"{n} {what}" for what, n in attempt["counts"].items() if n and what != "unchanged"]
     return ", ".join(counts) or "none"

@@ -12,7 +12,8 @@ from reconciler.core.access.roles import Role
 from reconciler.core.calendar.errors import ScheduleError
 from reconciler.core.calendar.schedule import Occurrence, occurrences
 from reconciler.core.manifest.fields import Instant
-from reconciler.core.runs.standing import NotInForce, standing_of
+from reconciler.core.runs.standing import standing_of
+from reconciler.core.schedule.outlook import outlook_document
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.lists import RunFilter, find_runs
 from reconciler.store.runs.missed import missed_between
@@ -21,12 +22,11 @@ from reconciler.web.http.answers import Reply
 from reconciler.web.http.operation import Call, NoBody, Operation, Wire, json_content
 from reconciler.web.http.parameters import Text
 from reconciler.web.http.problems import HttpProblem
-from reconciler.web.models.forecast import forecast
 from reconciler.web.models.run import Id, MissedView, RunView
 
 MOST_RUNS = 1000
 LONGEST = timedelta(days=366)
-Count = Annotated[int, Field(ge=1, le=200)]
+Count = Annotated[int, Field(ge=1, le=1000)]
 
 
 class NextQuery(Wire):
@@ -97,6 +97,20 @@ class OccurrencePage(Wire):
     """Always null."""
 
 
+class TriggerOutlookView(Wire):
+    """A schedule trigger, and what keeps it from firing."""
+
+    trigger: str
+    """The trigger's name."""
+    trigger_id: Id
+    """The trigger."""
+    halted: str | None
+    """Why it does not fire though its schedule has moments to come; its moments are left out unless
+    `after` is given."""
+    readable: bool
+    """False where its row was edited by hand until nothing can be made of it."""
+
+
 class TriggerOccurrencePage(Wire):
     """Moments of all schedule triggers, the next one first."""
 
@@ -104,6 +118,8 @@ class TriggerOccurrencePage(Wire):
     """All of them. None are to come while the autopilot takes no work, unless `after` is given."""
     not_in_force_reason: str | None
     """Why the autopilot takes no work now; null where it does."""
+    triggers: list[TriggerOutlookView]
+    """Its schedule triggers; none while it takes no work, unless `after` is given."""
     next_cursor: str | None = None
     """Always null."""
 
@@ -149,21 +165,15 @@ async def next_(call: Call[NextQuery, NoBody]) -> Reply:
     """When the schedule triggers of an autopilot fire."""
     overview, query = await read_one(call), call.query
     now = call.context.clock.now()
-    standing = standing_of(overview.switches, call.context.settings.breaker_cooldown, now)
-    reason = standing.why if isinstance(standing, NotInForce) else None
-    after, announced = query.after or now, query.after is not None or reason is None
-    views = [
-        TriggerOccurrenceView(
-            trigger=trigger.name,
-            trigger_id=trigger.id,
-            **OccurrenceView.of(occurrence).model_dump(),
-        )
-        for trigger in overview.triggers
-        if trigger.enabled and announced
-        for occurrence in forecast(trigger.id, trigger.document, after, query.count)
-    ]
-    items = sorted(views, key=lambda occurrence: (occurrence.utc, occurrence.trigger))
-    return Reply(content=TriggerOccurrencePage(items=items, not_in_force_reason=reason))
+    document = await asyncio.to_thread(
+        outlook_document,
+        overview.triggers,
+        standing_of(overview.switches, call.context.settings.breaker_cooldown, now),
+        now=now,
+        after=query.after,
+        count=query.count,
+    )
+    return Reply(content=document)
 
 
 async def preview(call: Call[PreviewQuery, NoBody]) -> Reply:

@@ -17,6 +17,7 @@ from reconciler.core.runs.condition import Condition
 from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.core.runs.standing import NotInForce, Standing, standing_of
 from reconciler.core.runs.streak import explained
+from reconciler.core.schedule.outlook import forecast
 from reconciler.manifest.edit.export import to_yaml
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview, ShownTrigger
@@ -25,7 +26,6 @@ from reconciler.store.runs.missed import missed_between
 from reconciler.web.api.autopilots import require_overview
 from reconciler.web.api.runs import require_autopilot
 from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
-from reconciler.web.models.forecast import forecast
 from reconciler.web.models.urls import webhook_url
 from reconciler.web.pages.run_lists import RunTable, run_table
 from reconciler.web.pages.serving import Visit, see_other

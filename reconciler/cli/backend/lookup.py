@@ -1,7 +1,7 @@
 """Finding what a command line names."""
 
+from reconciler.cli.backend.run_state import no_autopilot
 from reconciler.cli.session import key_of
-from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Stored
 from reconciler.store.engine.database import Database
@@ -13,8 +13,5 @@ def find_autopilot(state: Database, name: str) -> Stored:
     key = key_of(Kind.AUTOPILOT, name)
     stored = state.read(lambda tx: find(tx, key))
     if stored is None:
-        raise NotFound(
-            f"there is no {key.kind.lower()} {key.workspace}/{key.name}; is it applied? "
-            "`reconciler plan` shows what is not"
-        )
+        raise no_autopilot(key)
     return stored
