@@ -1,6 +1,5 @@
 """`reconciler why`: the chain of decisions about an autopilot at one moment."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
