@@ -26,13 +26,14 @@ from reconciler.web.models.run import Id, MissedView, RunView
 
 MOST_RUNS = 1000
 LONGEST = timedelta(days=366)
-Count = Annotated[int, Field(ge=1, le=1000)]
+Count = Annotated[int, Field(ge=1, le=200)]
+ManyCount = Annotated[int, Field(ge=1, le=1000)]
 
 
 class NextQuery(Wire):
     """How far to look ahead."""
 
-    count: Count = 5
+    count: ManyCount = 5
     """Moments of each schedule trigger."""
     after: Instant | None = None
     """From this moment on; now by default."""
@@ -41,6 +42,8 @@ class NextQuery(Wire):
 class PreviewQuery(NextQuery):
     """A schedule to try out."""
 
+    count: Count = 5
+    """Moments."""
     cron: Annotated[str, Field(max_length=300)]
     """A cron expression."""
     timezone: Text = "UTC"
