@@ -8,9 +8,10 @@ import yaml
 
 from reconciler import __version__
 from tests.ci.conftest import PullRequest
-from tests.support.cli import autopilot
+from tests.support.cli import Cli, autopilot
 from tests.support.comments_api import TOKEN, ForgeServer
 from tests.support.pages import ROOT
+from tests.support.process import site
 from tests.support.workflow import Runner
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -151,3 +152,32 @@ def test_each_input_is_used_and_each_that_is_used_is_there() -> None:
         assert f"inputs.{name}" in text
     steps: list[dict[str, Any]] = ACTION["runs"]["steps"]
     assert all(step["shell"] == "bash" for step in steps)
+
+
+def test_through_a_server_a_planner_plans_and_only_an_admin_applies(
+    action: Action, forge: ForgeServer, cli: Cli
+) -> None:
+    tokens = cli.folder / "tokens.json"
+    planner, admin = (
+        cli(
+            "token", "new", "--role", role, "--name", role, "--tokens-file", str(tokens)
+        ).out.strip()
+        for role in ("planner", "admin")
+    )
+    with site(cli.folder, f"sqlite:///{cli.folder / 'state.db'}") as place:
+        place.follows = ()
+        url = place.serve(RECONCILER_TOKENS_FILE=str(tokens)).url
+        assert action(server=url, token=planner)[0] == 0
+        assert "**Plan: 2 to create" in only_comment(forge)
+        code, runner = action("push", server=url, token=planner)
+        assert code != 0
+        assert "applied" not in runner.output
+        assert action("push", server=url, token=admin)[0] == 0
+        assert action(server=url, token=planner)[0] == 0
+        assert "No changes." in only_comment(forge)
+        action.request.push(report=autopilot("report", more="  timeout: soon\n"))
+        assert action(server=url, token=planner)[0] == 3
+        assert "**1 problem found.**" in only_comment(forge)
+        code, runner = action(server=url, token="rct_wrong")
+        assert code != 0
+        assert "**No plan could be made.**" in only_comment(forge)
