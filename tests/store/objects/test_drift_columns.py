@@ -71,8 +71,9 @@ RUNTIME: dict[str, dict[str, Any]] = {
     },
     "autopilot_trigger": {
         "next_run_at": NOON, "next_scheduled_for": NOON, "cursor": NOON, "last_fired_at": NOON,
-        "zone_rules": "2099z", "stalled_at": NOON, "stalled_reason": "?", "webhook_token": None,
-        "token_generation": 3, "previous_token": "p", "previous_token_until": NOON, "position": 9,
+        "zone_rules": "2099z", "decides_after": NOON, "stalled_at": NOON, "stalled_reason": "?",
+        "webhook_token": None, "token_generation": 3, "previous_token": "p",
+        "previous_token_until": NOON, "position": 9,
     },
 }  # fmt: skip
 """Columns of the server, each with a value that it may take."""
