@@ -49,7 +49,11 @@ class Bench:
     def declare(self, kind: str, **runtime: Any) -> Serving:
         """Declare an agent and an autopilot for it, and start a server."""
         env = {
-            "claude": {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": self.api.url},
+            "claude": {
+                "ANTHROPIC_API_KEY": "k",
+                "ANTHROPIC_BASE_URL": self.api.url,
+                "CLAUDE_CODE_MAX_RETRIES": "0",
+            },
             "codex": {"OPENAI_API_KEY": "k"},
         }[kind]
         self.site.write(
@@ -121,7 +125,12 @@ def bench(sqlite_site: Site) -> Iterator[Bench]:
         (sqlite_site.folder / folder).mkdir()
     granted = {
         "folders": [str(sqlite_site.folder)],
-        "env": ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OPENAI_API_KEY"],
+        "env": [
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_BASE_URL",
+            "CLAUDE_CODE_MAX_RETRIES",
+            "OPENAI_API_KEY",
+        ],
     }
     tables = {name: {"path": path, **granted} for name, path in programs.items()}
     sqlite_site.settings["RECONCILER_COMMANDS"] = json.dumps(tables)

@@ -239,6 +239,14 @@ def test_a_mode_that_the_operator_does_not_admit_is_not_passed_on() -> None:
         CodingAgents(("plan",)).order(job)
 
 
+def test_what_is_set_for_an_agent_gives_way_to_its_manifest() -> None:
+    recipe, runtime = CodingAgents(()), coding_agent(home="/srv/home")
+    plain = recipe.order(a_job(runtime)).environment
+    chosen = recipe.order(a_job(runtime, env={"CLAUDE_CODE_MAX_RETRIES": "9"})).environment
+    assert (plain["CLAUDE_CODE_MAX_RETRIES"], plain["HOME"]) == ("2", "/srv/home")
+    assert chosen["CLAUDE_CODE_MAX_RETRIES"] == "9"
+
+
 def test_a_session_follows_from_run_and_attempt() -> None:
     recipe, job = CodingAgents(()), a_job(coding_agent(), run_id="a")
     again = a_job(coding_agent(), run_id="a", attempt=2)
