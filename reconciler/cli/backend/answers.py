@@ -69,7 +69,7 @@ def _error(response: httpx.Response, asked: str, url: str) -> ReconcilerError:
 
 
 def _document(response: httpx.Response) -> Mapping[str, Any]:
-    """The problem document; empty where the answer is none."""
+    """The problem document; empty where the answer holds no such document."""
     if response.headers.get("content-type", "").partition(";")[0].strip() != _PROBLEM:
         return {}
     try:

@@ -15,7 +15,7 @@ from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.table import table
 from reconciler.cli.session import opened
 from reconciler.control.prune import COUNTED
-from reconciler.control.runs.auditing import Kept, audit_period
+from reconciler.control.runs.auditing import AuditRetention, audit_period
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.schedule.audit import Audit, Entry, Unknown
 from reconciler.core.schedule.audit_report import audit_document, became
@@ -35,11 +35,11 @@ def audit(
     that are no longer kept) is said.
     """
     settings = Settings.load(config, database=database)
-    kept = Kept(max(settings.keep_runs, COUNTED), settings.keep_deliveries)
+    retention = AuditRetention(max(settings.keep_runs, COUNTED), settings.keep_deliveries)
     first, end = moment_of("--from", since), moment_of("--to", until)
     with opened(settings) as state, progress("auditing"):
         state.require_current_schema()
-        outcome = state.read(lambda tx: audit_period(tx, first, end, state.now(tx), kept))
+        outcome = state.read(lambda tx: audit_period(tx, first, end, state.now(tx), retention))
     if output is ListFormat.JSON:
         out_json(audit_document(outcome))
     else:

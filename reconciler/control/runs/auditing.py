@@ -24,7 +24,7 @@ MOST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class AuditRetention:
     """How long rows are kept: nothing can be claimed of what may be deleted already."""
 
     runs: timedelta
@@ -36,7 +36,7 @@ def audit_period(
     since: datetime,
     until: datetime,
     now: datetime,
-    kept: Kept,
+    retention: AuditRetention,
     *,
     workspaces: Workspaces = None,
     most: int = MOST,
@@ -48,9 +48,12 @@ def audit_period(
     if period.since >= period.until:
         raise UsageError("from lies in the future: there is nothing to audit yet")
     unknown: list[Unknown] = []
-    of_schedules = _kept(period, now - kept.runs, "runs", unknown)
-    of_webhooks = _kept(
-        period, now - min(kept.runs, kept.deliveries), "deliveries and their runs", unknown
+    of_schedules = _within_retention(period, now - retention.runs, "runs", unknown)
+    of_webhooks = _within_retention(
+        period,
+        now - min(retention.runs, retention.deliveries),
+        "deliveries and their runs",
+        unknown,
     )
     triggers = [
         _audited(tx, row, of_schedules) for row in schedules_of(tx, of_schedules, workspaces)
@@ -67,7 +70,9 @@ def audit_period(
     return outcome
 
 
-def _kept(period: Period, oldest: datetime, what: str, unknown: list[Unknown]) -> Period:
+def _within_retention(
+    period: Period, oldest: datetime, what: str, unknown: list[Unknown]
+) -> Period:
     """The part of the period of which rows are still there."""
     if oldest <= period.since:
         return period

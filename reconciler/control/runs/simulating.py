@@ -91,15 +91,15 @@ def simulate_manifests(
     """What `desired` would have done in `period`, beside what happened. Blocks."""
     simulation = Simulation(period, assumptions=[*ALWAYS])
     declared = [row for row in desired.values() if row.key.kind == Kind.AUTOPILOT]
-    kept = {row.id for row in declared}
+    declared_ids = {row.id for row in declared}
     blocked = {row.id for row in current.values() if row.source_id not in (None, source_id)}
     autopilots = [row for row in declared if row.id not in blocked]
     gone = [
         row
         for key, row in current.items()
-        if key.kind == Kind.AUTOPILOT and row.source_id == source_id and row.id not in kept
+        if key.kind == Kind.AUTOPILOT and row.source_id == source_id and row.id not in declared_ids
     ]
-    ids = [*kept, *(row.id for row in gone)]
+    ids = [*declared_ids, *(row.id for row in gone)]
     lengths = past.database.read(lambda tx: durations(tx, ids)) if past.database else {}
     happened = (
         past.database.read(lambda tx: what_happened(tx, ids, period)) if past.database else {}

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from reconciler.control.prune import COUNTED
-from reconciler.control.runs.auditing import Kept, audit_period
+from reconciler.control.runs.auditing import AuditRetention, audit_period
 from reconciler.core.access.roles import Role
 from reconciler.core.base.errors import UsageError
 from reconciler.core.manifest.fields import Instant
@@ -104,13 +104,13 @@ async def audit(call: Call[AuditQuery, NoBody]) -> Reply:
     """Account for a stretch of time."""
     context, query = call.context, call.query
     settings = context.settings
-    kept = Kept(max(settings.keep_runs, COUNTED), settings.keep_deliveries)
+    retention = AuditRetention(max(settings.keep_runs, COUNTED), settings.keep_deliveries)
 
     def read(tx: Tx) -> dict[str, Any]:
         now = context.database.now(tx)
         workspaces = call.caller.workspaces
         outcome = audit_period(
-            tx, query.from_, query.to, now, kept, workspaces=workspaces, most=MOST
+            tx, query.from_, query.to, now, retention, workspaces=workspaces, most=MOST
         )
         return audit_document(outcome)
 

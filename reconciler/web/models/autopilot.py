@@ -110,7 +110,7 @@ class FailingView(Wire):
     failures: int
     """How many there are."""
     revert: str | None
-    """The command that undoes the commit; null where it is none, or where the same manifest had
+    """The command that undoes the commit; null where there is none, or where the same manifest had
     worked before."""
 
     @classmethod

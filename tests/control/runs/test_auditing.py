@@ -9,7 +9,7 @@ from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from reconciler.control.runs.auditing import Kept, audit_period
+from reconciler.control.runs.auditing import AuditRetention, audit_period
 from reconciler.core.base.errors import UsageError
 from reconciler.core.schedule.audit import Audit, Period
 from reconciler.core.schedule.audit_report import audit_document, summary
@@ -26,7 +26,7 @@ from tests.support.receiver import Receiver
 from tests.support.rig import Document, Rig, agent, autopilot, schedule, webhook
 
 YEAR = timedelta(days=365)
-KEPT = Kept(2 * YEAR, timedelta(days=30))
+KEPT = AuditRetention(2 * YEAR, timedelta(days=30))
 
 
 def audited(
@@ -139,7 +139,7 @@ def test_nothing_is_claimed_of_rows_that_are_no_longer_kept(rig: Rig) -> None:
     for _ in range(5):
         rig.tick(hours=1)
     delete(rig, "autopilot_run WHERE scheduled_for < :at", at=_stored(rig, hours=2))
-    kept = Kept(timedelta(hours=2), timedelta(hours=2))
+    kept = AuditRetention(timedelta(hours=2), timedelta(hours=2))
     outcome = audited(rig, kept=kept)
     assert outcome.complete
     assert [unknown.why for unknown in outcome.unknown] == [

@@ -101,6 +101,7 @@ def triples(before: Declared, after: Declared) -> list[tuple[str, Any, Any]]:
                 ("spec.runtime.type", "command", "worker"),
                 ("spec.runtime.program", "run", None),
                 ("spec.runtime.args", [], None),
+                ("spec.runtime.input", "json", None),
                 ("spec.runtime.env", {}, None),
                 ("spec.runtime.cwd", "/a", None),
             ],
