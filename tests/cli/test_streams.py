@@ -81,6 +81,7 @@ CASES = [
     ["serve", "--print-settings"],
     ["doctor"],
     ["doctor", "-o", "json"],
+    ["simulate", "autopilots", "--from", "2026-11-01T00:00:00Z", "--to", "2026-11-02T00:00:00Z"],
     ["audit", "--from", "2026-11-01T00:00:00Z", "--to", "2026-11-02T00:00:00Z"],
 ]
 MACHINES = [case for case in CASES if {"json", "sarif", "markdown"} & {*case}] + [["export"]]

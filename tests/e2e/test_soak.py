@@ -32,8 +32,8 @@ pytestmark = pytest.mark.postgres
 LEASE = 2.0
 _WITNESS = """#!/bin/sh
 # Note the run, hold the autopilot's lock, work for the seconds of $1.
-folder=$(dirname "$RECONCILER_TEST_NOTES")
-printf '%s\\n' "$RUN_ID" >> "$RECONCILER_TEST_NOTES"
+folder=$(dirname "$AUTOPILOT_TEST_NOTES")
+printf '%s\\n' "$RUN_ID" >> "$AUTOPILOT_TEST_NOTES"
 exec 9>> "$folder/lock-$RUN_AUTOPILOT"
 flock -n 9 || printf '%s %s\\n' "$RUN_AUTOPILOT" "$RUN_ID" >> "$folder/overlaps"
 exec /bin/sleep "$1"

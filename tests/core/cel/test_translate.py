@@ -41,7 +41,7 @@ def grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(inner, BINARY, inner, BINARY, inner).map(" ".join),
         inner.map("({})".format),
         st.tuples(st.sampled_from(["!", "-", "!!", "--"]), inner).map(lambda t: f"{t[0]}({t[1]})"),
-        st.tuples(inner, inner, inner).map(lambda t: f"({t[0]}) ? {t[1]} : {t[2]}"),
+        st.tuples(inner, inner, inner).map(lambda t: f"({t[0]}) ? ({t[1]}) : {t[2]}"),
         inner.map("payload.l.map(x, {})".format),
         inner.map("payload.l.exists(x, x == {})".format),
         inner.map("({}).size()".format),
