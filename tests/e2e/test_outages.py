@@ -49,7 +49,7 @@ def replace(path: Path) -> None:
 def test_a_postgresql_that_hangs_holds_up_neither_answers_nor_the_end(
     postgres_site: Site, postgres: Server
 ) -> None:
-    server, ledger = busy(postgres_site)
+    server, ledger = busy(postgres_site, works=30)
     hook = server.webhook_url
     assert status_of("POST", hook) == 202
     with postgres.frozen():
@@ -65,8 +65,9 @@ def test_a_postgresql_that_hangs_holds_up_neither_answers_nor_the_end(
     assert len(server.events("the database is out of service")) == 2
     assert server.events("round failed") == []
     assert "Traceback" not in server.text
+    left_open = [run.id for run in ledger.open_runs()]
     postgres_site.serve()
-    eventually(lambda: all(ledger.run(run.id).ended for run in ledger.open_runs()[:1]))
+    eventually(lambda: all(ledger.run(run_id).ended for run_id in left_open), within=60)
 
 
 @pytest.mark.postgres
