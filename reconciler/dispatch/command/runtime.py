@@ -67,7 +67,7 @@ _SCARCE = frozenset(
 )
 """What the host may have again in a moment."""
 HOUR, DAY = 3600.0, 86_400.0
-BEGIN_POLLS = 200
+BEGIN_POLLS = 500
 """Hundredths of a second that a program gets to begin, once its server was seen to be gone."""
 SESSION_POLLS = 500
 """Fiftieths of a second that a session gets to name itself."""
