@@ -2,5 +2,16 @@
 
 from reconciler.core.runs.run import Reason
 
-SKIP_REASONS = frozenset({Reason.OVERLAP, Reason.QUEUE_FULL, Reason.COALESCED, Reason.RATE_LIMITED})
-FAIL_REASONS = frozenset(Reason) - SKIP_REASONS
+SKIP_REASONS = frozenset(
+    {
+        Reason.OVERLAP,
+        Reason.QUEUE_FULL,
+        Reason.COALESCED,
+        Reason.SUPERSEDED,
+        Reason.RATE_LIMITED,
+        Reason.OVER_BUDGET,
+        Reason.NOTHING_TO_DO,
+    }
+)
+FAIL_REASONS = (frozenset(Reason) - SKIP_REASONS) | {Reason.OVER_BUDGET}
+"""What a run fails of; `over_budget` is one that was skipped, or stopped while it worked."""

@@ -31,7 +31,9 @@ class Status(StrEnum):
 
 TRANSITIONS: dict[Status | None, frozenset[Status]] = {
     None: frozenset({Status.PENDING, Status.SKIPPED}),
-    Status.PENDING: frozenset({Status.SESSION_CREATED, Status.RUNNING, Status.FAILED}),
+    Status.PENDING: frozenset(
+        {Status.SESSION_CREATED, Status.RUNNING, Status.SKIPPED, Status.FAILED}
+    ),
     Status.SESSION_CREATED: frozenset({Status.RUNNING, Status.FAILED}),
     Status.RUNNING: frozenset({Status.COMPLETED, Status.FAILED}),
     Status.SKIPPED: frozenset(),
@@ -59,7 +61,10 @@ class Reason(StrEnum):
     OVERLAP = "overlap"
     QUEUE_FULL = "queue_full"
     COALESCED = "coalesced"
+    SUPERSEDED = "superseded"
     RATE_LIMITED = "rate_limited"
+    OVER_BUDGET = "over_budget"
+    NOTHING_TO_DO = "nothing_to_do"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     REPLACED = "replaced"
@@ -69,6 +74,9 @@ class Reason(StrEnum):
     AGENT_FAILED = "agent_failed"
     TARGET_UNAVAILABLE = "target_unavailable"
     LOST = "lost"
+    PRECHECK_FAILED = "precheck_failed"
+    EXPECTATION_UNMET = "expectation_unmet"
+    APPROVAL_NEEDED = "approval_needed"
 
 
 BREAKER_REASONS = frozenset(
@@ -79,6 +87,9 @@ BREAKER_REASONS = frozenset(
         Reason.AGENT_FAILED,
         Reason.TARGET_UNAVAILABLE,
         Reason.LOST,
+        Reason.PRECHECK_FAILED,
+        Reason.EXPECTATION_UNMET,
+        Reason.APPROVAL_NEEDED,
     }
 )
 """The failures that count towards opening the breaker."""
@@ -99,7 +110,9 @@ class WaitingFor(StrEnum):
     REPLACE = "replace"
     AGENT = "agent"
     CLAIM = "claim"
+    QUOTA = "quota"
     RETRY = "retry"
+    APPROVAL = "approval"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

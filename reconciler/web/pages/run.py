@@ -19,7 +19,9 @@ WAITING = {
     WaitingFor.REPLACE: "Waits for the proof that the run it replaces has ended",
     WaitingFor.AGENT: "Waits until its agent takes more work",
     WaitingFor.CLAIM: "Waits until a worker claims it",
+    WaitingFor.QUOTA: "Waits until its agent's quota is renewed",
     WaitingFor.RETRY: "Waits for its next attempt",
+    WaitingFor.APPROVAL: "Waits until somebody approves or rejects what its agent asks",
 }
 _ENDS = {
     Status.COMPLETED: "Completed",

@@ -25,6 +25,7 @@ ALLOWED = {
     (None, "skipped"),
     ("pending", "session_created"),
     ("pending", "running"),
+    ("pending", "skipped"),
     ("pending", "failed"),
     ("session_created", "running"),
     ("session_created", "failed"),

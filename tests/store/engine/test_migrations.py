@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.base.errors import Conflict, Unavailable
 from reconciler.store.engine.database import Database, Schema, Tx
@@ -148,3 +151,44 @@ def test_current_tables_are_recognised_without_importing_alembic(database_url: s
     command = [sys.executable, "-c", code, database_url]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["current", "False"]
+
+
+def _upgrade_to(tx: Tx, version: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "newline")
+    config.attributes["connection"] = tx
+    command.upgrade(config, version)
+
+
+_ROWS = """
+INSERT INTO manifest (digest, document) VALUES ('d', '{}');
+INSERT INTO autopilot (id, workspace_id, name, labels, former_names, spec, title, description,
+    assignee_type, assignee_id, execution_mode, concurrency_policy, status, created_at, updated_at)
+  VALUES ('a', 'platform', 'triage', '{}', '[]', '{}', 'Triage', '', 'agent', 'bot', 'run_only',
+    'skip', 'active', '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z');
+INSERT INTO autopilot_run (id, autopilot_id, workspace_id, source, status, title, spec_digest,
+    triggered_at, created_at)
+  VALUES ('r', 'a', 'platform', 'manual', 'pending', 'Triage', 'd',
+    '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z')
+"""
+_SUPERSEDED = text(
+    "UPDATE autopilot_run SET status = 'skipped', completed_at = triggered_at, reason = :reason"
+)
+
+
+def test_a_table_with_rows_takes_the_words_that_came_later(empty_database_url: str) -> None:
+    """Also for who had the database open before; a word that is none is refused as ever."""
+    with Database.open(empty_database_url) as other, Database.open(empty_database_url) as database:
+        database.write(lambda tx: _upgrade_to(tx, "0006"))
+        database.write(lambda tx: [tx.execute(text(row)) for row in _ROWS.split(";")])
+        with pytest.raises(IntegrityError):
+            other.write(lambda tx: tx.execute(_SUPERSEDED, {"reason": "superseded"}))
+        database.migrate()
+        with pytest.raises(IntegrityError):
+            other.write(lambda tx: tx.execute(_SUPERSEDED, {"reason": "bored"}))
+        other.write(lambda tx: tx.execute(_SUPERSEDED, {"reason": "superseded"}))
+        reasons = database.read(
+            lambda tx: tx.execute(text("SELECT reason FROM autopilot_run")).scalars().all()
+        )
+        assert reasons == ["superseded"]
