@@ -21,7 +21,7 @@ The order that keeps a run from ever having two sessions:
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
@@ -102,6 +102,19 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
+class NeedsApproval:
+    """The agent stands still and asks a person for permission.
+
+    `question` says for what, in one line or a few. `answer_at` says how a person answers where the
+    runtime cannot pass an answer on ("in its session: `claude --resume ID`"); empty where
+    `AnswersQuestions.answer` can. Reported again with each poll for as long as the agent asks.
+    """
+
+    question: str
+    answer_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Gone:
     """The work is no longer there and left no outcome behind; the run fails with `reason`."""
 
@@ -116,7 +129,7 @@ class Unseen:
     message: str
 
 
-Observation = Working | Ended | Gone | Unseen
+Observation = Working | NeedsApproval | Ended | Gone | Unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +147,21 @@ class Stopping:
 
 
 Stop = Stopped | Stopping
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The agent has the answer; polls tell what it makes of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnswered:
+    """The answer did not arrive, or nothing was asked any more; tried again while it is asked."""
+
+    message: str
+
+
+Answer = Answered | NotAnswered
 
 Record = Callable[[Handle], Awaitable[None]]
 
@@ -162,6 +190,15 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """Let go of connections; processes in progress stay as they are."""
+        ...
+
+
+@runtime_checkable
+class AnswersQuestions(Protocol):
+    """What a runtime has beside `Runtime` whose agent can be told yes or no from here."""
+
+    async def answer(self, job: Job, handle: Handle, question: str, approved: bool) -> Answer:
+        """Pass a person's decision about `question` on. May be repeated: be idempotent."""
         ...
 
 

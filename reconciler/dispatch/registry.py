@@ -20,8 +20,11 @@ from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
 from reconciler.dispatch.aegis.client import Waits
 from reconciler.dispatch.aegis.runtime import AegisSessions
 from reconciler.dispatch.base import (
+    Answer,
+    AnswersQuestions,
     Handle,
     Job,
+    NotAnswered,
     Observation,
     Record,
     Runtime,
@@ -107,6 +110,14 @@ class Runtimes:
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """See `Runtime.stop`."""
         return await self.of(job.runtime).stop(job, handle)
+
+    async def answer(self, job: Job, handle: Handle, question: str, approved: bool) -> Answer:
+        """See `AnswersQuestions.answer`; a runtime without it cannot pass an answer on."""
+        match self.of(job.runtime):
+            case AnswersQuestions() as runtime:
+                return await runtime.answer(job, handle, question, approved)
+            case _:
+                return NotAnswered(f"a {job.runtime.type} agent takes no answers from here")
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:
         """See `Runtime.release`."""

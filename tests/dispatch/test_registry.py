@@ -16,6 +16,7 @@ from reconciler.dispatch.base import (
     Ended,
     Handle,
     Job,
+    NotAnswered,
     Observation,
     Started,
     Stopped,
@@ -119,3 +120,9 @@ async def test_a_claimed_run_is_followed_and_only_its_worker_proves_its_end() ->
         assert await runtimes.start(replace(job, handle=handle), Recorder()) == Started(handle)
         assert await poll(runtimes.of(job.runtime), job, handle) == Working()
         assert isinstance(await runtimes.stop(job, handle), Stopping)
+
+
+async def test_an_agent_that_takes_no_answers_from_here_says_so(tmp_path: Path) -> None:
+    async with Runtimes(SystemClock(), runs_dir=tmp_path) as runtimes:
+        answer = await runtimes.answer(a_job(command()), Handle("1"), "run `make`?", approved=True)
+    assert answer == NotAnswered("a command agent takes no answers from here")

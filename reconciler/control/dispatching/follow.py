@@ -6,7 +6,7 @@ from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Run, Status
-from reconciler.dispatch.base import Ended, Gone, Handle, Job, Observation, Working
+from reconciler.dispatch.base import Ended, Gone, Handle, Job, NeedsApproval, Observation, Working
 from reconciler.store.runs.leases import held_by
 from reconciler.store.runs.runs import change_run, owned_by
 
@@ -52,6 +52,8 @@ async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> 
             if run.cancel_requested_at is not None:
                 return False  # asked to stop and gone: stop.py records why it was stopped
             return await runner.end(run, Failed(reason, message))
+        case NeedsApproval(question):
+            await _note(runner, run, f"asks for permission: {question}")
         case Working(detail):
             await _note(runner, run, detail)
         case _:
