@@ -10,6 +10,7 @@ from reconciler.control.access.tokens import Tokens
 from reconciler.control.counting import counting
 from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
 from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.evaluation.expectations import Expectations
 from reconciler.control.evaluation.titles import Titles
 from reconciler.control.runs.launch import Launcher
 from reconciler.control.runs.tick import Ticker
@@ -56,6 +57,7 @@ def build_system(
         key=key,
         settings=RunnerSettings(settings.lease, cooldown, settings.max_active_runs, url),
         notify=signals.run.notify,
+        expectations=Expectations(evaluator),
     )
     intake = Intake(
         database,

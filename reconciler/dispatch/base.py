@@ -51,6 +51,7 @@ class Job:
     `prompt` is the text with the payload in its untrusted block. `secret` is the resolved token of
     an aegis runtime or signing secret of an http one; `env` and `headers` are resolved too: they
     may hold secrets and are never logged. `handle` is what an earlier attempt recorded, if any.
+    `expect` is for the runner, which judges the result by it.
     """
 
     run_id: str
@@ -69,6 +70,7 @@ class Job:
     callback_url: str | None = None
     run_token: str | None = field(default=None, repr=False)
     handle: Handle | None = None
+    expect: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

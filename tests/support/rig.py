@@ -22,6 +22,7 @@ from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.runner import run_once, settle
 from reconciler.control.dispatching.workers import Beat, Claim, Claimed, claim, complete, heartbeat
 from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.evaluation.expectations import Expectations, read_expected
 from reconciler.control.evaluation.titles import Titles
 from reconciler.control.runs.ending import finish
 from reconciler.control.runs.launch import Launcher, Order
@@ -202,6 +203,9 @@ class Rig:
     def complete(self, held: Claimed, status: str = "completed", result: Any = "done") -> Run:
         """A worker reports the end of its run."""
         token, now, outcome = held.lease_token, self.clock.now(), outcome_of(status, result)
+        expected = self.database.read(lambda tx: read_expected(tx, held.run.id))
+        if expected.expression is not None:
+            outcome = asyncio.run(Expectations(self.evaluator).judge(expected, outcome))
         return self.database.write(
             lambda tx: complete(tx, held.run.id, token, outcome, now, COOLDOWN)
         )

@@ -16,6 +16,7 @@ from reconciler.control.dispatching.jobs import (
     read_brief,
     run_token,
 )
+from reconciler.control.evaluation.expectations import Expectations, read_expected
 from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import ReconcilerError
@@ -60,6 +61,7 @@ class RunnerContext:
     key: bytes = field(repr=False)
     settings: RunnerSettings = field(default_factory=RunnerSettings)
     notify: Callable[[], None] = no_hint
+    expectations: Expectations = field(default_factory=Expectations)
     jobs: dict[str, Job] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
     leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
@@ -135,7 +137,7 @@ class RunnerContext:
 
     async def end(self, run: Run, outcome: Outcome) -> bool:
         """Record the end of a run that this process holds, then let go of what is left of it."""
-        storable = _storable(outcome)
+        storable = await self._judged(run, _storable(outcome))
 
         def write(tx: Tx) -> bool:
             now = self.database.now(tx)
@@ -146,6 +148,14 @@ class RunnerContext:
             log.info("run ended", run=run.id, autopilot=run.autopilot_id, outcome=_word(storable))
             await self.let_go(run)
         return ended
+
+    async def _judged(self, run: Run, outcome: Outcome) -> Outcome:
+        """What is recorded of an agent's own word; asked before the transaction."""
+        job = self.jobs.get(run.id)
+        if not isinstance(outcome, Completed) or (job is not None and job.expect is None):
+            return outcome
+        expected = await self.database.aread(lambda tx: read_expected(tx, run.id))
+        return await self.expectations.judge(expected, outcome)
 
     async def let_go(self, run: Run) -> None:
         """Release what the runtime still holds for a run whose end is recorded."""

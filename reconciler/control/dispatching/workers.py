@@ -8,7 +8,7 @@ import hmac
 import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,6 @@ from reconciler.core.runs.lease import lease_of
 from reconciler.core.runs.prompt import prompt
 from reconciler.core.runs.run import Failed, Outcome, Reason, Run, Status
 from reconciler.core.runs.turns import next_workspace, served, with_in_flight
-from reconciler.dispatch.base import cut_result
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.agents import agent_caps
 from reconciler.store.objects.manifests import get_document
@@ -175,7 +174,7 @@ def complete(
     Raises Conflict where the lease is lost or the run has ended, NotFound.
     """
     run = held_run(tx, run_id, token)
-    ended = why_stopped(run) if run.cancel_requested_at is not None else _cut(outcome)
+    ended = why_stopped(run) if run.cancel_requested_at is not None else outcome
     if not finish(tx, run, ended, now, cooldown=cooldown):
         raise _lost()
     return get_run(tx, run_id) or run
@@ -221,7 +220,3 @@ def _lost() -> Conflict:
     return Conflict(
         "the lease is lost: the run has ended or somebody else holds it", reason="lease-lost"
     )
-
-
-def _cut(outcome: Outcome) -> Outcome:
-    return replace(outcome, result=cut_result(outcome.result))

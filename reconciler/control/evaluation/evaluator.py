@@ -45,6 +45,7 @@ class Kind(StrEnum):
     """What an expression is for."""
 
     CONDITION = "condition"
+    EXPECTATION = "expectation"
     KEY = "key"
     TEXT = "text"
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from reconciler.core.cel import (
     CONDITION_VARIABLES,
+    EXPECT_VARIABLES,
     KEY_VARIABLES,
     TITLE_VARIABLES,
     EvaluationError,
@@ -38,6 +39,7 @@ Kind = tuple[frozenset[str], Callable[[Any], bool | str]]
 
 KINDS: dict[str, Kind] = {
     "condition": (CONDITION_VARIABLES, as_condition),
+    "expectation": (EXPECT_VARIABLES, as_condition),
     "key": (KEY_VARIABLES, as_key),
     "text": (TITLE_VARIABLES, lambda value: as_text(value, TEXT_LIMIT)),
 }

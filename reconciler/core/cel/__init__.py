@@ -18,12 +18,15 @@ from reconciler.core.cel.compiled import (
     problems_of,
     require_affordable,
 )
+from reconciler.core.cel.conditions import condition_problems
 from reconciler.core.cel.errors import EvaluationError, ExpressionError
 from reconciler.core.cel.scope import (
     CONDITION_VARIABLES,
+    EXPECT_VARIABLES,
     KEY_VARIABLES,
     TITLE_VARIABLES,
     event_scope,
+    expect_scope,
     title_scope,
 )
 from reconciler.core.cel.syntax import MAX_DEPTH, MAX_NESTING
@@ -32,6 +35,7 @@ from reconciler.core.cel.weight import MAX_LEVELS, MAX_WEIGHT
 
 __all__ = [
     "CONDITION_VARIABLES",
+    "EXPECT_VARIABLES",
     "KEY_VARIABLES",
     "MAX_COST",
     "MAX_DEPTH",
@@ -50,9 +54,11 @@ __all__ = [
     "as_key",
     "as_text",
     "compile_expression",
+    "condition_problems",
     "evaluate",
     "event_scope",
     "execute",
+    "expect_scope",
     "is_quick",
     "problems_of",
     "require_affordable",

@@ -63,7 +63,7 @@ def problems_of(text: str, *, variables: frozenset[str]) -> tuple[ExpressionErro
 def compile_expression(text: str, *, variables: frozenset[str]) -> Expression:
     """The checked expression, or the first ExpressionError of `problems_of`.
 
-    `variables` is one of CONDITION_VARIABLES, KEY_VARIABLES and TITLE_VARIABLES.
+    `variables` is one of the sets in `scope.py`.
     """
     for problem in problems_of(text, variables=variables):
         raise problem

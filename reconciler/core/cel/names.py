@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from reconciler.core.cel.errors import ExpressionError
 from reconciler.core.cel.foreign import NAMES, OPERATORS, operator_hint
-from reconciler.core.cel.scope import FIELDS, TITLE_VARIABLES
+from reconciler.core.cel.scope import PLACES, fields_of
 from reconciler.core.cel.syntax import MACROS
 from reconciler.core.cel.tree import (
     Call,
@@ -42,9 +42,9 @@ def _in(node: Node, variables: frozenset[str], bound: Bound) -> Iterator[Express
         case Name():
             yield from _variable(node, variables, bound)
         case Select(operand=Name(name=name), field=field) if name not in bound:
-            yield from _field(node.offset, name, field)
+            yield from _field(node.offset, name, field, variables)
         case Index(operand=Name(name=name), key=Literal(text=str(field))) if name not in bound:
-            yield from _field(node.offset, name, field)
+            yield from _field(node.offset, name, field, variables)
         case Call():
             yield from _function(node)
         case _:
@@ -61,8 +61,12 @@ def _in(node: Node, variables: frozenset[str], bound: Bound) -> Iterator[Express
 def _variable(node: Name, variables: frozenset[str], bound: Bound) -> Iterator[ExpressionError]:
     if node.name in variables or node.name in bound or node.name in TYPES:
         return
-    if node.name in TITLE_VARIABLES:
-        message = f"'{node.name}' is known in titles only; {_allowed(variables)}"
+    elsewhere = [place for place, known in PLACES.items() if node.name in known]
+    if elsewhere:
+        places = " and ".join(elsewhere)
+        message = f"'{node.name}' is known in {places} only; {_allowed(variables)}"
+    elif node.name == "payload" and "run" in variables:
+        message = f"unknown variable 'payload': the payload is 'run.payload'; {_allowed(variables)}"
     elif node.name in NAMES:
         message = f"unknown variable '{node.name}': {NAMES[node.name]}"
     else:
@@ -83,11 +87,13 @@ def _dashed_header(node: Node) -> str | None:
             return None
 
 
-def _field(offset: int, name: str, field: str) -> Iterator[ExpressionError]:
+def _field(
+    offset: int, name: str, field: str, variables: frozenset[str]
+) -> Iterator[ExpressionError]:
     if name == "headers" and field != field.lower():
         message = f'header names are lower-case here: write headers["{field.lower()}"]'
         yield ExpressionError(message, offset, "variable-unknown")
-    known = FIELDS.get(name)
+    known = fields_of(variables).get(name)
     if known is not None and field not in known:
         near = _near(field, known)
         message = f"'{name}' has no '{field}'{near or f'; {_allowed(known)}'}"

@@ -13,6 +13,14 @@ KEY_VARIABLES = CONDITION_VARIABLES
 """For `concurrencyKey`."""
 TITLE_VARIABLES = KEY_VARIABLES | {"run", "scheduledFor", "date", "time"}
 """For the placeholders of `issueTitleTemplate`."""
+EXPECT_VARIABLES = frozenset({"result", "run"})
+"""For `expect`."""
+
+PLACES: Mapping[str, frozenset[str]] = {
+    "titles": TITLE_VARIABLES - KEY_VARIABLES,
+    "expect": EXPECT_VARIABLES,
+}
+"""Variables that are known in places of their own, by what messages call these."""
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "trigger": frozenset({"name", "kind", "label"}),
@@ -20,6 +28,33 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "run": frozenset({"id", "source"}),
 }
 """The fields of the variables that are ours. `payload` and `headers` are the sender's."""
+
+RUN_FIELDS = frozenset(
+    {
+        "id",
+        "workspace",
+        "autopilot",
+        "source",
+        "trigger",
+        "title",
+        "key",
+        "scheduledFor",
+        "triggeredAt",
+        "admittedAt",
+        "startedAt",
+        "attempts",
+        "agent",
+        "payload",
+        "revision",
+        "commit",
+    }
+)
+"""The fields of `run` in `expect`: what the API tells of a run that is about to end."""
+
+
+def fields_of(variables: frozenset[str]) -> Mapping[str, frozenset[str]]:
+    """The fields of our own variables in the place that knows these variables."""
+    return {**FIELDS, "run": RUN_FIELDS} if variables == EXPECT_VARIABLES else FIELDS
 
 
 def event_scope(
@@ -74,3 +109,8 @@ def title_scope(
         "date": f"{local:%Y-%m-%d}" if local.year >= 1000 else local.date().isoformat(),
         "time": f"{local:%H:%M}",
     }
+
+
+def expect_scope(run: Mapping[str, Json], result: Json) -> dict[str, Json]:
+    """The variables of `expect`. `run` is the run as JSON, as the API shows it."""
+    return {"result": result, "run": {name: run[name] for name in RUN_FIELDS if name in run}}

@@ -141,6 +141,10 @@ class AutopilotSpec(Model):
     """Consecutive failures that open the breaker; 0 = never."""
     limits: Limits = Field(default_factory=Limits)
     """How many runs may be admitted within sliding windows."""
+    expect: str | None = Field(
+        default=None, min_length=1, examples=['result.status == "ok" && size(result.issues) > 0']
+    )
+    """CEL over `result` and `run`: a run that completes and gives anything but true has failed."""
     deletion_policy: DeletionPolicy = Field(default=DeletionPolicy.ARCHIVE, strict=False)
     """Whether leaving the source archives the object or is refused."""
     triggers: tuple[Trigger, ...] = Field(default=(), max_length=50, strict=False)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from reconciler.core.runs.result import cut_result
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
 
 SHORTEST = timedelta(seconds=5)
@@ -14,8 +15,9 @@ def lease_of(seconds: float) -> timedelta:
 
 
 def outcome_of(status: str, result: Json) -> Outcome:
-    """`completed` or `failed`, as an agent reports its own work."""
+    """`completed` or `failed`, as an agent reports its own work; the result as it is kept."""
+    cut = cut_result(result)
     if status == "completed":
-        return Completed(result)
+        return Completed(cut)
     message = result if isinstance(result, str) and result else "the agent reported a failure"
-    return Failed(Reason.AGENT_FAILED, message[:2000], result)
+    return Failed(Reason.AGENT_FAILED, message[:2000], cut)

@@ -14,9 +14,11 @@ from reconciler.control.dispatching.workers import (
     heartbeat,
     held_run,
 )
+from reconciler.control.evaluation.expectations import Expected, read_expected
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.manifest.fields import Instant, Name
 from reconciler.core.runs.lease import outcome_of
+from reconciler.core.runs.run import Completed, Outcome
 from reconciler.store.engine.database import Tx
 from reconciler.web.api.runs import require_run
 from reconciler.web.http.answers import Reply
@@ -134,7 +136,7 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     token = own_token(call.request) or body.lease_token
     if token is None:
         raise HttpProblem(422, "lease-token-missing", "say which lease, in leaseToken")
-    outcome = outcome_of(body.status, body.result)
+    outcome = await _judged(call, run_id, token, outcome_of(body.status, body.result))
 
     def write(tx: Tx) -> RunView:
         require_run(tx, run_id, call.caller)
@@ -144,6 +146,22 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     ended = await context.database.awrite(write)
     context.notify()
     return Reply(content=ended)
+
+
+async def _judged(
+    call: Call[NoQuery, EndOrder], run_id: str, token: str, outcome: Outcome
+) -> Outcome:
+    """What is recorded of a report. Raises NotFound, and Conflict where the lease is lost."""
+    if not isinstance(outcome, Completed):
+        return outcome
+
+    def read(tx: Tx) -> Expected:
+        require_run(tx, run_id, call.caller)
+        held_run(tx, run_id, token)
+        return read_expected(tx, run_id)
+
+    expected = await call.context.database.aread(read)
+    return await call.context.expectations.judge(expected, outcome)
 
 
 async def worker_or_run(request: Request, context: Context) -> Caller:

@@ -10,6 +10,7 @@ from reconciler.control.access.secrets import SecretStore
 from reconciler.control.apply.follow_source import Position
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.write_back import SourceWriter
+from reconciler.control.evaluation.expectations import Expectations
 from reconciler.control.runs.launch import Launcher
 from reconciler.control.webhooks.inbound import Answer, InboundRequest
 from reconciler.core.access.client_address import Network, networks_of
@@ -103,11 +104,14 @@ class Context:
     notify: Callable[[], None] = _no_runner
     metrics: Metrics = field(default_factory=Metrics)
     plans: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLANS_AT_ONCE))
+    expectations: Expectations = field(init=False)
     hub: Hub = field(init=False)
     proxies: tuple[Network, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "proxies", networks_of(self.settings.trusted_proxies))
+        evaluator = self.launcher.titles.evaluator
+        object.__setattr__(self, "expectations", Expectations(evaluator))
         object.__setattr__(self, "hub", Hub(self.database, self.clock))
 
     @property

@@ -7,6 +7,7 @@ import pytest
 
 from reconciler.core.cel import (
     CONDITION_VARIABLES,
+    EXPECT_VARIABLES,
     MAX_DEPTH,
     MAX_LENGTH,
     MAX_LEVELS,
@@ -14,10 +15,11 @@ from reconciler.core.cel import (
     MAX_NESTING,
     MAX_WEIGHT,
     TITLE_VARIABLES,
+    condition_problems,
     problems_of,
 )
 from reconciler.core.cel.methods import MAX_TEXT
-from reconciler.core.cel.scope import FIELDS
+from reconciler.core.cel.scope import FIELDS, RUN_FIELDS
 from reconciler.core.cel.syntax import MACROS
 from reconciler.core.cel.vocabulary import FUNCTIONS, METHODS
 from reconciler.core.manifest.template import MAX_PLACEHOLDERS, MAX_TEMPLATE, template_problems
@@ -36,12 +38,19 @@ def test_an_expression_compiles(text: str) -> None:
     assert not problems_of(text, variables=CONDITION_VARIABLES)
 
 
+@pytest.mark.parametrize("text", blocks("cel-expect"))
+def test_an_expectation_compiles(text: str) -> None:
+    assert not condition_problems(text, variables=EXPECT_VARIABLES)
+
+
 @pytest.mark.parametrize("text", blocks("cel-template"))
 def test_a_template_parses(text: str) -> None:
     assert not template_problems(text)
 
 
-@pytest.mark.parametrize("name", sorted({*TITLE_VARIABLES, *FUNCTIONS, *METHODS, *MACROS}))
+@pytest.mark.parametrize(
+    "name", sorted({*TITLE_VARIABLES, *EXPECT_VARIABLES, *FUNCTIONS, *METHODS, *MACROS})
+)
 def test_every_name_is_documented(name: str) -> None:
     if name != "existsOne":  # the other spelling of exists_one
         assert re.search(rf"`{name}\b", PAGE)
@@ -51,6 +60,11 @@ def test_every_name_is_documented(name: str) -> None:
 def test_every_field_is_documented(variable: str, fields: frozenset[str]) -> None:
     (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{variable}` |")]
     assert fields <= set(re.findall(r"`(\w+)`", row))
+
+
+def test_every_field_of_the_run_in_expect_is_documented() -> None:
+    (row,) = [line for line in PAGE.splitlines() if line.startswith("| `run` in `expect` |")]
+    assert set(re.findall(r"`(\w+)`", row)) >= RUN_FIELDS
 
 
 @pytest.mark.parametrize(

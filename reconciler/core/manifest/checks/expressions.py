@@ -1,4 +1,4 @@
-"""The CEL of an autopilot: conditions, the concurrency key, and titles."""
+"""The CEL of an autopilot: conditions, the concurrency key, titles, and what is expected."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -7,7 +7,7 @@ from typing import Literal
 from reconciler.core.manifest.checks.finding import Finding, Loc
 from reconciler.core.manifest.checks.raw import Raw, mapping, text, triggers_of
 
-_Use = Literal["condition", "key", "title"]
+_Use = Literal["condition", "key", "title", "expectation"]
 
 
 def expression_findings(document: Raw) -> Iterator[Finding]:
@@ -15,6 +15,7 @@ def expression_findings(document: Raw) -> Iterator[Finding]:
     spec = mapping(document.get("spec"))
     yield from _of(("spec", "concurrencyKey"), spec.get("concurrencyKey"), "key")
     yield from _of(("spec", "issueTitleTemplate"), spec.get("issueTitleTemplate"), "title")
+    yield from _of(("spec", "expect"), spec.get("expect"), "expectation")
     for loc, trigger in triggers_of(document):
         yield from _of((*loc, "when"), trigger.get("when"), "condition")
 
@@ -27,7 +28,13 @@ def _of(loc: Loc, value: object, use: _Use) -> Iterator[Finding]:
 @lru_cache(maxsize=32_768)
 def _wrong(source: str, use: _Use) -> tuple[tuple[str, str], ...]:
     # Imported here: the CEL library takes longer to import than most commands to run.
-    from reconciler.core.cel import CONDITION_VARIABLES, KEY_VARIABLES, problems_of
+    from reconciler.core.cel import (
+        CONDITION_VARIABLES,
+        EXPECT_VARIABLES,
+        KEY_VARIABLES,
+        condition_problems,
+        problems_of,
+    )
     from reconciler.core.manifest.template import template_problems
 
     match use:
@@ -36,7 +43,9 @@ def _wrong(source: str, use: _Use) -> tuple[tuple[str, str], ...]:
         case "key":
             errors = problems_of(source, variables=KEY_VARIABLES)
         case "condition":
-            errors = problems_of(source, variables=CONDITION_VARIABLES)
+            errors = condition_problems(source, variables=CONDITION_VARIABLES)
+        case "expectation":
+            errors = condition_problems(source, variables=EXPECT_VARIABLES)
     return tuple((_with_place(error.message, error.offset), error.code) for error in errors)
 
 

@@ -1,0 +1,53 @@
+"""What a good result looks like: `spec.expect`, asked when a run completes (docs/runs.md)."""
+
+import json
+import re
+
+from reconciler.core.base.invisible import one_line
+from reconciler.core.runs.run import Completed, Failed, Json, Reason
+
+SHOWN = 200
+"""Characters of the expression, and as many of the result, that the sentence quotes."""
+_FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*)\n```", re.DOTALL)
+
+
+def parsed(result: Json) -> Json:
+    """The result as expressions read it: a text that is a JSON object or list is that value.
+
+    Coding agents wrap it into a code block; the block may be all of the text.
+    """
+    if not isinstance(result, str):
+        return result
+    text = result.strip()
+    if fenced := _FENCED.fullmatch(text):
+        text = fenced[1].strip()
+    if not text.startswith(("{", "[")):
+        return result
+    try:
+        return json.loads(text, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        return result
+
+
+def _refused(name: str) -> Json:
+    raise ValueError(f"{name} is no JSON")
+
+
+def unmet(expression: str, completed: Completed, problem: str | None = None) -> Failed:
+    """The end of a run whose result is not what was expected; the result stays.
+
+    `problem` says why the expression could not be evaluated; without one it was false.
+    """
+    verdict = "is false" if problem is None else f"could not be evaluated: {problem}"
+    message = (
+        f"expect is not met: {one_line(expression, SHOWN)} {verdict}; "
+        f"the result is {_quoted(completed.result)}"
+    )
+    return Failed(Reason.EXPECTATION_UNMET, message, completed.result)
+
+
+def _quoted(result: Json) -> str:
+    if isinstance(result, str) and not result.strip():
+        return "empty"
+    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    return one_line(text, SHOWN)
