@@ -9,6 +9,7 @@ from reconciler.control.access.secrets import SecretStore
 from reconciler.control.access.tokens import Tokens
 from reconciler.control.counting import counting
 from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
+from reconciler.control.dispatching.output import Outputs
 from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.control.evaluation.expectations import Expectations
 from reconciler.control.evaluation.titles import Titles
@@ -85,6 +86,7 @@ def build_system(
         writer=followed.writer,
         poll=followed.poll,
         notify=signals.run.notify,
+        output=Outputs(runner).read,
         metrics=metrics,
     )
     return System(

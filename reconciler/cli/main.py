@@ -44,7 +44,7 @@ COMMANDS = {
     "history": Lazy("reconciler.cli.state.history:history", "List the revisions tried.", STATE),
     "adopt": Lazy("reconciler.cli.state.adopt:adopt", "Take over what no source owns.", STATE),
     "run": Lazy("reconciler.cli.runs.run:run", "Start a run by hand.", RUNS),
-    "runs": Lazy("reconciler.cli.runs.runs:runs", "List, show and cancel runs.", RUNS),
+    "runs": Lazy("reconciler.cli.runs.runs:runs", "List, show, repeat and cancel runs.", RUNS),
     "pause": Lazy("reconciler.cli.runs.switches:pause", "Let an autopilot take no work.", RUNS),
     "resume": Lazy("reconciler.cli.runs.switches:resume", "Let it take work again.", RUNS),
     "next": Lazy("reconciler.cli.runs.next:next_", "Show when a schedule fires.", RUNS),

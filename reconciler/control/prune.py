@@ -12,6 +12,7 @@ from reconciler.store.retention import (
     prune_deliveries,
     prune_intervals,
     prune_keys,
+    prune_outputs,
     prune_revisions,
     prune_runs,
 )
@@ -37,6 +38,7 @@ class Retention:
             ("intervals", prune_intervals, self.runs),
             ("deliveries", prune_deliveries, self.deliveries),
             ("bodies", prune_bodies, self.bodies),
+            ("outputs", prune_outputs, self.bodies),
             ("revisions", prune_revisions, self.revisions),
             ("keys", prune_keys, timedelta(0)),
         )

@@ -165,6 +165,26 @@ class NotAnswered:
 
 Answer = Answered | NotAnswered
 
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the work has written after a position; `position` is where to go on.
+
+    `cut`: something before it is not kept any more.
+    """
+
+    text: str
+    position: str
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What the work has written is kept on another host."""
+
+    host: str
+
+
 Record = Callable[[Handle], Awaitable[None]]
 
 
@@ -201,6 +221,20 @@ class AnswersQuestions(Protocol):
 
     async def answer(self, job: Job, handle: Handle, question: str, approved: bool) -> Answer:
         """Pass a person's decision about `question` on. May be repeated: be idempotent."""
+        ...
+
+
+@runtime_checkable
+class TellsOutput(Protocol):
+    """A runtime that can tell what the work writes while it goes on. Others leave it out."""
+
+    async def output(
+        self, job: Job, handle: Handle, after: str | None
+    ) -> Written | Elsewhere | None:
+        """Return what was written after a position, all of it without one; bounded.
+
+        It never consumes what `observe` reads. None where nothing is known.
+        """
         ...
 
 

@@ -22,6 +22,7 @@ from reconciler.dispatch.aegis.runtime import AegisSessions
 from reconciler.dispatch.base import (
     Answer,
     AnswersQuestions,
+    Elsewhere,
     Handle,
     Job,
     NotAnswered,
@@ -30,7 +31,9 @@ from reconciler.dispatch.base import (
     Runtime,
     Start,
     Stop,
+    TellsOutput,
     Unseen,
+    Written,
     no_hint,
 )
 from reconciler.dispatch.cli.recipe import CodingAgents
@@ -122,6 +125,15 @@ class Runtimes:
     async def release(self, job: Job, handle: Handle | None) -> Stop:
         """See `Runtime.release`."""
         return await self.of(job.runtime).release(job, handle)
+
+    async def output(
+        self, job: Job, handle: Handle, after: str | None
+    ) -> Written | Elsewhere | None:
+        """What the work has written after a position; None where its runtime cannot tell."""
+        runtime = self.of(job.runtime)
+        if not isinstance(runtime, TellsOutput):
+            return None
+        return await runtime.output(job, handle, after)
 
     async def close(self) -> None:
         """Close connections and open requests; processes and sessions stay as they are."""

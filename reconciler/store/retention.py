@@ -24,6 +24,7 @@ from reconciler.store.tables import (
     idempotency_key,
     missed_interval,
     revision,
+    run_output,
 )
 
 BATCH = 500
@@ -63,6 +64,11 @@ def prune_bodies(tx: Connection, before: datetime) -> int:
     return tx.execute(update(delivery).where(d.id.in_(batch)).values(body=None)).rowcount
 
 
+def prune_outputs(tx: Connection, before: datetime) -> int:
+    """What agents wrote in runs that were triggered before; the runs stay."""
+    return _delete(tx, run_output, _of_before(run_output.c.run_id, before), run_output.c.run_id)
+
+
 def _of_before(id_: ColumnElement[str], before: datetime) -> ColumnElement[bool]:
     """An id is of the moment at which its run was triggered, or its delivery received.
 
@@ -93,7 +99,9 @@ def prune_keys(tx: Connection, before: datetime) -> int:
     )
 
 
-def _delete(tx: Connection, table: Table, old: ColumnElement[bool]) -> int:
-    key: Any = table.c.id
+def _delete(
+    tx: Connection, table: Table, old: ColumnElement[bool], key: ColumnElement[Any] | None = None
+) -> int:
+    key = table.c.id if key is None else key
     batch = select(key).where(old).order_by(key).limit(BATCH)
     return tx.execute(delete(table).where(key.in_(batch))).rowcount

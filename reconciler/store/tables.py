@@ -372,6 +372,7 @@ autopilot_run = Table(
     Column("forced", Boolean, nullable=False, server_default=text("false")),
     Column("blocked_by", String(36)),
     Column("replaced_by", String(36)),
+    Column("rerun_of", String(36), comment="the run of which it is a repetition"),
     Column("delivery_id", String(36)),
     Column("nonce", String(64), nullable=False, server_default=""),
     Column("lease_owner", String(64)),
@@ -415,6 +416,19 @@ autopilot_run = Table(
     _partial("ix_run_worker", "lease_token", where="lease_token IS NOT NULL"),
     _partial("ix_run_cancel", "cancel_requested_at", where=_ASKED_TO_STOP),
     _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
+)
+
+run_output = Table(
+    "run_output",
+    metadata,
+    Column(
+        "run_id",
+        String(36),
+        ForeignKey("autopilot_run.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("text", Words(), nullable=False),
+    comment="What an agent wrote while it worked, where its result does not hold it already.",
 )
 
 workspace_turn = Table(

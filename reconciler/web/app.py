@@ -37,11 +37,13 @@ from reconciler.web.http.problems import HttpProblem, problem_of
 from reconciler.web.pages import page_routes
 from reconciler.web.pages.reference import reference_routes
 from reconciler.web.pages.serving import error_page
+from reconciler.web.streams import output
 
 OPERATIONS: tuple[AnyOperation, ...] = (
     *autopilots.OPERATIONS,
     *writes.OPERATIONS,
     *runs.OPERATIONS,
+    *output.OPERATIONS,
     *schedules.OPERATIONS,
     *audits.OPERATIONS,
     *deliveries.OPERATIONS,

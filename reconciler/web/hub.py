@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -113,6 +113,15 @@ class Hub:
         each = MOST if caller == LOCAL else MOST_EACH
         return len(self._listeners) < MOST and self._listeners.count(caller.name) < each
 
+    @contextlib.contextmanager
+    def seat(self, caller: Caller) -> Iterator[None]:
+        """Count one more who listens, to whatever stream, as long as it is open."""
+        self._listeners.append(caller.name)
+        try:
+            yield
+        finally:
+            self._listeners.remove(caller.name)
+
     def recheck(self) -> None:
         """Credentials have changed: every listener must show again that it has one."""
         self.rechecks += 1
@@ -128,8 +137,7 @@ class Hub:
         """
         if not self.has_room(caller):
             return
-        self._listeners.append(caller.name)
-        try:
+        with self.seat(caller):
             await self._started()
             if position is None or position > self.last:
                 position = self.last
@@ -147,8 +155,6 @@ class Hub:
                         yield event
                 if position == self.last and not self.closed:
                     await news.wait()
-        finally:
-            self._listeners.remove(caller.name)
 
     def _position(self, last_id: str | None) -> int | None:
         """Where a listener goes on; None where nobody knows what it missed."""

@@ -30,6 +30,7 @@ from reconciler.control.runs.tick import Ticked, Ticker, tick_once
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.model import MODELS, Agent, Autopilot, Squad
+from reconciler.core.manifest.reach import Grant
 from reconciler.core.manifest.state import Declared, Desired, Origin
 from reconciler.core.plan.guards import Confirmations
 from reconciler.core.runs.lease import outcome_of
@@ -101,6 +102,7 @@ class Rig:
     ids: Ids = field(default_factory=Ids)
     revision: int = 0
     commands: Mapping[str, Path] = field(default_factory=dict)
+    grants: Mapping[str, Grant] = field(default_factory=dict)
     max_active_runs: int = 100
 
     @property
@@ -175,7 +177,9 @@ class Rig:
         asyncio.run(self._round())
 
     async def _round(self) -> None:
-        async with Runtimes(self.clock, commands=self.commands, runs_dir=self.runs_dir) as runtimes:
+        async with Runtimes(
+            self.clock, commands=self.commands, grants=self.grants, runs_dir=self.runs_dir
+        ) as runtimes:
             runner = RunnerContext(
                 self.database, runtimes, SecretStore(Path("none"), {}), "here", KEY
             )

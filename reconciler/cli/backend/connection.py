@@ -36,6 +36,13 @@ class Connection:
         known = {name: value for name, value in parameters.items() if value is not None}
         return self._answer("GET", path, params=known)
 
+    def get_text(self, path: str, **parameters: Any) -> tuple[str, httpx.Headers]:
+        """The answer to a GET as text, with its headers. Raises as `content_of`."""
+        known = {name: value for name, value in parameters.items() if value is not None}
+        response = self._send("GET", path, params=known, headers={"Accept": "text/plain"})
+        content = content_of(response, f"GET {path}", self.url)
+        return content.decode("utf-8", "replace"), response.headers
+
     def post(self, path: str, body: Any = None) -> bytes:
         """The answer to a POST of JSON. Raises as `content_of`."""
         return self._answer("POST", path, json={} if body is None else body)
@@ -54,8 +61,11 @@ class Connection:
         return items
 
     def _answer(self, method: str, path: str, **content: Any) -> bytes:
+        return content_of(self._send(method, path, **content), f"{method} {path}", self.url)
+
+    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         try:
-            response = self.client.request(method, f"{self.url}{path}", **content)
+            return self.client.request(method, f"{self.url}{path}", **content)
         except httpx.TimeoutException:
             raise Unavailable(
                 f"the server at {self.url} did not answer in time; whether it did what was asked "
@@ -66,7 +76,6 @@ class Connection:
                 f"the server at {self.url} cannot be reached: {mask(str(error)) or 'no answer'}; "
                 "is it running, and is --server (RECONCILER_SERVER) its address?"
             ) from None
-        return content_of(response, f"{method} {path}", self.url)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Runs and time of a database that this process opens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from reconciler.cli.backend.lookup import find_autopilot
-from reconciler.cli.backend.run_state import Document, RunQuery, RunRequest, no_webhook
+from reconciler.cli.backend.run_state import Document, Output, RunQuery, RunRequest, no_webhook
 from reconciler.cli.session import actor
 from reconciler.clock import Ids
 from reconciler.control.access.keys import server_key
@@ -15,10 +17,11 @@ from reconciler.control.runs.switches import pause as pause_autopilot
 from reconciler.control.runs.switches import resume as resume_autopilot
 from reconciler.control.serving import serving
 from reconciler.control.unreadable import unreadable
-from reconciler.core.base.errors import NotFound
+from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.trigger import TriggerKind, WebhookTrigger
+from reconciler.core.runs.run import Run
 from reconciler.core.runs.standing import standing_of
 from reconciler.core.runs.view import run_document
 from reconciler.core.schedule.outlook import outlook_document
@@ -30,6 +33,9 @@ from reconciler.store.objects.triggers import NamedTrigger, list_triggers
 from reconciler.store.runs import lists
 from reconciler.store.runs.runs import get_run
 from reconciler.store.runs.switches import Switched, read_switches
+
+if TYPE_CHECKING:
+    from reconciler.control.runs.launch import Launcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,13 @@ class LocalRuns:
 
     def get_run(self, run_id: str) -> Document:
         """One run, whole."""
+        return run_document(self._run(run_id))
+
+    def _run(self, run_id: str) -> Run:
         run = self.database.read(lambda tx: get_run(tx, run_id))
         if run is None:
             raise NotFound(f"there is no run {run_id}")
-        return run_document(run)
+        return run
 
     def cancel_run(self, run_id: str) -> Document:
         """End a waiting run, or ask an active one to stop."""
@@ -64,11 +73,32 @@ class LocalRuns:
         run = self.database.write(lambda tx: cancel(tx, run_id, who, now(tx), cooldown))
         return run_document(run)
 
+    def rerun_run(self, run_id: str) -> Document:
+        """Start a run with the trigger and the payload of another one."""
+        from reconciler.control.runs.rerun import rerun
+
+        with self._launcher() as launcher:
+            return run_document(rerun(launcher, run_id, actor()))
+
+    def output(self, run_id: str, after: str | None) -> Output:
+        """What the agent of a run has written. Raises Conflict where that cannot be told."""
+        from reconciler.control.dispatching.output import read_here
+        from reconciler.dispatch.base import Elsewhere, Written
+
+        run, folder = self._run(run_id), self.settings.runs_dir
+        match self.database.read(lambda tx: read_here(tx, run, after, folder)):
+            case Written() as written:
+                return Output(written.text, written.position)
+            case Elsewhere(host):
+                raise Conflict(f"it works on the host {host!r}, where its output is")
+        raise Conflict(
+            "nothing is known here of what its agent writes; a running server may tell more: "
+            "--server URL"
+        )
+
     def launch(self, request: RunRequest) -> Document:
         """Start a run; it is as the policy admitted it."""
-        from reconciler.control.evaluation.evaluator import Evaluator
-        from reconciler.control.evaluation.titles import Titles
-        from reconciler.control.runs.launch import Launcher, Order
+        from reconciler.control.runs.launch import Order
 
         order = Order(
             autopilot_id=find_autopilot(self.database, request.name).id,
@@ -77,10 +107,18 @@ class LocalRuns:
             force=request.force,
             actor=actor(),
         )
-        cooldown = self.settings.breaker_cooldown
-        with Evaluator() as evaluator:
-            launcher = Launcher(self.database, Titles(evaluator), Ids(), cooldown)
+        with self._launcher() as launcher:
             return run_document(launcher.launch(order))
+
+    @contextmanager
+    def _launcher(self) -> Iterator["Launcher"]:
+        from reconciler.control.evaluation.evaluator import Evaluator
+        from reconciler.control.evaluation.titles import Titles
+        from reconciler.control.runs.launch import Launcher
+
+        with Evaluator() as evaluator:
+            cooldown = self.settings.breaker_cooldown
+            yield Launcher(self.database, Titles(evaluator), Ids(), cooldown)
 
     def is_served(self) -> bool:
         """Whether a server shares this database."""

@@ -10,6 +10,7 @@ from uuid import UUID
 from reconciler.cli.backend.connection import Connection
 from reconciler.cli.backend.run_state import (
     Document,
+    Output,
     RunQuery,
     RunRequest,
     no_autopilot,
@@ -44,6 +45,16 @@ class RemoteRuns:
     def cancel_run(self, run_id: str) -> Document:
         """End a waiting run, or ask an active one to stop."""
         return _document(self.connection.post(f"/v1/runs/{_id(run_id)}/cancel"))
+
+    def rerun_run(self, run_id: str) -> Document:
+        """Start a run with the trigger and the payload of another one."""
+        return _document(self.connection.post(f"/v1/runs/{_id(run_id)}/rerun"))
+
+    def output(self, run_id: str, after: str | None) -> Output:
+        """What the agent of a run has written. Raises Conflict where that cannot be told."""
+        path = f"/v1/runs/{_id(run_id)}/output"
+        text, headers = self.connection.get_text(path, after=after)
+        return Output(text, headers.get("output-position", ""))
 
     def launch(self, request: RunRequest) -> Document:
         """Start a run; it is as the policy admitted it."""

@@ -35,6 +35,14 @@ class RunRequest:
     force: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What an agent has written after a position; `position` is where to go on."""
+
+    text: str
+    position: str
+
+
 class RunState(Protocol):
     """A database or a server. `name` is `name` or `workspace/name`; unknown ones raise NotFound."""
 
@@ -48,6 +56,14 @@ class RunState(Protocol):
 
     def cancel_run(self, run_id: str) -> Document:
         """End a waiting run, or ask an active one to stop."""
+        ...
+
+    def rerun_run(self, run_id: str) -> Document:
+        """Start a run with the trigger and the payload of another one."""
+        ...
+
+    def output(self, run_id: str, after: str | None) -> Output:
+        """What the agent of a run has written. Raises Conflict where that cannot be told."""
         ...
 
     def launch(self, request: RunRequest) -> Document:

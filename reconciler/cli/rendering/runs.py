@@ -29,6 +29,7 @@ _SHOWN = (
     ("note", "note"),
     ("blocked by", "blockedBy"),
     ("replaced by", "replacedBy"),
+    ("rerun of", "rerunOf"),
     ("revision", "revision"),
 )
 _COLUMNS = ("STATUS", "SOURCE", "TRIGGERED", "TOOK", "AUTOPILOT", "ID")

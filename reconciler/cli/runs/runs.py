@@ -1,5 +1,6 @@
 """`reconciler runs`: history, one run, and cancelling."""
 
+import sys
 from dataclasses import replace
 from typing import Annotated
 
@@ -7,10 +8,11 @@ import typer
 
 from reconciler.cli import options
 from reconciler.cli.backend.open import runs_of
-from reconciler.cli.backend.run_state import Document, RunQuery
-from reconciler.cli.console import note_done, out, out_json
+from reconciler.cli.backend.run_state import Document, RunQuery, RunState
+from reconciler.cli.console import note_done, out, out_json, say
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_table, run_text
+from reconciler.cli.runs.following import written
 from reconciler.core.base.errors import UsageError
 from reconciler.core.runs.run import Reason, Source, Status
 from reconciler.settings import Settings
@@ -19,22 +21,28 @@ from reconciler.settings import Settings
 def runs(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME | show ID | cancel ID", show_default=False),
+        typer.Argument(metavar="NAME | show ID | rerun ID | cancel ID", show_default=False),
     ] = None,
     status: Annotated[Status | None, typer.Option(help="Only runs of this status.")] = None,
     source: Annotated[Source | None, typer.Option(help="Only runs started by this.")] = None,
     reason: Annotated[Reason | None, typer.Option(help="Only runs with this reason.")] = None,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="With show: what the agent writes, until the end."),
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
     output: options.ListOutput = ListFormat.TEXT,
     database: options.Database = None,
     server: options.Server = None,
     token_file: options.TokenFile = None,
     config: options.Config = None,
-) -> None:
-    """List runs, newest first; show one; or cancel one.
+) -> int:
+    """List runs, newest first; show one; run one again; or cancel one.
 
     [bold]runs[/bold] lists all, [bold]runs NAME[/bold] those of an autopilot.
     [bold]runs show ID[/bold] says everything that is known of a run.
+    With --follow it first writes what its agent writes, until it ends; exit code 1 if it failed.
+    [bold]runs rerun ID[/bold] starts one with the same trigger and payload.
     [bold]runs cancel ID[/bold] ends a run: a waiting one at once, an active one on proof.
     """
     settings = Settings.load_for_state(
@@ -43,8 +51,17 @@ def runs(
     where = RunQuery(status=status, source=source, reason=reason, limit=limit)
     with runs_of(settings) as state:
         match words or []:
+            case ["show", run_id] if follow:
+                return _follow(state, run_id, output)
             case ["show", run_id]:
                 _show(state.get_run(run_id), output)
+            case _ if follow:
+                raise UsageError("--follow is for one run: runs show ID --follow")
+            case ["rerun", run_id]:
+                made = state.rerun_run(run_id)
+                note_done(f"run {made['id']} was recorded")
+                _show(made, output)
+                return 0 if made["status"] != Status.SKIPPED else 1
             case ["cancel", run_id]:
                 cancelled = state.cancel_run(run_id)
                 note_done(f"run {run_id} was cancelled, or asked to stop")
@@ -54,7 +71,21 @@ def runs(
             case [name]:
                 _list(state.list_runs(replace(where, name=name)), output)
             case _:
-                raise UsageError("write: runs, runs NAME, runs show ID or runs cancel ID")
+                raise UsageError(
+                    "write: runs, runs NAME, runs show ID, runs rerun ID or runs cancel ID"
+                )
+    return 0
+
+
+def _follow(state: RunState, run_id: str, output: ListFormat) -> int:
+    """Write what the agent writes, until its run ends; then the run itself."""
+    write = say if output is ListFormat.JSON else out
+    for text in written(state, run_id, write_note=say):
+        write(text)
+        sys.stdout.flush()  # whoever reads a pipe reads it as it comes
+    ended = state.get_run(run_id)
+    _show(ended, output)
+    return 0 if ended["status"] == Status.COMPLETED else 1
 
 
 def _list(listed: list[Document], output: ListFormat) -> None:

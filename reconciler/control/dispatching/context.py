@@ -21,13 +21,17 @@ from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.core.runs.run import Completed, Failed, Outcome, Run
-from reconciler.dispatch.base import Handle, Job, Stopped, cut_result, no_hint
+from reconciler.dispatch.base import Handle, Job, Stopped, Written, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.runs.leases import leased
+from reconciler.store.runs.outputs import save_output
 from reconciler.store.runs.runs import change_run, get_run
 
 log = structlog.get_logger(__name__)
+
+OUTPUT_LIMIT = 64 * 1024
+"""Bytes of an agent's output that are kept beside its result."""
 
 
 class LeaseLost(Exception):
@@ -136,12 +140,19 @@ class RunnerContext:
             self.notify()  # rounds passed the run over meanwhile, whatever had become of it
 
     async def end(self, run: Run, outcome: Outcome) -> bool:
-        """Record the end of a run that this process holds, then let go of what is left of it."""
+        """Record the end of a run that this process holds, then let go of what is left of it.
+
+        What its agent wrote is read before that: `let_go` removes it.
+        """
         storable = await self._judged(run, _storable(outcome))
+        output = await self._output_of(run, storable)
 
         def write(tx: Tx) -> bool:
-            now = self.database.now(tx)
-            return finish(tx, run, storable, now, cooldown=self.settings.cooldown, owner=self.owner)
+            now, cooldown = self.database.now(tx), self.settings.cooldown
+            ended = finish(tx, run, storable, now, cooldown=cooldown, owner=self.owner)
+            if ended and output:
+                save_output(tx, run.id, output)
+            return ended
 
         ended = await self.database.awrite(write)
         if ended:
@@ -156,6 +167,14 @@ class RunnerContext:
             return outcome
         expected = await self.database.aread(lambda tx: read_expected(tx, run.id))
         return await self.expectations.judge(expected, outcome)
+
+    async def _output_of(self, run: Run, outcome: Outcome) -> str | None:
+        """What is kept of the output beside a result that is not that text itself."""
+        job, handle = self.jobs.get(run.id), handle_of(run)
+        if job is None or handle is None or isinstance(outcome.result, str):
+            return None
+        written = await self.runtimes.output(job, handle, None)
+        return str(cut_result(written.text, OUTPUT_LIMIT)) if isinstance(written, Written) else None
 
     async def let_go(self, run: Run) -> None:
         """Release what the runtime still holds for a run whose end is recorded."""

@@ -58,6 +58,7 @@ class Firing(NamedTuple):
     forced: bool = False
     actor: str | None = None
     delivery_id: str | None = None
+    rerun_of: str | None = None
 
     def newcomer(self) -> Newcomer:
         """What the pure function sees of it."""
@@ -168,6 +169,7 @@ def _run(
         actor=firing.actor,
         forced=firing.forced,
         delivery_id=firing.delivery_id,
+        rerun_of=firing.rerun_of,
         nonce=nonce,
         **_state(live, admission, now),
     )

@@ -23,7 +23,8 @@ from reconciler.store.webhooks.webhooks import SeenKey, seen_keys, use_keys
 class Order:
     """A run that somebody asks for. `trigger` names a trigger of the autopilot, or is None.
 
-    `actor` is who asks; `force` passes policy and limits and is recorded on the run.
+    `actor` is who asks; `force` passes policy and limits and is recorded on the run; `rerun_of` is
+    the run that is repeated.
     """
 
     autopilot_id: str
@@ -32,10 +33,13 @@ class Order:
     force: bool = False
     actor: str | None = None
     idempotency_key: str | None = None
+    rerun_of: str | None = None
 
     def fingerprint(self) -> str:
         """What the same idempotency key must come with again."""
         asked = {"trigger": self.trigger, "payload": self.payload, "force": self.force}
+        if self.rerun_of is not None:
+            asked["rerunOf"] = self.rerun_of
         return body_fingerprint(canonical(asked).encode())
 
 
@@ -102,6 +106,7 @@ class Launcher:
             payload=order.payload,
             forced=order.force,
             actor=order.actor,
+            rerun_of=order.rerun_of,
         )
 
 

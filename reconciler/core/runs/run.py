@@ -161,6 +161,7 @@ class Run:
     forced: bool = False
     blocked_by: str | None = None
     replaced_by: str | None = None
+    rerun_of: str | None = None
     delivery_id: str | None = None
     lease_owner: str | None = None
     lease_until: datetime | None = None

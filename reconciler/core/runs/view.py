@@ -42,6 +42,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "commit": run.commit,
         "blockedBy": run.blocked_by,
         "replacedBy": run.replaced_by,
+        "rerunOf": run.rerun_of,
         "key": run.key or None,
     }
 

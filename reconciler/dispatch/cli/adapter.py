@@ -64,6 +64,24 @@ def read_lines(adapter: Adapter, lines: bytes) -> Answer:
     return answer
 
 
+def shown_lines(adapter: Adapter, output: bytes, answer: bytes) -> str:
+    """What an agent says while it works: its texts, denials and errors, then stderr as it came."""
+    texts = [text for record in _records(answer) if (text := _shown(adapter, record))]
+    spoken = "".join(f"{text.rstrip()}\n" for text in texts)
+    return spoken + output.decode("utf-8", "replace").replace("\x00", "\ufffd")
+
+
+def _shown(adapter: Adapter, record: Record) -> str:
+    """One record alone says what is new in it; the end repeats what was said before."""
+    try:
+        new = adapter.read(Answer(), record)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""
+    denied = [f"[denied: {denial.get('tool')}]" for denial in new.denied]
+    spoken = [] if new.ended else [new.text]
+    return "\n".join(text for text in (*spoken, *denied, new.error or "") if text)
+
+
 def _records(lines: bytes) -> Iterator[Record]:
     for line in lines.splitlines():
         try:

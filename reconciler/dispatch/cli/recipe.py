@@ -6,13 +6,14 @@ All that a `command` runtime does for its programs holds here: gate, supervisor,
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from reconciler.core.manifest.arguments import fill_in
 from reconciler.core.manifest.coding_agents import CodingAgent
-from reconciler.core.manifest.runtime import CliRuntime
+from reconciler.core.manifest.runtime import CliRuntime, Runtime
 from reconciler.core.runs.run import Json, Outcome
 from reconciler.dispatch.base import Job
-from reconciler.dispatch.cli.adapter import Adapter, read_lines
+from reconciler.dispatch.cli.adapter import Adapter, read_lines, shown_lines
 from reconciler.dispatch.cli.claude import CLAUDE
 from reconciler.dispatch.cli.codex import CODEX
 from reconciler.dispatch.cli.copilot import COPILOT
@@ -23,6 +24,7 @@ from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of
 from reconciler.dispatch.command.processes import Leader
 from reconciler.dispatch.command.recipe import Order
+from reconciler.dispatch.command.written import Shown
 
 ADAPTERS: Mapping[CodingAgent, Adapter] = {
     CodingAgent.CLAUDE: CLAUDE,
@@ -73,6 +75,12 @@ class CodingAgents:
         """See `Recipe.remains`."""
         runtime, adapter = _of(job)
         return result_of(adapter, runtime, read_lines(adapter, answer), ending) or None
+
+    def shown(self, runtime: Runtime) -> Shown:
+        """See `Recipe.shown`."""
+        if not isinstance(runtime, CliRuntime):
+            raise TypeError(f"a cli runtime was given a job of type {runtime.type}")
+        return partial(shown_lines, ADAPTERS[runtime.agent])
 
     def session(self, job: Job, _leader: Leader) -> str | None:
         """See `Recipe.session`."""

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.core.manifest.arguments import fill_in
-from reconciler.core.manifest.runtime import CommandInput, CommandRuntime
+from reconciler.core.manifest.runtime import CommandInput, CommandRuntime, Runtime
 from reconciler.core.runs.run import Json, Outcome
 from reconciler.dispatch.base import Job
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of, stdin
 from reconciler.dispatch.command.outcome import outcome_of
 from reconciler.dispatch.command.processes import Leader
+from reconciler.dispatch.command.tail import tail_text
+from reconciler.dispatch.command.written import Shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ class Recipe(Protocol):
 
     def remains(self, job: Job, ending: Ending, answer: bytes) -> Json:
         """Return the result of a run that was stopped: what there was until then."""
+        ...
+
+    def shown(self, runtime: Runtime) -> Shown:
+        """Say how what the program writes is shown while it works."""
         ...
 
     def session(self, job: Job, leader: Leader) -> str | None:
@@ -82,6 +88,10 @@ class PlainCommand:
         """See `Recipe.remains`."""
         return ending.output or None
 
+    def shown(self, _runtime: Runtime) -> Shown:
+        """See `Recipe.shown`."""
+        return shown_plainly
+
     def session(self, _job: Job, leader: Leader) -> str | None:
         """The process is the session."""
         return f"{leader.host}:{leader.pid}"
@@ -89,3 +99,8 @@ class PlainCommand:
     def session_in(self, _job: Job, _line: bytes) -> str | None:
         """It is known."""
         return None
+
+
+def shown_plainly(output: bytes, _answer: bytes) -> str:
+    """Output as it came, as text."""
+    return tail_text(output, 0)

@@ -9,7 +9,6 @@ of its own, and has a supervisor that outlives the server (supervisor.py). Its e
 import asyncio
 import errno
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.reach import Grant
 from reconciler.core.runs.run import Failed, Json, Reason
 from reconciler.dispatch.base import (
+    Elsewhere,
     Ended,
     Gone,
     Handle,
@@ -38,6 +38,7 @@ from reconciler.dispatch.base import (
     Transient,
     Unseen,
     Working,
+    Written,
     no_hint,
 )
 from reconciler.dispatch.command.child import Child
@@ -61,6 +62,7 @@ from reconciler.dispatch.command.program import open_directory, program_path, re
 from reconciler.dispatch.command.recipe import PlainCommand, Recipe
 from reconciler.dispatch.command.spawner import Gate, Launch, Spawner
 from reconciler.dispatch.command.termination import Graces, terminate
+from reconciler.dispatch.command.written import folder_of, read_written
 
 _SCARCE = frozenset(
     {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.ESRCH}
@@ -72,7 +74,6 @@ BEGIN_POLLS = 500
 SESSION_POLLS = 500
 """Fiftieths of a second that a session gets to name itself."""
 NOT_BEGUN = "the server died before the program began; nothing was executed"
-_PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
 _LOST = "the program is not there any more, and nobody saw how it ended"
 
 
@@ -157,6 +158,13 @@ class Commands:
             if (folder := self._folder_of(job, handle)) is not None:
                 remove_folder(folder)
         return stop
+
+    async def output(
+        self, job: Job, handle: Handle, after: str | None
+    ) -> Written | Elsewhere | None:
+        """See `TellsOutput.output`; it does not matter which server of this host started it."""
+        shown = self._recipe.shown(job.runtime)
+        return await asyncio.to_thread(read_written, self._folder, job.run_id, handle, after, shown)
 
     async def close(self) -> None:
         """Leave the programs as they are: the next server goes on with them."""
@@ -298,17 +306,7 @@ class Commands:
         return read_ending(folder) if folder is not None else None
 
     def _folder_of(self, job: Job, handle: Handle) -> Path | None:
-        """The folder of this very start; None where it has none, or on another host.
-
-        Its name is checked: it comes out of the database, and what it names is removed.
-        """
-        tree = read_tree(handle.detail)
-        if tree is None or tree.supervisor is None or locate(tree.leader) is Presence.ELSEWHERE:
-            return None
-        run_id, _, start = tree.folder.partition(".")
-        if run_id != job.run_id or not _PLAIN.fullmatch(run_id) or not _PLAIN.fullmatch(start):
-            return None
-        return self._folder / tree.folder
+        return folder_of(self._folder, read_tree(handle.detail), job.run_id)
 
     def _prepare_folder(self) -> None:
         """Make it, and now and then remove what was forgotten there.

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.launch import Order
+from reconciler.control.runs.rerun import rerun
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant
@@ -142,6 +143,15 @@ async def start(call: Call[NoQuery, RunOrder]) -> Reply:
     return Reply(content=RunView.of(run), status=202, headers={"Location": f"/v1/runs/{run.id}"})
 
 
+async def rerun_run(call: Call[NoQuery, NoBody]) -> Reply:
+    """Start a run with the trigger and the payload of another one, under today's manifest."""
+    run_id = call.path["id"].lower()
+    await call.context.database.aread(lambda tx: require_run(tx, run_id, call.caller))
+    key = read_idempotency_key(call.request)
+    run = await asyncio.to_thread(rerun, call.context.launcher, run_id, call.caller.name, key)
+    return Reply(content=RunView.of(run), status=202, headers={"Location": f"/v1/runs/{run.id}"})
+
+
 async def cancel_run(call: Call[NoQuery, NoBody]) -> Reply:
     """Ask for the end of a run: a waiting one ends at once, an active one when that is proven."""
     context, run_id = call.context, call.path["id"].lower()
@@ -191,6 +201,12 @@ OPERATIONS = (
         method="POST", path="/v1/autopilots/{id}/run", handler=start, role=Role.OPERATOR,
         tag="runs", summary="Start a run", body=RunOrder, headers=IDEMPOTENCY_KEY,
         answers={202: json_content(RunView, "The run, as it was admitted.", "Location")},
+        problems=(404, 409, 422),
+    ),
+    Operation(
+        method="POST", path="/v1/runs/{id}/rerun", handler=rerun_run, role=Role.OPERATOR,
+        tag="runs", summary="Run again", headers=IDEMPOTENCY_KEY,
+        answers={202: json_content(RunView, "The new run, as it was admitted.", "Location")},
         problems=(404, 409, 422),
     ),
     Operation(

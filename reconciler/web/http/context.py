@@ -1,7 +1,7 @@
 """The dependencies of the web layer: what it reads from, and what it writes through."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,8 @@ from reconciler.control.runs.launch import Launcher
 from reconciler.control.webhooks.inbound import Answer, InboundRequest
 from reconciler.core.access.client_address import Network, networks_of
 from reconciler.core.access.roles import LOCAL, Caller
+from reconciler.core.runs.run import Run
+from reconciler.dispatch.base import Elsewhere, Written
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
 from reconciler.telemetry import Metrics
@@ -67,6 +69,10 @@ def _no_runner() -> None:
     """There is no runner in this process."""
 
 
+async def _no_output(_run: Run, _after: str | None) -> None:
+    """There is no runner in this process."""
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether the server should get traffic, and what it still waits for."""
@@ -84,7 +90,8 @@ class Context:
     `followed` says how the following of each source goes that this server itself follows, by its
     name; `files` gives their files, `writer` what writes into them where `write_policy` allows it.
     `poll` has one of them, or all, read now, and returns their names; `notify` tells the runner
-    that a slot became free: both are called from the event loop.
+    that a slot became free: both are called from the event loop. `output` tells what the agent of
+    a run has written after a position (control/dispatching/output.py).
     """
 
     database: Database
@@ -102,6 +109,7 @@ class Context:
     writer: Callable[[str], SourceWriter | None] = field(default=_no_writer)
     poll: Callable[[str | None], tuple[str, ...]] = _follows_nothing
     notify: Callable[[], None] = _no_runner
+    output: Callable[[Run, str | None], Awaitable[Written | Elsewhere | None]] = _no_output
     metrics: Metrics = field(default_factory=Metrics)
     plans: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLANS_AT_ONCE))
     expectations: Expectations = field(init=False)

@@ -34,6 +34,7 @@ _HEADERS = {
     "ETag": "Changes whenever the answer does. Of an object with a manifest, the part before the "
     "dot changes only with the manifest.",
     "Location": "Where the new thing is.",
+    "Output-Position": "What was written after it is asked for with `after`.",
 }
 PROBLEM: Document = {
     "type": "object",

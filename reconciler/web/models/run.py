@@ -81,6 +81,8 @@ class RunView(Wire):
     """The run that was in the way."""
     replaced_by: Id | None
     """The run that took its place."""
+    rerun_of: Id | None
+    """The run that this one repeats."""
     key: str | None
     """What `concurrencyKey` gave; null where the autopilot has none."""
 

@@ -10,7 +10,7 @@ NAMES = {
     "id", "autopilotId", "workspace", "autopilot", "triggerId", "trigger", "source", "status",
     "reason", "failureReason", "waitingFor", "note", "title", "scheduledFor", "triggeredAt",
     "admittedAt", "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent",
-    "payload", "result", "revision", "commit", "blockedBy", "replacedBy", "key",
+    "payload", "result", "revision", "commit", "blockedBy", "replacedBy", "rerunOf", "key",
 }  # fmt: skip
 API = {"name": "call", "kind": "api"}
 
@@ -45,6 +45,32 @@ def test_a_policy_holds_for_hands_too_unless_forced(path: str, ask: Ask) -> None
     assert (second["status"], second["reason"]) == ("skipped", "overlap")
     assert second["blockedBy"] == first["id"]
     assert ask("POST", f"{path}/run", json={"force": True}).json()["status"] == "pending"
+
+
+def test_a_run_once_more_has_the_same_trigger_and_payload_and_names_it(
+    rig: Rig, path: str, ask: Ask
+) -> None:
+    first = ask("POST", f"{path}/run", json={"trigger": "call", "payload": {"pr": 7}}).json()
+    rig.end(rig.run_of(first["id"]), Failed(Reason.AGENT_FAILED, "no"))
+    headers = {"Idempotency-Key": "again"}
+    answer = ask("POST", f"/v1/runs/{first['id']}/rerun", headers=headers)
+    again = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/v1/runs/{again['id']}")
+    assert (again["trigger"], again["source"], again["payload"]) == ("call", "api", {"pr": 7})
+    assert again["rerunOf"] == first["id"] != again["id"]
+    assert ask("POST", f"/v1/runs/{first['id']}/rerun", headers=headers).json()["id"] == again["id"]
+    assert ask("POST", f"/v1/runs/{again['id']}/rerun").json()["reason"] == "overlap"
+
+
+def test_a_run_whose_trigger_is_gone_or_off_is_not_repeated(rig: Rig, path: str, ask: Ask) -> None:
+    first = ask("POST", f"{path}/run", json={"trigger": "call"}).json()
+    rig.apply(agent(), autopilot("triage", schedule(), {**API, "enabled": False}))
+    again = ask("POST", f"/v1/runs/{first['id']}/rerun")
+    assert (again.status_code, again.json()["code"]) == (409, "trigger-disabled")
+    rig.apply(agent(), autopilot("triage", schedule()))
+    again = ask("POST", f"/v1/runs/{first['id']}/rerun")
+    assert (again.status_code, again.json()["code"]) == (404, "not-found")
+    assert len(rig.runs()) == 1
 
 
 def test_the_same_key_gives_the_same_run(path: str, ask: Ask) -> None:

@@ -1,0 +1,1 @@
+"""Answers that go on: what an agent writes while it works."""
