@@ -30,6 +30,7 @@ from reconciler.core.runs.result import cut_result as cut_result
 from reconciler.core.runs.retry import TargetDown as TargetDown
 from reconciler.core.runs.retry import Transient as Transient
 from reconciler.core.runs.run import Json, Outcome, Reason
+from reconciler.core.runs.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,13 @@ Start = Started | Ended | Transient | TargetDown | AwaitClaim
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """The work goes on. `detail` is shown on the run ("waits for approval: permission_prompt")."""
+    """The work goes on. `detail` is shown on the run ("waits for approval: permission_prompt").
+
+    `usage` is what it has used until now, where the agent says so while it works.
+    """
 
     detail: str = ""
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,7 @@ class Gone:
 
     message: str
     reason: Reason = Reason.LOST
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +142,10 @@ Observation = Working | NeedsApproval | Ended | Gone | Unseen
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Proof that nothing of the work is alive. `result` is what it had left until then."""
+    """Proof that nothing of the work is alive; what it had left, and had used, until then."""
 
     result: Json = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -366,6 +366,8 @@ autopilot_run = Table(
     ),
     Column("trigger_payload", json_type(none_as_null=True)),
     Column("result", json_type(none_as_null=True)),
+    Column("usage", json_type(none_as_null=True), comment="what is known of it, as in the API"),
+    Column("cost_micros", BigInteger, comment="US dollars / 1,000,000; NULL: not known"),
     Column("revision", String(200)),
     Column("commit_sha", String(64)),
     Column("actor", Words()),

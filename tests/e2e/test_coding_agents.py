@@ -153,7 +153,7 @@ def test_the_answer_the_session_and_the_usage_come_back_and_people_can_go_on(
     assert (run.status, run.reason) == (Status.COMPLETED, None), run.failure_reason
     assert run.result["text"] == TEXT
     assert run.result["sessionId"] == run.session_id
-    usage = run.result["usage"]
+    usage = run.usage or {}
     assert (usage["outputTokens"], usage["cachedTokens"]) == (OUTPUT, CACHED)
     assert ("costUsd" in usage, "model" in usage) == (kind == "claude", kind == "claude")
     assert "Label the issues." in json.dumps(bench.api.bodies[0])

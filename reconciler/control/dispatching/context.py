@@ -192,11 +192,7 @@ class RunnerContext:
 
 
 def _storable(outcome: Outcome) -> Outcome:
-    match outcome:
-        case Completed(result):
-            return Completed(cut_result(result))
-        case Failed(reason, message, result):
-            return Failed(reason, message, cut_result(result))
+    return replace(outcome, result=cut_result(outcome.result))
 
 
 def _word(outcome: Outcome) -> str:

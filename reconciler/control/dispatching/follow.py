@@ -6,9 +6,10 @@ from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Run, Status
+from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import Ended, Gone, Handle, Job, NeedsApproval, Observation, Working
 from reconciler.store.runs.leases import held_by
-from reconciler.store.runs.runs import change_run, owned_by
+from reconciler.store.runs.runs import change_run, owned_by, usage_columns
 
 log = structlog.get_logger(__name__)
 
@@ -48,17 +49,28 @@ async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> 
     match observation:
         case Ended(outcome):
             return await runner.end(run, outcome)
-        case Gone(message, reason):
+        case Gone(message, reason, usage):
             if run.cancel_requested_at is not None:
                 return False  # asked to stop and gone: stop.py records why it was stopped
-            return await runner.end(run, Failed(reason, message))
+            return await runner.end(run, Failed(reason, message, usage=usage))
         case NeedsApproval(question):
             await _note(runner, run, f"asks for permission: {question}")
-        case Working(detail):
+        case Working(detail, usage):
             await _note(runner, run, detail)
+            await _use(runner, run, usage)
         case _:
             pass  # could not be observed this time: that says nothing about the work
     return False
+
+
+async def _use(runner: RunnerContext, run: Run, usage: Usage | None) -> None:
+    """Record on the run what it has used until now; written only when it changes."""
+    if usage is None:
+        return
+    columns = usage_columns(usage.over(run.usage))
+    if columns["usage"] != run.usage:
+        mine = owned_by(runner.owner)
+        await runner.database.awrite(lambda tx: change_run(tx, run.id, columns, mine))
 
 
 async def _note(runner: RunnerContext, run: Run, detail: str) -> None:

@@ -121,7 +121,8 @@ async def stop(runner: RunnerContext, run: Run) -> bool:
         return False
     stop = await _ask(runner, current)
     if isinstance(stop, Stopped):
-        return await runner.end(current, replace(why_stopped(current), result=stop.result))
+        ended = replace(why_stopped(current), result=stop.result, usage=stop.usage)
+        return await runner.end(current, ended)
     if not _out_of_time(current, await runner.now()):
         return False
     why = await runner.database.awrite(lambda tx: without_proof(tx, current, stop.message))

@@ -8,7 +8,7 @@ import hmac
 import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -170,11 +170,14 @@ def complete(
 ) -> Run:
     """Record the end that a worker (by its lease) or an agent (by the run's token) reports.
 
-    For a run that was asked to stop this is the proof: it ends with the reason of that request.
+    For a run that was asked to stop this is the proof: it ends with the reason of that request, and
+    with what the work has cost all the same.
     Raises Conflict where the lease is lost or the run has ended, NotFound.
     """
     run = held_run(tx, run_id, token)
-    ended = why_stopped(run) if run.cancel_requested_at is not None else outcome
+    ended = outcome
+    if run.cancel_requested_at is not None:
+        ended = replace(why_stopped(run), usage=outcome.usage, note=outcome.note)
     if not finish(tx, run, ended, now, cooldown=cooldown):
         raise _lost()
     return get_run(tx, run_id) or run

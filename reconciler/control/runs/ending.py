@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.control.unreadable import find_readable
 from reconciler.core.runs.admission import promotable
+from reconciler.core.runs.key import with_note
 from reconciler.core.runs.live import LiveAutopilot, SpecTimes
 from reconciler.core.runs.run import (
     Completed,
@@ -24,7 +25,14 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.leases import as_read
 from reconciler.store.runs.occupancy import read_occupancy, save_breaker
-from reconciler.store.runs.runs import Condition, change_run, end_run, get_run, owned_by
+from reconciler.store.runs.runs import (
+    Condition,
+    change_run,
+    end_run,
+    get_run,
+    owned_by,
+    usage_columns,
+)
 
 
 def finish(
@@ -54,7 +62,9 @@ def finish(
     held = [] if owner is None else [owned_by(owner)]
     if isinstance(outcome, Completed):
         _pass_through_running(tx, run.id, now, *held)
-    if not end_run(tx, run.id, _ending(outcome, now), *held, *(as_read(run) if unchanged else ())):
+    if not end_run(
+        tx, run.id, _ending(run, outcome, now), *held, *(as_read(run) if unchanged else ())
+    ):
         return False
     if live is not None:
         _count(tx, live, run.id, outcome, now)
@@ -67,17 +77,20 @@ def _pass_through_running(tx: Tx, run_id: str, now: datetime, *held: Condition) 
     change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now}, *held)
 
 
-def _ending(outcome: Outcome, now: datetime) -> Mapping[str, Any]:
+def _ending(run: Run, outcome: Outcome, now: datetime) -> Mapping[str, Any]:
+    """What the outcome says; what it does not know of the usage stays as it was reported before."""
+    used = {} if outcome.usage is None else usage_columns(outcome.usage.over(run.usage))
+    noted = {} if outcome.note is None else {"note": with_note(run, outcome.note)}
+    ended = {"result": outcome.result, "completed_at": now, **used, **noted}
     match outcome:
-        case Completed(result):
-            return {"status": Status.COMPLETED, "result": result, "completed_at": now}
-        case Failed(reason, message, result):
+        case Completed():
+            return {"status": Status.COMPLETED, **ended}
+        case Failed(reason, message):
             return {
                 "status": Status.FAILED,
                 "reason": reason,
                 "failure_reason": message,
-                "result": result,
-                "completed_at": now,
+                **ended,
             }
 
 

@@ -43,7 +43,9 @@ def unmet(expression: str, completed: Completed, problem: str | None = None) -> 
         f"expect is not met: {one_line(expression, SHOWN)} {verdict}; "
         f"the result is {_quoted(completed.result)}"
     )
-    return Failed(Reason.EXPECTATION_UNMET, message, completed.result)
+    return Failed(
+        Reason.EXPECTATION_UNMET, message, completed.result, completed.usage, completed.note
+    )
 
 
 def _quoted(result: Json) -> str:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from reconciler.core.runs.result import cut_result
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
+from reconciler.core.runs.usage import Usage
 
 SHORTEST = timedelta(seconds=5)
 LONGEST = timedelta(hours=1)
@@ -14,10 +15,10 @@ def lease_of(seconds: float) -> timedelta:
     return min(max(timedelta(seconds=seconds), SHORTEST), LONGEST)
 
 
-def outcome_of(status: str, result: Json) -> Outcome:
+def outcome_of(status: str, result: Json, usage: Usage | None = None) -> Outcome:
     """`completed` or `failed`, as an agent reports its own work; the result as it is kept."""
     cut = cut_result(result)
     if status == "completed":
-        return Completed(cut)
+        return Completed(cut, usage)
     message = result if isinstance(result, str) and result else "the agent reported a failure"
-    return Failed(Reason.AGENT_FAILED, message[:2000], cut)
+    return Failed(Reason.AGENT_FAILED, message[:2000], cut, usage)

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from reconciler.core.runs.usage import Usage
+
 Json = Any
 """What `json.loads` gives."""
 
@@ -121,8 +123,9 @@ class Run:
 
     `spec_digest` names the manifest under which the run was triggered. `key` is the concurrency
     key, empty where the autopilot has none. `queue` names whose room it waits for
-    (`core.runs.queue`). `handle` is what the runtime returned to find the work again (session id,
-    or pid with start time and host).
+    (`core.runs.queue`). `usage` holds what is known of it, by its names in JSON; `cost_micros` is
+    its cost in micro-dollars, None where it is not known. `handle` is what the runtime returned to
+    find the work again (session id, or pid with start time and host).
     """
 
     id: str
@@ -155,6 +158,8 @@ class Run:
     agent: str | None = None
     payload: Json = None
     result: Json = None
+    usage: dict[str, Json] | None = None
+    cost_micros: int | None = None
     revision: str | None = None
     commit: str | None = None
     actor: str | None = None
@@ -189,9 +194,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The work ended well. `result` is JSON."""
+    """The work ended well. `result` is JSON, `note` what people should know beside it."""
 
     result: Json = None
+    usage: Usage | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +208,8 @@ class Failed:
     reason: Reason
     message: str
     result: Json = None
+    usage: Usage | None = None
+    note: str | None = None
 
 
 Outcome = Completed | Failed

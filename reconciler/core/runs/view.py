@@ -4,6 +4,7 @@ from typing import Any
 
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.runs.run import Run
+from reconciler.core.runs.usage import whole_document
 
 _TIMES = {
     "scheduledFor": "scheduled_for",
@@ -38,6 +39,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "agent": run.agent,
         "payload": run.payload,
         "result": run.result,
+        "usage": whole_document(run.usage),
         "revision": run.revision,
         "commit": run.commit,
         "blockedBy": run.blocked_by,

@@ -11,8 +11,9 @@ from functools import partial
 from reconciler.core.manifest.arguments import fill_in
 from reconciler.core.manifest.coding_agents import CodingAgent
 from reconciler.core.manifest.runtime import CliRuntime, Runtime
-from reconciler.core.runs.run import Json, Outcome
-from reconciler.dispatch.base import Job
+from reconciler.core.runs.run import Outcome
+from reconciler.core.runs.usage import Usage, reported
+from reconciler.dispatch.base import Job, Stopped
 from reconciler.dispatch.cli.adapter import Adapter, read_lines, shown_lines
 from reconciler.dispatch.cli.claude import CLAUDE
 from reconciler.dispatch.cli.codex import CODEX
@@ -71,10 +72,16 @@ class CodingAgents:
         read = adapter.exited(read_lines(adapter, answer), ending.status)
         return outcome_of(runtime, read, ending, result_of(adapter, runtime, read, ending))
 
-    def remains(self, job: Job, ending: Ending, answer: bytes) -> Json:
+    def remains(self, job: Job, ending: Ending, answer: bytes) -> Stopped:
         """See `Recipe.remains`."""
         runtime, adapter = _of(job)
-        return result_of(adapter, runtime, read_lines(adapter, answer), ending) or None
+        read = read_lines(adapter, answer)
+        return Stopped(result_of(adapter, runtime, read, ending) or None, self.used(job, answer))
+
+    def used(self, job: Job, answer: bytes) -> Usage | None:
+        """See `Recipe.used`."""
+        _, adapter = _of(job)
+        return reported({**read_lines(adapter, answer).usage})[0]
 
     def shown(self, runtime: Runtime) -> Shown:
         """See `Recipe.shown`."""

@@ -2,11 +2,13 @@
 
 import json
 import shlex
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from reconciler.core.manifest.runtime import CliRuntime
 from reconciler.core.runs.result import cut_result
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
+from reconciler.core.runs.usage import reported
 from reconciler.dispatch.cli.adapter import Adapter, Answer, Record
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.outcome import how, signal_name
@@ -23,6 +25,12 @@ SERVER_ERROR = 500
 
 
 def outcome_of(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -> Outcome:
+    """The outcome with what it has used, however the work ended."""
+    usage, note = reported({**answer.usage})
+    return replace(_judged(runtime, answer, ending, result), usage=usage, note=note)
+
+
+def _judged(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -> Outcome:
     """Completed asks for both: the agent's own end record, and exit status 0.
 
     Some exit with 0 when they are told to stop, and some report an error and exit with 0.
@@ -69,7 +77,6 @@ def result_of(adapter: Adapter, runtime: CliRuntime, answer: Answer, ending: End
         "structured": cut_result(answer.structured, TEXT_LIMIT // 4),
         "sessionId": session,
         "resumeCommand": None if session is None else _resume(adapter, runtime, session),
-        "usage": {**answer.usage},
         "denied": [_denied(denial) for denial in answer.denied[:DENIED_LIMIT]],
         "apiStatus": answer.status,
         "retryAt": _retry_at(answer),

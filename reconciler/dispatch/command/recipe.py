@@ -6,8 +6,9 @@ from typing import Protocol
 
 from reconciler.core.manifest.arguments import fill_in
 from reconciler.core.manifest.runtime import CommandInput, CommandRuntime, Runtime
-from reconciler.core.runs.run import Json, Outcome
-from reconciler.dispatch.base import Job
+from reconciler.core.runs.run import Outcome
+from reconciler.core.runs.usage import Usage
+from reconciler.dispatch.base import Job, Stopped
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of, stdin
 from reconciler.dispatch.command.outcome import outcome_of
@@ -45,8 +46,12 @@ class Recipe(Protocol):
         """Judge an end by what the program left: `answer` is the lines that were asked for."""
         ...
 
-    def remains(self, job: Job, ending: Ending, answer: bytes) -> Json:
-        """Return the result of a run that was stopped: what there was until then."""
+    def remains(self, job: Job, ending: Ending, answer: bytes) -> Stopped:
+        """Return the result and the usage of a run that was stopped: what there was until then."""
+        ...
+
+    def used(self, job: Job, answer: bytes) -> Usage | None:
+        """Return what the lines say that was used until now; None where they say nothing."""
         ...
 
     def shown(self, runtime: Runtime) -> Shown:
@@ -84,9 +89,13 @@ class PlainCommand:
         """See `Recipe.outcome`."""
         return outcome_of(job, ending)
 
-    def remains(self, _job: Job, ending: Ending, _answer: bytes) -> Json:
+    def remains(self, _job: Job, ending: Ending, _answer: bytes) -> Stopped:
         """See `Recipe.remains`."""
-        return ending.output or None
+        return Stopped(ending.output or None)
+
+    def used(self, _job: Job, _answer: bytes) -> Usage | None:
+        """Nothing is known of any program."""
+        return None
 
     def shown(self, _runtime: Runtime) -> Shown:
         """See `Recipe.shown`."""

@@ -20,7 +20,8 @@ import psutil
 
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.reach import Grant
-from reconciler.core.runs.run import Failed, Json, Reason
+from reconciler.core.runs.run import Failed, Reason
+from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import (
     Elsewhere,
     Ended,
@@ -132,7 +133,7 @@ class Commands:
             return stop
         if not await self._supervised_to_the_end(job, handle):
             return Stopping("the program has ended, its supervisor is not done yet")
-        return Stopped(await asyncio.to_thread(self._remains, job, handle))
+        return await asyncio.to_thread(self._remains, job, handle)
 
     async def _supervised_to_the_end(self, job: Job, handle: Handle) -> bool:
         """Wait for the record of an end that is proven: it holds what the program has said."""
@@ -250,7 +251,10 @@ class Commands:
             case Stopped():
                 name = handle.session_id or "the program"
                 message = f"the supervisor of {name} has ended; nothing of it is alive"
-                return Ended(Failed(Reason.LOST, message))
+                used = await asyncio.to_thread(
+                    lambda: self._recipe.used(job, self._answer(job, handle))
+                )
+                return Ended(Failed(Reason.LOST, message, usage=used))
 
     async def _begun(self, handle: Handle) -> None:
         """Wait a moment for a program whose server died just now: it begins, or never will."""
@@ -282,20 +286,22 @@ class Commands:
             return self._observed(job, handle, ending)
         if supervised:
             return Working()
-        return _unsupervised(tree, job.run_id)
+        used = self._recipe.used(job, self._answer(job, handle))
+        return _unsupervised(tree, job.run_id, used)
 
     def _observed(self, job: Job, handle: Handle, ending: Ending) -> Observation:
         if not ending.begun:
             return Gone(NOT_BEGUN)
         return Ended(self._recipe.outcome(job, ending, self._answer(job, handle)))
 
-    def _remains(self, job: Job, handle: Handle) -> Json:
+    def _remains(self, job: Job, handle: Handle) -> Stopped:
         child = self._children.get(job.run_id)
         ending = child.ending if child is not None else None
         ending = ending or self._kept_ending(job, handle)
+        answer = self._answer(job, handle)
         if ending is None:
-            return None
-        return self._recipe.remains(job, ending, self._answer(job, handle))
+            return Stopped(usage=self._recipe.used(job, answer))
+        return self._recipe.remains(job, ending, answer)
 
     def _answer(self, job: Job, handle: Handle) -> bytes:
         folder = self._folder_of(job, handle)
@@ -328,10 +334,10 @@ def _is_supervised(handle: Handle) -> bool:
     return tree is not None and tree.supervisor is not None and is_alive(tree.supervisor)
 
 
-def _unsupervised(tree: Tree, run_id: str) -> Observation:
+def _unsupervised(tree: Tree, run_id: str, used: Usage | None) -> Observation:
     """Gone is said only where nothing of the run is alive: it ends the run."""
     if locate(tree.leader) is Presence.REPLACED or not (living := find(tree, run_id)):
-        return Gone(_LOST)
+        return Gone(_LOST, usage=used)
     return Working(f"runs without its supervisor: process {living.pids()}")
 
 

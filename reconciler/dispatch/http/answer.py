@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from reconciler.core.base.invisible import one_line
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
+from reconciler.core.runs.usage import reported
 from reconciler.dispatch.base import Ended, TargetDown, Transient, cut_result
 from reconciler.dispatch.wire import (
     QUOTED,
@@ -77,13 +78,14 @@ def verdict_on(answer: Exchange, mode: ExecutionMode) -> Verdict:
 
 
 def outcome(document: Mapping[str, Json]) -> Outcome | None:
-    """Read `{"status", "result"}` as an outcome; None where the status is neither of the two."""
+    """Read `{"status", "result", "usage"}` as an outcome; None where the status is no end."""
     result = cut_result(document.get("result"))
+    usage, note = reported(document.get("usage"))
     match document.get("status"):
         case "completed":
-            return Completed(result)
+            return Completed(result, usage, note)
         case "failed":
-            return Failed(Reason.AGENT_FAILED, _why(document), result)
+            return Failed(Reason.AGENT_FAILED, _why(document), result, usage, note)
         case _:
             return None
 

@@ -15,6 +15,7 @@ from reconciler.clock import Clock
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.runtime import HttpRuntime
 from reconciler.core.runs.run import Failed, Reason
+from reconciler.core.runs.usage import reported
 from reconciler.dispatch.base import (
     Ended,
     Handle,
@@ -105,15 +106,18 @@ class HttpAgents:
         if (conversation := self._conversations.get(job.run_id)) is not None:
             # Given up first: a late answer must not end a run that is stopping.
             conversation.cease()
-            if isinstance(conversation.last, Ended):
-                return await self.release(job, handle)
+            if isinstance(last := conversation.last, Ended):
+                await self._close(job.run_id)
+                return Stopped(last.outcome.result, last.outcome.usage)
         try:
             call = cancel(job, url, self._clock.now(), self._patience.cancel)
         except ValueError as error:
             return Stopping(str(error))
         answer = await exchange(self._http, call)
         if isinstance(answer, Reply) and answer.status in _STOPPED:
-            return await self.release(job, handle)
+            await self._close(job.run_id)
+            usage, _ = reported(answer.object().get("usage"))
+            return Stopped(usage=usage)
         return Stopping(_not_proven(answer.status) if isinstance(answer, Reply) else answer.message)
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor, sources_of
+from reconciler.core.runs.usage import Usage
 from reconciler.store.engine.bulk import insert_tuples
 from reconciler.store.engine.facts import RunEnded, RunStarted, note
 from reconciler.store.tables import (
@@ -164,6 +165,11 @@ def _admitted_and_not_started(tx: Connection, run_id: str) -> datetime | None:
     r = autopilot_run.c
     query = select(r.admitted_at).where(r.id == run_id, r.started_at.is_(None))
     return tx.execute(query).scalar_one_or_none()
+
+
+def usage_columns(usage: Usage) -> dict[str, Any]:
+    """The fields of a run that hold its usage, for `change_run` and `end_run`."""
+    return {"usage": usage.document() or None, "cost_micros": usage.cost_micros}
 
 
 def owned_by(owner: str) -> ColumnElement[bool]:

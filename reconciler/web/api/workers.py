@@ -27,7 +27,7 @@ from reconciler.web.http.context import Context
 from reconciler.web.http.endpoint import require_ids
 from reconciler.web.http.operation import Call, NoQuery, Operation, Wire, json_content
 from reconciler.web.http.problems import HttpProblem
-from reconciler.web.models.run import Json, RunView
+from reconciler.web.models.run import Json, RunView, UsageReport
 
 OWN_TOKEN = "rct_run_"  # noqa: S105 - how a run's own token begins, not a token
 LeaseToken = Annotated[str, Field(min_length=1, max_length=200)]
@@ -92,6 +92,8 @@ class EndOrder(Wire):
     """How it ended."""
     result: Json = None
     """JSON; what is beyond 256 KiB is cut."""
+    usage: UsageReport | None = None
+    """What the work used, each where it is known."""
 
 
 async def claim_runs(call: Call[NoQuery, ClaimOrder]) -> Reply:
@@ -136,7 +138,8 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     token = own_token(call.request) or body.lease_token
     if token is None:
         raise HttpProblem(422, "lease-token-missing", "say which lease, in leaseToken")
-    outcome = await _judged(call, run_id, token, outcome_of(body.status, body.result))
+    usage = body.usage.usage() if body.usage is not None else None
+    outcome = await _judged(call, run_id, token, outcome_of(body.status, body.result, usage))
 
     def write(tx: Tx) -> RunView:
         require_run(tx, run_id, call.caller)

@@ -14,12 +14,45 @@ from reconciler.core.runs.run import (
     Status,
     WaitingFor,
 )
+from reconciler.core.runs.usage import (
+    MODEL_LENGTH,
+    MOST_COUNT,
+    MOST_DOLLARS,
+    Usage,
+    reported,
+)
 from reconciler.core.runs.view import run_document
 from reconciler.web.http.operation import Wire
 
 Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 """The id of a stored thing."""
 Json = Annotated[Any, WithJsonSchema({"description": "any JSON"})]
+
+
+Count = Annotated[int, Field(ge=0, le=MOST_COUNT, strict=True)]
+
+
+class UsageReport(Wire):
+    """What a run used of a model, each where it is known (docs/runs.md#usage)."""
+
+    cost_usd: (
+        Annotated[float, Field(ge=0, le=MOST_DOLLARS, strict=True, allow_inf_nan=False)] | None
+    ) = None
+    """US dollars; kept to the millionth."""
+    input_tokens: Count | None = None
+    """Those from a cache included."""
+    output_tokens: Count | None = None
+    """Tokens that the model wrote."""
+    cached_tokens: Count | None = None
+    """Of the input, those that were read from a cache."""
+    turns: Count | None = None
+    """Answers of the model."""
+    model: Annotated[str, Field(max_length=MODEL_LENGTH)] | None = None
+    """The model's name."""
+
+    def usage(self) -> Usage | None:
+        """As the core takes it; None where nothing is known."""
+        return reported(self.model_dump(by_alias=True))[0]
 
 
 class RunView(Wire):
@@ -73,6 +106,8 @@ class RunView(Wire):
     """What came with the trigger."""
     result: Json
     """What the agent answered."""
+    usage: UsageReport | None
+    """What it used of a model; null where nothing is known."""
     revision: str | None
     """The revision whose manifest it was triggered under."""
     commit: str | None

@@ -105,3 +105,46 @@ def test_an_answer_that_is_lost_or_unknown_ends_nothing(
 
     asyncio.run(body())
     assert methods(http) == ["POST", "DELETE"]
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_an_answer_says_what_the_work_used(rig: Rig, http: HttpAgent, status: str) -> None:
+    http.answer(200, {"status": status, "result": "x", "usage": {"costUsd": 0.07, "turns": 3}})
+    run = launched(rig, http)
+
+    async def body() -> None:
+        async with server(rig) as runner:
+            ended = await rounds(runner, rig, run)
+            assert (ended.status, ended.cost_micros) == (status, 70_000)
+            assert ended.usage == {"costUsd": 0.07, "turns": 3}
+
+    asyncio.run(body())
+
+
+def test_usage_that_cannot_be_is_ignored_and_the_run_says_so(rig: Rig, http: HttpAgent) -> None:
+    http.answer(200, {"status": "completed", "usage": {"costUsd": -3}})
+    run = launched(rig, http)
+
+    async def body() -> None:
+        async with server(rig) as runner:
+            ended = await rounds(runner, rig, run)
+            assert (ended.status, ended.usage, ended.cost_micros) == ("completed", None, None)
+            assert "costUsd must be from 0" in (ended.note or "")
+
+    asyncio.run(body())
+
+
+def test_the_usage_of_a_run_that_was_stopped_is_kept(rig: Rig, http: HttpAgent) -> None:
+    http.answer(202, {"sessionId": "s"})
+    rig.apply(agent(runtime={"type": "http", "url": http.url}), autopilot(timeout="5s"))
+    run = rig.launch()
+
+    async def body() -> None:
+        async with server(rig) as runner:
+            assert (await rounds(runner, rig, run)).status is Status.RUNNING
+            rig.clock.advance(seconds=6)
+            http.answer(200, {"usage": {"costUsd": 1.5}})
+            ended = await rounds(runner, rig, run)
+            assert (ended.reason, ended.cost_micros) == ("timed_out", 1_500_000)
+
+    asyncio.run(body())

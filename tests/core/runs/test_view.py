@@ -14,6 +14,7 @@ NAMES = {
     "reason", "failureReason", "waitingFor", "title", "scheduledFor", "triggeredAt", "admittedAt",
     "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent", "payload",
     "result", "revision", "commit", "blockedBy", "replacedBy", "key",
+    "usage",
 }  # fmt: skip
 
 

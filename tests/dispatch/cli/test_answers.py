@@ -108,7 +108,8 @@ def test_an_answer_is_read_with_its_session_and_usage(agent: str) -> None:
     assert isinstance(ended, Completed)
     result = ended.result
     assert (result["text"], result["sessionId"]) == ("done", SESSION)
-    assert result.get("usage", {}) == USAGE[agent]
+    assert (ended.usage.document() if ended.usage else {}) == USAGE[agent]
+    assert "usage" not in result
     assert SESSION in result["resumeCommand"]
 
 

@@ -144,3 +144,53 @@ def test_a_runs_own_token_ends_that_run_only(
     assert ask("GET", f"/v1/runs/{waiting}", headers=own).status_code == 401
     answer = ask("POST", f"/v1/runs/{waiting}/complete", json=end, headers=own)
     assert (answer.json()["status"], answer.json()["failureReason"]) == ("failed", "could not")
+
+
+USAGE = {"costUsd": 0.1 + 0.2, "inputTokens": 1200, "outputTokens": 80, "model": "a model"}
+
+
+def test_a_worker_reports_what_the_work_used(rig: Rig, waiting: str, ask: Ask) -> None:
+    lease = {"leaseToken": _claim(ask)["leaseToken"]}
+    end = {**lease, "status": "failed", "result": "broke", "usage": USAGE}
+    assert ask("POST", f"/v1/runs/{waiting}/complete", json=end).status_code == 200
+    usage = ask("GET", f"/v1/runs/{waiting}").json()["usage"]
+    assert usage == {**USAGE, "costUsd": 0.3, "cachedTokens": None, "turns": None}
+    assert rig.run_of(waiting).cost_micros == 300_000
+
+
+def test_the_usage_of_a_run_that_was_asked_to_stop_is_kept(
+    rig: Rig, waiting: str, ask: Ask
+) -> None:
+    lease = {"leaseToken": _claim(ask)["leaseToken"]}
+    ask("POST", f"/v1/runs/{waiting}/cancel")
+    end = {**lease, "status": "completed", "usage": {"costUsd": 2}}
+    run = ask("POST", f"/v1/runs/{waiting}/complete", json=end).json()
+    assert (run["reason"], run["usage"]["costUsd"]) == ("cancelled", 2)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        pytest.param('{"costUsd": -0.01}', id="negative"),
+        pytest.param('{"costUsd": NaN}', id="NaN"),
+        pytest.param('{"costUsd": 1e999}', id="infinite"),
+        pytest.param('{"costUsd": 1000001}', id="more than any run costs"),
+        pytest.param('{"costUsd": "0.5"}', id="a text"),
+        pytest.param('{"costUsd": true}', id="a boolean"),
+        pytest.param('{"inputTokens": 1.5}', id="half a token"),
+        pytest.param('{"outputTokens": 1000000000001}', id="too many tokens"),
+        pytest.param('{"outputTokens": -1}', id="less than nothing"),
+        pytest.param('{"tokens": 5}', id="a name that is unknown"),
+        pytest.param('{"model": ["a"]}', id="a model that is no text"),
+        pytest.param("[]", id="no object"),
+    ],
+)
+def test_usage_that_cannot_be_is_refused_and_the_run_goes_on(
+    rig: Rig, waiting: str, ask: Ask, usage: str
+) -> None:
+    lease = _claim(ask)["leaseToken"]
+    body = f'{{"leaseToken": "{lease}", "status": "completed", "usage": {usage}}}'
+    headers = {"Content-Type": "application/json"}
+    answer = ask("POST", f"/v1/runs/{waiting}/complete", content=body, headers=headers)
+    assert answer.status_code in (400, 422), answer.text
+    assert not rig.run_of(waiting).ended

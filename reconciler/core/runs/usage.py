@@ -1,0 +1,105 @@
+"""What a run used of a model: money and tokens, as far as its agent says (docs/runs.md#usage)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.base.invisible import one_line
+from reconciler.core.base.money import DOLLAR, as_number, parse_dollars
+
+MOST_DOLLARS = 1_000_000
+"""The most that one run may say that it cost: sums of millions of runs stay exact."""
+MOST_COUNT = 10**12
+"""The most tokens or turns of one run."""
+MODEL_LENGTH = 200
+_COUNTS = {
+    "inputTokens": "input_tokens",
+    "outputTokens": "output_tokens",
+    "cachedTokens": "cached_tokens",
+    "turns": "turns",
+}
+NAMES = ("costUsd", *_COUNTS, "model")
+"""The fields of `usage` in JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Usage of one run; None is not known. `input_tokens` include those from a cache."""
+
+    cost_micros: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    turns: int | None = None
+    model: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """What is known of it, by its names in JSON."""
+        counts = {name: getattr(self, field) for name, field in _COUNTS.items()}
+        cost = None if self.cost_micros is None else as_number(self.cost_micros)
+        values = {"costUsd": cost, **counts, "model": self.model}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def over(self, before: Mapping[str, Any] | None) -> "Usage":
+        """This usage, and what only an earlier report of the same run knew."""
+        return read_usage({**(before or {}), **self.document()})
+
+
+def whole_document(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The usage as the API shows it: every name is there, null where it is not known."""
+    return None if document is None else {name: document.get(name) for name in NAMES}
+
+
+def read_usage(value: Any) -> Usage:
+    """The usage that an agent reports.
+
+    Raises ValueError with a sentence that names the field that is wrong. Names that are not known
+    are passed over: agents say more than this.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError("usage must be an object")
+    counts = {field: _count(name, value.get(name)) for name, field in _COUNTS.items()}
+    return Usage(
+        cost_micros=_cost(value.get("costUsd")), model=_model(value.get("model")), **counts
+    )
+
+
+def reported(value: Any) -> tuple[Usage | None, str | None]:
+    """The usage of an answer, and a note where it is invalid: the work counts all the same."""
+    if value is None:
+        return None, None
+    try:
+        usage = read_usage(value)
+    except ValueError as error:
+        return None, f"the usage that the agent reported is ignored: {error}"
+    return (usage if usage.document() else None), None
+
+
+def _cost(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("costUsd must be a number")
+    if not 0 <= value <= MOST_DOLLARS:  # false for NaN as well
+        raise ValueError(f"costUsd must be from 0 to {MOST_DOLLARS}")
+    return min(parse_dollars(value), MOST_DOLLARS * DOLLAR)
+
+
+def _count(name: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number")
+    if not 0 <= value <= MOST_COUNT:
+        raise ValueError(f"{name} must be from 0 to {MOST_COUNT}")
+    return value
+
+
+def _model(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("model must be a text")
+    return one_line(value, MODEL_LENGTH - 1) or None

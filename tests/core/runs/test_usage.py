@@ -1,0 +1,102 @@
+"""What an agent says that it used: exact money, bounds, and what is only nearly a number."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.base.money import format_dollars, parse_dollars
+from reconciler.core.runs.usage import MOST_COUNT, NAMES, Usage, read_usage, reported
+from reconciler.core.runs.view import run_document
+from tests.core.runs.test_view import a_run
+
+USAGES = st.builds(
+    Usage,
+    cost_micros=st.none() | st.integers(0, 10**12),
+    input_tokens=st.none() | st.integers(0, MOST_COUNT),
+    output_tokens=st.none() | st.integers(0, MOST_COUNT),
+    cached_tokens=st.none() | st.integers(0, MOST_COUNT),
+    turns=st.none() | st.integers(0, MOST_COUNT),
+    model=st.none() | st.sampled_from(["opus", "o3, mini"]),
+)
+
+
+@given(USAGES)
+def test_what_is_read_is_what_was_written_to_the_millionth_of_a_dollar(usage: Usage) -> None:
+    assert read_usage(usage.document()) == usage
+
+
+@given(USAGES, USAGES)
+def test_a_later_report_decides_and_forgets_nothing(before: Usage, after: Usage) -> None:
+    merged = after.over(before.document())
+    expected = {**before.document(), **after.document()}
+    assert merged.document() == expected
+
+
+@given(st.lists(st.decimals(0, 1000, places=6), max_size=50))
+def test_sums_are_exact(costs: list[Decimal]) -> None:
+    assert sum(map(parse_dollars, costs)) == sum(costs) * 1_000_000
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(NAMES), inner),
+    )
+)
+def test_whatever_an_agent_reports_is_usage_or_a_note(value: Any) -> None:
+    usage, note = reported(value)
+    assert usage is None or note is None
+    if usage is not None:
+        assert usage.document() == read_usage(usage.document()).document()
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        pytest.param({"costUsd": float("nan")}, "costUsd", id="NaN"),
+        pytest.param({"costUsd": -1}, "costUsd", id="negative"),
+        pytest.param({"costUsd": 10**400}, "costUsd", id="huge"),
+        pytest.param({"costUsd": True}, "costUsd", id="boolean"),
+        pytest.param({"inputTokens": 1.5}, "inputTokens", id="half a token"),
+        pytest.param({"turns": "2"}, "turns", id="text"),
+        pytest.param({"model": 7}, "model", id="model"),
+    ],
+)
+def test_what_is_ignored_is_said(value: object, field: str) -> None:
+    usage, note = reported(value)
+    assert usage is None
+    assert note is not None
+    assert note.startswith("the usage that the agent reported is ignored: ")
+    assert field in note
+
+
+@pytest.mark.parametrize("value", [None, {}, {"premiumRequests": 1}])
+def test_nothing_reported_is_nothing_known(value: object) -> None:
+    assert reported(value) == (None, None)
+
+
+def test_a_model_is_one_line() -> None:
+    assert read_usage({"model": "a\u202e\nmodel"}).model == "a model"
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "$0.00"),
+        (250_000, "$0.25"),
+        (1_234_500_000, "$1,234.50"),
+        (12_345, "$0.012345"),
+        (7_000, "$0.007"),
+    ],
+)
+def test_dollars_as_people_read_them(micros: int, text: str) -> None:
+    assert format_dollars(micros) == text
+
+
+def test_the_api_shows_every_name_or_null() -> None:
+    assert run_document(a_run())["usage"] is None
+    shown = run_document(a_run(usage={"turns": 2}))["usage"]
+    assert shown == {**dict.fromkeys(NAMES), "turns": 2}
