@@ -6,6 +6,7 @@ from typing import Any
 
 from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.table import table
+from reconciler.core.base.money import format_dollars, parse_dollars
 from reconciler.core.runs.run import Status
 
 Document = dict[str, Any]
@@ -32,7 +33,13 @@ _SHOWN = (
     ("rerun of", "rerunOf"),
     ("revision", "revision"),
 )
-_COLUMNS = ("STATUS", "SOURCE", "TRIGGERED", "TOOK", "AUTOPILOT", "ID")
+_COUNTS = (
+    ("inputTokens", "input tokens"),
+    ("cachedTokens", "of them cached"),
+    ("outputTokens", "output tokens"),
+    ("turns", "turns"),
+)
+_COLUMNS = ("STATUS", "SOURCE", "TRIGGERED", "TOOK", "COST", "AUTOPILOT", "ID")
 
 
 def run_text(run: Document) -> str:
@@ -41,6 +48,8 @@ def run_text(run: Document) -> str:
     for label, name in _SHOWN:
         if run[name] is not None:
             lines.append(f"  {label + ':':<15} {one_line(str(run[name]))}")
+    if usage := _used(run):
+        lines.append(f"  {'usage:':<15} {usage}")
     for name in ("payload", "result"):
         if run[name] is not None:
             lines += [f"  {name}:", *_block(run[name])]
@@ -59,7 +68,8 @@ def _row(run: Document) -> tuple[str, ...]:
     if run["status"] == Status.PENDING and run["admittedAt"] is None:
         status = f"waiting ({run['waitingFor']})"
     name = f"{run['workspace']}/{run['autopilot']}"
-    return status, run["source"], run["triggeredAt"][:19], _took(run), name, run["id"]
+    triggered, took, cost = run["triggeredAt"][:19], _took(run), _cost(run) or "-"
+    return status, run["source"], triggered, took, cost, name, run["id"]
 
 
 def _took(run: Document) -> str:
@@ -67,6 +77,19 @@ def _took(run: Document) -> str:
     if milliseconds is None:
         return "-"
     return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def _cost(run: Document) -> str:
+    """Its cost; nothing where that is not known, as by a server of an older version."""
+    cost = (run.get("usage") or {}).get("costUsd")
+    return "" if cost is None else format_dollars(parse_dollars(cost))
+
+
+def _used(run: Document) -> str:
+    usage = run.get("usage") or {}
+    counts = (f"{words} {usage[name]:,}" for name, words in _COUNTS if usage.get(name) is not None)
+    model = one_line(usage.get("model") or "")
+    return ", ".join(filter(None, (_cost(run), *counts, model)))
 
 
 def _verdict(run: Document) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from reconciler.core.manifest.fields import Instant, format_instant
 from reconciler.core.runs.run import (
@@ -29,7 +29,12 @@ Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 Json = Annotated[Any, WithJsonSchema({"description": "any JSON"})]
 
 
-Count = Annotated[int, Field(ge=0, le=MOST_COUNT, strict=True)]
+def _whole(value: Any) -> Any:
+    """To JSON Schema 2.0 is an integer; a text or a boolean is none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, Field(ge=0, le=MOST_COUNT, strict=True), BeforeValidator(_whole)]
 
 
 class UsageReport(Wire):

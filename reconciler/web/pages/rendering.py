@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reconciler.core.base.invisible import INVISIBLE
+from reconciler.core.base.money import format_dollars
 from reconciler.core.manifest.fields import format_instant
 from reconciler.web.pages.words import duration, relative, shown_moment, trigger_words
 
@@ -33,7 +34,12 @@ def environment() -> Environment:
         auto_reload=False,
         finalize=visible,
     )
-    templates.filters |= {"moment": moment, "taken": duration, "fires": trigger_words}
+    templates.filters |= {
+        "moment": moment,
+        "taken": duration,
+        "fires": trigger_words,
+        "dollars": format_dollars,
+    }
     templates.globals |= {"asset": asset}
     return templates
 

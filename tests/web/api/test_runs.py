@@ -11,6 +11,7 @@ NAMES = {
     "reason", "failureReason", "waitingFor", "note", "title", "scheduledFor", "triggeredAt",
     "admittedAt", "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent",
     "payload", "result", "revision", "commit", "blockedBy", "replacedBy", "rerunOf", "key",
+    "usage",
 }  # fmt: skip
 API = {"name": "call", "kind": "api"}
 
