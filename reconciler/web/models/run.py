@@ -30,7 +30,7 @@ Json = Annotated[Any, WithJsonSchema({"description": "any JSON"})]
 
 
 def _whole(value: Any) -> Any:
-    """To JSON Schema 2.0 is an integer; a text or a boolean is none."""
+    """To JSON Schema 2.0 is an integer; a text or a boolean is not."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
