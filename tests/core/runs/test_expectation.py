@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reconciler.core.base.invisible import INVISIBLE
 from reconciler.core.runs.expectation import parsed, unmet
 from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.core.runs.usage import Usage
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,8 @@ def test_the_sentence_names_expression_problem_and_value() -> None:
         "expect is not met: result.n > 0 could not be evaluated: 'result' is text; "
         "the result is empty"
     )
+
+
+def test_what_the_work_used_stays() -> None:
+    usage = Usage(cost_micros=250_000)
+    assert unmet("false", Completed("done", usage)).usage == usage
