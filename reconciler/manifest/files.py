@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -39,6 +39,13 @@ class Source(Protocol):
 
     def again(self, path: str) -> bytes | None:
         """The bytes of a file that was read before, if they can still be had."""
+        ...
+
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """The bytes of `file`, as the manifest at `path` names it (core/manifest/file_ref.py).
+
+        Whatever it is called: such a file is no manifest. The Problem says why it is not read.
+        """
         ...
 
 
@@ -80,6 +87,11 @@ class Bundle:
         """The bytes of a file."""
         return self.contents.get(path)
 
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """The bytes of a named file."""
+        named = joined(path, file)
+        return bounded(self.contents.get(named), named, self.largest)
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -107,6 +119,11 @@ class Stream:
         content = next((file.content for file in self.files() if file.path == path), None)
         return content if isinstance(content, bytes) else None
 
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """Nothing lies beside a stream."""
+        message = "nothing lies beside a stream; give a folder, or write the text into the manifest"
+        return problem(path, message, Code.FILE_UNREADABLE)
+
     def _items(self) -> list[bytes]:
         """The objects of a JSON list; nothing for any other text, which is read as YAML."""
         if not self.data.lstrip().startswith(b"["):
@@ -123,6 +140,8 @@ class Submitted:
     """Files that somebody else read and sent, in the order in which they read them."""
 
     content_by_path: Mapping[str, bytes | Problem]
+    named: Mapping[str, bytes | Problem] = field(default_factory=dict)
+    """The files that these name, and that are no manifests."""
 
     def files(self) -> Iterator[File]:
         """The files as they came, and the reasons why some could not be read."""
@@ -135,6 +154,13 @@ class Submitted:
         """The bytes of a file."""
         content = self.content_by_path.get(path)
         return content if isinstance(content, bytes) else None
+
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """The bytes of a named file, or what the sender said of it."""
+        if path.startswith(STREAM):
+            return Stream(b"").beside(path, file)
+        named = joined(path, file)
+        return bounded(self.named.get(named), named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +177,38 @@ class SingleFile:
         """The file once more."""
         content = read_file(self.file, path)
         return content if isinstance(content, bytes) else None
+
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """A file in or below the folder of this one."""
+        return read_inside(self.file.parent, file)
+
+
+def joined(path: str, file: str) -> str:
+    """The path in the source of a file that the manifest at `path` names."""
+    folder, slash, _ = path.rpartition("/")
+    return folder + slash + file
+
+
+def bounded(content: bytes | Problem | None, path: str, largest: int = LARGEST) -> bytes | Problem:
+    """The bytes of a named file that was looked up; None where it is not there."""
+    if content is None:
+        message = "there is no such file here; add it, or write its text into the manifest"
+        return problem(path, message, Code.FILE_UNREADABLE)
+    too_long = isinstance(content, bytes) and len(content) > largest
+    return too_large(path, largest) if too_long else content
+
+
+def read_inside(root: Path, path: str) -> bytes | Problem:
+    """The bytes of a named file below a folder; a link is followed to files inside it only."""
+    folder = os.path.realpath(root)
+    try:
+        target = os.path.realpath(root / path, strict=True)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return problem(path, f"the file cannot be read: {why}", Code.FILE_UNREADABLE)
+    if not Path(target).is_relative_to(folder):
+        return problem(path, "the link leaves the source's folder", Code.FILE_LINK)
+    return read_file(target, path)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Problem
-from reconciler.manifest.files import File, is_hidden, is_manifest, problem, read_file
+from reconciler.manifest.files import (
+    File,
+    is_hidden,
+    is_manifest,
+    joined,
+    problem,
+    read_file,
+    read_inside,
+)
 
 _DEEPEST = 50
 """Folders inside each other; a mount inside itself would otherwise be walked for ever."""
@@ -30,6 +38,10 @@ class Folder:
         """The file once more; None if it went away."""
         content = read_file(os.path.realpath(self.root / path), path)
         return content if isinstance(content, bytes) else None
+
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """A file that a manifest names, inside the folder."""
+        return read_inside(self.root, joined(path, file))
 
     def _walk(self) -> Iterator[tuple[str, str | Problem]]:
         """Each file's path in the source, and where it is (as text: a Path takes its time)."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.manifest.files import Bundle, File, Source
+from reconciler.core.base.errors import Problem
+from reconciler.manifest.files import Bundle, File, Source, bounded, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,9 @@ class Overlaid:
     def again(self, path: str) -> bytes | None:
         """The bytes of a file."""
         return self.content if path == self.path else self.source.again(path)
+
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """A file that a manifest names, which may be the one that is changed."""
+        if joined(path, file) == self.path:
+            return bounded(self.content, self.path)
+        return self.source.beside(path, file)

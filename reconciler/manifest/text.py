@@ -19,8 +19,11 @@ _INNER_BOM = re.compile(f"^{BOM}", re.MULTILINE)
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 
-def decode(data: bytes, path: str) -> str | Problem:
-    """The text without its byte order mark, or what is wrong with it."""
+def decode(data: bytes, path: str, escape: str | None = None) -> str | Problem:
+    """The text without its byte order mark, or what is wrong with it.
+
+    `escape` says what to do with a character that is not allowed; by default how YAML escapes it.
+    """
     try:
         text = data.decode("utf-8").removeprefix(BOM)
     except UnicodeDecodeError as error:
@@ -34,10 +37,8 @@ def decode(data: bytes, path: str) -> str | Problem:
         return _at_end(path, text[: mark.start()], message, Code.FILE_CHARACTER)
     if forbidden := _FORBIDDEN.search(text):
         before, character = text[: forbidden.start()], forbidden[0]
-        message = (
-            f"the character U+{ord(character):04X} is not allowed; "
-            f'write it as "\\u{ord(character):04x}" in a double-quoted text'
-        )
+        escaped = f'write it as "\\u{ord(character):04x}" in a double-quoted text'
+        message = f"the character U+{ord(character):04X} is not allowed; {escape or escaped}"
         return _at_end(path, before, message, Code.FILE_CHARACTER)
     return text
 

@@ -20,8 +20,9 @@ from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.plan.plan import Descent
 from reconciler.core.plan.report import PlanReport
-from reconciler.manifest.files import File
+from reconciler.manifest.files import File, Source, joined
 from reconciler.manifest.git.checkout import order_around
+from reconciler.manifest.load.gather import named_files
 from reconciler.settings import Settings
 
 Order = dict[str, Any]
@@ -85,12 +86,13 @@ def _of_path(settings: Settings, connection: Connection, request: PlanRequest) -
     """Every file of the source as it is here; one that cannot be read says why."""
     opened = open_path(request.path, allow_file=request.named_source)
     with progress("reading manifests"):
-        files = [_file(file) for file in opened.source.files()]
+        files, texts = _read(opened.source)
         # A checkout knows whether it is the commit only once its files are read.
         revision = opened.revision() if callable(opened.revision) else opened.revision
     return {
         "sourceId": settings.source,
         "files": files,
+        "texts": texts,
         "selfHeal": settings.self_heal,
         **_order(request),
         **_revision(revision),
@@ -118,6 +120,19 @@ def _order(request: PlanRequest) -> Order:
         "allowRewrites": request.allow_rewrites,
         "save": request.save,
     }
+
+
+def _read(source: Source) -> tuple[list[Order], list[Order]]:
+    """The manifest files as they are sent, and the files that these name."""
+    files: list[Order] = []
+    texts: dict[str, Order] = {}
+    for file in source.files():
+        files.append(_file(file))
+        if isinstance(file.content, bytes):
+            for name in named_files(file.content, file.path):
+                path = joined(file.path, name)
+                texts[path] = _file(File(path, source.beside(file.path, name)))
+    return files, [*texts.values()]
 
 
 def _file(file: File) -> Order:

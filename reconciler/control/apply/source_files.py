@@ -34,3 +34,8 @@ class SourceFiles:
         if any(part in ("", "..") or is_hidden(part) for part in parts) or "\0" in path:
             return None
         return self.source.again(path) if is_manifest(parts[-1]) else None
+
+    def beside(self, path: str, file: str) -> bytes | None:
+        """The bytes of a file that the manifest at `path` names; None where it cannot be read."""
+        content = self.source.beside(path, file)
+        return content if isinstance(content, bytes) else None

@@ -16,6 +16,7 @@ class Code(StrEnum):
     FILE_TOO_LARGE = "file-too-large"
     FILE_ENCODING = "file-encoding"
     FILE_CHARACTER = "file-character"
+    FILE_REFERENCE = "file-reference"
     # The YAML
     YAML_SYNTAX = "yaml-syntax"
     YAML_DIRECTIVE = "yaml-directive"
@@ -35,6 +36,7 @@ class Code(StrEnum):
     FIELD_UNKNOWN = "field-unknown"
     FIELD_TYPE = "field-type"
     FIELD_SERVER_OWNED = "field-server-owned"
+    FIELD_CONFLICT = "field-conflict"
     VALUE_UNKNOWN = "value-unknown"
     VALUE_RANGE = "value-range"
     VALUE_LENGTH = "value-length"
@@ -110,6 +112,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.FILE_TOO_LARGE: "The file is larger than 1 MiB.",
         Code.FILE_ENCODING: "The file is not UTF-8.",
         Code.FILE_CHARACTER: "A character that no manifest may hold as it is.",
+        Code.FILE_REFERENCE: "A manifest names a file that does not lie below its folder.",
         Code.YAML_SYNTAX: "The text is no YAML.",
         Code.YAML_DIRECTIVE: "Directives such as `%YAML` are not allowed.",
         Code.YAML_TAG: "Tags such as `!!str` are not allowed.",
@@ -127,6 +130,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.FIELD_UNKNOWN: "There is no such field here.",
         Code.FIELD_TYPE: "The value is of another type than the field.",
         Code.FIELD_SERVER_OWNED: "The field belongs to the server and cannot be set in a manifest.",
+        Code.FIELD_CONFLICT: "Two fields that stand for the same are both given.",
         Code.VALUE_UNKNOWN: "The field does not take this value.",
         Code.VALUE_RANGE: "The number is outside of its range.",
         Code.VALUE_LENGTH: "The text or list is too short or too long.",

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from reconciler.core.base.identity import Key, object_id, trigger_id
 from reconciler.core.manifest.fields import Duration, Model, Name
+from reconciler.core.manifest.file_ref import FileRef
 from reconciler.core.manifest.runtime import Runtime
 from reconciler.core.manifest.trigger import Trigger
 
@@ -109,6 +110,8 @@ class AutopilotSpec(Model):
     """What people see."""
     description: str = Field(default="", max_length=100_000)
     """What the agent is asked to do."""
+    description_from: FileRef | None = None
+    """A Markdown or text file of the source that holds the description, instead of it."""
     assignee: Assignee
     """Who does the work."""
     execution_mode: ExecutionMode = Field(default=ExecutionMode.CREATE_SESSION, strict=False)

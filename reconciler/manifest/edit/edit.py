@@ -21,6 +21,7 @@ from reconciler.manifest.load.documents import Document
 from reconciler.manifest.load.nodes import Node, roots
 from reconciler.manifest.load.objects import Read, read_object
 from reconciler.manifest.load.parse import parse
+from reconciler.manifest.referenced.fields import Reference, references_in
 from reconciler.manifest.text import BOM
 
 
@@ -76,6 +77,12 @@ def remove(data: bytes, key: Key) -> bytes | None:
     if others != [document.value for i, document in enumerate(file.documents) if i != place]:
         raise CannotEdit(f"{key} cannot be taken out of this file")
     return file.bytes_of(edited)
+
+
+def references_of(data: bytes, key: Key) -> list[Reference]:
+    """The files that an object's manifest names. Raises CannotEdit."""
+    file = _File.read(data)
+    return list(references_in(file.documents[file.place_of(key)].value))
 
 
 def key_of(document: Canonical) -> Key:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from reconciler.core.base.errors import ReconcilerError
+from reconciler.core.base.errors import Problem, ReconcilerError
 from reconciler.core.base.identity import Revision
-from reconciler.manifest.files import File, is_hidden, is_manifest
+from reconciler.manifest.files import File, is_hidden, is_manifest, joined
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.git.discovery import has_repository, repository_around
 from reconciler.manifest.git.repository import Repository
@@ -30,6 +30,8 @@ class Checkout:
     inside: str
     commit: str
     _read: dict[str, str | None] = field(default_factory=dict)
+    _named: dict[str, str | None] = field(default_factory=dict)
+    """Files that are no manifests and that some of these name; None for what is not read."""
     _is_commit: bool = False
 
     @classmethod
@@ -57,11 +59,19 @@ class Checkout:
         """The file once more."""
         return self.folder.again(path)
 
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """A file that a manifest names."""
+        content = self.folder.beside(path, file)
+        blob = _blob(content, self.commit) if isinstance(content, bytes) else None
+        self._named[joined(path, file)] = blob
+        return content
+
     def revision(self) -> Revision | None:
         """The commit, if the files that were read are just those of it; else None."""
         try:
             entries = self.repository.tree(self.commit, self.inside).entries()
-            self._is_commit = _expected(entries) == self._read
+            same = all(_is_of(entries, path, blob) for path, blob in self._named.items())
+            self._is_commit = same and _expected(entries) == self._read
             return self.repository.revision(self.commit) if self._is_commit else None
         except ReconcilerError:
             return None  # the folder is in no commit, or git does not answer
@@ -78,6 +88,11 @@ def _expected(entries: dict[str, Entry]) -> dict[str, str | None]:
         for path, entry in entries.items()
         if is_manifest(path.rsplit("/", 1)[-1]) and not any(map(is_hidden, path.split("/")))
     }
+
+
+def _is_of(entries: dict[str, Entry], path: str, blob: str | None) -> bool:
+    entry = entries.get(path)
+    return entry is not None and entry.mode in _PLAIN and entry.oid == blob
 
 
 def _blob(content: bytes, commit: str) -> str:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.manifest.files import is_hidden
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.git.checkout import Checkout
 
@@ -52,7 +51,7 @@ def _entries(root: str) -> Iterator[_Entry]:
         yield _entry(folder, Path(folder).stat())
         with os.scandir(folder) as entries:
             for entry in entries:
-                if is_hidden(entry.name):
+                if entry.name.startswith("."):  # no manifest may name one of these either
                     continue
                 yield _entry(entry.path, entry.stat(follow_symlinks=False))
                 if entry.is_symlink():

@@ -2,12 +2,13 @@
 
 import posixpath
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Problem
-from reconciler.manifest.files import File, is_hidden, is_manifest, problem
+from reconciler.manifest.files import File, bounded, is_hidden, is_manifest, joined, problem
 from reconciler.manifest.git.program import GitFailed, Objects, git, objects
 from reconciler.manifest.text import LARGEST, too_large
 
@@ -24,32 +25,52 @@ class Entry:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tree:
     """The files below one tree of a repository. The rules are those of a folder (decision 0021)."""
 
     git_dir: Path
     oid: str
+    _reading: "_Reading | None" = None
+    """What `files` reads with: whoever takes files from it may ask for those that they name."""
 
     def files(self) -> Iterator[File]:
         """Every manifest in path order. Raises GitFailed."""
-        entries = self.entries()
-        with objects(self.git_dir) as reader:
-            for path, entry in sorted(entries.items()):
+        with self._open() as reading:
+            for path, entry in sorted(reading.entries.items()):
                 if any(map(is_hidden, path.split("/"))):
                     continue
-                content = _Reading(entries, reader).content(path, entry)
+                content = reading.content(path, entry)
                 if content is not None:
                     yield _named(path, content)
 
     def again(self, path: str) -> bytes | None:
         """The file once more."""
-        entries = self.entries()
-        if path not in entries:
-            return None
-        with objects(self.git_dir) as reader:
-            content = _Reading(entries, reader).content(path, entries[path])
+        with self._open() as reading:
+            entry = reading.entries.get(path)
+            content = reading.content(path, entry) if entry else None
         return content if isinstance(content, bytes) else None
+
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """A file that a manifest names, of the same commit. Raises GitFailed."""
+        named = joined(path, file)
+        with self._open() as reading:
+            entry = reading.entries.get(named)
+            content = reading.content(named, entry, wanted=True) if entry else None
+        return bounded(content, named)
+
+    @contextmanager
+    def _open(self) -> Iterator["_Reading"]:
+        """One listing and one `git cat-file` for all that is read at the same time."""
+        if self._reading is not None:
+            yield self._reading
+            return
+        with objects(self.git_dir) as reader:
+            self._reading = _Reading(self.entries(), reader)
+            try:
+                yield self._reading
+            finally:
+                self._reading = None
 
     def entries(self) -> dict[str, Entry]:
         """All files of the tree by path, hidden ones too; undecodable bytes as surrogates."""
@@ -62,12 +83,15 @@ class _Reading:
     entries: dict[str, Entry]
     reader: Objects
 
-    def content(self, path: str, entry: Entry) -> bytes | Problem | None:
-        """The bytes, why they are not read, or None for what is no manifest."""
+    def content(self, path: str, entry: Entry, *, wanted: bool = False) -> bytes | Problem | None:
+        """The bytes, why they are not read, or None for what is no manifest.
+
+        With `wanted` it is read whatever it is called.
+        """
         if entry.mode == _SUBMODULE:
             message = "a submodule is not read; name it '_…', or follow it as a source of its own"
             return problem(path, message, Code.FILE_LINK)
-        wanted = is_manifest(path.rsplit("/", 1)[-1])
+        wanted = wanted or is_manifest(path.rsplit("/", 1)[-1])
         if entry.mode == _LINK:
             target = self._target(path, entry)
             if isinstance(target, Problem):

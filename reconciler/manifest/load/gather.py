@@ -20,6 +20,9 @@ from reconciler.manifest.load.locate import Locator
 from reconciler.manifest.load.objects import read_object
 from reconciler.manifest.load.parse import parse
 from reconciler.manifest.load.scrape import possible_names
+from reconciler.manifest.referenced.fields import references_in
+from reconciler.manifest.referenced.resolve import Texts, resolve
+from reconciler.manifest.referenced.scan import scan
 
 Reuse = Callable[[str, str], Sequence[Declared] | None]
 """`reuse(path, digest)`: the objects of a file that was applied with this digest, or None."""
@@ -53,6 +56,7 @@ class Gathered:
     kustomizations  files that kustomize reads, and we do not
     unread    names that stand in parts which are no YAML
     contents  the digest of all that was read
+    wrong_texts  what is wrong with files that manifests name; several may name the same
     """
 
     objects: dict[Key, LoadedObject] = field(default_factory=dict)
@@ -63,6 +67,7 @@ class Gathered:
     files: list[FileDigest] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     contents: str = ""
+    wrong_texts: set[Problem] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,13 @@ def gather(source: Source, reading: Reading, reuse: Reuse) -> Gathered:
             continue
         content = hashlib.sha256(file.content).digest()
         contents.update(file.path.encode("utf-8", "backslashreplace") + b"\0" + content)
-        digest = hashlib.sha256(salt + content).hexdigest()
+        texts = Texts.read(source.beside, file.path, named_files(file.content, file.path))
+        named = texts.digest()
+        contents.update(named)
+        digest = hashlib.sha256(salt + content + named).hexdigest()
         known = reuse(file.path, digest)
         if known is None or any(declared.key in gathered.taken for declared in known):
-            _read_file(file.path, file.content, digest, reading, gathered)
+            _read_file(file.path, file.content, digest, texts, reading, gathered)
         else:
             _take_over(file.path, digest, known, gathered)
     gathered.contents = contents.hexdigest()
@@ -112,7 +120,17 @@ def _take_over(path: str, digest: str, known: Sequence[Declared], gathered: Gath
     gathered.files.append(FileDigest(path, digest, tuple(declared.key for declared in known)))
 
 
-def _read_file(path: str, data: bytes, digest: str, reading: Reading, gathered: Gathered) -> None:
+def named_files(data: bytes, path: str) -> Sequence[str]:
+    """Return the files that the manifests of a file name, such as that of a description."""
+    if (named := scan(data)) is not None:
+        return named
+    documents = parse(data, path).documents
+    return list(dict.fromkeys(r.file for each in documents for r in references_in(each.value)))
+
+
+def _read_file(
+    path: str, data: bytes, digest: str, texts: Texts, reading: Reading, gathered: Gathered
+) -> None:
     parsed = parse(data, path, reading.checkpoint)
     gathered.problems += parsed.problems
     if parsed.text is None or not all(document.complete for document in parsed.documents):
@@ -125,6 +143,12 @@ def _read_file(path: str, data: bytes, digest: str, reading: Reading, gathered: 
             keys.append(read.key)
         at = Position(path, document.line, document.column)
         findings = [*read.findings, *_name_taken(read.key, at, gathered)]
+        for wrong in resolve(document.value, read.document, texts, read.findings):
+            if isinstance(wrong, Finding):
+                findings.append(wrong)
+            elif wrong not in gathered.wrong_texts:
+                gathered.wrong_texts.add(wrong)
+                gathered.problems.append(wrong)
         if read.manifest is not None and read.document is not None and not findings:
             key = read.manifest.key
             gathered.objects[key] = LoadedObject(key, read.manifest.id, read.document, at)

@@ -38,6 +38,10 @@ _FIELDS: dict[type, dict[str, str]] = {
         "jobTemplate": "what is done stands in description",
         "template": "what is done stands in description",
         "prompt": "what is done stands in description",
+        "promptFile": "write descriptionFrom: {file: prompts/NAME.md}",
+        "promptFrom": "write descriptionFrom: {file: prompts/NAME.md}",
+        "descriptionFile": "write descriptionFrom: {file: prompts/NAME.md}",
+        "instructionsFile": "write descriptionFrom: {file: prompts/NAME.md}",
         "instructions": "what is done stands in description",
         "successfulJobsHistoryLimit": "the operator sets how long runs are kept",
         "failedJobsHistoryLimit": "the operator sets how long runs are kept",
@@ -127,6 +131,8 @@ def as_mapping(loc: Loc, value: Any) -> str:
             return f"; write {{type: agent, id: {word or 'NAME'}}}"
         case "signature", str():
             return f"; write {_signature(value)}"
+        case "descriptionFrom", str():
+            return "; write {file: prompts/NAME.md}"
         case "runtime", str():
             return f"; write {{type: {word or 'worker'}}}"
         case "retry", int():

@@ -48,6 +48,11 @@ class Several:
         source, inside = self._inside[path]
         return source.again(inside)
 
+    def beside(self, path: str, file: str) -> bytes | Problem:
+        """A file that a manifest names, from the part that gave the manifest."""
+        source, inside = self._inside[path]
+        return source.beside(inside, file)
+
     def _files(self, part: Part) -> Iterator[File]:
         for file in part.source.files():
             path = part.prefix + file.path

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.manifest.edit.edit import CannotEdit
 from reconciler.manifest.edit.file_edit import edit_file
+from reconciler.manifest.files import Bundle
 from reconciler.web.api.edits import Edit
 
 _PLAIN = re.compile(r"[\w./ @+,=~-]+")
@@ -23,14 +24,14 @@ def suggested_patch(edit: Edit, files: SourceFiles | None) -> str | None:
     if files is None and stored is not None and not stored.archived:
         return None
     try:
-        file = edit_file(stored, edit.after, files.read if files else _nothing)
+        file = edit_file(stored, edit.after, files or _NOWHERE_HERE)
     except CannotEdit:
         return None
     return unified_diff(f"{files.prefix if files else ''}{file.path}", file.before, file.after)
 
 
-def _nothing(_path: str) -> None:
-    """A source whose files are not here."""
+_NOWHERE_HERE = SourceFiles(Bundle({}))
+"""A source whose files are not here."""
 
 
 def unified_diff(path: str, before: bytes | None, after: bytes | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -91,6 +92,8 @@ class PlanOrder(Wire):
     """The source; needed with files. All of it is sent: what is not there has left it."""
     files: Annotated[list[SentFile], Field(max_length=MOST_FILES)] | None = None
     """Every manifest file of the source, in the order of their paths."""
+    texts: Annotated[list[SentFile], Field(max_length=MOST_FILES)] | None = None
+    """Every file that these name (`descriptionFrom`), by its path below the source's folder."""
     revision: SentRevision | None = None
     """The commit, if the files are just those of one."""
     saved_plan_base64: str | None = None
@@ -116,17 +119,21 @@ class PlanOrder(Wire):
 
     def submitted(self) -> Submitted:
         """The files. Raises ValueError that names the one that is wrong."""
-        contents: dict[str, bytes | Problem] = {}
-        for file in self.files or ():
-            if file.path in contents:
-                raise ValueError(f"{file.path} was sent twice")
-            if file.path.startswith("/") or ".." in file.path.split("/"):
-                raise ValueError(f"{file.path} is no path below the folder of the source")
-            try:
-                contents[file.path] = file.read()
-            except ValueError as error:
-                raise ValueError(f"{file.path}: {error}") from None
-        return Submitted(contents)
+        return Submitted(_by_path(self.files or ()), _by_path(self.texts or ()))
+
+
+def _by_path(files: Sequence[SentFile]) -> dict[str, bytes | Problem]:
+    contents: dict[str, bytes | Problem] = {}
+    for file in files:
+        if file.path in contents:
+            raise ValueError(f"{file.path} was sent twice")
+        if file.path.startswith("/") or ".." in file.path.split("/"):
+            raise ValueError(f"{file.path} is no path below the folder of the source")
+        try:
+            contents[file.path] = file.read()
+        except ValueError as error:
+            raise ValueError(f"{file.path}: {error}") from None
+    return contents
 
 
 class ApplyOrder(PlanOrder):

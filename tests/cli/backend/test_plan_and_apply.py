@@ -164,3 +164,27 @@ def test_formats_are_the_same(two: Cli) -> None:
         planned = two("plan", "autopilots", "-o", form)
         local = two("plan", "autopilots", "-o", form, "--database", "sqlite:///none.db")
         assert planned.out == local.out
+
+
+def test_a_prompt_in_a_file_of_its_own_goes_along(way: Cli) -> None:
+    """An edit of it is one update, shown as lines; what is exported means the same."""
+    way.write(agent=BOT, one=autopilot("one", more="  descriptionFrom: {file: _prompts/one.md}\n"))
+    prompt = way.folder / "autopilots/_prompts/one.md"
+    missing = way("plan", "autopilots")
+    assert missing.code == 3
+    assert "one.yaml:8:27: spec.descriptionFrom.file: _prompts/one.md: " in missing.err
+    prompt.parent.mkdir()
+    prompt.write_text("Read them.\nLabel them.\n")
+    assert way("apply", "autopilots", "--yes").code == 0
+    assert way("plan", "autopilots", "--detailed-exitcode").code == 0
+    prompt.write_text("Read them.\nClose them.\n")
+    changes = way("plan", "autopilots", "-o", "json").json["changes"]
+    assert [(c["action"], [f["path"] for f in c["fields"]]) for c in changes] == [
+        ("update", ["spec.description"])
+    ]
+    planned = way("plan", "autopilots").out
+    assert "- Label them.\n" in planned
+    assert "+ Close them.\n" in planned
+    assert way("apply", "autopilots", "--yes").code == 0
+    assert way("export", "-d", "exported").code == 0
+    assert way("plan", "exported", "--detailed-exitcode").code == 0

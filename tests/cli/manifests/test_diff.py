@@ -127,3 +127,20 @@ def test_what_names_no_revision(
 
 def test_outside_of_a_repository(cli: Cli) -> None:
     assert cli("diff", "--base", "HEAD").code == 64
+
+
+def test_an_edit_of_a_prompt_is_shown_as_lines(cli: Cli, repository: GitFolder) -> None:
+    named = autopilot("one", more="  descriptionFrom: {file: prompts/one.md}\n")
+    prompt = cli.folder / "autopilots/prompts/one.md"
+    prompt.parent.mkdir()
+    prompt.write_text("Read them.\nLabel them.\n")
+    cli.write(one=named)
+    repository.commit("A prompt")
+    prompt.write_text("Read them.\nClose them.\n")
+    repository.commit("Another prompt")
+    out = cli("diff", "--base", "HEAD~1", "autopilots").out
+    assert [line.strip() for line in out.splitlines() if "them" in line] == [
+        "Read them.",
+        "- Label them.",
+        "+ Close them.",
+    ]

@@ -4,9 +4,11 @@ import copy
 from datetime import UTC, datetime
 from pathlib import Path
 
+from reconciler.control.apply.source_files import SourceFiles
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.state import Declared, Origin, Stored, digest_of
 from reconciler.manifest.edit.file_edit import edit_file
+from reconciler.manifest.files import Bundle
 from reconciler.manifest.git.commit import Proposal, Signature, commit_file
 from reconciler.manifest.git.repository import Repository
 from reconciler.manifest.load.load import load_bundle
@@ -49,7 +51,7 @@ def test_two_hundred_edits_are_commits_of_one_line_each(tmp_path: Path) -> None:
         document["spec"]["queueLimit"] = 17
         after = Declared(before.key, before.id, document, digest_of(document), Origin("x", path))
         row = Stored(before.key, before.id, before.document, before.digest, "x", Origin("x", path))
-        edit = edit_file(row, after, files.get)
+        edit = edit_file(row, after, SourceFiles(Bundle(files)))
         head = commit_file(repository(folder), proposal(head, edit.path, edit.after, "An edit"))
     counts = folder.git("log", "--format=", "--numstat", "--reverse", f"{first}..{head}")
     assert counts.splitlines() == [f"1\t1\t{path}" for path in files]

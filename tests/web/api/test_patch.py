@@ -213,3 +213,18 @@ def test_git_takes_every_diff(tmp_path: Path, before: bytes | None, after: bytes
     assert patch is not None
     subprocess.run(["git", "apply", "-"], cwd=tmp_path, check=True, input=patch.encode())
     assert (file.read_bytes() if file.exists() else None) == after
+
+
+def test_an_edit_of_a_description_in_a_file_of_its_own_is_a_patch_of_that_file(
+    rig: Rig, folder: Path, ask: Ask
+) -> None:
+    (folder / "triage.md").write_text("Read them.\nLabel them.\n")
+    named = TEXT.replace('title: "Triage"', 'descriptionFrom: {file: triage.md}\n  title: "Triage"')
+    (folder / "all.yaml").write_text(named)
+    _apply(rig, folder)
+    wanted = ask("GET", f"/v1/autopilots/{id_of('triage')}").json()
+    wanted["spec"]["description"] = "Read them.\nClose them.\n"
+    patch = _refused(ask, "PUT", f"/v1/autopilots/{id_of('triage')}", wanted)
+    _git(folder.parent, "apply", "-", text=patch)
+    assert (folder / "triage.md").read_text() == "Read them.\nClose them.\n"
+    assert (folder / "all.yaml").read_text() == named

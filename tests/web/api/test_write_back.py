@@ -299,3 +299,66 @@ def test_two_hundred_files_of_any_style_are_edited_line_by_line(
             answer = written(ask, "PUT", path, wanted, read.headers["etag"])
             assert answer.status_code == 200, answer.text
             assert len(changed(before, file.read_bytes())) == 1, seed
+
+
+class TestADescriptionInAFileOfItsOwn:
+    """`descriptionFrom`: the file is what is edited, and the manifest keeps naming it."""
+
+    @pytest.fixture
+    def folder(self, folder: Path) -> Path:
+        text = TEXT.replace(
+            'spec:\n  title: "Triage"',
+            'spec:\n  descriptionFrom: {file: prompts/triage.md}\n  title: "Triage"',
+        )
+        (folder / "all.yaml").write_text(text)
+        (folder / "prompts").mkdir()
+        (folder / "prompts/triage.md").write_bytes(b"Read them.\r\nLabel them.\r\n")
+        return folder
+
+    def test_is_edited_there(self, folder: Path, ask: Ask) -> None:
+        wanted = ask("GET", TRIAGE).json()
+        assert wanted["spec"]["description"] == "Read them.\nLabel them.\n"
+        wanted["spec"]["description"] = "Read them.\nClose them.\n"
+        manifest = (folder / "all.yaml").read_bytes()
+        answer = written(ask, "PUT", TRIAGE, wanted)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["spec"]["description"] == "Read them.\nClose them.\n"
+        assert (folder / "prompts/triage.md").read_bytes() == b"Read them.\r\nClose them.\r\n"
+        assert (folder / "all.yaml").read_bytes() == manifest
+
+    def test_stays_as_it_is_when_another_field_changes(self, folder: Path, ask: Ask) -> None:
+        wanted = ask("GET", TRIAGE).json()
+        wanted["spec"]["title"] = "Sorting"
+        before = (folder / "all.yaml").read_bytes()
+        assert written(ask, "PUT", TRIAGE, wanted).status_code == 200
+        assert [now.strip() for _, now in changed(before, (folder / "all.yaml").read_bytes())] == [
+            b'title: "Sorting"   # what people see'
+        ]
+
+    def test_two_files_are_not_changed_by_one_write(self, folder: Path, ask: Ask) -> None:
+        wanted = ask("GET", TRIAGE).json()
+        wanted["spec"] |= {"title": "Sorting", "description": "Close them.\n"}
+        answer = written(ask, "PUT", TRIAGE, wanted)
+        assert (answer.status_code, answer.json()["code"]) == (409, "cannot-edit")
+        assert "prompts/triage.md, a file of its own" in answer.json()["detail"]
+        assert b"Label" in (folder / "prompts/triage.md").read_bytes()
+
+    def test_an_edit_of_the_file_that_is_not_in_force_yet_is_not_undone(
+        self, folder: Path, ask: Ask
+    ) -> None:
+        wanted = ask("GET", TRIAGE).json()
+        wanted["spec"]["description"] = "Close them.\n"
+        (folder / "prompts/triage.md").write_text("Somebody's edit.\n")
+        answer = written(ask, "PUT", TRIAGE, wanted)
+        assert (answer.status_code, answer.json()["code"]) == (409, "cannot-edit")
+        assert (folder / "prompts/triage.md").read_text() == "Somebody's edit.\n"
+
+    def test_a_body_cannot_name_a_file(self, ask: Ask) -> None:
+        wanted = ask("GET", TRIAGE).json()
+        del wanted["spec"]["description"]
+        wanted["spec"]["descriptionFrom"] = {"file": "prompts/triage.md"}
+        answer = written(ask, "PUT", TRIAGE, wanted)
+        assert answer.status_code == 422
+        assert (
+            "there is no such file here; add it, or write its text into the manifest" in answer.text
+        )
