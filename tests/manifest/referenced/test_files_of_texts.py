@@ -273,9 +273,7 @@ class TestEverySource:
         assert stamp_of(root, later + 10 * RACY_NS) != before
 
 
-PLAIN = st.from_regex(
-    r"[a-z0-9_][a-z0-9_.-]{0,8}(/[a-z0-9_][a-z0-9 _.-]{0,6}[a-z]){0,2}", fullmatch=True
-)
+PLAIN = st.from_regex(r"_?p[a-z0-9_.-]{0,8}(/[a-z0-9_][a-z0-9 _.-]{0,6}[a-z]){0,2}", fullmatch=True)
 FORMS = [
     "descriptionFrom: {{file: {}}}",
     "descriptionFrom: {{ file: {} }}  # the prompt",
