@@ -11,6 +11,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from reconciler.core.manifest.model import AutopilotStatus
+from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.runs.ahead import DECIDED_AHEAD
 from reconciler.core.runs.condition import LATE, Health
 from reconciler.core.runs.run import Status
@@ -35,6 +36,7 @@ class AutopilotFilter:
     assignee: tuple[str, str] | None = None
     text: str | None = None
     labels: tuple[tuple[str, str | None], ...] = ()
+    trigger: TriggerKind | None = None
     may_be: tuple[Health, datetime] | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
@@ -52,6 +54,8 @@ class AutopilotFilter:
             yield or_(*(c.icontains(self.text, autoescape=True) for c in columns))
         for key, value in self.labels:
             yield _has_label(key, value)
+        if self.trigger is not None:
+            yield exists(_triggers_of(self.trigger))
         if self.may_be is not None:
             yield from _may_be(*self.may_be)
 
@@ -146,8 +150,13 @@ def _has_trouble() -> ColumnElement[bool]:
 
 def _webhooks() -> Any:
     """Any of them may be unable to verify: the secrets are not in the database."""
+    return _triggers_of(TriggerKind.WEBHOOK)
+
+
+def _triggers_of(kind: TriggerKind) -> Any:
     t = autopilot_trigger.c
-    return select(1).where(t.autopilot_id == _A.id, t.kind == "webhook").correlate(autopilot)
+    mine = select(1).where(t.autopilot_id == _A.id, t.kind == kind, t.removed_at.is_(None))
+    return mine.correlate(autopilot)
 
 
 def _missed() -> Any:

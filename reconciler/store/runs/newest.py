@@ -25,7 +25,7 @@ _NEWEST_FIRST: dict[Table, tuple[Any, ...]] = {
 def newest_runs(tx: Connection, autopilot_ids: Sequence[str], most: int) -> dict[str, list[Run]]:
     """The newest runs of each autopilot, newest first, without payload and result."""
     newest: dict[str, list[Run]] = defaultdict(list)
-    for ids in _newest(tx, autopilot_run, autopilot_ids, most):
+    for ids in newest_run_ids(tx, autopilot_ids, most):
         query = LIGHT.where(_R.id.in_(ids))
         for run in map(run_of, tx.execute(query)):
             newest[run.autopilot_id].append(run)
@@ -52,6 +52,13 @@ def _by_id(run: Run) -> str:
 
 def _by_first(interval: MissedInterval) -> tuple[datetime, int]:
     return interval.first, interval.id or 0
+
+
+def newest_run_ids(
+    tx: Connection, autopilot_ids: Sequence[str], most: int
+) -> Iterator[Sequence[str]]:
+    """The ids of the newest runs of each autopilot, in pieces that fit one statement."""
+    return _newest(tx, autopilot_run, autopilot_ids, most)
 
 
 def _newest(

@@ -11,6 +11,7 @@ from reconciler.control.runs import switches
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.model import AutopilotStatus
+from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.runs.condition import Health
 from reconciler.core.webhooks.payload import parse_json
 from reconciler.manifest.edit.writer import as_yaml
@@ -59,6 +60,8 @@ class AutopilotQuery(PageQuery):
     """`key=value`, or `key` for any value; each one given must fit."""
     assignee: Annotated[str, Field(pattern=ASSIGNEE)] | None = None
     """`agent:NAME` or `squad:NAME`."""
+    trigger: TriggerKind | None = None
+    """Those that have a trigger of this kind."""
     q: Text | None = None
     """A part of name, title or description."""
 
@@ -88,7 +91,7 @@ def find_page(
     Health is judged one by one. A page of a health that is rare is short, so that nobody waits
     until all autopilots are judged; the cursor says where to go on.
     """
-    where, after = _filter(query, caller, now), _after(query.cursor)
+    where, after = autopilot_filter(query, caller, now), _after(query.cursor)
     rows: list[Overview] = []
     judged, size = 0, query.limit + 1
     while len(rows) <= query.limit and judged < _MOST_JUDGED:
@@ -115,7 +118,8 @@ def _fits(row: Overview, query: AutopilotQuery, now: datetime, secrets: SecretSt
     return query.health is None or condition_at(row, now, secrets).health is query.health
 
 
-def _filter(query: AutopilotQuery, caller: Caller, now: datetime) -> AutopilotFilter:
+def autopilot_filter(query: AutopilotQuery, caller: Caller, now: datetime) -> AutopilotFilter:
+    """Which autopilots a query asks for, as far as the caller sees them."""
     return AutopilotFilter(
         workspaces=caller.narrowed(query.workspace),
         name=query.name,
@@ -123,6 +127,7 @@ def _filter(query: AutopilotQuery, caller: Caller, now: datetime) -> AutopilotFi
         assignee=_assignee(query.assignee) if query.assignee else None,
         text=query.q,
         labels=tuple(_label(label) for label in query.label),
+        trigger=query.trigger,
         may_be=(query.health, now) if query.health else None,
     )
 

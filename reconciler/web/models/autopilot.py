@@ -263,6 +263,7 @@ def condition_at(overview: Overview, now: datetime, secrets: SecretStore) -> Con
         last=last_worked(overview.runs),
         occurrences=recent_occurrences(overview.runs, overview.missed),
         stalled=next(filter(None, map(_stalled, overview.triggers)), None),
+        stalled_at=next(filter(None, (t.stalled_at for t in overview.triggers)), None),
         ahead=next((_ahead(t) for t in overview.triggers if _is_ahead(t, now)), None),
         dead_webhook=dead_webhooks(documents, overview.stored.key.workspace, secrets, now),
     )

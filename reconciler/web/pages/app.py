@@ -6,22 +6,23 @@ from starlette.staticfiles import StaticFiles
 
 from reconciler.core.access.roles import Role
 from reconciler.web.http.context import Context
-from reconciler.web.pages import autopilot, login, run, run_lists, sources
-from reconciler.web.pages.overview import overview
+from reconciler.web.pages import login, run, run_lists, sources
+from reconciler.web.pages.autopilots import detail
+from reconciler.web.pages.autopilots.listing import overview
 from reconciler.web.pages.rendering import STATIC
 from reconciler.web.pages.serving import View, serving
 
 _PAGES: tuple[tuple[str, View], ...] = (
     ("/", overview),
-    ("/autopilots/{id}", autopilot.show),
+    ("/autopilots/{id}", detail.show),
     ("/runs", run_lists.runs),
     ("/runs/{id}", run.show),
     ("/sources", sources.sources),
 )
 _FORMS: tuple[tuple[str, View], ...] = (
-    ("/autopilots/{id}/run", autopilot.run),
-    ("/autopilots/{id}/pause", autopilot.pause),
-    ("/autopilots/{id}/resume", autopilot.resume),
+    ("/autopilots/{id}/run", detail.run),
+    ("/autopilots/{id}/pause", detail.pause),
+    ("/autopilots/{id}/resume", detail.resume),
     ("/runs/{id}/cancel", run.stop),
 )
 

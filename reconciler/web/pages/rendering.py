@@ -14,7 +14,14 @@ from markupsafe import Markup
 from reconciler.core.base.invisible import INVISIBLE
 from reconciler.core.base.money import format_dollars
 from reconciler.core.manifest.fields import format_instant
-from reconciler.web.pages.words import duration, relative, shown_moment, trigger_words
+from reconciler.web.pages.words import (
+    capitalized,
+    duration,
+    in_zones,
+    relative,
+    shown_moment,
+    trigger_words,
+)
 
 HERE = Path(__file__).parent.parent
 STATIC = HERE / "static"
@@ -39,6 +46,7 @@ def environment() -> Environment:
         "taken": duration,
         "fires": trigger_words,
         "dollars": format_dollars,
+        "capitalize_first": capitalized,
     }
     templates.globals |= {"asset": asset}
     return templates
@@ -69,13 +77,16 @@ def render(template: str, **values: Any) -> str:
     return environment().get_template(template).render(**values)
 
 
-def moment(at: datetime | None, now: datetime, *, otherwise: str = "never") -> Markup:
-    """A moment in words, and exactly, for people and machines."""
+def moment(
+    at: datetime | None, now: datetime, *, otherwise: str = "never", zone: str = "UTC"
+) -> Markup:
+    """A moment in words, and exactly, for people and machines; the trigger's `zone` on hover."""
     if at is None:
         return Markup('<span class="never">{}</span>').format(otherwise)
     return Markup(
-        '<time datetime="{}"><span class="relative">{}</span> <span class="exact">{}</span></time>'
-    ).format(format_instant(at), relative(at, now), shown_moment(at, now))
+        '<time datetime="{}" title="{}"><span class="relative">{}</span> '
+        '<span class="exact">{}</span></time>'
+    ).format(format_instant(at), in_zones(at, zone), relative(at, now), shown_moment(at, now))
 
 
 @cache

@@ -68,6 +68,7 @@ def page(
         "now": context.clock.now(),
         "form_token": form_token(context.server_key, cookie),
         "may_operate": caller is not None and caller.may(Role.OPERATOR),
+        "may_edit": caller is not None and caller.may(Role.ADMIN),
         "here": request.url.path,
     }
     html = render(template, **(common | values))

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler.core.calendar.cron_words import cron_words
+from reconciler.core.calendar.errors import ScheduleError
+from reconciler.core.calendar.zone import zone
 
 _UNITS = (
     ("day", timedelta(days=1)),
@@ -40,6 +42,11 @@ def relative(at: datetime, now: datetime) -> str:
     return f"in {words}" if distance > timedelta(0) else f"{words} ago"
 
 
+def capitalized(sentence: str) -> str:
+    """The sentence with a capital first letter, and all others as they are."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def length(distance: timedelta) -> str:
     """A length in its largest unit, rounded down: `2 days`, `1 hour`, `40 seconds`."""
     for name, unit in _UNITS:
@@ -69,6 +76,19 @@ def shown_moment(at: datetime, now: datetime) -> str:
     year = "" if moment.year == now.year else f" {moment.year}"
     clock = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
     return f"{moment.day} {moment:%b}{year}, {clock} UTC"
+
+
+def in_zones(at: datetime, name: str) -> str:
+    """`Mon, 2 Nov 2026, 08:00:12 UTC`, and the same on the clocks of another zone."""
+    moment = at.astimezone(UTC)
+    utc = f"{moment:%a}, {moment.day} {moment:%b %Y, %H:%M:%S} UTC"
+    if name == "UTC":
+        return utc
+    try:
+        offset = zone(name).segment(int(at.timestamp())).offset
+    except ScheduleError:  # a row that was edited by hand may say anything
+        return utc
+    return f"{utc} ({moment + timedelta(seconds=offset):%a %H:%M} in {name})"
 
 
 def trigger_words(trigger: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.core.runs.condition import (
     Health,
+    Occurred,
     Signs,
     condition_of,
     last_worked,
@@ -45,6 +46,11 @@ OPEN = {"breaker_opened_at": NOW, "failures": 5}
 LATE = NOW - timedelta(minutes=2)
 
 
+def occurred(*ran: bool) -> tuple[Occurred, ...]:
+    """Occurrences an hour apart, newest first."""
+    return tuple(Occurred(NOW - timedelta(hours=n), ran_) for n, ran_ in enumerate(ran))
+
+
 @pytest.mark.parametrize(
     ("signs", "health"),
     [
@@ -54,14 +60,15 @@ LATE = NOW - timedelta(minutes=2)
             Signs(switches=switches(), last=run(Status.FAILED)), Health.DEGRADED, id="it failed"
         ),
         pytest.param(
-            Signs(switches=switches(), occurrences=(False, False, False)),
+            Signs(switches=switches(), occurrences=occurred(False, False, False)),
             Health.DEGRADED, id="three in a row did not run",
         ),
         pytest.param(
-            Signs(switches=switches(), occurrences=(False, False)), Health.HEALTHY, id="only two"
+            Signs(switches=switches(), occurrences=occurred(False, False)), Health.HEALTHY,
+            id="only two",
         ),
         pytest.param(
-            Signs(switches=switches(), occurrences=(False, True, False)),
+            Signs(switches=switches(), occurrences=occurred(False, True, False)),
             Health.HEALTHY, id="one of three ran",
         ),
         pytest.param(
@@ -114,10 +121,41 @@ def test_health(signs: Signs, health: Health) -> None:
 def test_occurrences_are_told_newest_first(
     runs: list[Run], intervals: list[MissedInterval], expected: tuple[bool, ...]
 ) -> None:
-    assert recent_occurrences(runs, intervals) == expected
+    assert tuple(o.ran for o in recent_occurrences(runs, intervals)) == expected
 
 
 def test_the_last_run_is_the_last_that_was_worked_on() -> None:
     failed = run(Status.FAILED)
     assert last_worked([run(Status.PENDING), run(Status.SKIPPED), failed, run()]) is failed
     assert last_worked([run(Status.RUNNING)]) is None
+
+
+HOURS = [NOW - timedelta(hours=n) for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("signs", "since"),
+    [
+        pytest.param(Signs(switches=switches(paused_at=HOURS[1])), HOURS[1], id="the pause"),
+        pytest.param(
+            Signs(switches=switches(failures=5, breaker_opened_at=HOURS[2])), HOURS[2],
+            id="the breaker opened",
+        ),
+        pytest.param(Signs(switches=switches(), due=HOURS[3]), HOURS[3], id="it was due"),
+        pytest.param(
+            Signs(switches=switches(), stalled="clock", stalled_at=HOURS[1]), HOURS[1],
+            id="it stalled",
+        ),
+        pytest.param(
+            Signs(switches=switches(), last=run(Status.FAILED, completed_at=HOURS[2])), HOURS[2],
+            id="the run failed",
+        ),
+        pytest.param(
+            Signs(switches=switches(), occurrences=occurred(False, False, False)), HOURS[2],
+            id="the first of those that did not run",
+        ),
+        pytest.param(Signs(switches=switches()), None, id="healthy"),
+    ],
+)  # fmt: skip
+def test_since_when_a_health_is_so(signs: Signs, since: datetime | None) -> None:
+    assert condition_of(signs, NOW).since == since
