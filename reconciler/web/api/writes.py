@@ -4,11 +4,11 @@ What changes nothing is answered 200. What would change an object is written int
 this server may do so (write_back.py); else it is answered 409 with the place where it belongs.
 """
 
-import asyncio
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, JsonValue
 
+from reconciler.control.apply.write_back import StaleWrite
 from reconciler.core.access.roles import Role
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.model import Autopilot
@@ -19,9 +19,7 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.objects.current import find
 from reconciler.store.objects.overview import Overview, get_overview
 from reconciler.web.api.autopilots import read_one
-from reconciler.web.api.edits import Edit, declared, with_trigger, without_trigger
-from reconciler.web.api.patch import suggested_patch
-from reconciler.web.api.write_back import ProposalView, write_back
+from reconciler.web.api.write_back import ProposalView, as_in_force
 from reconciler.web.http.answers import Reply
 from reconciler.web.http.operation import (
     Call,
@@ -33,8 +31,19 @@ from reconciler.web.http.operation import (
     json_content,
 )
 from reconciler.web.http.parameters import Text
+from reconciler.web.http.precondition import require_match, stale
 from reconciler.web.http.problems import MEDIA_TYPE, HttpProblem
 from reconciler.web.models.autopilot import AutopilotView, OriginView, autopilot_document
+from reconciler.web.writing.edits import Edit, declared, with_trigger, without_trigger
+from reconciler.web.writing.outcome import (
+    InForce,
+    NotHere,
+    Outcome,
+    Proposed,
+    Unchanged,
+    carry_out,
+    source_of,
+)
 
 
 class ManifestBody(Wire):
@@ -70,7 +79,7 @@ class CreateQuery(Wire):
 
 async def create(call: Call[CreateQuery, AutopilotBody]) -> Reply:
     """A new autopilot, or one that is there already and just so."""
-    after = declared(call.body.document(), _new_source(call))
+    after = declared(call.body.document(), _source(call, None))
     _require_sight(call, after.key)
 
     def read(tx: Tx) -> Overview | None:
@@ -126,48 +135,40 @@ def _require_sight(call: Call[Any, Any], key: Key) -> None:
 
 
 def _source(call: Call[Any, Any], before: Overview | None) -> str:
-    own = before.stored.source_id if before else None
-    return own or _new_source(call)
-
-
-def _new_source(call: Call[Any, Any]) -> str:
-    """The source that a new object goes into: the one that was named, or the only one there is."""
-    if isinstance(call.query, CreateQuery) and call.query.source:
-        return call.query.source
-    followed = call.context.followed()
-    return next(iter(followed)) if len(followed) == 1 else call.context.settings.source
+    named = call.query.source if isinstance(call.query, CreateQuery) else None
+    return source_of(call.context, before, named)
 
 
 async def _decide(call: Call[Any, Any], edit: Edit) -> Reply:
     """200 where nothing would change; else the write, or where the change belongs."""
-    if edit.changes_nothing and edit.before is not None:
-        now = call.context.clock.now()
-        return Reply(content=autopilot_document(edit.before, call.context, now))
-    stored = edit.before.stored if edit.before else None
-    origin = stored.origin if stored and not stored.archived else None
     source = _source(call, edit.before)
-    if writer := call.context.writer(source):
-        return await write_back(call, edit, writer)
-    plan = edit.plan(source)
-    patch = await asyncio.to_thread(suggested_patch, edit, call.context.files(source))
-    raise HttpProblem(
-        409,
-        "yaml-is-the-source",
-        _where(edit, origin.path if origin else None),
-        origin=OriginView.of(origin).model_dump(by_alias=True) if origin else None,
-        plan=report_of(plan).to_json(),
-        suggestedPatch=patch,
-    )
+    if call.context.writer(source) and not (edit.changes_nothing and edit.before):
+        require_match(call.request, edit.live.digest if edit.live else None)
+    try:
+        outcome = await carry_out(call.context, call.caller, edit, source)
+    except StaleWrite:
+        raise stale() from None
+    return await _answer(call, outcome)
 
 
-def _where(edit: Edit, path: str | None) -> str:
-    if path is not None and edit.before is not None and edit.before.stored.origin is not None:
-        place = f"{path}:{edit.before.stored.origin.line}"
-        return f"manifests are changed in git, not here: edit {place} and apply it"
-    if edit.after is None:
-        return "manifests are changed in git, not here, and no source owns this object"
-    name = f"{edit.after.key.workspace}/{edit.after.key.name}.yaml"
-    return f"manifests are made in git, not here: add {name} and apply it"
+async def _answer(call: Call[Any, Any], outcome: Outcome) -> Reply:
+    match outcome:
+        case Unchanged(overview):
+            now = call.context.clock.now()
+            return Reply(content=autopilot_document(overview, call.context, now))
+        case InForce(id_):
+            return await as_in_force(call, id_)
+        case Proposed(written):
+            return Reply(content=ProposalView.of(written), status=202)
+        case NotHere(why, origin, plan, patch):
+            raise HttpProblem(
+                409,
+                "yaml-is-the-source",
+                why,
+                origin=OriginView.of(origin).model_dump(by_alias=True) if origin else None,
+                plan=report_of(plan).to_json(),
+                suggestedPatch=patch,
+            )
 
 
 class Refusal(Wire):

@@ -8,7 +8,7 @@ from reconciler.control.apply.source_files import SourceFiles
 from reconciler.manifest.edit.edit import CannotEdit
 from reconciler.manifest.edit.file_edit import edit_file
 from reconciler.manifest.files import Bundle
-from reconciler.web.api.edits import Edit
+from reconciler.web.writing.edits import Edit
 
 _PLAIN = re.compile(r"[\w./ @+,=~-]+")
 _NOWHERE = "/dev/null"

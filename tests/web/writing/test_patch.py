@@ -11,7 +11,7 @@ from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import load_source
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.store.revisions.revisions import Via
-from reconciler.web.api.patch import unified_diff
+from reconciler.web.writing.patch import unified_diff
 from tests.support.rig import Rig, hash_of, id_of
 from tests.support.web import Web
 from tests.web.conftest import Ask

@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.core.base.errors import InvalidManifests, NotFound, Problem
 from reconciler.core.base.identity import Revision
 from reconciler.core.manifest.model import API_VERSION, Kind
-from reconciler.core.manifest.state import Declared, Desired, Document, Origin
+from reconciler.core.manifest.state import Declared, Desired, Document, Origin, Stored
 from reconciler.core.plan.plan import Plan, semantic_plan
 from reconciler.manifest.load.load import load_bundle
 from reconciler.store.objects.overview import Overview
@@ -24,6 +24,19 @@ class Edit:
 
     before: Overview | None
     after: Declared | None
+
+    @property
+    def id(self) -> str:
+        """Of the object, before or after."""
+        if self.before is not None:
+            return self.before.stored.id
+        return self.after.id if self.after is not None else ""
+
+    @property
+    def live(self) -> Stored | None:
+        """The row that it changes; None for a creation."""
+        stored = self.before.stored if self.before else None
+        return None if stored is None or stored.archived else stored
 
     @property
     def changes_nothing(self) -> bool:

@@ -1,0 +1,1 @@
+"""Writes of manifests, for API and pages alike: the edit, its plan, what became of it."""
