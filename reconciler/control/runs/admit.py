@@ -215,16 +215,26 @@ def _occupy(occupancy: Occupancy, firing: Firing, admission: Admission, now: dat
 
 
 def _make_way(tx: Tx, run: Run, wait: Wait, now: datetime) -> None:
-    """Two phases of replace: ask the old run to stop here; admit the new one on proof."""
-    note = f"replaced by run {run.id}"
+    """Two phases of replace: ask the old run to stop here; admit the new one on proof.
+
+    Waiters whose place it takes end here: as `replaced`, or under `queueKeep` as `superseded`.
+    """
     if wait.stop is not None:
+        note = f"replaced by run {run.id}"
         request_cancel(tx, wait.stop, now, Reason.REPLACED, note, replaced_by=run.id)
+    status, reason = wait.overtaken_as
     for waiter in wait.overtaken:
         ending = {
-            "status": Status.FAILED,
-            "reason": Reason.REPLACED,
-            "failure_reason": f"{note} while it waited",
+            "status": status,
+            "reason": reason,
+            "failure_reason": _overtaken(reason, run),
             "replaced_by": run.id,
             "completed_at": now,
         }
         end_run(tx, waiter, ending)
+
+
+def _overtaken(reason: Reason, run: Run) -> str:
+    if reason is Reason.SUPERSEDED:
+        return f"run {run.id} is newer, and queueKeep is newest: only it waits for this key"
+    return f"replaced by run {run.id} while it waited"

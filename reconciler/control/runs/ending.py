@@ -4,11 +4,12 @@ All of it is one transaction, so that nothing waits for a run that is already ov
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.control.unreadable import find_readable
-from reconciler.core.runs.admission import promotable
+from reconciler.core.runs.admission import moved_blockers, promotable
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.live import LiveAutopilot, SpecTimes
 from reconciler.core.runs.run import (
@@ -24,7 +25,7 @@ from reconciler.core.runs.standing import Breaker, InForce, after_run, standing_
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.leases import as_read
-from reconciler.store.runs.occupancy import read_occupancy, save_breaker
+from reconciler.store.runs.occupancy import read_occupancy, save_blockers, save_breaker
 from reconciler.store.runs.runs import (
     Condition,
     change_run,
@@ -129,6 +130,9 @@ def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> li
             switches = live.switches
             save_breaker(tx, live.id, switches.failures, switches.breaker_opened_at, run_id)
             break
+    # Whoever still waits may name a run that has just ended.
+    policy = replace(live.policy, max_active=1) if standing.probe else live.policy
+    save_blockers(tx, moved_blockers(policy, occupancy))
     return admitted
 
 

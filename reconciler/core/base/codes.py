@@ -60,6 +60,7 @@ class Code(StrEnum):
     SCHEDULE_ONE_OF = "schedule-one-of"
     SCHEDULE_RANGE = "schedule-range"
     CATCH_UP_QUEUE = "catch-up-queue"
+    QUEUE_KEEP_QUEUE = "queue-keep-queue"
     SIGNATURE_SECRET = "signature-secret"  # noqa: S105 - the code of a Problem
     SIGNATURE_OPTION = "signature-option"
     AGENT_OPTION = "agent-option"
@@ -152,6 +153,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.SCHEDULE_ONE_OF: "A schedule has not exactly one of `cron`, `every` and `at`.",
         Code.SCHEDULE_RANGE: "A schedule ends before it starts.",
         Code.CATCH_UP_QUEUE: "`catchUp: all` needs `concurrencyPolicy: queue`.",
+        Code.QUEUE_KEEP_QUEUE: "`queueKeep: newest` needs `concurrencyPolicy: queue`.",
         Code.SIGNATURE_SECRET: "The signature has no secret, or one that its scheme does not use.",
         Code.SIGNATURE_OPTION: "The signature has an option that its scheme fixes itself.",
         Code.AGENT_OPTION: "A coding agent is given what it does not take.",

@@ -44,6 +44,13 @@ class ConcurrencyPolicy(StrEnum):
     REPLACE = "replace"
 
 
+class QueueKeep(StrEnum):
+    """Which waiting runs of a key a queue keeps."""
+
+    ALL = "all"
+    NEWEST = "newest"
+
+
 class AutopilotStatus(StrEnum):
     """The switch in git; the runtime's own switch stands beside it."""
 
@@ -130,6 +137,10 @@ class AutopilotSpec(Model):
     """Waiting runs held."""
     queue_ttl: Duration = timedelta(hours=24)
     """How long a run may wait."""
+    queue_keep: QueueKeep = Field(
+        default=QueueKeep.ALL, strict=False, exclude_if=lambda keep: keep is QueueKeep.ALL
+    )
+    """`newest`: of the waiting runs of a key only the newest one is kept; needs `queue`."""
     issue_title_template: str | None = Field(
         default=None, min_length=1, max_length=2000, examples=["Triage {{ date }}"]
     )

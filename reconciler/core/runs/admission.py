@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from reconciler.core.manifest.model import AutopilotSpec, ConcurrencyPolicy
-from reconciler.core.runs.run import Reason, WaitingFor
+from reconciler.core.manifest.model import AutopilotSpec, ConcurrencyPolicy, QueueKeep
+from reconciler.core.runs.run import Reason, Status, WaitingFor
 
 
 class Open(NamedTuple):
@@ -23,6 +23,7 @@ class Open(NamedTuple):
     since: datetime
     trigger_id: str | None = None
     mergeable: bool = False
+    blocked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Policy:
     queue_limit: int = 10
     per_hour: int | None = None
     per_day: int | None = None
+    keep: QueueKeep = QueueKeep.ALL
 
     @classmethod
     def of(cls, spec: AutopilotSpec) -> "Policy":
@@ -46,6 +48,7 @@ class Policy:
             spec.queue_limit,
             spec.limits.per_hour,
             spec.limits.per_day,
+            spec.queue_keep,
         )
 
     @property
@@ -136,13 +139,21 @@ class Admit:
 class Wait:
     """Inserted as pending, not yet active.
 
-    `stop` is the active run that is asked to end, `overtaken` the waiters that fail as `replaced`.
+    `stop` is the active run that is asked to end, `overtaken` the waiters whose place it takes:
+    they end as `overtaken_as` says.
     """
 
     waiting_for: WaitingFor
     blocked_by: str | None = None
     stop: str | None = None
     overtaken: tuple[str, ...] = ()
+
+    @property
+    def overtaken_as(self) -> tuple[Status, Reason]:
+        """How overtaken waiters end: a queue that keeps the newest drops them, none failed."""
+        if self.waiting_for is WaitingFor.QUEUE:
+            return Status.SKIPPED, Reason.SUPERSEDED
+        return Status.FAILED, Reason.REPLACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +196,17 @@ def promotable(policy: Policy, occupancy: Occupancy) -> str | None:
     return None
 
 
+def moved_blockers(policy: Policy, occupancy: Occupancy) -> dict[str, str]:
+    """The run that is in the way now, by waiting run, of those that name another one."""
+    waiting = occupancy.waiting()
+    by_key = {run.key: _blocker(policy, occupancy, run.key) for run in waiting}
+    return {
+        run.id: blocker.id
+        for run in waiting
+        if (blocker := by_key[run.key]) is not None and blocker.id != run.blocked_by
+    }
+
+
 def _over_limit(
     policy: Policy, occupancy: Occupancy, newcomer: Newcomer, now: datetime
 ) -> Skip | None:
@@ -208,7 +230,7 @@ def _over_limit(
 
 def _overtaken(policy: Policy, occupancy: Occupancy, newcomer: Newcomer) -> tuple[str, ...]:
     """The waiters whose place a newcomer takes."""
-    if policy.policy is not ConcurrencyPolicy.REPLACE:
+    if policy.policy is not ConcurrencyPolicy.REPLACE and policy.keep is QueueKeep.ALL:
         return ()
     return tuple(waiter.id for waiter in occupancy.waiting(newcomer.key))
 
@@ -241,6 +263,9 @@ def _queue(
     ahead = occupancy.waiting(newcomer.key)
     if blocker is None and not ahead:
         return Admit()
+    if policy.keep is QueueKeep.NEWEST:
+        overtaken = _overtaken(policy, occupancy, newcomer)
+        return Wait(WaitingFor.QUEUE, blocker.id if blocker else None, None, overtaken)
     if twin := _twin(ahead, newcomer):
         return Skip(Reason.COALESCED, f"run {twin.id} of this trigger already waits", twin.id)
     in_the_way = blocker or ahead[0]

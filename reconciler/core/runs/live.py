@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from reconciler.core.base.units import parse_duration
-from reconciler.core.manifest.model import ConcurrencyPolicy
+from reconciler.core.manifest.model import ConcurrencyPolicy, QueueKeep
 from reconciler.core.runs.admission import Policy
 from reconciler.core.runs.standing import Switches
 
@@ -70,4 +70,5 @@ def policy_of(policy: str, spec: Mapping[str, Any]) -> Policy:
         spec["queueLimit"],
         limits.get("perHour"),
         limits.get("perDay"),
+        QueueKeep(spec.get("queueKeep", QueueKeep.ALL)),
     )

@@ -169,9 +169,10 @@ class _Life:
                 self._start(newcomer.id, arrival.at)
             case Skip(reason):
                 self.counts.not_started[reason] += 1
-            case Wait(_, _, stop, overtaken):
+            case Wait(_, _, stop, overtaken) as wait:
                 self._occupancy.leave(overtaken)
-                self.counts.not_started["replaced"] += len(overtaken)
+                if overtaken:
+                    self.counts.not_started[wait.overtaken_as[1]] += len(overtaken)
                 self._enter(newcomer, arrival.at, active=False)
                 if stop is not None:  # taken to end at once
                     self._occupancy.leave({stop})

@@ -7,7 +7,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Text, bindparam, cast, select, update
+from sqlalchemy import Connection, Select, Text, and_, bindparam, cast, select, update
 
 from reconciler.core.runs.admission import Occupancy, Open, Policy
 from reconciler.core.runs.live import LiveAutopilot, SpecTimes, policy_of
@@ -173,6 +173,7 @@ _OPEN_RUNS = (
         _R.trigger_id,
         _R.source,
         _R.trigger_payload.is_(None).label("bare"),
+        _R.blocked_by,
     )
     .where(_R.autopilot_id.in_(IDS), _R.completed_at.is_(None))
     .order_by(_R.id)
@@ -202,9 +203,18 @@ def _open(
     trigger_id: str | None,
     source: str,
     bare: bool,
+    blocked_by: str | None,
 ) -> Open:
     mergeable = source == Source.SCHEDULE and bool(bare)
-    return Open(id_, key, admitted is not None, admitted or triggered, trigger_id, mergeable)
+    since = admitted or triggered
+    return Open(id_, key, admitted is not None, since, trigger_id, mergeable, blocked_by)
+
+
+def save_blockers(tx: Connection, blocker_of: Mapping[str, str]) -> None:
+    """Record which run each of these waiting runs waits for."""
+    for blocker, batch in alike(blocker_of):
+        waits = and_(_R.id.in_(batch), _R.admitted_at.is_(None), _R.completed_at.is_(None))
+        tx.execute(update(autopilot_run).where(waits).values(blocked_by=blocker))
 
 
 def _admissions(ids: Sequence[str], now: datetime) -> Any:

@@ -1,9 +1,12 @@
 """Admission in one transaction: what a batch of newcomers becomes, and what is written of it."""
 
+import itertools
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from reconciler.control.runs.admit import Firing, admit_all
 from reconciler.core.base.errors import Conflict
@@ -13,6 +16,8 @@ from reconciler.store.runs.occupancy import lock_autopilots
 from reconciler.store.tables import autopilot as table
 from tests.support.applying import rows_of
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule, webhook
+
+_NUMBERS = itertools.count()
 
 
 def firing(rig: Rig, name: str = "triage", **more: Any) -> Firing:
@@ -178,3 +183,74 @@ class TestTheProbe:
     def test_a_forced_run_is_no_probe(self, broken: Rig) -> None:
         admit(broken, firing(broken, forced=True))
         assert broken.live().switches.breaker_probe is None
+
+
+class TestQueueKeepNewest:
+    """`queueKeep: newest`: who works goes on, and only the newest run of a key waits."""
+
+    SPEC: ClassVar[dict[str, Any]] = {
+        "concurrencyPolicy": "queue",
+        "queueKeep": "newest",
+        "maxActive": 2,
+    }
+
+    def test_ten_pushes_to_one_pull_request_cost_two_runs(self, rig: Rig) -> None:
+        rig.apply(agent(), autopilot(**self.SPEC))
+        pushes = [admit(rig, firing(rig, key="7", payload={"push": n}))[0] for n in range(10)]
+        first, *dropped, last = rig.runs()
+        assert first.active
+        assert first.cancel_requested_at is None
+        assert (last.waiting, last.blocked_by) == (True, first.id)
+        assert [(run.status, run.reason) for run in dropped] == [
+            (Status.SKIPPED, Reason.SUPERSEDED)
+        ] * 8
+        # Each names the run that took its place, also in words.
+        assert [run.replaced_by for run in dropped] == [run.id for run in pushes[2:]]
+        for run in dropped:
+            assert run.failure_reason == (
+                f"run {run.replaced_by} is newer, and queueKeep is newest: "
+                "only it waits for this key"
+            )
+        rig.end(first, Completed("reviewed"))
+        rig.end(rig.run_of(last.id), Completed("reviewed"))
+        assert [run.status for run in rig.runs()].count(Status.COMPLETED) == 2
+
+    def test_those_of_one_transaction_take_each_others_place(self, rig: Rig) -> None:
+        rig.apply(agent(), autopilot(**self.SPEC))
+        admit(rig, *(firing(rig) for _ in range(4)))
+        assert shown(rig.runs()) == ["admitted", "superseded", "superseded", "queue"]
+
+    @given(events=st.lists(st.tuples(st.sampled_from("xyz"), st.booleans()), max_size=14))
+    @settings(
+        max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    def test_whatever_comes_and_ends_the_newest_of_each_key_gets_its_turn(
+        self, rig: Rig, events: list[tuple[str, bool]]
+    ) -> None:
+        """Each event is a push to one of three, or the end of the oldest run that works on it."""
+        name = f"a{next(_NUMBERS)}"
+        rig.apply(agent(), autopilot(name, **self.SPEC))
+        newest: dict[str, str] = {}
+        for key, is_push in events:
+            working = [run for run in rig.runs(name) if run.active]
+            assert len(working) <= 2
+            if is_push:
+                newest[key] = admit(rig, firing(rig, name, key=key))[0].id
+            elif mine := [run for run in working if run.key == key]:
+                rig.end(mine[0], Completed("done"))
+            waiting = [run for run in rig.runs(name) if run.waiting]
+            assert sorted({run.key for run in waiting}) == sorted(run.key for run in waiting)
+            assert all(run.id == newest[run.key] for run in waiting)
+            active = {run.id for run in rig.runs(name) if run.active}
+            assert {run.blocked_by for run in waiting} <= active
+        while working := [run for run in rig.runs(name) if run.active]:
+            rig.end(working[0], Completed("done"))
+        ended = {run.id: run for run in rig.runs(name)}
+        # Nothing was stopped, nothing was left behind, and the newest push of each key was done.
+        assert {run.status for run in ended.values()} <= {Status.COMPLETED, Status.SKIPPED}
+        assert all(ended[id_].status is Status.COMPLETED for id_ in newest.values())
+        for run in ended.values():
+            if run.status is Status.SKIPPED:
+                assert run.reason is Reason.SUPERSEDED
+                assert run.replaced_by is not None
+                assert ended[run.replaced_by].created_at >= run.created_at

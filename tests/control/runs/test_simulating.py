@@ -54,14 +54,19 @@ def live(rig: Rig, minutes: int, work: int) -> None:
         rig.tick()
 
 
-POLICIES = st.fixed_dictionaries(
+_KINDS: list[Document] = [
+    {"concurrencyPolicy": "skip"},
+    {"concurrencyPolicy": "queue"},
+    {"concurrencyPolicy": "queue", "queueKeep": "newest"},
+]
+_BOUNDS = st.fixed_dictionaries(
     {
-        "concurrencyPolicy": st.sampled_from(["skip", "queue"]),
         "maxConcurrency": st.integers(1, 3),
         "queueLimit": st.integers(1, 3),
         "limits": st.sampled_from([{}, {"perHour": 5}]),
     }
 )
+POLICIES = st.builds(lambda kind, bounds: kind | bounds, st.sampled_from(_KINDS), _BOUNDS)
 SCHEDULES = st.lists(
     st.sampled_from(["*/2 * * * *", "*/5 * * * *", "3-59/7 * * * *", "0 * * * *"]),
     min_size=1,

@@ -118,6 +118,12 @@ def test_nothing_is_wrong(document: Document) -> None:
             id="catching up with everything, without a queue",
         ),
         pytest.param(
+            an_autopilot(queueKeep="newest", concurrencyPolicy="replace"),
+            "spec.queueKeep",
+            Code.QUEUE_KEEP_QUEUE,
+            id="keeping the newest of a queue that there is not",
+        ),
+        pytest.param(
             an_autopilot(
                 triggers=[
                     a_schedule(startAt="2026-01-01T00:00:00Z", endAt="2026-01-01T01:00+02:00")

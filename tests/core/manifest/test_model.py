@@ -179,3 +179,12 @@ def test_what_is_no_instant(text: str) -> None:
 def test_models_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         model_of(an_agent()).spec.max_concurrency = 5  # type: ignore[misc,union-attr]
+
+
+def test_fields_that_came_later_change_no_digest_while_they_hold_their_defaults() -> None:
+    plain = model_of(an_autopilot(concurrencyPolicy="queue")).document()
+    explicit = model_of(an_autopilot(concurrencyPolicy="queue", queueKeep="all")).document()
+    assert explicit == plain
+    assert "queueKeep" not in plain["spec"]
+    other = model_of(an_autopilot(concurrencyPolicy="queue", queueKeep="newest")).document()
+    assert other["spec"]["queueKeep"] == "newest"

@@ -1,12 +1,13 @@
 """May a new run start, does it wait, is it refused: the policies as a table."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.manifest.model import Autopilot, ConcurrencyPolicy
+from reconciler.core.manifest.model import Autopilot, ConcurrencyPolicy, QueueKeep
 from reconciler.core.runs.admission import (
     Admission,
     Admit,
@@ -17,8 +18,10 @@ from reconciler.core.runs.admission import (
     Skip,
     Wait,
     admit,
+    moved_blockers,
     promotable,
 )
+from reconciler.core.runs.live import policy_of
 from reconciler.core.runs.run import Reason, WaitingFor
 from tests.support.rig import autopilot
 
@@ -34,6 +37,11 @@ def active(id_: str, key: str = "") -> Open:
 def waiting(id_: str, key: str = "", trigger: str | None = None, mergeable: bool = False) -> Open:
     """A run that waits."""
     return Open(id_, key, False, NOW, trigger, mergeable)
+
+
+def behind(blocker: str) -> Open:
+    """A run that waits, and names another one."""
+    return waiting("w")._replace(blocked_by=blocker)
 
 
 def new(key: str = "", **more: object) -> Newcomer:
@@ -61,9 +69,14 @@ def short(admission: Admission) -> str:
             return ", ".join(parts)
 
 
-def policy(kind: ConcurrencyPolicy, **more: int) -> Policy:
+def policy(kind: ConcurrencyPolicy, **more: Any) -> Policy:
     """A policy with the defaults of a manifest."""
     return Policy(kind, **more)
+
+
+def newest(**more: Any) -> Policy:
+    """A queue that keeps the newest run."""
+    return Policy(QUEUE, keep=QueueKeep.NEWEST, **more)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +146,34 @@ def policy(kind: ConcurrencyPolicy, **more: int) -> Policy:
             policy(QUEUE, queue_limit=1),
             [active("a"), waiting("w", trigger="clock", mergeable=True)], tick(),
             "skip: coalesced by w", id="queue: coalesced comes before full",
+        ),
+        pytest.param(newest(), [], new(), "admit", id="newest: there is room"),
+        pytest.param(
+            newest(), [active("a")], new(), "wait: queue, behind a", id="newest: waits",
+        ),
+        pytest.param(
+            newest(), [active("a"), waiting("v"), waiting("w")], new(),
+            "wait: queue, behind a, overtake v w", id="newest: only the newest one waits",
+        ),
+        pytest.param(
+            newest(), [active("a", "x"), waiting("v", "x"), active("b", "y")], new("y"),
+            "wait: queue, behind b", id="newest: other keys are left alone",
+        ),
+        pytest.param(
+            newest(), [active("a"), waiting("w", trigger="clock", mergeable=True)], tick(),
+            "wait: queue, behind a, overtake w", id="newest: also of a schedule",
+        ),
+        pytest.param(
+            newest(), [waiting("w")], new(), "wait: queue, overtake w",
+            id="newest: takes the place also where nothing is in the way any more",
+        ),
+        pytest.param(
+            newest(max_active=1), [active("a", "x"), waiting("w", "y")], new("y"),
+            "wait: queue, behind a, overtake w", id="newest: names who is really in the way",
+        ),
+        pytest.param(
+            newest(queue_limit=1, per_hour=2), [active("a"), waiting("w")], new(),
+            "wait: queue, behind a, overtake w", id="newest: who is overtaken makes room",
         ),
         pytest.param(policy(REPLACE), [], new(), "admit", id="replace: there is room"),
         pytest.param(
@@ -219,7 +260,7 @@ def test_admissions_of_a_clock_that_was_ahead(ahead: timedelta, expected: str) -
         ),
     ],
 )
-def test_limits(rules: dict[str, int], minutes_ago: list[int], expected: str) -> None:
+def test_limits(rules: dict[str, Any], minutes_ago: list[int], expected: str) -> None:
     admitted = [NOW - timedelta(minutes=minutes) for minutes in minutes_ago]
     found = admit(Policy(SKIP, **rules), Occupancy([], admitted), new(), NOW)
     assert short(found) == expected
@@ -297,8 +338,28 @@ def test_promotable(rules: Policy, open_runs: list[Open], expected: str | None) 
 def test_the_policy_is_taken_out_of_a_spec() -> None:
     limits = {"perHour": 3, "perDay": 9}
     spec = {"concurrencyPolicy": "queue", "maxConcurrency": 2, "maxActive": 5, "queueLimit": 7}
-    model = Autopilot.model_validate(autopilot("t", **spec, limits=limits))
-    assert Policy.of(model.spec) == Policy(QUEUE, 2, 5, 7, 3, 9)
+    model = Autopilot.model_validate(autopilot("t", **spec, limits=limits, queueKeep="newest"))
+    wanted = Policy(QUEUE, 2, 5, 7, 3, 9, QueueKeep.NEWEST)
+    assert Policy.of(model.spec) == wanted
+    assert policy_of("queue", model.document()["spec"]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("rules", "open_runs", "expected"),
+    [
+        pytest.param(policy(QUEUE), [active("b"), behind("a")], {"w": "b"}, id="it has ended"),
+        pytest.param(policy(QUEUE), [active("a"), behind("a")], {}, id="it is still there"),
+        pytest.param(policy(QUEUE), [behind("a")], {}, id="nobody is in the way"),
+        pytest.param(
+            policy(QUEUE, max_active=1), [active("b", "x"), behind("a")], {"w": "b"},
+            id="a run of another key",
+        ),
+    ],
+)  # fmt: skip
+def test_a_waiting_run_names_who_is_in_its_way_now(
+    rules: Policy, open_runs: list[Open], expected: dict[str, str]
+) -> None:
+    assert moved_blockers(rules, Occupancy(open_runs)) == expected
 
 
 keys = st.sampled_from(["", "x", "y"])
@@ -309,6 +370,7 @@ rules_of_any_kind = st.builds(
     st.integers(1, 4),
     st.integers(1, 4),
     st.none() | st.integers(1, 5),
+    keep=st.sampled_from(QueueKeep),
 )
 
 

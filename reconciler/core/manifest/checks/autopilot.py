@@ -13,6 +13,7 @@ from reconciler.core.manifest.checks.webhook import webhook_findings
 def autopilot_findings(document: Raw) -> Iterator[Finding]:
     """Everything wrong with the fields of an autopilot together."""
     spec = mapping(document.get("spec"))
+    yield from _queue_keep(spec)
     yield from _trigger_names(document)
     for loc, trigger in triggers_of(document):
         match trigger.get("kind"):
@@ -21,6 +22,13 @@ def autopilot_findings(document: Raw) -> Iterator[Finding]:
             case "webhook":
                 yield from webhook_findings(loc, trigger, workspace_of(document))
     yield from expression_findings(document)
+
+
+def _queue_keep(spec: Raw) -> Iterator[Finding]:
+    policy = spec.get("concurrencyPolicy", "skip")
+    if spec.get("queueKeep") == "newest" and policy in ("skip", "replace"):
+        message = f"newest needs concurrencyPolicy: queue, found {policy}: nothing else queues runs"
+        yield Finding(("spec", "queueKeep"), message, Code.QUEUE_KEEP_QUEUE)
 
 
 def _trigger_names(document: Raw) -> Iterator[Finding]:
