@@ -24,6 +24,7 @@ _FORMS: tuple[tuple[str, View], ...] = (
     ("/autopilots/{id}/pause", detail.pause),
     ("/autopilots/{id}/resume", detail.resume),
     ("/runs/{id}/cancel", run.stop),
+    ("/runs/{id}/rerun", run.again),
 )
 
 

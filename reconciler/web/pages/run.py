@@ -1,17 +1,20 @@
 """The page of one run: what happened when, why, what came in and what came out."""
 
-from collections.abc import Iterator
+import asyncio
 from dataclasses import dataclass
-from datetime import datetime
 
 from starlette.responses import Response
 
 from reconciler.control.runs.cancel import cancel
-from reconciler.core.runs.run import Run, Status, WaitingFor
+from reconciler.control.runs.rerun import rerun
+from reconciler.core.access.roles import Role
+from reconciler.core.runs.run import Run, WaitingFor
 from reconciler.core.runs.view import duration_ms
+from reconciler.dispatch.base import Elsewhere, Written
 from reconciler.store.engine.database import Tx
 from reconciler.web.api.runs import require_run
-from reconciler.web.pages.rendering import shown_json
+from reconciler.web.pages.history import history, working_since
+from reconciler.web.pages.results.result import part_of, shown_result
 from reconciler.web.pages.serving import Visit, see_other
 
 WAITING = {
@@ -23,65 +26,59 @@ WAITING = {
     WaitingFor.RETRY: "Waits for its next attempt",
     WaitingFor.APPROVAL: "Waits until somebody approves or rejects what its agent asks",
 }
-_ENDS = {
-    Status.COMPLETED: "Completed",
-    Status.FAILED: "Failed",
-    Status.SKIPPED: "Skipped",
-}
+OUTPUT_DEADLINE = 2.0
+"""Seconds that the page waits for what the agent has written so far."""
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One moment of a run's life."""
+class Live:
+    """What the agent has written; `position` is where a stream goes on, `host` where it is."""
 
-    at: datetime
-    what: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A payload or result as text; `cut` says that there is more."""
-
-    text: str
-    cut: bool
+    text: str = ""
+    position: str = ""
+    cut: bool = False
+    host: str | None = None
 
 
 async def show(visit: Visit) -> Response:
     """One run."""
-    run_id = visit.path["id"].lower()
-    run = await visit.context.database.aread(lambda tx: require_run(tx, run_id, visit.caller))
+    run = await _run(visit)
+    live = await _live(visit, run) if visit.caller.may(Role.OPERATOR) else None
+    payload, result = await asyncio.to_thread(_parts, run)
     return visit.page(
         "run.html",
         run=run,
-        events=sorted(_events(run), key=lambda event: event.at),
+        events=history(run),
+        since=working_since(run),
         took=duration_ms(run),
         waiting=WAITING.get(run.waiting_for) if run.waiting_for else None,
-        payload=_part(run.payload),
-        result=_part(run.result),
+        payload=payload,
+        result=result,
+        live=live,
     )
 
 
-def _part(value: object) -> Part | None:
-    return None if value is None else Part(*shown_json(value))
+def _parts(run: Run) -> tuple[object, object]:
+    """Rendering takes a moment for what somebody made to be slow."""
+    return part_of(run.payload), None if run.result is None else shown_result(run.result)
 
 
-def _events(run: Run) -> Iterator[Event]:
-    """The history, from what the run itself recorded."""
-    yield Event(run.triggered_at, "Triggered", _trigger(run))
-    if run.admitted_at:
-        yield Event(run.admitted_at, "Admitted", "forced past the policy" if run.forced else "")
-    if run.started_at:
-        yield Event(run.started_at, "Started", f"by agent {run.agent}" if run.agent else "")
-    if run.cancel_requested_at:
-        yield Event(run.cancel_requested_at, "Asked to stop", run.cancel_note or "")
-    if run.completed_at:
-        yield Event(run.completed_at, _ENDS[run.status], run.failure_reason or "")
-
-
-def _trigger(run: Run) -> str:
-    by = f" by {run.actor}" if run.actor else ""
-    return f"{run.source}{f' trigger {run.trigger}' if run.trigger else ''}{by}"
+async def _live(visit: Visit, run: Run) -> Live | None:
+    """What there is to show of the output; None where nothing can be told, or the result has it."""
+    if run.ended and isinstance(run.result, str):
+        return None
+    try:
+        async with asyncio.timeout(OUTPUT_DEADLINE):
+            written = await visit.context.output(run, None)
+    except TimeoutError:
+        return None
+    match written:
+        case Written(text, position, cut):
+            return Live(text, position, cut)
+        case Elsewhere(host):
+            return Live(host=host)
+        case _:
+            return None
 
 
 async def stop(visit: Visit) -> Response:
@@ -95,3 +92,15 @@ async def stop(visit: Visit) -> Response:
 
     await context.database.awrite(write)
     return see_other(f"/runs/{run_id}")
+
+
+async def again(visit: Visit) -> Response:
+    """Start a run with the trigger and the payload of this one, then show it."""
+    run = await _run(visit)
+    made = await asyncio.to_thread(rerun, visit.context.launcher, run.id, visit.caller.name)
+    return see_other(f"/runs/{made.id}")
+
+
+async def _run(visit: Visit) -> Run:
+    run_id = visit.path["id"].lower()
+    return await visit.context.database.aread(lambda tx: require_run(tx, run_id, visit.caller))

@@ -1,19 +1,50 @@
 """Tables of runs, newest first, with a way to older ones."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from reconciler.core.runs.run import Run, Source, Status
+from reconciler.core.base.identity import Key
+from reconciler.core.manifest.model import Kind
+from reconciler.core.runs.run import Reason, Run, Source, Status
 from reconciler.store.engine.database import Tx
+from reconciler.store.objects.current import find
 from reconciler.store.runs.lists import RunFilter, find_runs
 from reconciler.web.api.runs import RunQuery
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
-from reconciler.web.http.parameters import read_query
+from reconciler.web.http.parameters import Text, read_query
 from reconciler.web.pages.serving import Visit
 
 SHOWN = 25
+WITHIN = {
+    "hour": ("last hour", timedelta(hours=1)),
+    "day": ("last 24 hours", timedelta(days=1)),
+    "week": ("last 7 days", timedelta(days=7)),
+    "month": ("last 30 days", timedelta(days=30)),
+}
+FOR_AN_AGENT = timedelta(days=30)
+"""How far back the runs of an agent are looked for, unless a time is given."""
+
+
+class PageRunQuery(RunQuery):
+    """Which runs the page shows."""
+
+    autopilot: Text | None = None
+    """Only of this one, by `name` or `workspace/name`."""
+    agent: Text | None = None
+    """Only what this agent got."""
+    within: Literal["hour", "day", "week", "month"] | None = None
+    """Only what was triggered in this time."""
+    live: Literal["yes"] | None = None
+    """Only what has not ended."""
+
+    @property
+    def filtered(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.model_fields_set - {"cursor", "limit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +73,50 @@ def run_table(tx: Tx, visit: Visit, where: RunFilter) -> RunTable:
 
 async def runs(visit: Visit) -> Response:
     """The runs of every autopilot that the caller sees."""
-    query = read_query(visit.request, RunQuery, from_form=True)
-    where = RunFilter(
+    query = read_query(visit.request, PageRunQuery, from_form=True)
+    now = visit.context.clock.now()
+
+    def read(tx: Tx) -> RunTable:
+        where = _filter(tx, visit, query, now)
+        return RunTable([], None, None) if where is None else run_table(tx, visit, where)
+
+    return visit.page(
+        "runs.html",
+        table=await visit.context.database.aread(read),
+        query=query,
+        statuses=list(Status),
+        sources=list(Source),
+        reasons=list(Reason),
+        times={name: words for name, (words, _) in WITHIN.items()},
+    )
+
+
+def _filter(tx: Tx, visit: Visit, query: PageRunQuery, now: datetime) -> RunFilter | None:
+    """What is asked for; None where it names an autopilot that does not exist (any more)."""
+    autopilot_id = None
+    if query.autopilot:
+        workspace, slash, name = query.autopilot.partition("/")
+        key = (workspace, name) if slash else (query.workspace or "default", workspace)
+        stored = find(tx, Key(Kind.AUTOPILOT, *key))
+        if stored is None:
+            return None
+        autopilot_id = stored.id
+    return RunFilter(
+        autopilot_id=autopilot_id,
         workspaces=visit.caller.narrowed(query.workspace),
         status=query.status,
         source=query.source,
         reason=query.reason,
-        since=query.since,
+        agent=query.agent,
+        is_open=query.live is not None,
+        since=_since(query, now),
         until=query.until,
     )
-    table = await visit.context.database.aread(lambda tx: run_table(tx, visit, where))
-    return visit.page(
-        "runs.html", table=table, query=query, statuses=list(Status), sources=list(Source)
-    )
+
+
+def _since(query: PageRunQuery, now: datetime) -> datetime | None:
+    if query.since is not None:
+        return query.since
+    if query.within is not None:
+        return now - WITHIN[query.within][1]
+    return now - FOR_AN_AGENT if query.agent else None

@@ -1,0 +1,68 @@
+"""The life of a run, moment by moment, and how long it has been at work."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler.core.runs.run import Run, Status
+from reconciler.web.pages.words import length
+
+_ENDS = {
+    Status.COMPLETED: "Completed",
+    Status.FAILED: "Failed",
+    Status.SKIPPED: "Skipped",
+}
+_NOTICED = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One moment of a run's life. `after` says how long the one before it lasted."""
+
+    at: datetime
+    what: str
+    detail: str = ""
+    after: str = ""
+
+
+def history(run: Run) -> list[Event]:
+    """What the run itself recorded, oldest first."""
+    events = sorted(_events(run), key=lambda event: event.at)
+    return [
+        Event(event.at, event.what, event.detail, _after(earlier, event))
+        for earlier, event in zip([None, *events], events, strict=False)
+    ]
+
+
+def working_since(run: Run) -> datetime | None:
+    """Since when an agent has it; None for a run that no agent has (any more)."""
+    return None if run.ended else run.started_at
+
+
+def _after(earlier: Event | None, event: Event) -> str:
+    distance = event.at - earlier.at if earlier else timedelta(0)
+    return f"after {length(distance)}" if distance >= _NOTICED else ""
+
+
+def _events(run: Run) -> Iterator[Event]:
+    yield Event(run.triggered_at, "Triggered", _trigger(run))
+    if run.admitted_at:
+        yield Event(run.admitted_at, "Admitted", "forced past the policy" if run.forced else "")
+    if run.started_at:
+        yield Event(run.started_at, "Started", _start(run))
+    if run.cancel_requested_at:
+        yield Event(run.cancel_requested_at, "Asked to stop", run.cancel_note or "")
+    if run.completed_at:
+        yield Event(run.completed_at, _ENDS[run.status], run.failure_reason or "")
+
+
+def _trigger(run: Run) -> str:
+    by = f" by {run.actor}" if run.actor else ""
+    return f"{run.source}{f' trigger {run.trigger}' if run.trigger else ''}{by}"
+
+
+def _start(run: Run) -> str:
+    by = f"by agent {run.agent}" if run.agent else ""
+    session = f", session {run.session_id}" if run.session_id else ""
+    attempt = f", attempt {run.attempts}" if run.attempts > 1 else ""
+    return f"{by}{session}{attempt}"

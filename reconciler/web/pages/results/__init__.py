@@ -1,0 +1,1 @@
+"""What agents answer, made fit for a page: Markdown, JSON, the fields of a coding agent."""

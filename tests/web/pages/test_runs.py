@@ -1,0 +1,100 @@
+"""The list of runs and the page of one: filters, what can be done, what leads elsewhere."""
+
+import re
+from typing import Any
+
+import pytest
+
+from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.dispatch.base import Elsewhere, Written
+from tests.support.rig import Rig, agent, autopilot, id_of
+from tests.support.web import Web
+from tests.web.conftest import Ask
+
+
+@pytest.fixture
+def two(rig: Rig) -> Rig:
+    """A failed run of `one`, a completed one of `other`, an open one of each."""
+    rig.apply(agent(), autopilot("one", maxConcurrency=5), autopilot("other", maxConcurrency=5))
+    rig.end(rig.launch("one"), Failed(Reason.AGENT_FAILED, "no"))
+    rig.end(rig.launch("other"), Completed("done"))
+    rig.launch("one")
+    rig.launch("other")
+    return rig
+
+
+def listed(ask: Ask, query: str) -> list[str]:
+    page = ask("GET", f"/runs?{query}").text
+    return re.findall(r'<a href="/autopilots/[^"]+">([a-z]+)</a>', page)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["other", "one", "other", "one"]),
+        ("autopilot=one", ["one", "one"]),
+        ("autopilot=default/other&live=yes", ["other"]),
+        ("autopilot=nobody", []),
+        ("live=yes", ["other", "one"]),
+        ("live=yes&status=failed", []),
+        ("reason=agent_failed", ["one"]),
+        ("status=completed&source=manual", ["other"]),
+        ("agent=nobody", []),
+        ("within=hour&workspace=default", ["other", "one", "other", "one"]),
+        ("workspace=elsewhere&live=yes", []),
+    ],
+)
+def test_the_list_is_filtered_by_its_address(
+    two: Rig, ask: Ask, query: str, names: list[str]
+) -> None:
+    assert listed(ask, query) == names
+
+
+def test_the_runs_of_an_agent(two: Rig, ask: Ask) -> None:
+    two.round()
+    two.claim(most=1)
+    assert len(listed(ask, "agent=bot&live=yes")) == len(listed(ask, "agent=bot"))
+    assert listed(ask, "agent=bot")
+
+
+@pytest.mark.parametrize("query", ["status=nonsense", "within=ever", "live=no", "foo=1"])
+def test_a_filter_that_does_not_exist_is_refused(ask: Ask, query: str) -> None:
+    assert ask("GET", f"/runs?{query}").status_code == 400
+
+
+def test_a_run_that_ended_can_be_run_again_from_its_page(two: Rig, ask: Ask) -> None:
+    run = two.runs("one")[0]
+    page = ask("GET", f"/runs/{run.id}").text
+    assert f'action="/runs/{run.id}/rerun"' in page
+    field = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
+    answer = ask("POST", f"/runs/{run.id}/rerun", data={"form_token": field})
+    assert answer.status_code == 303
+    made = two.runs("one")[-1]
+    assert answer.headers["location"] == f"/runs/{made.id}"
+    assert f'href="/runs/{run.id}">an earlier run' in ask("GET", f"/runs/{made.id}").text
+
+
+def output_of(web: Web, told: Any) -> None:
+    async def output(_run: Any, _after: str | None) -> Any:
+        return told
+
+    object.__setattr__(web.context, "output", output)
+
+
+def test_what_the_agent_wrote_is_on_the_page_without_a_script(two: Rig, web: Web, ask: Ask) -> None:
+    output_of(web, Written("<b>reading</b>", "14.0", cut=True))
+    page = ask("GET", f"/runs/{two.runs('one')[-1].id}").text
+    assert "&lt;b&gt;reading&lt;/b&gt;" in page
+    assert 'data-position="14.0"' in page
+
+
+def test_output_on_another_host_is_said_to_be_there(two: Rig, web: Web, ask: Ask) -> None:
+    output_of(web, Elsewhere("build-<7>"))
+    assert "build-&lt;7&gt;" in ask("GET", f"/runs/{two.runs('one')[-1].id}").text
+
+
+def test_the_page_leads_to_the_run_in_the_way(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot())
+    first, second = rig.launch(), rig.launch()
+    assert f'href="/runs/{first.id}">The run in the way' in ask("GET", f"/runs/{second.id}").text
+    assert id_of("triage") in ask("GET", f"/runs/{second.id}").text
