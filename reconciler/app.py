@@ -56,7 +56,9 @@ def build_system(
         secret_store,
         owner=_owner(clock, ids),
         key=key,
-        settings=RunnerSettings(settings.lease, cooldown, settings.max_active_runs, url),
+        settings=RunnerSettings(
+            settings.lease, cooldown, settings.max_active_runs, url, settings.price_table
+        ),
         notify=signals.run.notify,
         expectations=Expectations(evaluator),
     )

@@ -5,6 +5,7 @@ Every setting is listed in docs/operating.md; a test compares the two.
 
 import tomllib
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from socket import gethostname
 from typing import Annotated, Any, Literal, Self
@@ -33,6 +34,7 @@ from reconciler.core.access.client_address import networks_of
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.masking import mask, unescaped
 from reconciler.core.base.units import parse_duration
+from reconciler.core.calendar.zone import near_timezone, timezones
 from reconciler.core.manifest.reach import (
     DEFAULT_PORT,
     LOOPBACK,
@@ -43,6 +45,7 @@ from reconciler.core.manifest.reach import (
     parse_url,
 )
 from reconciler.core.manifest.runtime import ENV_NAME
+from reconciler.core.runs.usage import Price
 
 DEFAULT_DATABASE = "sqlite:///.reconciler/state.db"
 
@@ -74,6 +77,13 @@ def _folder(value: str) -> str:
     if not is_plain_path(value):
         raise ValueError(f"{value!r} is not an absolute path without '.' and '..'")
     return value
+
+
+def _timezone(value: str) -> str:
+    if value in timezones():
+        return value
+    near = near_timezone(value)
+    raise ValueError(f"unknown time zone {value!r}" + (f", did you mean {near!r}?" if near else ""))
 
 
 Period = Annotated[timedelta, BeforeValidator(_duration)]
@@ -108,6 +118,31 @@ class CommandSettings(Choices):
 
     def __str__(self) -> str:
         return f"{self.path or ''} {super().__str__()}".strip()
+
+
+Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
+class PriceSettings(BaseModel):
+    """US dollars for a million tokens of a model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: Dollars
+    """What is sent to the model."""
+    output: Dollars
+    """What it answers."""
+    cached: Dollars | None = None
+    """What of the input was read from a cache; as `input` by default."""
+
+    @property
+    def price(self) -> Price:
+        """As sums are worked out."""
+        return Price(self.input, self.output, self.input if self.cached is None else self.cached)
+
+    def __str__(self) -> str:
+        cached = "" if self.cached is None else f" cached {self.cached}"
+        return f"input {self.input} output {self.output}{cached}"
 
 
 class SourceSettings(BaseModel):
@@ -195,6 +230,10 @@ class Settings(BaseSettings):
     """The REST API that opens pull requests: GitHub's, or GitLab's, which ends in `/api/v4`."""
     forge_token: SecretStr | None = Field(default=None, min_length=1)
     """The token for it; without one no pull requests are opened."""
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    """The IANA time zone whose days and months usage and budgets are counted by."""
+    prices: dict[str, PriceSettings] = Field(default_factory=dict)
+    """Tables `[prices.MODEL]`: `input`, `output` and `cached`, dollars per million tokens."""
     max_active_runs: int = Field(default=100, ge=1, le=100_000)
     """Runs that agents work on at once, over all workspaces."""
     breaker_cooldown: Period = timedelta(minutes=15)
@@ -300,6 +339,11 @@ class Settings(BaseSettings):
                 "RECONCILER_DATABASE); unset one of them, or say which with --server or --database"
             )
         return settings
+
+    @property
+    def price_table(self) -> dict[str, Price]:
+        """The prices by the names of models."""
+        return {model: table.price for model, table in self.prices.items()}
 
     @property
     def programs(self) -> dict[str, Path]:

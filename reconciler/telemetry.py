@@ -19,6 +19,8 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from reconciler.core.base.masking import MASK, mask
+from reconciler.core.base.money import as_number
+from reconciler.core.runs.usage import Usage
 
 _SECRET_NAMES = frozenset(
     {"authorization", "cookie", "password", "secret", "secrets", "signature", "token"}
@@ -105,6 +107,8 @@ def _redacted(value: Any, depth: int = 0) -> Any:
             return value
 
 
+MOST_MODELS = 50
+"""Models that metrics tell apart."""
 disable_created_metrics()  # type: ignore[no-untyped-call]
 _QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600)
@@ -128,6 +132,9 @@ class Metrics:
     applied_revision: Gauge = field(init=False)
     breaker_open: Gauge = field(init=False)
     clock_jumps: Counter = field(init=False)
+    tokens: Counter = field(init=False)
+    cost: Counter = field(init=False)
+    _models: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         ProcessCollector(registry=self.registry)
@@ -158,6 +165,34 @@ class Metrics:
         self.clock_jumps = self._counter(
             "clock_jumps_total", "Jumps of the wall clock against the monotonic one."
         )
+
+        model = "gen_ai_request_model"
+        self.tokens = self._counter(
+            "gen_ai_usage_tokens_total", "Tokens of runs that ended.", model, "gen_ai_token_type"
+        )
+        self.cost = self._counter(
+            "gen_ai_usage_cost_usd_total", "US dollars that runs that ended cost.", model
+        )
+
+    def used(self, usage: Usage) -> None:
+        """Count what a run used. `input` tokens are those that came from no cache."""
+        model = self._known(usage.model or "unknown")
+        fresh = None
+        if usage.input_tokens is not None:
+            fresh = max(0, usage.input_tokens - (usage.cached_tokens or 0))
+        tokens = {"input": fresh, "cached": usage.cached_tokens, "output": usage.output_tokens}
+        for kind, count in tokens.items():
+            if count is not None:
+                self.tokens.labels(model, kind).inc(count)
+        if usage.cost_micros is not None:
+            self.cost.labels(model).inc(as_number(usage.cost_micros))
+
+    def _known(self, model: str) -> str:
+        """A bounded number of labels, whatever agents say that they are."""
+        if model not in self._models and len(self._models) >= MOST_MODELS:
+            return "other"
+        self._models.add(model)
+        return model
 
     def text(self) -> bytes:
         """What Prometheus reads."""

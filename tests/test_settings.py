@@ -1,9 +1,14 @@
 """What follows from the settings."""
 
+import re
 import socket
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from reconciler.core.base.errors import UsageError
+from reconciler.core.runs.usage import Price
 from reconciler.settings import Settings
 
 
@@ -26,3 +31,29 @@ from reconciler.settings import Settings
 )
 def test_what_urls_begin_with(given: dict[str, object], expected: str) -> None:
     assert Settings(**given).base_url() == expected  # type: ignore[arg-type]
+
+
+def test_prices_and_the_time_zone_come_from_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "reconciler.toml"
+    path.write_text(
+        'timezone = "Europe/Rome"\n[prices."claude-*"]\ninput = 3\noutput = 15\ncached = 0.3\n'
+    )
+    settings = Settings.load(path)
+    assert settings.timezone == "Europe/Rome"
+    assert settings.price_table == {"claude-*": Price(Decimal(3), Decimal(15), Decimal("0.3"))}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param('timezone = "Berlin"', "did you mean 'Europe/Berlin'?", id="no zone"),
+        pytest.param("[prices.opus]\ninput = -1\noutput = 1", "prices.opus.input", id="negative"),
+        pytest.param("[prices.opus]\ninput = nan\noutput = 1", "prices.opus.input", id="NaN"),
+        pytest.param("[prices.opus]\ninput = 1", "prices.opus.output", id="half a price"),
+    ],
+)
+def test_what_cannot_be_counted_by_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "reconciler.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(why)):
+        Settings.load(path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from reconciler.store.engine.facts import Fact, RunEnded, RunStarted
+from reconciler.store.engine.facts import Fact, RunEnded, RunStarted, RunUsed
 from reconciler.telemetry import Metrics
 
 
@@ -14,6 +14,8 @@ def counting(metrics: Metrics) -> Callable[[Fact], None]:
             case RunEnded(status, source, reason, runs):
                 why = reason.value if reason else ""
                 metrics.runs.labels(status.value, source.value, why).inc(runs)
+            case RunUsed(usage):
+                metrics.used(usage)
             case RunStarted(seconds):
                 metrics.dispatch.observe(max(0.0, seconds))
 

@@ -325,6 +325,9 @@ rather use the index of that, and read all of them.)"""
 CLAIMABLE = "waiting_for = 'claim'"
 """Admitted and waiting for a worker; for whoever asks, as `QUEUED`."""
 
+WORKED = "completed_at IS NOT NULL AND started_at IS NOT NULL"
+"""Ended after its work had begun: the runs of which usage can be asked; see `QUEUED`."""
+
 autopilot_run = Table(
     "autopilot_run",
     metadata,
@@ -368,6 +371,9 @@ autopilot_run = Table(
     Column("result", json_type(none_as_null=True)),
     Column("usage", json_type(none_as_null=True), comment="what is known of it, as in the API"),
     Column("cost_micros", BigInteger, comment="US dollars / 1,000,000; NULL: not known"),
+    Column("input_tokens", BigInteger, comment="of usage, for sums"),
+    Column("output_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
     Column("revision", String(200)),
     Column("commit_sha", String(64)),
     Column("actor", Words()),
@@ -417,6 +423,20 @@ autopilot_run = Table(
     _partial("ix_run_owner", "lease_owner", where="lease_owner IS NOT NULL"),
     _partial("ix_run_worker", "lease_token", where="lease_token IS NOT NULL"),
     _partial("ix_run_cancel", "cancel_requested_at", where=_ASKED_TO_STOP),
+    # All that a report of usage sums up: the rows, with their payloads, are not read.
+    _partial(
+        "ix_run_usage",
+        "completed_at",
+        "workspace_id",
+        "autopilot_id",
+        "agent",
+        "cost_micros",
+        "input_tokens",
+        "output_tokens",
+        "cached_tokens",
+        "started_at",  # only so that SQLite need not read the row to know that it is not NULL
+        where=WORKED,
+    ),
     _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
 )
 

@@ -37,6 +37,7 @@ from reconciler.web.http.problems import HttpProblem, problem_of
 from reconciler.web.pages import page_routes
 from reconciler.web.pages.reference import reference_routes
 from reconciler.web.pages.serving import error_page
+from reconciler.web.reports import usage
 from reconciler.web.streams import output
 
 OPERATIONS: tuple[AnyOperation, ...] = (
@@ -46,6 +47,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     *output.OPERATIONS,
     *schedules.OPERATIONS,
     *audits.OPERATIONS,
+    *usage.OPERATIONS,
     *deliveries.OPERATIONS,
     *members.OPERATIONS,
     *sources.OPERATIONS,

@@ -1,7 +1,7 @@
 """What the parts of the runner share: the database, the runtimes, and the work in flight."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.core.runs.run import Completed, Failed, Outcome, Run
+from reconciler.core.runs.usage import Price, priced
 from reconciler.dispatch.base import Handle, Job, Stopped, Written, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Database, Tx
@@ -46,6 +47,7 @@ class RunnerSettings:
     cooldown: timedelta = timedelta(minutes=15)
     max_active_runs: int = 100
     base_url: str = "http://127.0.0.1:8484"
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -144,7 +146,7 @@ class RunnerContext:
 
         What its agent wrote is read before that: `let_go` removes it.
         """
-        storable = await self._judged(run, _storable(outcome))
+        storable = await self._judged(run, _storable(outcome, self.settings.prices))
         output = await self._output_of(run, storable)
 
         def write(tx: Tx) -> bool:
@@ -191,8 +193,9 @@ class RunnerContext:
             self.leftovers[job.run_id] = (job, handle)
 
 
-def _storable(outcome: Outcome) -> Outcome:
-    return replace(outcome, result=cut_result(outcome.result))
+def _storable(outcome: Outcome, prices: Mapping[str, Price]) -> Outcome:
+    usage = priced(outcome.usage, prices)
+    return replace(outcome, result=cut_result(outcome.result), usage=usage)
 
 
 def _word(outcome: Outcome) -> str:

@@ -6,7 +6,7 @@ from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Run, Status
-from reconciler.core.runs.usage import Usage
+from reconciler.core.runs.usage import Usage, priced
 from reconciler.dispatch.base import Ended, Gone, Handle, Job, NeedsApproval, Observation, Working
 from reconciler.store.runs.leases import held_by
 from reconciler.store.runs.runs import change_run, owned_by, usage_columns
@@ -65,7 +65,7 @@ async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> 
 
 async def _use(runner: RunnerContext, run: Run, usage: Usage | None) -> None:
     """Record on the run what it has used until now; written only when it changes."""
-    if usage is None:
+    if (usage := priced(usage, runner.settings.prices)) is None:
         return
     columns = usage_columns(usage.over(run.usage))
     if columns["usage"] != run.usage:

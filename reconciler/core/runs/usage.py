@@ -1,7 +1,8 @@
 """What a run used of a model: money and tokens, as far as its agent says (docs/runs.md#usage)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from reconciler.core.base.invisible import one_line
@@ -103,3 +104,42 @@ def _model(value: Any) -> str | None:
     if not isinstance(value, str):
         raise ValueError("model must be a text")
     return one_line(value, MODEL_LENGTH - 1) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens, which is micro-dollars for one token."""
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal
+
+
+def priced(usage: Usage | None, prices: Mapping[str, Price]) -> Usage | None:
+    """The usage with a cost, worked out where the agent told tokens only.
+
+    Both counts of tokens have to be known, and the model: part of a cost is not shown as all of it.
+    """
+    if usage is None or usage.cost_micros is not None:
+        return usage
+    price = _price(usage.model, prices)
+    if price is None or usage.input_tokens is None or usage.output_tokens is None:
+        return usage
+    cached = min(usage.cached_tokens or 0, usage.input_tokens)
+    cost = (
+        (usage.input_tokens - cached) * price.input
+        + cached * price.cached
+        + usage.output_tokens * price.output
+    )
+    micros = int(cost.to_integral_value(ROUND_HALF_EVEN))
+    return replace(usage, cost_micros=min(micros, MOST_DOLLARS * DOLLAR))
+
+
+def _price(model: str | None, prices: Mapping[str, Price]) -> Price | None:
+    """The price of a model by its name; one that ends in `*` is for all that begin so."""
+    if model is None:
+        return None
+    if (exact := prices.get(model)) is not None:
+        return exact
+    begins = [name for name in prices if name.endswith("*") and model.startswith(name[:-1])]
+    return prices[max(begins, key=len)] if begins else None

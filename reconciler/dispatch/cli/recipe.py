@@ -20,7 +20,7 @@ from reconciler.dispatch.cli.codex import CODEX
 from reconciler.dispatch.cli.copilot import COPILOT
 from reconciler.dispatch.cli.gemini import GEMINI
 from reconciler.dispatch.cli.opencode import OPENCODE
-from reconciler.dispatch.cli.result import outcome_of, result_of
+from reconciler.dispatch.cli.result import outcome_of, result_of, used
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of
 from reconciler.dispatch.command.processes import Leader
@@ -80,8 +80,8 @@ class CodingAgents:
 
     def used(self, job: Job, answer: bytes) -> Usage | None:
         """See `Recipe.used`."""
-        _, adapter = _of(job)
-        return reported({**read_lines(adapter, answer).usage})[0]
+        runtime, adapter = _of(job)
+        return reported(used(runtime, read_lines(adapter, answer)))[0]
 
     def shown(self, runtime: Runtime) -> Shown:
         """See `Recipe.shown`."""

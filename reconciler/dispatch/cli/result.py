@@ -26,8 +26,15 @@ SERVER_ERROR = 500
 
 def outcome_of(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -> Outcome:
     """The outcome with what it has used, however the work ended."""
-    usage, note = reported({**answer.usage})
+    usage, note = reported(used(runtime, answer))
     return replace(_judged(runtime, answer, ending, result), usage=usage, note=note)
+
+
+def used(runtime: CliRuntime, answer: Answer) -> Record:
+    """What was used until now. An agent that does not name its model works with the manifest's."""
+    if not answer.usage or runtime.model is None:
+        return answer.usage
+    return {"model": runtime.model, **answer.usage}
 
 
 def _judged(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -> Outcome:

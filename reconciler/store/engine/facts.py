@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from reconciler.core.runs.run import Reason, Source, Status
+from reconciler.core.runs.usage import Usage
 
 _NOTED = "reconciler.facts"
 
@@ -26,7 +27,14 @@ class RunStarted:
     seconds: float
 
 
-Fact = RunEnded | RunStarted
+@dataclass(frozen=True, slots=True)
+class RunUsed:
+    """What a run that has ended used of a model, as far as it is known."""
+
+    usage: Usage
+
+
+Fact = RunEnded | RunStarted | RunUsed
 
 
 def begin_notes(tx: Connection) -> list[Fact]:

@@ -19,9 +19,9 @@ from sqlalchemy import (
 )
 
 from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor, sources_of
-from reconciler.core.runs.usage import Usage
+from reconciler.core.runs.usage import Usage, read_usage
 from reconciler.store.engine.bulk import insert_tuples
-from reconciler.store.engine.facts import RunEnded, RunStarted, note
+from reconciler.store.engine.facts import RunEnded, RunStarted, RunUsed, note
 from reconciler.store.tables import (
     CLAIMABLE,
     QUEUED,
@@ -38,7 +38,9 @@ _RENAMED = {
 }
 _JOINED = {"autopilot": autopilot.c.name, "trigger": autopilot_trigger.c.name}
 _FIELDS = tuple(f.name for f in fields(Run))
-_STORED = {"run_token": "run_token", "lease_token": "lease_token"} | {
+_COLUMNS = ("run_token", "lease_token", "input_tokens", "output_tokens", "cached_tokens")
+"""Columns that are no fields of a `Run`."""
+_STORED = {name: name for name in _COLUMNS} | {
     name: _RENAMED.get(name, name) for name in _FIELDS if name not in _JOINED
 }
 _ENUMS = {
@@ -169,12 +171,21 @@ def _admitted_and_not_started(tx: Connection, run_id: str) -> datetime | None:
 
 def usage_columns(usage: Usage) -> dict[str, Any]:
     """The fields of a run that hold its usage, for `change_run` and `end_run`."""
-    return {"usage": usage.document() or None, "cost_micros": usage.cost_micros}
+    return {
+        "usage": usage.document() or None,
+        "cost_micros": usage.cost_micros,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+    }
 
 
 def owned_by(owner: str) -> ColumnElement[bool]:
     """The condition that `owner` still holds the lease."""
     return autopilot_run.c.lease_owner == owner
+
+
+_ENDED = select(autopilot_run.c.source, autopilot_run.c.usage)
 
 
 def end_run(
@@ -189,9 +200,11 @@ def end_run(
     }
     if not change_run(tx, run_id, {**values, **cleared}, *where):
         return False
-    source = select(autopilot_run.c.source).where(autopilot_run.c.id == run_id)
-    began, reason = Source(tx.execute(source).scalar_one()), values.get("reason")
-    note(tx, RunEnded(Status(values["status"]), began, Reason(reason) if reason else None))
+    source, usage = tx.execute(_ENDED.where(autopilot_run.c.id == run_id)).one()
+    reason = values.get("reason")
+    note(tx, RunEnded(Status(values["status"]), Source(source), Reason(reason) if reason else None))
+    if usage is not None:
+        note(tx, RunUsed(read_usage(usage)))
     return True
 
 

@@ -19,6 +19,7 @@ from reconciler.core.access.roles import Caller, Role
 from reconciler.core.manifest.fields import Instant, Name
 from reconciler.core.runs.lease import outcome_of
 from reconciler.core.runs.run import Completed, Outcome
+from reconciler.core.runs.usage import priced
 from reconciler.store.engine.database import Tx
 from reconciler.web.api.runs import require_run
 from reconciler.web.http.answers import Reply
@@ -139,6 +140,7 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     if token is None:
         raise HttpProblem(422, "lease-token-missing", "say which lease, in leaseToken")
     usage = body.usage.usage() if body.usage is not None else None
+    usage = priced(usage, context.settings.price_table)
     outcome = await _judged(call, run_id, token, outcome_of(body.status, body.result, usage))
 
     def write(tx: Tx) -> RunView:

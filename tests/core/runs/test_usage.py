@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.base.money import format_dollars, parse_dollars
-from reconciler.core.runs.usage import MOST_COUNT, NAMES, Usage, read_usage, reported
+from reconciler.core.runs.usage import MOST_COUNT, NAMES, Price, Usage, priced, read_usage, reported
 from reconciler.core.runs.view import run_document
 from tests.core.runs.test_view import a_run
 
@@ -100,3 +100,45 @@ def test_the_api_shows_every_name_or_null() -> None:
     assert run_document(a_run())["usage"] is None
     shown = run_document(a_run(usage={"turns": 2}))["usage"]
     assert shown == {**dict.fromkeys(NAMES), "turns": 2}
+
+
+PRICES = {
+    "opus": Price(Decimal(15), Decimal(75), Decimal("1.5")),
+    "gpt-*": Price(Decimal("0.05"), Decimal("0.4"), Decimal("0.05")),
+    "gpt-5*": Price(Decimal("1.25"), Decimal(10), Decimal("0.125")),
+}
+
+
+@pytest.mark.parametrize(
+    ("usage", "micros"),
+    [
+        pytest.param(
+            Usage(input_tokens=1000, cached_tokens=400, output_tokens=10, model="opus"),
+            600 * 15 + 400 * 1.5 + 10 * 75,
+            id="tokens from a cache cost less",
+        ),
+        pytest.param(
+            Usage(input_tokens=3, output_tokens=0, model="gpt-5-codex"), 4, id="to the nearest one"
+        ),
+        pytest.param(
+            Usage(input_tokens=100, output_tokens=0, model="gpt-oss"), 5, id="the longest name"
+        ),
+        pytest.param(
+            Usage(input_tokens=10, output_tokens=1, model="opus", cost_micros=7),
+            7,
+            id="what the agent says counts",
+        ),
+        pytest.param(
+            Usage(input_tokens=5, cached_tokens=9, output_tokens=0, model="opus"),
+            8,
+            id="more from the cache than there was",
+        ),
+        pytest.param(Usage(output_tokens=10, model="opus"), None, id="no input"),
+        pytest.param(Usage(input_tokens=10, output_tokens=1, model="o3"), None, id="no price"),
+        pytest.param(Usage(input_tokens=10, output_tokens=1), None, id="no model"),
+    ],
+)
+def test_tokens_cost_what_the_table_of_prices_says(usage: Usage, micros: int | None) -> None:
+    priced_usage = priced(usage, PRICES)
+    assert priced_usage is not None
+    assert priced_usage.cost_micros == micros

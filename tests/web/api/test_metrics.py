@@ -5,6 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.control.counting import counting
 from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.core.runs.usage import Usage
 from tests.support.rig import Rig, agent, autopilot, schedule, webhook
 from tests.support.web import Web
 from tests.web.conftest import Ask
@@ -14,7 +15,8 @@ NAMES = {
     "reconciler_tick_seconds", "reconciler_webhook_requests_total", "reconciler_webhook_seconds",
     "reconciler_queue_depth", "reconciler_dispatch_seconds", "reconciler_reconcile_total",
     "reconciler_reconcile_seconds", "reconciler_applied_revision_info", "reconciler_breaker_open",
-    "reconciler_clock_jumps_total",
+    "reconciler_clock_jumps_total", "reconciler_gen_ai_usage_tokens_total",
+    "reconciler_gen_ai_usage_cost_usd_total",
 }  # fmt: skip
 
 
@@ -120,3 +122,30 @@ def test_the_lag_is_counted_from_the_moment_that_jitter_gives(rig: Rig) -> None:
     assert due is not None
     ticked = rig.tick(seconds=(due - rig.clock.now()).total_seconds() + 7)
     assert ticked.lags == [7.0]
+
+
+def test_what_runs_used_is_counted_by_model(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot("triage"))
+    usage = Usage(
+        cost_micros=500_000, input_tokens=100, cached_tokens=40, output_tokens=7, model="opus"
+    )
+    rig.end(rig.launch(), Completed("x", usage))
+    rig.end(rig.launch(), Completed("x", Usage(cost_micros=250_000)))
+    samples = read(ask)
+    tokens = "reconciler_gen_ai_usage_tokens_total"
+    assert [samples[tokens, ("opus", kind)] for kind in ("input", "cached", "output")] == [
+        60,
+        40,
+        7,
+    ]
+    cost = "reconciler_gen_ai_usage_cost_usd_total"
+    assert [samples[cost, (model,)] for model in ("opus", "unknown")] == [0.5, 0.25]
+
+
+def test_agents_that_name_ever_other_models_add_no_end_of_labels(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot("triage"))
+    for number in range(60):
+        rig.end(rig.launch(), Completed("x", Usage(turns=1, cost_micros=1, model=f"m{number}")))
+    models = {labels[0] for name, labels in read(ask) if name.endswith("cost_usd_total")}
+    assert len(models) == 51
+    assert "other" in models

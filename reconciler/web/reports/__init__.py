@@ -1,0 +1,1 @@
+"""Endpoints that sum up many rows."""
