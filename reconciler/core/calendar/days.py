@@ -36,11 +36,6 @@ def start_of(day: date, timezone: str) -> datetime:
     return _EPOCH + timedelta(seconds=first_showing(zone(timezone), wall).instant)
 
 
-def start_of_next_month(day: date) -> date:
-    """The first day of the month after that of `day`."""
-    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-
-
 def days_between(start: datetime, end: datetime, timezone: str) -> Iterator[Day]:
     """The days from `start` up to `end`; the first and the last are cut there."""
     day = day_of(start, timezone)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.calendar.days import day_of, days_between, start_of, start_of_next_month
+from reconciler.core.calendar.days import day_of, days_between, start_of
 
 ZONES = st.sampled_from(
     ["UTC", "Europe/Rome", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Asia/Beirut"]
@@ -51,15 +51,3 @@ def test_days_cover_a_stretch_without_gap_and_overlap(
 )
 def test_when_a_day_begins(day: date, timezone: str, expected: str) -> None:
     assert start_of(day, timezone) == datetime.fromisoformat(expected)
-
-
-@pytest.mark.parametrize(
-    ("day", "after"),
-    [
-        (date(2026, 1, 31), date(2026, 2, 1)),
-        (date(2026, 12, 1), date(2027, 1, 1)),
-        (date(2028, 2, 29), date(2028, 3, 1)),
-    ],
-)
-def test_the_month_after(day: date, after: date) -> None:
-    assert start_of_next_month(day) == after
