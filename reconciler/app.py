@@ -52,7 +52,7 @@ def build_system(
     authority = Tokens(settings.tokens_file, clock) if settings.tokens_file else None
     runner = RunnerContext(
         database,
-        _runtimes(settings, clock, signals),
+        _runtimes(settings, clock, signals, evaluator),
         secret_store,
         owner=_owner(clock, ids),
         key=key,
@@ -112,7 +112,7 @@ def build_system(
     )
 
 
-def _runtimes(settings: Settings, clock: Clock, signals: Signals) -> Runtimes:
+def _runtimes(settings: Settings, clock: Clock, signals: Signals, evaluator: Evaluator) -> Runtimes:
     return Runtimes(
         clock,
         commands=settings.programs,
@@ -123,6 +123,7 @@ def _runtimes(settings: Settings, clock: Clock, signals: Signals) -> Runtimes:
         allowed_urls=settings.allowed_runtime_urls,
         permission_modes=settings.allowed_permission_modes,
         notify=signals.run.notify,
+        evaluate=evaluator.values,
     )
 
 

@@ -44,7 +44,7 @@ from reconciler.core.manifest.reach import (
     is_plain_path,
     parse_url,
 )
-from reconciler.core.manifest.runtime import ENV_NAME
+from reconciler.core.manifest.runtime_fields import ENV_NAME
 from reconciler.core.runs.usage import Price
 
 DEFAULT_DATABASE = "sqlite:///.reconciler/state.db"

@@ -51,8 +51,9 @@ class Job:
 
     `prompt` is the text with the payload in its untrusted block. `secret` is the resolved token of
     an aegis runtime or signing secret of an http one; `env` and `headers` are resolved too: they
-    may hold secrets and are never logged. `handle` is what an earlier attempt recorded, if any.
-    `expect` is for the runner, which judges the result by it.
+    may hold secrets and are never logged. `own_headers` go with the request alone that begins the
+    work. `handle` is what an earlier attempt recorded, if any; `unsure` says that one came as far
+    as the agent and recorded nothing. `expect` is for the runner, which judges the result by it.
     """
 
     run_id: str
@@ -67,11 +68,13 @@ class Job:
     deadline: datetime
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    own_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret: str | None = field(default=None, repr=False)
     callback_url: str | None = None
     run_token: str | None = field(default=None, repr=False)
     handle: Handle | None = None
     expect: str | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

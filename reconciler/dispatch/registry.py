@@ -39,6 +39,8 @@ from reconciler.dispatch.base import (
 from reconciler.dispatch.cli.recipe import CodingAgents
 from reconciler.dispatch.command.runtime import Commands
 from reconciler.dispatch.command.termination import Graces
+from reconciler.dispatch.http.api.calls import Evaluate, no_expressions
+from reconciler.dispatch.http.api.runtime import ApiPatience
 from reconciler.dispatch.http.runtime import HttpAgents, Patience
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import new_client
@@ -65,17 +67,22 @@ class Runtimes:
         waits: Waits | None = None,
         patience: Patience | None = None,
         notify: Callable[[], None] = no_hint,
+        evaluate: Evaluate = no_expressions,
+        api_patience: ApiPatience | None = None,
     ) -> None:
         """`commands`, `allowed_urls` and `permission_modes` are the settings `allow_command`,
         `allowed_runtime_urls` and `allowed_permission_modes`. `notify` is called, in the event
-        loop, when a poll would find news: a hint that may be lost. The others are for tests."""
+        loop, when a poll would find news: a hint that may be lost. `evaluate` gives the values of
+        the templates of `http` runtimes. The others are for tests."""
         reach = Reach(tuple(allowed_urls), own_port)
         self._http = new_client()
         self._by_type: dict[type[RuntimeSpec], Runtime] = {
             AegisRuntime: AegisSessions(
                 self._http, reach, permission_modes, clock, waits, notify, grant=aegis or Grant()
             ),
-            HttpRuntime: HttpAgents(self._http, reach, clock, patience, notify),
+            HttpRuntime: HttpAgents(
+                self._http, reach, clock, patience, notify, evaluate, api_patience
+            ),
             CommandRuntime: Commands(
                 commands or {}, grants, folder=runs_dir, graces=graces, notify=notify
             ),

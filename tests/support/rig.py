@@ -178,7 +178,11 @@ class Rig:
 
     async def _round(self) -> None:
         async with Runtimes(
-            self.clock, commands=self.commands, grants=self.grants, runs_dir=self.runs_dir
+            self.clock,
+            commands=self.commands,
+            grants=self.grants,
+            runs_dir=self.runs_dir,
+            evaluate=self.evaluator.values,
         ) as runtimes:
             runner = RunnerContext(
                 self.database, runtimes, SecretStore(Path("none"), {}), "here", KEY

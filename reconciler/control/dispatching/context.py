@@ -25,6 +25,7 @@ from reconciler.core.runs.usage import Price, priced
 from reconciler.dispatch.base import Handle, Job, Stopped, Written, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Database, Tx
+from reconciler.store.runs.claims import token_hashes
 from reconciler.store.runs.leases import leased
 from reconciler.store.runs.outputs import save_output
 from reconciler.store.runs.runs import change_run, get_run
@@ -87,7 +88,10 @@ class RunnerContext:
                 return None
             token = run_token(self.key, brief.run)
             self.jobs[run.id] = build_job(brief, self.secret_store, self.settings.base_url, token)
-        return replace(self.jobs[run.id], handle=handle_of(run), attempt=run.attempts)
+        unsure = await self._unsure(run)
+        return replace(
+            self.jobs[run.id], handle=handle_of(run), attempt=run.attempts, unsure=unsure
+        )
 
     async def fresh_job(self, run: Run) -> Job | None:
         """The job of a run that is given to its agent now: its token opens from here on.
@@ -107,6 +111,16 @@ class RunnerContext:
             if not await self.database.awrite(write):
                 raise LeaseLost(run.id)
         return job
+
+    async def _unsure(self, run: Run) -> bool:
+        """Whether an earlier attempt came as far as the agent, and nobody recorded what of it.
+
+        An agent that was down gives its attempt back, so that a second one means more than that.
+        """
+        if run.attempts <= 1 or run.handle is not None:
+            return False
+        _, own = await self.database.aread(lambda tx: token_hashes(tx, run.id))
+        return own is not None
 
     async def _brief(self, run: Run) -> Brief | None:
         agent = run.agent

@@ -15,6 +15,7 @@ from reconciler.core.manifest.runtime import (
     CommandRuntime,
     HttpRuntime,
     Runtime,
+    own_headers,
 )
 from reconciler.core.runs.prompt import prompt
 from reconciler.core.runs.run import Run
@@ -50,6 +51,7 @@ def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str
     runtime = brief.agent.runtime
     document = run_document(run)
     env, headers, secret = _resolved(runtime, secret_store, run.workspace)
+    own = own_headers(runtime) if isinstance(runtime, HttpRuntime) else {}
     return Job(
         run_id=run.id,
         mode=ExecutionMode(spec["executionMode"]),
@@ -63,6 +65,7 @@ def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str
         deadline=run.deadline_at or run.created_at,
         env=env,
         headers=headers,
+        own_headers=_all_of(own, secret_store, run.workspace),
         secret=secret,
         callback_url=f"{base_url}/v1/runs/{run.id}/complete",
         run_token=token,
@@ -87,19 +90,22 @@ def _resolved(
     runtime: Runtime, secret_store: SecretStore, workspace: str
 ) -> tuple[dict[str, str], dict[str, str], str | None]:
     """Environment, headers and the one secret of a runtime, with references resolved."""
-
-    def all_of(values: Mapping[str, str | SecretRef]) -> dict[str, str]:
-        return {name: _value(value, secret_store, workspace) for name, value in values.items()}
-
+    where = (secret_store, workspace)
     match runtime:
         case AegisRuntime():
-            return all_of(runtime.env), {}, _optional(runtime.token, secret_store, workspace)
+            return _all_of(runtime.env, *where), {}, _optional(runtime.token, *where)
         case HttpRuntime():
-            return {}, all_of(runtime.headers), _optional(runtime.secret, secret_store, workspace)
+            return {}, _all_of(runtime.headers, *where), _optional(runtime.secret, *where)
         case CommandRuntime() | CliRuntime():
-            return all_of(runtime.env), {}, None
+            return _all_of(runtime.env, *where), {}, None
         case _:
             return {}, {}, None
+
+
+def _all_of(
+    values: Mapping[str, str | SecretRef], secret_store: SecretStore, workspace: str
+) -> dict[str, str]:
+    return {name: _value(value, secret_store, workspace) for name, value in values.items()}
 
 
 def _value(value: str | SecretRef, secret_store: SecretStore, workspace: str) -> str:

@@ -21,12 +21,15 @@ from typing import Any, Self
 from reconciler.control.evaluation.process import EvaluationProcess, ProcessLost
 from reconciler.control.evaluation.worker import KINDS
 from reconciler.core.cel import (
+    ANSWER_VARIABLES,
+    EvaluationBusy,
     EvaluationError,
     Expression,
     ExpressionError,
     compile_expression,
     execute,
     is_quick,
+    look_up,
     require_affordable,
 )
 from reconciler.core.manifest.template import parse_template, render
@@ -48,11 +51,13 @@ class Kind(StrEnum):
     EXPECTATION = "expectation"
     KEY = "key"
     TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """The value: a boolean for a condition, text for a key, a title or a part of one."""
+    """The value: a boolean for a condition, text for a key, a title or a part of one, JSON text
+    for what an agent is sent or has answered."""
 
     value: bool | str
 
@@ -121,6 +126,26 @@ class Evaluator:
     ) -> list[EvaluationResult]:
         """One result per request, in order. Blocks: call it from a thread, or `await soon(…)`."""
         return [self._evaluate(text, kind, variables) for text, kind in requests]
+
+    async def values(self, texts: Sequence[str], variables: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the value of each expression by its text, over the variables of an answer.
+
+        Raises EvaluationError for the first that has none; EvaluationBusy where the same again may
+        succeed. What only names a value, such as `prompt`, is never copied or weighed.
+        """
+        values: dict[str, Json] = {}
+        computed: list[Request] = []
+        for text in dict.fromkeys(texts):
+            path = _path_of(text)
+            if path is None:
+                computed.append((text, Kind.JSON))
+            else:
+                values[text] = look_up(path, variables)
+        for (text, _), result in zip(computed, await self.soon(computed, variables), strict=True):
+            if isinstance(result, Failed):
+                raise (EvaluationBusy if result.transient else EvaluationError)(result.message)
+            values[text] = json.loads(str(result.value))
+        return values
 
     async def soon(
         self, requests: Sequence[Request], variables: Mapping[str, Json]
@@ -205,6 +230,13 @@ class Evaluator:
         if lost.from_outside:
             return Failed("the process that evaluates it was lost", transient=True)
         return Failed("it needs too much memory, or the CEL library crashed on it")
+
+
+def _path_of(text: str) -> tuple[str, ...] | None:
+    try:
+        return compile_expression(text, variables=ANSWER_VARIABLES).path
+    except ExpressionError as error:
+        raise EvaluationError(error.message) from None
 
 
 def _quick(text: str, kind: Kind, variables: Mapping[str, Json]) -> EvaluationResult | None:

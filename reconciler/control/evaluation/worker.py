@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.core.cel import (
+    ANSWER_VARIABLES,
     CONDITION_VARIABLES,
     EXPECT_VARIABLES,
     KEY_VARIABLES,
@@ -24,6 +25,7 @@ from reconciler.core.cel import (
     EvaluationError,
     ExpressionError,
     as_condition,
+    as_json,
     as_key,
     as_text,
     compile_expression,
@@ -42,6 +44,7 @@ KINDS: dict[str, Kind] = {
     "expectation": (EXPECT_VARIABLES, as_condition),
     "key": (KEY_VARIABLES, as_key),
     "text": (TITLE_VARIABLES, lambda value: as_text(value, TEXT_LIMIT)),
+    "json": (ANSWER_VARIABLES, as_json),
 }
 """By what is asked for: the variables that may be read, and how the value is taken."""
 

@@ -64,6 +64,7 @@ class Code(StrEnum):
     SIGNATURE_SECRET = "signature-secret"  # noqa: S105 - the code of a Problem
     SIGNATURE_OPTION = "signature-option"
     AGENT_OPTION = "agent-option"
+    RUNTIME_OPTION = "runtime-option"
     FORMER_NAME_INVALID = "former-name-invalid"
     MEMBER_DUPLICATE = "member-duplicate"
     # Secrets
@@ -157,6 +158,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.SIGNATURE_SECRET: "The signature has no secret, or one that its scheme does not use.",
         Code.SIGNATURE_OPTION: "The signature has an option that its scheme fixes itself.",
         Code.AGENT_OPTION: "A coding agent is given what it does not take.",
+        Code.RUNTIME_OPTION: "Fields of a runtime do not go together.",
         Code.FORMER_NAME_INVALID: "A former name is the object's own name, or is listed twice.",
         Code.MEMBER_DUPLICATE: "A squad lists a member twice.",
         Code.SECRET_REFERENCE: "A reference to a secret has not exactly one of `env` and `file`.",

@@ -19,23 +19,29 @@ from reconciler.core.cel.compiled import (
     require_affordable,
 )
 from reconciler.core.cel.conditions import condition_problems
-from reconciler.core.cel.errors import EvaluationError, ExpressionError
+from reconciler.core.cel.errors import EvaluationBusy, EvaluationError, ExpressionError
+from reconciler.core.cel.reads import look_up
 from reconciler.core.cel.scope import (
+    ANSWER_VARIABLES,
     CONDITION_VARIABLES,
     EXPECT_VARIABLES,
+    HANDLE_VARIABLES,
     KEY_VARIABLES,
+    REQUEST_VARIABLES,
     TITLE_VARIABLES,
     event_scope,
     expect_scope,
     title_scope,
 )
 from reconciler.core.cel.syntax import MAX_DEPTH, MAX_NESTING
-from reconciler.core.cel.values import MAX_KEY, as_condition, as_key, as_text
+from reconciler.core.cel.values import MAX_KEY, as_condition, as_json, as_key, as_text
 from reconciler.core.cel.weight import MAX_LEVELS, MAX_WEIGHT
 
 __all__ = [
+    "ANSWER_VARIABLES",
     "CONDITION_VARIABLES",
     "EXPECT_VARIABLES",
+    "HANDLE_VARIABLES",
     "KEY_VARIABLES",
     "MAX_COST",
     "MAX_DEPTH",
@@ -46,11 +52,14 @@ __all__ = [
     "MAX_NESTING",
     "MAX_WEIGHT",
     "QUICK_COST",
+    "REQUEST_VARIABLES",
     "TITLE_VARIABLES",
+    "EvaluationBusy",
     "EvaluationError",
     "Expression",
     "ExpressionError",
     "as_condition",
+    "as_json",
     "as_key",
     "as_text",
     "compile_expression",
@@ -60,6 +69,7 @@ __all__ = [
     "execute",
     "expect_scope",
     "is_quick",
+    "look_up",
     "problems_of",
     "require_affordable",
     "title_scope",

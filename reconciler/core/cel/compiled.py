@@ -11,7 +11,7 @@ from reconciler.core.cel.errors import EvaluationError, ExpressionError
 from reconciler.core.cel.methods import IMPLEMENTATIONS
 from reconciler.core.cel.names import unknown_names
 from reconciler.core.cel.optional import ENDS, misused
-from reconciler.core.cel.reads import Path, dead_end, paths, prune
+from reconciler.core.cel.reads import Path, dead_end, paths, plain_path, prune
 from reconciler.core.cel.syntax import parse
 from reconciler.core.cel.translate import calls, translated
 from reconciler.core.cel.tree import Macro, Node, children
@@ -38,6 +38,8 @@ class Expression:
     tree: Node = field(repr=False, compare=False)
     reads: frozenset[Path] = field(repr=False, compare=False)
     methods: frozenset[str] = field(repr=False, compare=False)
+    path: Path | None = field(default=None, repr=False, compare=False)
+    """The path that the whole expression is: `reads.look_up` gives its value at no cost."""
 
     def needed(self, variables: Mapping[str, Json]) -> dict[str, Json]:
         """The part of the variables that the expression can read; nothing else is handed over."""
@@ -71,7 +73,7 @@ def compile_expression(text: str, *, variables: frozenset[str]) -> Expression:
     translation = translated(tree, text)
     names = {*calls(tree)}
     methods = IMPLEMENTATIONS.keys() & (names | {f"_{name}" for name in names})
-    return Expression(text, translation, tree, paths(tree), frozenset(methods))
+    return Expression(text, translation, tree, paths(tree), frozenset(methods), plain_path(tree))
 
 
 def _compile(tree: Node, text: str) -> None:

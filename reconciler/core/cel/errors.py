@@ -28,3 +28,9 @@ class EvaluationError(ReconcilerError):
     def __init__(self, message: str) -> None:
         self.message = message
         super().__init__(message)
+
+
+class EvaluationBusy(EvaluationError):
+    """Nothing could evaluate it now; the same again may succeed."""
+
+    code = "evaluation-busy"

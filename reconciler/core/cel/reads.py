@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.core.cel.errors import EvaluationError
 from reconciler.core.cel.tree import Index, Literal, Name, Node, Select, children
 
 Json = Any
@@ -45,6 +46,31 @@ def _path(node: Node) -> Path | None:
             return None if above is None else (*above, key)
         case _:
             return None
+
+
+def plain_path(tree: Node) -> Path | None:
+    """The path that a whole expression is, without optional selections; None for all else."""
+    node = tree
+    while isinstance(node, Select | Index):
+        if node.optional:
+            return None
+        node = node.operand
+    return _path(tree)
+
+
+def look_up(path: Path, variables: Mapping[str, Json]) -> Json:
+    """Return what stands at a path: what the library would give, without handing it a copy.
+
+    Raises EvaluationError.
+    """
+    value: Json = dict(variables)
+    for place, key in enumerate(path):
+        if not isinstance(value, dict) and place:
+            raise EvaluationError(_stuck(path[:place], key, value))
+        if key not in value:
+            raise EvaluationError(f"there is no {key!r}")
+        value = value[key]
+    return value
 
 
 def prune(variables: Mapping[str, Json], wanted: frozenset[Path]) -> dict[str, Json]:
@@ -99,7 +125,7 @@ def _stuck(path: Path, key: str, value: Json) -> str:
     if value is None:
         instead = path[0] + "".join(_optional(each) for each in (*path[1:], key))
         return f"{shown} is null, it has no {key!r}; write {instead}.orValue(…)"
-    kind = {bool: "a boolean", str: "text"}.get(type(value), "a number")
+    kind = {bool: "a boolean", str: "text", list: "a list"}.get(type(value), "a number")
     return f"{shown} is {kind}, it has no {key!r}"
 
 

@@ -21,6 +21,12 @@ PLACES: Mapping[str, frozenset[str]] = {
     "expect": EXPECT_VARIABLES,
 }
 """Variables that are known in places of their own, by what messages call these."""
+REQUEST_VARIABLES = frozenset({"run", "prompt"})
+"""For what an `http` runtime sends to begin the work of a run."""
+HANDLE_VARIABLES = REQUEST_VARIABLES | {"handle"}
+"""For the addresses by which it comes back to the work."""
+ANSWER_VARIABLES = HANDLE_VARIABLES | {"answer"}
+"""For what it reads out of an answer."""
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "trigger": frozenset({"name", "kind", "label"}),
@@ -49,12 +55,15 @@ RUN_FIELDS = frozenset(
         "commit",
     }
 )
-"""The fields of `run` in `expect`: what the API tells of a run that is about to end."""
+"""The fields of `run` where there is one, in `expect` and in the texts of an `http` runtime."""
 
 
 def fields_of(variables: frozenset[str]) -> Mapping[str, frozenset[str]]:
-    """The fields of our own variables in the place that knows these variables."""
-    return {**FIELDS, "run": RUN_FIELDS} if variables == EXPECT_VARIABLES else FIELDS
+    """The fields of our own variables in the place that knows these variables.
+
+    A title is made before there is a run, and knows only its id and its source.
+    """
+    return FIELDS if variables <= TITLE_VARIABLES else {**FIELDS, "run": RUN_FIELDS}
 
 
 def event_scope(

@@ -60,6 +60,14 @@ def as_text(value: Any, limit: int) -> str:
             raise EvaluationError(f"a title cannot show {_kind(value)}")
 
 
+def as_json(value: Any) -> str:
+    """The value as JSON text, for what is read out of an answer or put into a request."""
+    try:
+        return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    except (RecursionError, ValueError, EvaluationError):
+        raise EvaluationError("the value cannot be written as JSON") from None
+
+
 def _scalar(value: bool | float | datetime | timedelta) -> str:
     match value:
         case bool():

@@ -36,6 +36,9 @@ _RUNTIMES: dict[str, type[Model]] = {
     "worker": WorkerRuntime,
 }
 
+_CONTENT = {"body"}
+"""Values that are sent as they are: what is empty in them means something."""
+
 
 def without_defaults(document: Document) -> Document:
     """The document without what is a default or empty; the original is not touched.
@@ -74,8 +77,8 @@ def _pruned(document: Document, defaults: Document) -> Document:
         default = defaults.get(key)
         if value == default and type(value) is type(default):
             continue
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key not in _CONTENT:
             value = _pruned(value, default if isinstance(default, dict) else {})
-        if value not in ({}, [], None):
+        if key in _CONTENT or value not in ({}, [], None):
             pruned[key] = value
     return pruned

@@ -4,30 +4,14 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.core.manifest.arguments import NAMES, unknown_names
 from reconciler.core.manifest.coding_agents import OPTIONS, CodingAgent, refusals
 from reconciler.core.manifest.fields import Model, Name, SecretRef
-
-ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
-HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
-
-
-def _text_or_secret(value: object) -> str:
-    return "secret" if isinstance(value, (dict, SecretRef)) else "text"
-
-
-Value = Annotated[
-    Annotated[str, Tag("text")] | Annotated[SecretRef, Tag("secret")],
-    Discriminator(_text_or_secret),
-]
-"""A text, or a reference to a secret."""
-
-EnvName = Annotated[str, Field(pattern=ENV_NAME, max_length=200)]
-HeaderName = Annotated[str, Field(pattern=HEADER_NAME, max_length=200)]
-Url = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^https?://[^\s]+$")]
+from reconciler.core.manifest.http_api import Address, Cancel, Find, Follow, Request
+from reconciler.core.manifest.runtime_fields import EnvName, Folder, HeaderName, Url, Value
 
 
 def _argument(text: str) -> str:
@@ -44,7 +28,6 @@ def _argument(text: str) -> str:
 
 
 Argument = Annotated[str, AfterValidator(_argument)]
-Folder = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class AegisRuntime(Model):
@@ -71,12 +54,20 @@ class HttpRuntime(Model):
 
     type: Literal["http"]
     """An endpoint that a run is posted to."""
-    url: Url
+    url: Address
     """Where runs are posted; the operator's `allowed_runtime_urls` must admit it."""
     secret: SecretRef | None = None
     """The Standard Webhooks secret that signs each request."""
     headers: dict[HeaderName, Value] = Field(default_factory=dict, max_length=50)
     """Sent with each request."""
+    request: Request | None = None
+    """How a run is given to an API that does not speak the protocol of docs/runtimes.md#http."""
+    follow: Follow | None = None
+    """How such an API is asked what became of the work."""
+    cancel: Cancel | None = None
+    """How such an API is asked to stop it."""
+    find: Find | None = None
+    """How work is searched for whose creation was never answered."""
 
 
 class CommandInput(StrEnum):
@@ -157,13 +148,18 @@ Runtime = Annotated[
 ]
 
 
+def own_headers(runtime: HttpRuntime) -> dict[str, str | SecretRef]:
+    """The headers of the request that gives a run to its agent, and of no other."""
+    return {**runtime.request.headers} if runtime.request else {}
+
+
 def secret_refs(runtime: Runtime) -> Iterator[SecretRef]:
     """Every secret that the work of an agent needs."""
     match runtime:
         case AegisRuntime():
             values = [runtime.token, *runtime.env.values()]
         case HttpRuntime():
-            values = [runtime.secret, *runtime.headers.values()]
+            values = [runtime.secret, *runtime.headers.values(), *own_headers(runtime).values()]
         case CommandRuntime() | CliRuntime():
             values = [*runtime.env.values()]
         case _:

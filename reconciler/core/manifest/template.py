@@ -1,4 +1,4 @@
-"""Titles of runs: text with `{{ CEL }}` placeholders (docs/expressions.md)."""
+"""Text with `{{ CEL }}` placeholders, such as the titles of runs (docs/expressions.md)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,30 +45,37 @@ class _Placeholder:
     offset: int
 
 
-def template_problems(text: str) -> tuple[ExpressionError, ...]:
-    """Everything wrong with a template, offsets counting from its start; empty where it is fine."""
+def template_problems(
+    text: str, variables: frozenset[str] = TITLE_VARIABLES, most: int = MAX_TEMPLATE
+) -> tuple[ExpressionError, ...]:
+    """Everything wrong with a template, offsets counting from its start; empty where it is fine.
+
+    `most` are the characters that it may have.
+    """
     try:
-        pieces = _pieces(text)
+        pieces = _pieces(text, most)
     except ExpressionError as error:
         return (error,)
     return tuple(
         ExpressionError(problem.message, piece.offset + problem.offset, problem.code)
         for piece in pieces
         if isinstance(piece, _Placeholder)
-        for problem in problems_of(piece.text, variables=TITLE_VARIABLES)
+        for problem in problems_of(piece.text, variables=variables)
     )
 
 
 @lru_cache(maxsize=1024)
-def parse_template(text: str) -> Template:
+def parse_template(
+    text: str, variables: frozenset[str] = TITLE_VARIABLES, most: int = MAX_TEMPLATE
+) -> Template:
     """The template, or the first ExpressionError of `template_problems`."""
-    for problem in template_problems(text):
+    for problem in template_problems(text, variables, most):
         raise problem
     parts = (
-        compile_expression(piece.text, variables=TITLE_VARIABLES)
+        compile_expression(piece.text, variables=variables)
         if isinstance(piece, _Placeholder)
         else piece
-        for piece in _pieces(text)
+        for piece in _pieces(text, most)
     )
     return Template(text, tuple(parts))
 
@@ -89,10 +96,10 @@ def cut_title(text: str) -> str:
     return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1].rstrip() + _CUT
 
 
-def _pieces(text: str) -> list[str | _Placeholder]:
-    if len(text) > MAX_TEMPLATE:
-        message = f"a template has at most {MAX_TEMPLATE} characters, found {len(text)}"
-        raise ExpressionError(message, MAX_TEMPLATE, _CODE)
+def _pieces(text: str, most: int) -> list[str | _Placeholder]:
+    if len(text) > most:
+        message = f"a template has at most {most} characters, found {len(text)}"
+        raise ExpressionError(message, most, _CODE)
     pieces: list[str | _Placeholder] = []
     position = 0
     while (opening := text.find("{{", position)) >= 0:
@@ -110,7 +117,7 @@ def _pieces(text: str) -> list[str | _Placeholder]:
 def _placeholder(text: str, opening: int, closing: int) -> _Placeholder:
     inner = text[opening + 2 : closing]
     if not inner.strip():
-        raise ExpressionError("the placeholder is empty; write {{ date }}", opening, _CODE)
+        raise ExpressionError("the placeholder is empty; write {{ run.id }}", opening, _CODE)
     return _Placeholder(inner, opening + 2)
 
 

@@ -16,7 +16,11 @@ from reconciler.core.manifest.state import Document
 _SIMPLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z", re.ASCII)
 _HEADER = {"apiVersion", "kind", "metadata.name", "metadata.workspace"}
 """Fields that name an object rather than describe it."""
-_SENSITIVE_MAPS = (("spec", "runtime", "env"), ("spec", "runtime", "headers"))
+_SENSITIVE_MAPS = (
+    ("spec", "runtime", "env"),
+    ("spec", "runtime", "headers"),
+    ("spec", "runtime", "request", "headers"),
+)
 """Maps whose literal texts may be confidential although references to secrets are offered."""
 
 _Path = tuple[str, ...]
@@ -120,7 +124,7 @@ def _differ(before: Any, after: Any) -> bool:
 @lru_cache(maxsize=4096)
 def _is_sensitive(path: _Path) -> bool:
     # Deeper down stand references to secrets, which are names.
-    return len(path) <= 4 and path[:3] in _SENSITIVE_MAPS
+    return any(path[: len(m)] == m and len(path) <= len(m) + 1 for m in _SENSITIVE_MAPS)
 
 
 @lru_cache(maxsize=4096)

@@ -19,7 +19,7 @@ def post(job: Job, url: str, now: datetime, within: float) -> Call:
     return Call(
         method="POST",
         url=url,
-        headers=_headers(job, job.run_id, now, body) | headers,
+        headers=signed(job, job.run_id, now, body) | headers,
         body=body,
         within=within,
     )
@@ -34,13 +34,18 @@ def cancel(job: Job, url: str, now: datetime, within: float) -> Call:
     return Call(
         method="DELETE",
         url=f"{base.rstrip('/')}/{job.run_id}{mark}{query}",
-        headers=_headers(job, f"cancel-{job.run_id}", now, b""),
+        headers=signed(job, f"cancel-{job.run_id}", now, b""),
         within=within,
     )
 
 
+def run_of(job: Job) -> dict[str, Json]:
+    """The run as an agent gets it."""
+    return {**job.run, "id": job.run_id, "prompt": job.prompt}
+
+
 def _body(job: Job) -> bytes:
-    document: dict[str, Json] = {**job.run, "id": job.run_id, "prompt": job.prompt}
+    document = run_of(job)
     if job.mode is ExecutionMode.CREATE_SESSION:
         document |= {"callbackUrl": job.callback_url, "token": job.run_token}
     try:
@@ -49,7 +54,8 @@ def _body(job: Job) -> bytes:
         raise ValueError(f"the run cannot be written as JSON: {error}") from error
 
 
-def _headers(job: Job, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+def signed(job: Job, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """The headers of the manifest, and those that sign a request. Raises ValueError."""
     own = {name.lower(): value for name, value in job.headers.items()}
     if refused := sorted(filter(is_reserved, own)):
         raise ValueError(f"spec.runtime.headers may not set {', '.join(refused)}")

@@ -2,7 +2,8 @@
 
 In mode `create_session` the agent answers 202 and reports to the callback URL. In mode `run_only`
 the answer ends the run; the request stays open beside the rounds of the runner. An answer that is
-lost ends nothing: the request is repeated under the same idempotency key (conversation.py).
+lost ends nothing: the request is repeated under the same idempotency key (conversation.py). An API
+that is not ours is spoken to by the templates of the manifest (api/).
 """
 
 import asyncio
@@ -34,6 +35,8 @@ from reconciler.dispatch.base import (
     no_hint,
 )
 from reconciler.dispatch.http.answer import Accepted, Begun, Refused, Verdict, verdict_on
+from reconciler.dispatch.http.api.calls import Evaluate, no_expressions
+from reconciler.dispatch.http.api.runtime import ApiPatience, ApiRuns
 from reconciler.dispatch.http.conversation import Conversation
 from reconciler.dispatch.http.request import cancel, post
 from reconciler.dispatch.reach import Reach
@@ -69,17 +72,26 @@ class HttpAgents:
         clock: Clock,
         patience: Patience | None = None,
         notify: Callable[[], None] = no_hint,
+        evaluate: Evaluate = no_expressions,
+        api_patience: ApiPatience | None = None,
     ) -> None:
-        """`notify` is called when a request was answered in the end: a poll would find news."""
+        """`notify` is called when a request was answered in the end: a poll would find news.
+
+        `evaluate` gives the values of templates, which only APIs of others have.
+        """
         self._notify = notify
         self._http = http
         self._reach = reach
         self._clock = clock
         self._patience = patience or Patience()
         self._conversations: dict[str, Conversation] = {}
+        waits = api_patience or ApiPatience()
+        self._apis = ApiRuns(http, reach, clock, evaluate, waits, notify)
 
     async def start(self, job: Job, record: Record) -> Start:
         """Post the run, or again what an earlier attempt posted and got no answer to."""
+        if _is_templated(job):
+            return await self._apis.start(job, record)
         if job.handle is not None and _is_taken(job.handle):
             return Started(job.handle)
         try:
@@ -96,10 +108,16 @@ class HttpAgents:
 
     async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
         """Sessions report by themselves (`complete`); the others have ended once answered."""
-        return {job.run_id: self._poll(job, handle) for job, handle in jobs}
+        templated = [pair for pair in jobs if _is_templated(pair[0])]
+        polled = {
+            job.run_id: self._poll(job, handle) for job, handle in jobs if not _is_templated(job)
+        }
+        return {**polled, **await self._apis.observe(templated)}
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """`DELETE` the run below the agent's URL: 200, 204 and 410 are the proof."""
+        if _is_templated(job):
+            return await self._apis.stop(job, handle)
         url = _runtime(job).url
         if (refusal := self._reach.refusal(url)) is not None:
             return Stopping(refusal)
@@ -122,11 +140,14 @@ class HttpAgents:
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:
         """Close the request, if it is still open; a session is the agent's own."""
+        if _is_templated(job):
+            return await self._apis.release(job, handle)
         await self._close(job.run_id)
         return Stopped()
 
     async def close(self) -> None:
         """Close open requests; the next server posts them again under the same key."""
+        await self._apis.close()
         conversations = [*self._conversations.values()]
         self._conversations.clear()
         await asyncio.gather(*(conversation.close() for conversation in conversations))
@@ -214,6 +235,11 @@ def _not_proven(status: int) -> str:
             return f"the agent answered {status} to DELETE: it cannot be asked to stop a run"
         case _:
             return f"the agent answered {status} to DELETE, which proves nothing"
+
+
+def _is_templated(job: Job) -> bool:
+    """Whether the manifest says itself how the API is spoken to."""
+    return _runtime(job).request is not None
 
 
 def _runtime(job: Job) -> HttpRuntime:

@@ -6,6 +6,7 @@ Each hint is the end of a sentence that has said what was found: how to write it
 import re
 from typing import Any
 
+from reconciler.core.manifest.http_api import Follow, Request
 from reconciler.core.manifest.model import AutopilotSpec
 from reconciler.core.manifest.runtime import AegisRuntime, CliRuntime, CommandRuntime, HttpRuntime
 from reconciler.core.manifest.trigger import ScheduleTrigger, Scheme, WebhookTrigger
@@ -73,6 +74,15 @@ _FIELDS: dict[type, dict[str, str]] = {
         "sandbox": "write permissionMode",
     },
     HttpRuntime: {"token": "write headers: {Authorization: {env: …}}, or secret, which signs"},
+    Request: {
+        "url": "it belongs to the runtime: url",
+        "payload": "write body",
+        "json": "write body",
+        "id": "write handle: {id: answer.id}",
+        "result": "it belongs to follow",
+        "status": "it belongs to follow",
+    },
+    Follow: {"interval": "write every: 15s", "method": "an API is asked by GET"},
     AegisRuntime: {"cwd": "write workDir", "secret": "write token"},
 }
 

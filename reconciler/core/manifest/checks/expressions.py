@@ -46,8 +46,9 @@ def _wrong(source: str, use: _Use) -> tuple[tuple[str, str], ...]:
             errors = condition_problems(source, variables=CONDITION_VARIABLES)
         case "expectation":
             errors = condition_problems(source, variables=EXPECT_VARIABLES)
-    return tuple((_with_place(error.message, error.offset), error.code) for error in errors)
+    return tuple((with_place(error.message, error.offset), error.code) for error in errors)
 
 
-def _with_place(message: str, offset: int) -> str:
+def with_place(message: str, offset: int) -> str:
+    """The sentence with the place in the text that it is about."""
     return f"{message} (character {offset + 1})" if offset else message

@@ -6,6 +6,7 @@ from reconciler.core.base.codes import Code
 from reconciler.core.base.masking import mask
 from reconciler.core.base.near import did_you_mean, shown
 from reconciler.core.manifest.checks.finding import At, Finding, Loc
+from reconciler.core.manifest.checks.http_api import addresses, filled_in, http_api_findings
 from reconciler.core.manifest.checks.policy import Policy
 from reconciler.core.manifest.checks.raw import Raw, mapping, text
 from reconciler.core.manifest.headers import can_be_sent, is_reserved
@@ -25,13 +26,15 @@ def runtime_findings(document: Raw, policy: Policy) -> Iterator[Finding]:
     runtime = mapping(mapping(document.get("spec")).get("runtime"))
     match runtime.get("type"):
         case "aegis":
-            yield from _url(runtime, policy)
+            yield from _urls(runtime, policy)
             yield from _permission_mode(runtime, policy)
             if policy.aegis is not None:
                 yield from _choices(runtime, policy.aegis, "aegis", "workDir")
         case "http":
-            yield from _url(runtime, policy)
-            yield from _headers(runtime)
+            yield from _urls(runtime, policy)
+            yield from _headers(_RUNTIME, runtime)
+            yield from _headers((*_RUNTIME, "request"), mapping(runtime.get("request")))
+            yield from http_api_findings(runtime)
         case "command":
             yield from _program(runtime, policy, "cwd")
         case "cli":
@@ -39,10 +42,14 @@ def runtime_findings(document: Raw, policy: Policy) -> Iterator[Finding]:
             yield from _program(runtime, policy, "workDir", "home")
 
 
-def _url(runtime: Raw, policy: Policy) -> Iterator[Finding]:
-    loc = (*_RUNTIME, "url")
-    if (written := text(runtime.get("url"))) is None or not written.startswith(_SCHEMES):
-        return
+def _urls(runtime: Raw, policy: Policy) -> Iterator[Finding]:
+    for field, written in addresses(runtime):
+        # As it will be called: a value within it is percent-encoded and changes no other part.
+        if written.startswith(_SCHEMES) and (called := filled_in(written)) is not None:
+            yield from _url((*_RUNTIME, *field), called, policy)
+
+
+def _url(loc: Loc, written: str, policy: Policy) -> Iterator[Finding]:
     url = parse_url(written)
     if url is None:
         # Not repeated: nobody can say which part of it is a password.
@@ -63,14 +70,14 @@ def _url(runtime: Raw, policy: Policy) -> Iterator[Finding]:
 _SCHEMES = ("http://", "https://")
 
 
-def _headers(runtime: Raw) -> Iterator[Finding]:
+def _headers(holder: Loc, written: Raw) -> Iterator[Finding]:
     """The headers: none that the server sets, none twice in another case, values that can be sent.
 
     Values are not repeated: they may be secrets.
     """
     first: dict[str, str] = {}
-    for name, value in mapping(runtime.get("headers")).items():
-        loc = (*_RUNTIME, "headers", name)
+    for name, value in mapping(written.get("headers")).items():
+        loc = (*holder, "headers", name)
         before = first.setdefault(name.lower(), name)
         if is_reserved(name):
             message = f"the server sets {shown(name)} itself; remove it"

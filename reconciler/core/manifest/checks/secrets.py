@@ -101,6 +101,8 @@ def _runtime_values(document: Raw) -> Iterator[tuple[Loc, Any]]:
             yield (*at, name), runtime[name]
     for name in ("env", "headers"):
         yield from (((*at, name, k), v) for k, v in mapping(runtime.get(name)).items())
+    own = mapping(mapping(runtime.get("request")).get("headers"))
+    yield from (((*at, "request", "headers", k), v) for k, v in own.items())
     if isinstance(arguments := runtime.get("args"), list):
         yield from (((*at, "args", i), argument) for i, argument in enumerate(arguments))
 

@@ -1,0 +1,1 @@
+"""APIs of others, spoken to by templates."""

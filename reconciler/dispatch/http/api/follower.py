@@ -1,0 +1,108 @@
+"""Following work of an API that is not ours: asked now and then, beside the runner's rounds."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+
+from reconciler.clock import Clock
+from reconciler.core.base.invisible import one_line
+from reconciler.core.cel import EvaluationError
+from reconciler.core.manifest.http_api import Follow
+from reconciler.core.runs.run import Completed, Failed, Json, Reason
+from reconciler.dispatch.base import Ended, Observation, Working
+from reconciler.dispatch.http.api.answers import content, quoted, why_failed
+from reconciler.dispatch.http.api.calls import Calls
+from reconciler.dispatch.wire import QUOTED, Reply, exchange
+
+LONGEST_PAUSE = 600.0
+"""Seconds between two questions, whatever the API asks for."""
+_WORDS = ("running", "completed", "failed", "waiting")
+
+
+class Follower:
+    """Asks for one run; `seen` is what it knows. Create it within the event loop."""
+
+    def __init__(
+        self, calls: Calls, follow: Follow, http: httpx.AsyncClient, notify: Callable[[], None]
+    ) -> None:
+        """`notify` is called when the work has ended."""
+        self.seen: Observation = Working()
+        self._calls = calls
+        self._follow = follow
+        self._http = http
+        self._notify = notify
+        self._clock: Clock = calls.clock
+        self._due = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def poll(self) -> Observation:
+        """Return what is known, and ask anew where it is time to."""
+        if isinstance(self.seen, Ended) or (self._task is not None and not self._task.done()):
+            return self.seen
+        if self._clock.monotonic() >= self._due:
+            self._task = asyncio.create_task(self._ask())
+        return self.seen
+
+    async def close(self) -> None:
+        """Drop the open question, if any."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _ask(self) -> None:
+        # Set before the answer: one that never comes must not be asked for in every round.
+        self._due = self._clock.monotonic() + self._follow.every.total_seconds()
+        self.seen, pause = await ask(self._calls, self._follow, self._http)
+        self._due = max(self._due, self._clock.monotonic() + min(pause, LONGEST_PAUSE))
+        if isinstance(self.seen, Ended):
+            self._notify()
+
+
+async def ask(calls: Calls, follow: Follow, http: httpx.AsyncClient) -> tuple[Observation, float]:
+    """Ask once; return what the answer says, and the seconds that the API wants to be left alone.
+
+    Whatever is no clear word of the API ends nothing: it is a note.
+    """
+    try:
+        answer = await exchange(http, await calls.follow())
+    except (EvaluationError, ValueError) as error:
+        return Working(f"it cannot be followed: {error}"), 0.0
+    if not isinstance(answer, Reply):
+        return Working(f"it cannot be followed: {answer.message}"), 0.0
+    if not 200 <= answer.status < 300:
+        return Working(f"it cannot be followed: {quoted(answer)}"), answer.retry_after() or 0.0
+    document = content(answer)
+    if document is None or isinstance(document, str):
+        return Working("it cannot be followed: the API did not answer JSON"), 0.0
+    return await _read(calls, follow, document), 0.0
+
+
+async def _read(calls: Calls, follow: Follow, answer: Json) -> Observation:
+    try:
+        values = await calls.read([follow.status], answer)
+    except EvaluationError as error:
+        return Working(f"follow.status cannot be evaluated: {error}")
+    match values[follow.status]:
+        case "running":
+            return Working()
+        case "waiting":
+            return Working("the agent waits for somebody to answer it")
+        case "completed":
+            return Ended(Completed(await _result(calls, follow, answer)))
+        case "failed":
+            result = await _result(calls, follow, answer)
+            return Ended(Failed(Reason.AGENT_FAILED, why_failed(answer), result))
+        case other:
+            value = one_line(str(other), QUOTED)
+            return Working(f"follow.status gave {value!r}, which is not one of {', '.join(_WORDS)}")
+
+
+async def _result(calls: Calls, follow: Follow, answer: Json) -> Json:
+    """The result; the answer itself where there is no expression for it, or it does not fit."""
+    if follow.result is None:
+        return answer
+    try:
+        return (await calls.read([follow.result], answer))[follow.result]
+    except EvaluationError as error:
+        return {"resultError": f"follow.result: {error}", "answer": answer}
