@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
+from reconciler.core.runs.usage import reported
 from reconciler.dispatch.base import TargetDown
 from reconciler.dispatch.wire import (
     QUOTED,
@@ -82,7 +83,8 @@ def outcome_of(verdict: Creation) -> Outcome | None:
     """Return the end of a run whose answer is the end; None where it says nothing of the work."""
     match verdict:
         case Taken(answer):
-            return Completed(answer)
+            fields = answer if isinstance(answer, dict) else {}
+            return Completed(answer, *reported(fields.get("usage")))
         case Errored(message, answer):
             return Failed(Reason.AGENT_FAILED, message, answer)
         case Refused(message):

@@ -1,7 +1,7 @@
 """Following work of an API that is not ours: asked now and then, beside the runner's rounds."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import httpx
 
@@ -10,7 +10,8 @@ from reconciler.core.base.invisible import one_line
 from reconciler.core.cel import EvaluationError
 from reconciler.core.manifest.http_api import Follow
 from reconciler.core.runs.run import Completed, Failed, Json, Reason
-from reconciler.dispatch.base import Ended, Observation, Working
+from reconciler.core.runs.usage import Usage, reported
+from reconciler.dispatch.base import Ended, NeedsApproval, Observation, Working
 from reconciler.dispatch.http.api.answers import content, quoted, why_failed
 from reconciler.dispatch.http.api.calls import Calls
 from reconciler.dispatch.wire import QUOTED, Reply, exchange
@@ -83,16 +84,18 @@ async def _read(calls: Calls, follow: Follow, answer: Json) -> Observation:
         values = await calls.read([follow.status], answer)
     except EvaluationError as error:
         return Working(f"follow.status cannot be evaluated: {error}")
+    usage, note = await _usage(calls, follow, answer)
     match values[follow.status]:
         case "running":
-            return Working()
+            return Working(note or "", usage)
         case "waiting":
-            return Working("the agent waits for somebody to answer it")
+            return NeedsApproval("the agent waits for a person", _place(calls.handle))
         case "completed":
-            return Ended(Completed(await _result(calls, follow, answer)))
+            return Ended(Completed(await _result(calls, follow, answer), usage, note))
         case "failed":
             result = await _result(calls, follow, answer)
-            return Ended(Failed(Reason.AGENT_FAILED, why_failed(answer), result))
+            why = why_failed(answer)
+            return Ended(Failed(Reason.AGENT_FAILED, why, result, usage, note))
         case other:
             value = one_line(str(other), QUOTED)
             return Working(f"follow.status gave {value!r}, which is not one of {', '.join(_WORDS)}")
@@ -106,3 +109,19 @@ async def _result(calls: Calls, follow: Follow, answer: Json) -> Json:
         return (await calls.read([follow.result], answer))[follow.result]
     except EvaluationError as error:
         return {"resultError": f"follow.result: {error}", "answer": answer}
+
+
+async def _usage(calls: Calls, follow: Follow, answer: Json) -> tuple[Usage | None, str | None]:
+    """What the work has used until now; an answer that does not tell it yet tells nothing wrong."""
+    if follow.usage is None:
+        return None, None
+    try:
+        return reported((await calls.read([follow.usage], answer))[follow.usage])
+    except EvaluationError:
+        return None, None
+
+
+def _place(handle: Mapping[str, Json]) -> str:
+    """Where a person answers the agent: behind the link of the handle, where it has one."""
+    links = [str(value) for value in handle.values() if str(value).startswith("https://")]
+    return f"at {links[0]}" if links else "where the agent works"

@@ -244,12 +244,14 @@ class ApiRuns:
         """Whether what is asked for, or the answer that is waited for, says that it is over."""
         if (request := self._open.get(job.run_id)) is not None:
             ended = outcome_of(request.verdict) if request.verdict is not None else None
-            return Stopped(ended.result) if ended is not None else Stopping()
+            return Stopped(ended.result, ended.usage) if ended is not None else Stopping()
         follow = _runtime(job).follow
         if follow is None:
             return Stopping()
         seen, _ = await ask(calls, follow, self._http)
-        return Stopped(seen.outcome.result) if isinstance(seen, Ended) else Stopping()
+        if isinstance(seen, Ended):
+            return Stopped(seen.outcome.result, seen.outcome.usage)
+        return Stopping()
 
     async def _cancel(self, job: Job, calls: Calls) -> Stop:
         follow = _runtime(job).follow

@@ -12,10 +12,12 @@ from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.runtime import HttpRuntime
 from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import (
     Ended,
     Handle,
     Job,
+    NeedsApproval,
     Observation,
     Start,
     Started,
@@ -165,12 +167,30 @@ async def test_work_is_followed_to_its_end(
     api.answer(200, {"status": "running"})
     assert await seen_after(runtime, clock, job, handle) == Working()
     api.answer(200, {"status": "blocked"})
-    waits = Working("the agent waits for somebody to answer it")
+    waits = NeedsApproval("the agent waits for a person", f"at {KEPT['url']}")
     assert await seen_after(runtime, clock, job, handle) == waits
     api.answer(200, {"status": "finished", "output": {"pr": 7}})
     assert await seen_after(runtime, clock, job, handle) == Ended(Completed({"pr": 7}))
     assert [request.path for request in api.requests] == ["/sessions/s%201%2F2"] * 3
     assert api.requests[0].header("authorization") == "Bearer key"
+
+
+async def test_what_the_work_uses_is_read_while_it_works_and_at_its_end(
+    runtime: HttpAgents, api: HttpAgent, clock: FakeClock
+) -> None:
+    usage = '{"costUsd": double(answer.acus) * 2.0, "turns": answer.turns}'
+    job = job_on(api, clock, spec={"follow": {"usage": usage}})
+    handle = await begun(runtime, api, job)
+    api.answer(200, {"status": "running", "acus": None})
+    assert await seen_after(runtime, clock, job, handle) == Working()
+    api.answer(200, {"status": "running", "acus": 0.25, "turns": 2})
+    half = Usage(cost_micros=500_000, turns=2)
+    assert await seen_after(runtime, clock, job, handle) == Working(usage=half)
+    api.answer(200, {"status": "finished", "output": 1, "acus": 0.5, "turns": -1})
+    ended = await seen_after(runtime, clock, job, handle)
+    assert isinstance(ended, Ended)
+    note = "the usage that the agent reported is ignored: turns must be from 0 to 1000000000000"
+    assert ended.outcome == Completed(1, note=note)
 
 
 async def test_an_api_is_asked_no_more_often_than_every(
@@ -432,6 +452,12 @@ RESPONSE = {
     ("status", "body", "expected"),
     [
         pytest.param(200, {"n": 1}, Completed({"n": 1}), id="JSON"),
+        pytest.param(
+            200,
+            {"usage": {"turns": 3}},
+            Completed({"usage": {"turns": 3}}, Usage(turns=3)),
+            id="JSON that tells its usage",
+        ),
         pytest.param(200, b"done", Completed("done"), id="text"),
         pytest.param(204, b"", Completed(), id="nothing"),
         pytest.param(
