@@ -37,6 +37,7 @@ from reconciler.dispatch.base import (
     no_hint,
 )
 from reconciler.dispatch.cli.recipe import CodingAgents
+from reconciler.dispatch.command.precheck import Prechecks
 from reconciler.dispatch.command.runtime import Commands
 from reconciler.dispatch.command.termination import Graces
 from reconciler.dispatch.http.api.calls import Evaluate, no_expressions
@@ -96,6 +97,15 @@ class Runtimes:
             ),
             WorkerRuntime: Workers(),
         }
+        self.prechecks: Runtime = Commands(
+            commands or {},
+            grants,
+            folder=runs_dir,
+            graces=graces,
+            notify=notify,
+            recipe=Prechecks(),
+        )
+        """The programs that run before any agent is asked, by jobs of a `command` runtime."""
 
     def of(self, spec: RuntimeSpec) -> Runtime:
         """Return the runtime of a manifest's `type`."""
@@ -144,7 +154,7 @@ class Runtimes:
 
     async def close(self) -> None:
         """Close connections and open requests; processes and sessions stay as they are."""
-        for runtime in self._by_type.values():
+        for runtime in (*self._by_type.values(), self.prechecks):
             await runtime.close()
         await self._http.aclose()
 

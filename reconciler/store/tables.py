@@ -324,6 +324,8 @@ rather use the index of that, and read all of them.)"""
 
 CLAIMABLE = "waiting_for = 'claim'"
 """Admitted and waiting for a worker; for whoever asks, as `QUEUED`."""
+WORKED_ON = "status = 'completed' OR status = 'failed'"
+"""Neither under way nor skipped; for whoever asks, as `QUEUED`."""
 
 WORKED = "completed_at IS NOT NULL AND started_at IS NOT NULL"
 """Ended after its work had begun: the runs of which usage can be asked; see `QUEUED`."""
@@ -387,6 +389,23 @@ autopilot_run = Table(
     Column("lease_until", Instant),
     Column("lease_token", String(64), comment="its SHA-256"),
     Column("run_token", String(64), comment="its SHA-256; lives as long as the run"),
+    Column(
+        "precheck_due",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="its precheck has yet to say that there is something to do",
+    ),
+    Column(
+        "precheck_handle",
+        json_type(none_as_null=True),
+        comment="since when its precheck runs, and how it is found again",
+    ),
+    Column(
+        "context",
+        json_type(none_as_null=True),
+        comment="what stands in its prompt beside the payload",
+    ),
     Column("cancel_requested_at", Instant),
     Column("cancel_reason", String(32)),
     Column("cancel_note", Words()),
@@ -438,6 +457,7 @@ autopilot_run = Table(
         where=WORKED,
     ),
     _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
+    _partial("ix_run_worked_on", "autopilot_id", "completed_at", where=WORKED_ON),
 )
 
 run_output = Table(

@@ -44,10 +44,14 @@ def hold_room(database: Database, tx: Tx) -> None:
 
 @dataclass(slots=True)
 class _Line:
-    """One queue in a round: the runs that it has not come to yet, the oldest first."""
+    """One queue in a round: the runs that it has not come to yet, the oldest first.
+
+    `offered`: workers may claim all of it but the runs whose precheck has not passed.
+    """
 
     queue: Queue
     runs: deque[Run]
+    offered: bool = False
     seen: set[str] = field(default_factory=set)
 
     def place(self) -> tuple[datetime, str]:
@@ -100,7 +104,7 @@ class Allocation:
         for line in self.lines:
             match assign(self.tx, line.queue, self.pool, self.now):
                 case Assigned(by_worker=by_worker):
-                    if by_worker or self.room > 0:
+                    if self.room > 0 or (by_worker and not line.runs[0].precheck_due):
                         return True
                     held.add(line.queue.workspace)
                 case NobodyAvailable():
@@ -121,8 +125,8 @@ class Allocation:
             assigned = assign(self.tx, line.queue, self.pool, self.now)
             if isinstance(assigned, NobodyAvailable):
                 self.lines.remove(line)
-            elif assigned.by_worker:
-                self._offer(line, assigned)
+            elif assigned.by_worker and not line.offered:
+                taken += self._offer(line, assigned)
             elif self.room > 0:
                 taken += self._take(line, assigned)
             else:
@@ -134,17 +138,31 @@ class Allocation:
         save_turns(self.tx, {workspace: self.turns[workspace] for workspace in changed_too})
         return taken
 
-    def _offer(self, line: _Line, assigned: Assigned) -> None:
-        """Let a worker claim: all of an agent's queue at once, of a squad's one run a time."""
+    def _offer(self, line: _Line, assigned: Assigned) -> list[Run]:
+        """Let a worker claim: all of an agent's queue at once, of a squad's one run a time.
+
+        What has to pass its precheck first is leased here, and offered once it has. Return these.
+        """
         workspace, agent = line.queue.workspace, assigned.agent
         if line.queue.kind == "agent":
             offer(self.tx, line.queue, agent, self.now, MOST_OFFERED)
-            self.lines.remove(line)
-        elif self._next(line, lambda run: self._offer_run(run, assigned)):
-            self.pool.offered(self.tx)[workspace, agent] += 1
-            self._took_turn(line, assigned)
+            line.offered = True
+            line.runs.clear()
+            self._refill(line)
+            return []
+        run = self._next(line, lambda run: self._offer_run(run, assigned))
+        if run is None:
+            return []
+        self._took_turn(line, assigned)
+        if run.precheck_due:
+            self.room -= 1
+            return [run]
+        self.pool.offered(self.tx)[workspace, agent] += 1
+        return []
 
     def _offer_run(self, run: Run, assigned: Assigned) -> Run | None:
+        if run.precheck_due:
+            return self._lease(run, assigned) if self.room > 0 else None
         return run if offer_run(self.tx, run, assigned.agent, assigned.note or None) else None
 
     def _take(self, line: _Line, assigned: Assigned) -> list[Run]:

@@ -13,6 +13,7 @@ from reconciler.control.dispatching.jobs import (
     Brief,
     build_job,
     handle_of,
+    precheck_handle_of,
     read_brief,
     run_token,
 )
@@ -20,7 +21,8 @@ from reconciler.control.evaluation.expectations import Expectations, read_expect
 from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import ReconcilerError
-from reconciler.core.runs.run import Completed, Failed, Outcome, Run
+from reconciler.core.runs.precheck import NothingToDo
+from reconciler.core.runs.run import Completed, Failed, Outcome, Reason, Run
 from reconciler.core.runs.usage import Price, priced
 from reconciler.dispatch.base import Handle, Job, Stopped, Written, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
@@ -55,10 +57,11 @@ class RunnerSettings:
 class RunnerContext:
     """What one server process works with. `owner` names it in leases and is unique to the process.
 
-    `jobs` holds what is known of leased runs, `tasks` the starts and stops that are under way,
-    `leftovers` what ended runs left behind; by run id. All may be lost at any time: the rows say
-    what is needed to go on. `key` is the server's, for the tokens of runs. `notify` is called, in
-    the event loop, when a start or a stop has changed something: another round would find work.
+    `jobs` holds what is known of leased runs, `prechecks` the same of their prechecks, `tasks` the
+    starts and stops that are under way, `leftovers` what ended runs left behind; by run id. All may
+    be lost at any time: the rows say what is needed to go on. `key` is the server's, for the tokens
+    of runs. `notify` is called, in the event loop, when a start or a stop has changed something:
+    another round would find work.
     """
 
     database: Database
@@ -70,6 +73,7 @@ class RunnerContext:
     notify: Callable[[], None] = no_hint
     expectations: Expectations = field(default_factory=Expectations)
     jobs: dict[str, Job] = field(default_factory=dict)
+    prechecks: dict[str, Job] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
     leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
 
@@ -155,7 +159,7 @@ class RunnerContext:
         elif task.result():
             self.notify()  # rounds passed the run over meanwhile, whatever had become of it
 
-    async def end(self, run: Run, outcome: Outcome) -> bool:
+    async def end(self, run: Run, outcome: Outcome | NothingToDo) -> bool:
         """Record the end of a run that this process holds, then let go of what is left of it.
 
         What its agent wrote is read before that: `let_go` removes it.
@@ -176,7 +180,7 @@ class RunnerContext:
             await self.let_go(run)
         return ended
 
-    async def _judged(self, run: Run, outcome: Outcome) -> Outcome:
+    async def _judged(self, run: Run, outcome: Outcome | NothingToDo) -> Outcome | NothingToDo:
         """What is recorded of an agent's own word; asked before the transaction."""
         job = self.jobs.get(run.id)
         if not isinstance(outcome, Completed) or (job is not None and job.expect is None):
@@ -184,18 +188,22 @@ class RunnerContext:
         expected = await self.database.aread(lambda tx: read_expected(tx, run.id))
         return await self.expectations.judge(expected, outcome)
 
-    async def _output_of(self, run: Run, outcome: Outcome) -> str | None:
+    async def _output_of(self, run: Run, outcome: Outcome | NothingToDo) -> str | None:
         """What is kept of the output beside a result that is not that text itself."""
         job, handle = self.jobs.get(run.id), handle_of(run)
-        if job is None or handle is None or isinstance(outcome.result, str):
+        if job is None or handle is None or isinstance(outcome, NothingToDo):
+            return None
+        if isinstance(outcome.result, str):
             return None
         written = await self.runtimes.output(job, handle, None)
         return str(cut_result(written.text, OUTPUT_LIMIT)) if isinstance(written, Written) else None
 
     async def let_go(self, run: Run) -> None:
         """Release what the runtime still holds for a run whose end is recorded."""
-        job = self.jobs.pop(run.id, None)
+        job, precheck = self.jobs.pop(run.id, None), self.prechecks.pop(run.id, None)
         current = await self.database.aread(lambda tx: get_run(tx, run.id))
+        if precheck is not None and current is not None:
+            await self.runtimes.prechecks.release(precheck, precheck_handle_of(current))
         if job is not None and current is not None:
             await self.release(job, handle_of(current))
 
@@ -207,10 +215,18 @@ class RunnerContext:
             self.leftovers[job.run_id] = (job, handle)
 
 
-def _storable(outcome: Outcome, prices: Mapping[str, Price]) -> Outcome:
+def _storable(outcome: Outcome | NothingToDo, prices: Mapping[str, Price]) -> Outcome | NothingToDo:
+    if isinstance(outcome, NothingToDo):
+        return outcome
     usage = priced(outcome.usage, prices)
     return replace(outcome, result=cut_result(outcome.result), usage=usage)
 
 
-def _word(outcome: Outcome) -> str:
-    return outcome.reason.value if isinstance(outcome, Failed) else "completed"
+def _word(outcome: Outcome | NothingToDo) -> str:
+    match outcome:
+        case Completed():
+            return "completed"
+        case Failed(reason):
+            return reason.value
+        case NothingToDo():
+            return Reason.NOTHING_TO_DO.value

@@ -4,11 +4,12 @@ import base64
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from reconciler.control.access.secrets import SecretStore
-from reconciler.core.manifest.fields import SecretRef
-from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.fields import SecretRef, format_instant, parse_instant
+from reconciler.core.manifest.model import ExecutionMode, Precheck
 from reconciler.core.manifest.runtime import (
     AegisRuntime,
     CliRuntime,
@@ -17,8 +18,8 @@ from reconciler.core.manifest.runtime import (
     Runtime,
     own_headers,
 )
-from reconciler.core.runs.prompt import prompt
-from reconciler.core.runs.run import Run
+from reconciler.core.runs.context import run_prompt
+from reconciler.core.runs.run import Json, Run
 from reconciler.core.runs.view import run_document
 from reconciler.dispatch.base import Handle, Job
 from reconciler.store.engine.database import Tx
@@ -58,7 +59,7 @@ def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str
         agent=brief.agent.name,
         workspace=run.workspace,
         title=run.title,
-        prompt=prompt(spec["description"], run.payload, nonce=run.nonce),
+        prompt=run_prompt(spec["description"], run),
         run=document,
         runtime=runtime,
         attempt=run.attempts,
@@ -77,6 +78,43 @@ def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str
 def handle_of(run: Run) -> Handle | None:
     """The handle that was recorded on the run."""
     return Handle(run.session_id, run.handle) if run.handle is not None else None
+
+
+def build_precheck(brief: Brief) -> Job:
+    """The job of a run's precheck. Raises LookupError where its manifest has none."""
+    run, spec = brief.run, brief.document["spec"]
+    precheck = Precheck.model_validate(spec["precheck"])
+    runtime = CommandRuntime(type="command", program=precheck.program, args=precheck.args)
+    return Job(
+        run_id=run.id,
+        mode=ExecutionMode.RUN_ONLY,
+        agent=brief.agent.name,
+        workspace=run.workspace,
+        title=run.title,
+        prompt=spec["description"],
+        run=run_document(run),
+        runtime=runtime,
+        attempt=run.attempts,
+        deadline=run.deadline_at or run.created_at,
+        handle=precheck_handle_of(run),
+    )
+
+
+def precheck_record(handle: Handle, until: datetime) -> dict[str, Json]:
+    """What a run keeps of its precheck: how it is found, and until when it may go on."""
+    return {"until": format_instant(until), "detail": dict(handle.detail)}
+
+
+def precheck_until(run: Run) -> datetime | None:
+    """The moment at which a precheck that has begun has taken too long."""
+    recorded = run.precheck_handle
+    return parse_instant(recorded["until"]) if recorded is not None else None
+
+
+def precheck_handle_of(run: Run) -> Handle | None:
+    """The handle of the run's precheck, where it has begun."""
+    recorded = run.precheck_handle
+    return Handle(None, recorded["detail"]) if recorded is not None else None
 
 
 def run_token(key: bytes, run: Run) -> str:

@@ -8,6 +8,7 @@ import structlog
 
 from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import LeaseLost, RunnerContext
+from reconciler.control.dispatching.precheck import begin_precheck
 from reconciler.control.dispatching.stop import stop
 from reconciler.core.manifest.model import ExecutionMode, Retry
 from reconciler.core.runs.retry import (
@@ -32,6 +33,11 @@ log = structlog.get_logger(__name__)
 async def start(runner: RunnerContext, run: Run) -> bool:
     """Give one leased run to its agent, and record what came of it; False if the lease is lost."""
     try:
+        if run.precheck_due:
+            settled = await begin_precheck(runner, run)
+            if not isinstance(settled, Run):
+                return settled
+            run = settled
         result = await _start(runner, run)
         return await _record_start(runner, run, result)
     except LeaseLost:

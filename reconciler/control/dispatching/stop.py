@@ -8,6 +8,7 @@ import structlog
 from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.patience import put_off
+from reconciler.control.dispatching.precheck import stop_precheck
 from reconciler.control.runs.ending import finish
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.fields import format_instant
@@ -23,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 PROOF_GRACE = timedelta(seconds=30)
 """How long after its deadline a run without proof of its end is held before it is called lost."""
-START = "start"
-"""The name of a task that starts a run."""
+STARTS = ("start", "settle_and_start")
+"""The names of tasks that start a run."""
 
 
 async def stop_once(runner: RunnerContext) -> None:
@@ -55,7 +56,7 @@ async def stop_once(runner: RunnerContext) -> None:
 def _give_up_starting(runner: RunnerContext, run: Run, now: datetime) -> None:
     """End a start that hangs beyond all deadlines, so that its run can be stopped."""
     task = runner.tasks.get(run.id)
-    if task is not None and task.get_name() == START and _out_of_time(run, now):
+    if task is not None and task.get_name() in STARTS and _out_of_time(run, now):
         task.cancel()
 
 
@@ -142,6 +143,8 @@ def without_proof(tx: Tx, run: Run, missing: str) -> Failed:
 
 
 async def _ask(runner: RunnerContext, run: Run) -> Stopped | Stopping:
+    if run.precheck_due:
+        return await stop_precheck(runner, run)
     if run.handle is None and not await _reached_agent(runner, run):
         return Stopped()
     try:

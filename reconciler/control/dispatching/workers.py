@@ -18,8 +18,8 @@ from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.runs.context import run_prompt
 from reconciler.core.runs.lease import lease_of
-from reconciler.core.runs.prompt import prompt
 from reconciler.core.runs.run import Failed, Outcome, Reason, Run, Status
 from reconciler.core.runs.turns import next_workspace, served, with_in_flight
 from reconciler.store.engine.database import Database, Tx
@@ -126,7 +126,7 @@ def _claim_run(tx: Tx, run: Run, asked: Claim, now: datetime) -> Claimed | None:
     whole = get_run(tx, run.id)
     if whole is None:
         return None
-    text = prompt(document["spec"]["description"], whole.payload, nonce=whole.nonce)
+    text = run_prompt(document["spec"]["description"], whole)
     return Claimed(whole, text, token, until)
 
 

@@ -22,12 +22,14 @@ from reconciler.core.runs.admission import (
     Wait,
     admit,
 )
+from reconciler.core.runs.context import last_completed
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Json, Reason, Run, Source, Status, WaitingFor
 from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.fired import save_fired
+from reconciler.store.runs.last import read_last_completed
 from reconciler.store.runs.occupancy import (
     read_occupancy,
     save_breaker,
@@ -81,17 +83,22 @@ def admit_all(
     the firings, whose rows the caller holds; `now` is taken after that, in this transaction, so
     that moments grow from one holder of a row to the next.
 
-    1. Read the open runs of the autopilots.
+    1. Read the open runs of the autopilots, and what their runs are told of earlier ones.
     2. Decide each firing; what is admitted counts for the next one.
     3. Insert the runs, ask replaced ones to stop, end overtaken ones.
     """
     occupancies = read_occupancy(tx, list(autopilots.values()), now)
+    recalled = read_last_completed(tx, [live.id for live in autopilots.values() if live.recalls])
     probing = _Probing(autopilots, cooldown, now)
     decided: list[tuple[Run, Admission]] = []
     for firing, nonce in zip(firings, _nonces(len(firings)), strict=True):
         live, occupancy = autopilots[firing.autopilot_id], occupancies[firing.autopilot_id]
         admission = admit(probing.policy(live), occupancy, firing.newcomer(), now)
-        decided.append((_run(firing, live, admission, now, nonce), admission))
+        run = _run(firing, live, admission, now, nonce)
+        if live.recalls and isinstance(admission, Admit):
+            # As of the admission: a run that waits is told when its turn comes.
+            run = replace(run, context=last_completed(recalled[live.id]))
+        decided.append((run, admission))
         _occupy(occupancy, firing, admission, now)
         probing.note(live, firing, admission)
     # The rows first: a run that is replaced names its successor, which has to be there.
@@ -171,6 +178,7 @@ def _run(
         delivery_id=firing.delivery_id,
         rerun_of=firing.rerun_of,
         nonce=nonce,
+        precheck_due=live.prechecked and not firing.forced,
         **_state(live, admission, now),
     )
 

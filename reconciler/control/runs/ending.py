@@ -10,8 +10,10 @@ from typing import Any
 
 from reconciler.control.unreadable import find_readable
 from reconciler.core.runs.admission import moved_blockers, promotable
+from reconciler.core.runs.context import last_completed
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.live import LiveAutopilot, SpecTimes
+from reconciler.core.runs.precheck import NothingToDo
 from reconciler.core.runs.run import (
     Completed,
     Failed,
@@ -24,6 +26,7 @@ from reconciler.core.runs.run import (
 from reconciler.core.runs.standing import Breaker, InForce, after_run, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.last import read_last_completed
 from reconciler.store.runs.leases import as_read
 from reconciler.store.runs.occupancy import read_occupancy, save_blockers, save_breaker
 from reconciler.store.runs.runs import (
@@ -39,7 +42,7 @@ from reconciler.store.runs.runs import (
 def finish(
     tx: Tx,
     run: Run,
-    outcome: Outcome,
+    outcome: Outcome | NothingToDo,
     now: datetime,
     *,
     cooldown: timedelta,
@@ -78,8 +81,16 @@ def _pass_through_running(tx: Tx, run_id: str, now: datetime, *held: Condition) 
     change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now}, *held)
 
 
-def _ending(run: Run, outcome: Outcome, now: datetime) -> Mapping[str, Any]:
+def _ending(run: Run, outcome: Outcome | NothingToDo, now: datetime) -> Mapping[str, Any]:
     """What the outcome says; what it does not know of the usage stays as it was reported before."""
+    if isinstance(outcome, NothingToDo):
+        return {
+            "status": Status.SKIPPED,
+            "reason": Reason.NOTHING_TO_DO,
+            "failure_reason": outcome.message,
+            "completed_at": now,
+            "attempts": 0,
+        }
     used = {} if outcome.usage is None else usage_columns(outcome.usage.over(run.usage))
     noted = {} if outcome.note is None else {"note": with_note(run, outcome.note)}
     ended = {"result": outcome.result, "completed_at": now, **used, **noted}
@@ -95,11 +106,12 @@ def _ending(run: Run, outcome: Outcome, now: datetime) -> Mapping[str, Any]:
             }
 
 
-def _count(tx: Tx, live: LiveAutopilot, run_id: str, outcome: Outcome, now: datetime) -> None:
+def _count(
+    tx: Tx, live: LiveAutopilot, run_id: str, outcome: Outcome | NothingToDo, now: datetime
+) -> None:
     switches = live.switches
     before = Breaker(switches.failures, switches.breaker_opened_at, switches.breaker_probe)
-    failed = isinstance(outcome, Failed)
-    status = Status.FAILED if failed else Status.COMPLETED
+    status = Status.COMPLETED if isinstance(outcome, Completed) else Status.FAILED
     reason = outcome.reason if isinstance(outcome, Failed) else None
     after = after_run(before, run_id, status, reason, live.pause_after_failures, now)
     if after != before:
@@ -141,12 +153,16 @@ def _admit_waiter(tx: Tx, run_id: str, now: datetime) -> bool:
     run = get_run(tx, run_id)
     if run is None:
         return False
-    times = SpecTimes.of(get_document(tx, run.spec_digest)["spec"])
+    spec = get_document(tx, run.spec_digest)["spec"]
     values = {
         "admitted_at": now,
-        "deadline_at": now + times.timeout,
+        "deadline_at": now + SpecTimes.of(spec).timeout,
         "waiting_for": WaitingFor.AGENT,
     }
+    if "lastCompleted" in (spec.get("context") or ()):
+        # The run before it, which ended in this transaction, is among those that are read.
+        last = read_last_completed(tx, [run.autopilot_id])[run.autopilot_id]
+        values["context"] = last_completed(last)
     return change_run(tx, run_id, values, *as_read(run))
 
 

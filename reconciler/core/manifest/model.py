@@ -13,7 +13,7 @@ from pydantic import Field
 from reconciler.core.base.identity import Key, object_id, trigger_id
 from reconciler.core.manifest.fields import Duration, Model, Name
 from reconciler.core.manifest.file_ref import FileRef
-from reconciler.core.manifest.runtime import Runtime
+from reconciler.core.manifest.runtime import Argument, Runtime
 from reconciler.core.manifest.trigger import Trigger
 
 API_VERSION = "autopilots/v1"
@@ -110,6 +110,17 @@ class Limits(Model):
     """Runs within any 24 hours."""
 
 
+class Precheck(Model):
+    """A program that says whether there is anything to do, before any agent is asked."""
+
+    program: Name
+    """A name bound by `--allow-command NAME=PATH`."""
+    args: tuple[Argument, ...] = Field(default=(), max_length=200, strict=False)
+    """Its arguments; there is no shell. `{{ run.id }}` and `{{ run.title }}` are filled in."""
+    timeout: Duration = timedelta(minutes=1)
+    """How long it may take; within the run's own timeout."""
+
+
 class AutopilotSpec(Model):
     """What is done, by whom, when, and what happens when runs meet."""
 
@@ -155,6 +166,12 @@ class AutopilotSpec(Model):
     """Consecutive failures that open the breaker; 0 = never."""
     limits: Limits = Field(default_factory=Limits)
     """How many runs may be admitted within sliding windows."""
+    context: tuple[Literal["lastCompleted"], ...] | None = Field(
+        default=None, min_length=1, max_length=1, strict=False
+    )
+    """What the prompt tells of earlier runs: `lastCompleted`, its end and its result."""
+    precheck: Precheck | None = None
+    """A program that runs first: exit status 0 goes on, 10 says that there is nothing to do."""
     expect: str | None = Field(
         default=None, min_length=1, examples=['result.status == "ok" && size(result.issues) > 0']
     )

@@ -7,7 +7,13 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from reconciler.core.manifest.model import AutopilotStatus
-from reconciler.core.runs.run import MissedInterval, MissedReason, Source, Status
+from reconciler.core.runs.run import (
+    MissedInterval,
+    MissedReason,
+    Reason,
+    Source,
+    Status,
+)
 from reconciler.core.runs.standing import Switches
 
 LATE = timedelta(minutes=1)
@@ -56,6 +62,10 @@ class AnyRun(Protocol):
     @property
     def status(self) -> Status:
         """Where it is in its life."""
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it was skipped or failed."""
 
     @property
     def scheduled_for(self) -> datetime | None:
@@ -148,6 +158,11 @@ def last_worked(runs: Iterable[R]) -> R | None:
     return next((r for r in runs if r.status in (Status.COMPLETED, Status.FAILED)), None)
 
 
+def _did_its_part(run: AnyRun) -> bool:
+    """A quiet night is no fault: that there was nothing to do is what was to be found out."""
+    return run.status is not Status.SKIPPED or run.reason is Reason.NOTHING_TO_DO
+
+
 def recent_occurrences(
     runs: Sequence[AnyRun], missed: Sequence[MissedInterval]
 ) -> tuple[Occurred, ...]:
@@ -157,7 +172,7 @@ def recent_occurrences(
     occurrences as it covers.
     """
     moments = [
-        (run.scheduled_for or run.triggered_at, [run.status is not Status.SKIPPED])
+        (run.scheduled_for or run.triggered_at, [_did_its_part(run)])
         for run in runs
         if run.source is Source.SCHEDULE
     ]

@@ -14,7 +14,10 @@ from reconciler.core.runs.standing import Switches
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveAutopilot:
-    """One row of `autopilot`. `digest` names the manifest that its new runs keep."""
+    """One row of `autopilot`. `digest` names the manifest that its new runs keep.
+
+    `prechecked`: its runs have a precheck. `recalls`: they are told of the last completed one.
+    """
 
     id: str
     workspace: str
@@ -31,6 +34,8 @@ class LiveAutopilot:
     queue_ttl: timedelta
     pause_after_failures: int
     switches: Switches
+    prechecked: bool = False
+    recalls: bool = False
 
     def document(self) -> dict[str, Any]:
         """The part of its manifest that expressions may read."""

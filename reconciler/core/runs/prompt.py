@@ -7,6 +7,7 @@ cannot hold the nonce.
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from reconciler.core.base.invisible import INVISIBLE
@@ -26,8 +27,18 @@ lines that name it, whose random marker it can neither know nor hold.{cut}
 </untrusted-payload {nonce}>"""
 
 
-def prompt(description: str, payload: Json, *, nonce: str, limit: int = PROMPT_LIMIT) -> str:
+def prompt(
+    description: str,
+    payload: Json,
+    *,
+    nonce: str,
+    blocks: Sequence[str] = (),
+    limit: int = PROMPT_LIMIT,
+) -> str:
     """The prompt of a run: at most `limit` characters, unless the description leaves no room.
+
+    `blocks` stand between description and payload (`context.py`); they are bounded by themselves
+    and come on top of `limit`.
 
     `payload` is JSON; None means that there was none, and no block is written. `nonce`: 16..64
     letters and digits, random, of this run alone. The description is never cut; the payload is,
@@ -38,15 +49,18 @@ def prompt(description: str, payload: Json, *, nonce: str, limit: int = PROMPT_L
         raise ValueError("a nonce is a letter and 15 to 63 more letters and digits")
     if nonce in description:
         raise ValueError("the description holds the nonce; draw another")
-    if payload is None:
+    if payload is None and not blocks:
         return description
     above = f"{description.rstrip()}\n\n" if description.strip() else ""
-    return above + _block(payload, nonce, limit - len(above))
+    if payload is None:
+        return above + "\n\n".join(blocks)
+    between = "".join(f"{block}\n\n" for block in blocks)
+    return above + between + _block(payload, nonce, limit - len(above))
 
 
 def _block(payload: Json, nonce: str, room: int) -> str:
     whole = _BLOCK.format(nonce=nonce, cut="", payload="")
-    text = _safe(_dumped(payload, room), nonce)
+    text = safe_text(dumped(payload, room), nonce)
     if len(whole) + len(text) <= room:
         return _BLOCK.format(nonce=nonce, cut="", payload=text)
     without = len(_BLOCK.format(nonce=nonce, cut=_cut_notice(room), payload=""))
@@ -58,7 +72,7 @@ def _cut_notice(shown: int) -> str:
     return f" It was too long: only its first {shown} characters are shown."
 
 
-def _dumped(payload: Json, enough: int) -> str:
+def dumped(payload: Json, enough: int) -> str:
     """Indented JSON, readable Unicode; stops once it is longer than what will be shown."""
     parts: list[str] = []
     length = 0
@@ -73,7 +87,7 @@ def _dumped(payload: Json, enough: int) -> str:
     return "".join(parts)
 
 
-def _safe(text: str, nonce: str) -> str:
+def safe_text(text: str, nonce: str) -> str:
     """The same JSON with invisible characters escaped, and the nonce broken up."""
     visible = "\n".join(INVISIBLE.sub(_escaped, line) for line in text.split("\n"))
     # A nonce starts with a letter and is longer than any word or number of JSON, so it stands

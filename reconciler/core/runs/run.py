@@ -125,7 +125,9 @@ class Run:
     key, empty where the autopilot has none. `queue` names whose room it waits for
     (`core.runs.queue`). `usage` holds what is known of it, by its names in JSON; `cost_micros` is
     its cost in micro-dollars, None where it is not known. `handle` is what the runtime returned to
-    find the work again (session id, or pid with start time and host).
+    find the work again (session id, or pid with start time and host). `precheck_due`: its precheck
+    has yet to say that there is something to do; `precheck_handle` finds that program again.
+    `context` is what stands in the prompt beside the payload (`core.runs.context`).
     """
 
     id: str
@@ -175,6 +177,9 @@ class Run:
     cancel_note: str | None = None
     nonce: str = ""
     queue: str = ""
+    precheck_due: bool = False
+    precheck_handle: dict[str, Json] | None = None
+    context: Json = None
 
     @property
     def ended(self) -> bool:

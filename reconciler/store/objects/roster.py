@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Text, cast, func, select
 
 from reconciler.core.runs.condition import Occurred, last_worked, recent_occurrences
-from reconciler.core.runs.run import MissedReason, Source, Status
+from reconciler.core.runs.run import MissedReason, Reason, Source, Status
 from reconciler.core.runs.standing import Switches
 from reconciler.store.engine.batches import IDS
 from reconciler.store.objects.autopilot_filter import RECENT, AutopilotFilter
@@ -33,6 +33,7 @@ class RunMark:
 
     source: Source
     status: Status
+    reason: Reason | None
     scheduled_for: datetime | None
     triggered_at: datetime
     completed_at: datetime | None
@@ -105,11 +106,13 @@ def _only(row: Any) -> list[RunMark]:
 def _mark(
     source: str,
     status: str,
+    reason: str | None,
     scheduled_for: datetime | None,
     triggered_at: datetime,
     completed_at: datetime | None,
 ) -> RunMark:
-    return RunMark(Source(source), Status(status), scheduled_for, triggered_at, completed_at)
+    known = Reason(reason) if reason is not None else None
+    return RunMark(Source(source), Status(status), known, scheduled_for, triggered_at, completed_at)
 
 
 def _newest_marks(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, list[RunMark]]:
@@ -182,7 +185,8 @@ def _newest_run_id() -> ScalarSelect[Any]:
 
 _R = autopilot_run.c
 _MARK_COLUMNS = (
-    _R.source, _R.status.label("run_status"), _R.scheduled_for, _R.triggered_at, _R.completed_at,
+    _R.source, _R.status.label("run_status"), _R.reason, _R.scheduled_for, _R.triggered_at,
+    _R.completed_at,
 )  # fmt: skip
 _MARK = len(_MARK_COLUMNS)
 _MARKS = select(_R.autopilot_id, _R.id, *_MARK_COLUMNS).where(_R.id.in_(IDS))

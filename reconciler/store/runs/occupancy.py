@@ -111,6 +111,8 @@ class _Spec(NamedTuple):
     times: SpecTimes
     key_expression: str | None
     pause_after_failures: int
+    prechecked: bool
+    recalls: bool
 
 
 @lru_cache(maxsize=1024)
@@ -121,7 +123,9 @@ def _spec(text: str, policy: str) -> _Spec:
     """
     spec = read_json(text)
     key, after = spec.get("concurrencyKey"), spec["pauseAfterFailures"]
-    read = _Spec(policy_of(policy, spec), SpecTimes.of(spec), key, after)
+    prechecked = spec.get("precheck") is not None
+    recalls = "lastCompleted" in (spec.get("context") or ())
+    read = _Spec(policy_of(policy, spec), SpecTimes.of(spec), key, after, prechecked, recalls)
     limits = [limit for limit in (read.policy.per_hour, read.policy.per_day) if limit is not None]
     most = (read.policy.max_concurrency, read.policy.max_active, read.policy.queue_limit)
     if not all(type(number) is int for number in (*most, *limits, after)):
@@ -158,6 +162,8 @@ def _live(row: _LiveRow) -> LiveAutopilot:
         timeout=spec.times.timeout,
         queue_ttl=spec.times.queue_ttl,
         pause_after_failures=spec.pause_after_failures,
+        prechecked=spec.prechecked,
+        recalls=spec.recalls,
         switches=switches_of(*_of_switches(row)),
     )
 

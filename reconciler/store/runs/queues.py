@@ -40,6 +40,10 @@ _HEADS = text(
 _OF_QUEUE = text(
     f"SELECT id FROM autopilot_run WHERE {QUEUED} AND queue = :queue AND {_DUE} {_OLDEST_FIRST}"  # noqa: S608
 ).bindparams(_NOW)
+_TO_OFFER = text(
+    f"SELECT id FROM autopilot_run WHERE {QUEUED} AND queue = :queue AND {_DUE} "  # noqa: S608
+    f"AND NOT precheck_due {_OLDEST_FIRST}"
+).bindparams(_NOW)
 
 
 def heads(tx: Connection, now: datetime) -> list[Run]:
@@ -80,8 +84,11 @@ def offer_run(tx: Connection, run: Run, agent: str, note: str | None) -> bool:
 
 
 def offer(tx: Connection, queue: Queue, agent: str, now: datetime, limit: int) -> int:
-    """Let workers of this agent claim the runs of a queue; return the number of runs."""
-    ids = list(tx.execute(_OF_QUEUE, {"queue": str(queue), "now": now, "most": limit}).scalars())
+    """Let workers of this agent claim the runs of a queue; return the number of runs.
+
+    Those whose precheck has not passed stay in the queue: a server runs it first.
+    """
+    ids = list(tx.execute(_TO_OFFER, {"queue": str(queue), "now": now, "most": limit}).scalars())
     values = {"agent": agent, "waiting_for": WaitingFor.CLAIM, "next_attempt_at": None}
     return sum(
         tx.execute(

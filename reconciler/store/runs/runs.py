@@ -53,7 +53,7 @@ _ENUMS = {
 _OWN = tuple(name for name in _FIELDS if name not in _JOINED)
 _INSERTED = tuple(_STORED[name] for name in _OWN)
 _values_of: Callable[[Run], tuple[Any, ...]] = attrgetter(*_OWN)
-_HEAVY = frozenset({"payload", "result"})
+_HEAVY = frozenset({"payload", "result", "context"})
 _LIGHT_FIELDS = tuple(name for name in _FIELDS if name not in _HEAVY)
 
 Condition = ColumnElement[bool]

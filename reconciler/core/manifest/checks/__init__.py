@@ -6,7 +6,7 @@ from reconciler.core.manifest.checks.names import former_name_findings, member_f
 from reconciler.core.manifest.checks.nul import nul_findings
 from reconciler.core.manifest.checks.policy import OFFLINE, Policy
 from reconciler.core.manifest.checks.raw import Raw
-from reconciler.core.manifest.checks.runtime import runtime_findings
+from reconciler.core.manifest.checks.runtime import precheck_findings, runtime_findings
 from reconciler.core.manifest.checks.secrets import secret_findings
 
 __all__ = ["OFFLINE", "At", "Finding", "Loc", "Policy", "check"]
@@ -22,6 +22,7 @@ def check(document: Raw, policy: Policy = OFFLINE) -> list[Finding]:
     match document.get("kind"):
         case "Autopilot":
             findings += autopilot_findings(document)
+            findings += precheck_findings(document, policy)
             findings += secret_findings(document)
         case "Agent":
             findings += runtime_findings(document, policy)

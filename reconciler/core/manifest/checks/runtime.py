@@ -1,4 +1,4 @@
-"""What an agent's runtime may reach: URLs, programs, variables, folders, permissions."""
+"""What agents and prechecks may reach: URLs, programs, variables, folders, permissions."""
 
 from collections.abc import Iterator
 
@@ -36,10 +36,16 @@ def runtime_findings(document: Raw, policy: Policy) -> Iterator[Finding]:
             yield from _headers((*_RUNTIME, "request"), mapping(runtime.get("request")))
             yield from http_api_findings(runtime)
         case "command":
-            yield from _program(runtime, policy, "cwd")
+            yield from _program(_RUNTIME, runtime, policy, "cwd")
         case "cli":
             yield from _permission_mode(runtime, policy)
-            yield from _program(runtime, policy, "workDir", "home")
+            yield from _program(_RUNTIME, runtime, policy, "workDir", "home")
+
+
+def precheck_findings(document: Raw, policy: Policy) -> Iterator[Finding]:
+    """Everything in an autopilot's precheck that the operator does not admit."""
+    precheck = mapping(mapping(document.get("spec")).get("precheck"))
+    yield from _program(("spec", "precheck"), precheck, policy)
 
 
 def _urls(runtime: Raw, policy: Policy) -> Iterator[Finding]:
@@ -102,7 +108,7 @@ def _permission_mode(runtime: Raw, policy: Policy) -> Iterator[Finding]:
         yield Finding((*_RUNTIME, "permissionMode"), message, Code.PERMISSION_MODE_NOT_ALLOWED)
 
 
-def _program(runtime: Raw, policy: Policy, *folders: str) -> Iterator[Finding]:
+def _program(loc: Loc, runtime: Raw, policy: Policy, *folders: str) -> Iterator[Finding]:
     program, allowed = text(runtime.get("program")), policy.allowed_commands
     if program is None or allowed is None:
         return
@@ -115,7 +121,7 @@ def _program(runtime: Raw, policy: Policy, *folders: str) -> Iterator[Finding]:
         f"no program is bound to {shown(program)}{hint or '; '}"
         f"{' ' if hint else ''}the operator binds one by --allow-command {program}=PATH"
     )
-    yield Finding((*_RUNTIME, "program"), message, Code.COMMAND_NOT_ALLOWED)
+    yield Finding((*loc, "program"), message, Code.COMMAND_NOT_ALLOWED)
 
 
 def _choices(runtime: Raw, grant: Grant, setting: str, *folders: str) -> Iterator[Finding]:

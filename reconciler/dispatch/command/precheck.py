@@ -1,0 +1,46 @@
+"""Prechecks: the `command` runtime, judged by another table of exit statuses."""
+
+from dataclasses import replace
+
+from reconciler.core.runs.precheck import GO_ON, NOTHING, SENTENCE, answer_of
+from reconciler.core.runs.result import cut_result
+from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
+from reconciler.dispatch.base import Job
+from reconciler.dispatch.command.ending import Ending
+from reconciler.dispatch.command.outcome import how, outcome_of
+from reconciler.dispatch.command.recipe import Order, PlainCommand
+
+STDERR_LIMIT = 8 * 1024
+"""Bytes of its stderr that are kept of one that went wrong."""
+ANSWER_LIMIT = 8 * 1024 * 1024
+"""More bytes than a supervisor keeps of stdout, also with each that is no UTF-8 put in words."""
+_EVERY_LINE = b""
+"""A text that every line holds: all of stdout is kept, apart from stderr."""
+
+
+class Prechecks(PlainCommand):
+    """The recipe of prechecks: a completed one says which of the two answers it gave."""
+
+    def order(self, job: Job) -> Order:
+        """See `Recipe.order`."""
+        return replace(super().order(job), lines=(_EVERY_LINE,))
+
+    def outcome(self, job: Job, ending: Ending, answer: bytes) -> Outcome:
+        """See `Recipe.outcome`."""
+        if ending.error is None and not ending.outside and ending.status in (GO_ON, NOTHING):
+            output = cut_result(answer.decode("utf-8", "replace"), ANSWER_LIMIT)
+            return Completed(answer_of(ending.status, output))
+        stderr = cut_result(ending.output, STDERR_LIMIT)
+        if ending.error is not None or ending.outside:
+            return replace(outcome_of(job, ending), result=stderr)
+        name, stderr_line = getattr(job.runtime, "program", "the program"), _line(ending.output)
+        message = f"{name} {how(ending.status)}{': ' if stderr_line else ''}{stderr_line}"
+        return Failed(Reason.PRECHECK_FAILED, message, stderr)
+
+    def remains(self, _job: Job, _ending: Ending, _answer: bytes) -> Json:
+        """A precheck that was stopped leaves no result: no agent has worked."""
+        return None
+
+
+def _line(output: str) -> str:
+    return " ".join(output.split())[-SENTENCE:]
