@@ -52,11 +52,11 @@ def _urls(runtime: Raw, policy: Policy) -> Iterator[Finding]:
     for field, written in addresses(runtime):
         # As it will be called: a value within it is percent-encoded and changes no other part.
         if written.startswith(_SCHEMES) and (called := filled_in(written)) is not None:
-            yield from _url((*_RUNTIME, *field), called, policy)
+            yield from _url((*_RUNTIME, *field), written, called, policy)
 
 
-def _url(loc: Loc, written: str, policy: Policy) -> Iterator[Finding]:
-    url = parse_url(written)
+def _url(loc: Loc, written: str, called: str, policy: Policy) -> Iterator[Finding]:
+    url = parse_url(called)
     if url is None:
         # Not repeated: nobody can say which part of it is a password.
         message = "this is not a URL of the form https://host:port/path"
@@ -65,7 +65,7 @@ def _url(loc: Loc, written: str, policy: Policy) -> Iterator[Finding]:
         # Not repeated: what stands before the @ may be a password.
         message = "a URL in a manifest holds no user and password; remove what stands before '@'"
         yield Finding(loc, message, Code.SECRET_LITERAL)
-    elif not admits(policy.allowed_runtime_urls, written, policy.own_port):
+    elif not admits(policy.allowed_runtime_urls, called, policy.own_port):
         allowed = ", ".join(policy.allowed_runtime_urls) or "none"
         target = shown(mask(written))
         message = f"{target} is not admitted by the operator's allowed_runtime_urls ({allowed})"

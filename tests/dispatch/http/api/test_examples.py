@@ -1,0 +1,312 @@
+"""The example agents for APIs of others, each against a stand-in of its API, kind and unkind."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.core.manifest.checks import Policy
+from reconciler.core.manifest.model import Agent
+from reconciler.core.manifest.runtime import HttpRuntime
+from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.dispatch.base import (
+    Ended,
+    Handle,
+    Job,
+    NeedsApproval,
+    Observation,
+    Started,
+    Stop,
+    Stopped,
+    Stopping,
+    TargetDown,
+    Working,
+)
+from reconciler.dispatch.http.api.runtime import ApiPatience
+from reconciler.dispatch.http.runtime import HttpAgents
+from reconciler.dispatch.reach import Reach
+from reconciler.dispatch.wire import new_client
+from reconciler.manifest.load.load import load_path
+from tests.dispatch.builders import PROMPT, Recorder, a_job, poll
+from tests.support import agent_apis
+from tests.support.agent_apis import AgentApi
+from tests.support.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+FOLDER = Path(__file__).parents[4] / "examples/agents"
+HOSTS = {
+    "devin": "https://api.devin.ai",
+    "cursor": "https://api.cursor.com",
+    "langgraph": "http://127.0.0.1:2024",
+    "github-agent-tasks": "https://api.github.com",
+    "n8n": "http://127.0.0.1:5678",
+    "claude-routine": "https://api.anthropic.com",
+}
+APIS: dict[str, agent_apis.Api] = {
+    "devin": agent_apis.devin,
+    "cursor": agent_apis.cursor,
+    "langgraph": agent_apis.langgraph,
+    "github-agent-tasks": agent_apis.github,
+    "n8n": agent_apis.n8n,
+    "claude-routine": agent_apis.claude_routine,
+}
+FOLLOWED = ("devin", "cursor", "langgraph", "github-agent-tasks")
+FOUND = ("devin", "cursor", "langgraph")
+WORDS: dict[str, tuple[str, dict[str, str]]] = {
+    "devin": (
+        "status_enum",
+        {"running": "working", "completed": "finished", "failed": "expired", "waiting": "blocked"},
+    ),
+    "cursor": ("status", {"running": "RUNNING", "completed": "FINISHED", "failed": "ERROR"}),
+    "langgraph": (
+        "status",
+        {
+            "running": "running",
+            "completed": "success",
+            "failed": "timeout",
+            "waiting": "interrupted",
+        },
+    ),
+    "github-agent-tasks": (
+        "state",
+        {
+            "running": "in_progress",
+            "completed": "completed",
+            "failed": "timed_out",
+            "waiting": "waiting_for_user",
+        },
+    ),
+}
+"""How each API calls what the work is at: the field, and its words by ours."""
+
+
+def test_every_example_of_an_api_is_tried_here_and_admitted_by_its_host_alone() -> None:
+    examples = {path.stem for path in FOLDER.glob("*.yaml")}
+    assert examples == set(HOSTS) == set(APIS)
+    policy = Policy(allowed_runtime_urls=(*HOSTS.values(),))
+    desired = load_path(FOLDER, source_id="default", policy=policy)
+    assert {key.name for key in desired.objects} == examples
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> Iterator[Evaluator]:
+    with Evaluator() as made:
+        yield made
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def serving() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+async def runtime(evaluator: Evaluator, clock: FakeClock) -> AsyncIterator[HttpAgents]:
+    async with new_client() as http:
+        waits = ApiPatience(settle=5.0, search=(0.0, 0.0), ask=5.0)
+        made = HttpAgents(
+            http, Reach(own_port=8484), clock, evaluate=evaluator.values, api_patience=waits
+        )
+        yield made
+        await made.close()
+
+
+def opened(name: str, serving: ExitStack, clock: FakeClock) -> tuple[AgentApi, Job]:
+    """The stand-in, and a run of the example's agent that goes to it instead."""
+    api = serving.enter_context(AgentApi(api=APIS[name]))
+    text = (FOLDER / f"{name}.yaml").read_text().replace(HOSTS[name], api.base)
+    folder = Path(serving.enter_context(TemporaryDirectory()))
+    (folder / "agent.yaml").write_text(text)
+    (declared,) = load_path(folder, source_id="x").objects.values()
+    spec = Agent.model_validate(declared.document).spec.runtime
+    assert isinstance(spec, HttpRuntime)
+    headers = {
+        header: value if isinstance(value, str) else "Bearer key"
+        for header, value in spec.headers.items()
+    }
+    deadline = clock.now().replace(year=clock.now().year + 1)
+    return api, a_job(spec, headers=headers, deadline=deadline)
+
+
+async def started(runtime: HttpAgents, job: Job) -> Handle:
+    begun = await runtime.start(job, Recorder())
+    assert isinstance(begun, Started), begun
+    return begun.handle
+
+
+async def seen(runtime: HttpAgents, clock: FakeClock, job: Job, handle: Handle) -> Observation:
+    await poll(runtime, job, handle)
+    follower = runtime._apis._followers[job.run_id]
+    assert follower._task is not None
+    await follower._task
+    clock.advance(hours=1)
+    return follower.seen
+
+
+def say(name: str, api: AgentApi, status: str, **fields: Any) -> None:
+    """Let the only session be at something, in the API's own words."""
+    field, words = WORDS[name]
+    (session,) = api.sessions.values()
+    session |= {field: words[status], **fields}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+async def test_a_session_is_created_followed_and_ends(
+    name: str, runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    api, job = opened(name, serving, clock)
+    handle = await started(runtime, job)
+    ((session_id, session),) = api.sessions.items()
+    assert handle.session_id == session_id
+    assert PROMPT in str(session)
+    assert await seen(runtime, clock, job, handle) == Working()
+    say(name, api, "running")
+    assert await seen(runtime, clock, job, handle) == Working()
+    if "waiting" in WORDS[name][1]:
+        say(name, api, "waiting")
+        assert isinstance(await seen(runtime, clock, job, handle), NeedsApproval)
+    say(name, api, "completed")
+    ended = await seen(runtime, clock, job, handle)
+    assert isinstance(ended, Ended)
+    assert isinstance(ended.outcome, Completed)
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+async def test_work_that_failed(
+    name: str, runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    api, job = opened(name, serving, clock)
+    handle = await started(runtime, job)
+    say(name, api, "failed")
+    ended = await seen(runtime, clock, job, handle)
+    assert isinstance(ended, Ended)
+    assert isinstance(ended.outcome, Failed)
+    assert ended.outcome.reason is Reason.AGENT_FAILED
+
+
+async def test_results_are_what_a_person_looks_for(
+    runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    api, job = opened("devin", serving, clock)
+    handle = await started(runtime, job)
+    assert handle.detail["handle"]["url"] == "https://app.devin.ai/sessions/0"
+    say("devin", api, "completed", structured_output={"n": 3}, pull_request={"url": "https://pr"})
+    end = {"output": {"n": 3}, "pullRequest": "https://pr"}
+    assert await seen(runtime, clock, job, handle) == Ended(Completed(end))
+    api, job = opened("cursor", serving, clock)
+    handle = await started(runtime, job)
+    say("cursor", api, "completed", summary="Added a README.")
+    end = {"summary": "Added a README.", "pullRequest": ""}
+    assert await seen(runtime, clock, job, handle) == Ended(Completed(end))
+
+
+UNKIND = [
+    pytest.param({"status": 200, "body": b"{", "cut": True}, id="an answer that breaks off"),
+    pytest.param({"status": 504, "body": b"<html>Gateway Timeout</html>"}, id="a gateway"),
+    pytest.param({"status": 500, "body": b"<html>"}, id="an error page"),
+    pytest.param({"status": 200, "body": b"<html>Sign in</html>"}, id="a page"),
+]
+
+
+@pytest.mark.parametrize("how", UNKIND)
+@pytest.mark.parametrize("name", FOUND)
+async def test_a_creation_that_was_taken_and_not_answered_is_found(
+    name: str, how: dict[str, Any], runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    api, job = opened(name, serving, clock)
+    other = replace(job, run_id="019a0000-0000-7000-8000-000000000000")
+    await started(runtime, replace(other, run={**job.run, "id": other.run_id}))
+    api.unkind(**how)
+    handle = await started(runtime, job)
+    assert len(api.sessions) == 2
+    assert handle.session_id == [*api.sessions][-1], "the one of this run"
+
+
+@pytest.mark.parametrize("name", FOUND)
+async def test_after_a_crash_the_session_is_found_and_followed(
+    name: str, runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    api, job = opened(name, serving, clock)
+    await started(runtime, job)
+    handle = await started(runtime, replace(job, attempt=2, unsure=True))
+    assert handle.session_id == next(iter(api.sessions))
+    assert len(api.sessions) == 1
+    say(name, api, "completed")
+    assert isinstance(await seen(runtime, clock, job, handle), Ended)
+
+
+async def test_a_task_that_cannot_be_found_is_held(
+    runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    api, job = opened("github-agent-tasks", serving, clock)
+    api.unkind(502)
+    handle = await started(runtime, job)
+    assert handle.session_id is None
+    assert isinstance(await poll(runtime, job, handle), Working)
+    assert isinstance(await runtime.stop(job, handle), Stopping)
+    assert len(api.sessions) == 1
+
+
+@pytest.mark.parametrize("name", APIS)
+async def test_an_api_that_is_full_is_asked_again(
+    name: str, runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    api, job = opened(name, serving, clock)
+    api.unkind(429, b"<html>Too many</html>", taken=False, headers={"Retry-After": "30"})
+    full = await runtime.start(job, Recorder())
+    assert isinstance(full, TargetDown)
+    assert (full.retry_after, full.quota, api.sessions) == (30.0, True, {})
+    assert isinstance(await runtime.start(job, Recorder()), Started | Ended)
+    assert len(api.sessions) == 1
+
+
+@pytest.mark.parametrize("name", ["devin", "cursor", "langgraph"])
+async def test_a_session_is_stopped_on_its_word(
+    name: str, runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    _, job = opened(name, serving, clock)
+    handle = await started(runtime, job)
+    stop: Stop = await runtime.stop(job, handle)
+    assert isinstance(stop, Stopped)
+
+
+async def test_a_workflow_answers_with_its_result(
+    runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    api, job = opened("n8n", serving, clock)
+    done = {"summary": f"Done: {PROMPT}"}
+    assert await runtime.start(job, Recorder()) == Ended(Completed(done))
+    assert api.requests[0].header("x-autopilot-key") == "Bearer key"
+    assert api.sessions["execution-0"]["id"] == job.run_id
+    api.unkind(500, b'{"message": "Workflow Webhook Error"}')
+    failed = await runtime.start(replace(job, run_id="other"), Recorder())
+    assert isinstance(failed, Ended)
+    assert isinstance(failed.outcome, Failed)
+    assert failed.outcome.reason is Reason.AGENT_FAILED
+    assert "Workflow Webhook Error" in failed.outcome.message
+
+
+async def test_a_routine_is_fired_once_and_says_where_to_look(
+    runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    api, job = opened("claude-routine", serving, clock)
+    recorder = Recorder()
+    fired = {"id": "session_0", "url": "https://claude.ai/code/session_0"}
+    assert await runtime.start(job, recorder) == Ended(Completed(fired))
+    assert recorder.last.session_id == "session_0"
+    assert api.sessions == {"session_0": {"text": PROMPT}}
+    api.unkind(502)
+    handle = await started(runtime, replace(job, run_id="other"))
+    assert isinstance(await poll(runtime, replace(job, run_id="other"), handle), Working)
+    assert len(api.requests) == 2, "never sent again"
