@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from reconciler.core.runs.precheck import GO_ON, NOTHING, SENTENCE, answer_of
 from reconciler.core.runs.result import cut_result
-from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
-from reconciler.dispatch.base import Job
+from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
+from reconciler.dispatch.base import Job, Stopped
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.outcome import how, outcome_of
 from reconciler.dispatch.command.recipe import Order, PlainCommand
@@ -37,9 +37,9 @@ class Prechecks(PlainCommand):
         message = f"{name} {how(ending.status)}{': ' if stderr_line else ''}{stderr_line}"
         return Failed(Reason.PRECHECK_FAILED, message, stderr)
 
-    def remains(self, _job: Job, _ending: Ending, _answer: bytes) -> Json:
+    def remains(self, _job: Job, _ending: Ending, _answer: bytes) -> Stopped:
         """A precheck that was stopped leaves no result: no agent has worked."""
-        return None
+        return Stopped()
 
 
 def _line(output: str) -> str:

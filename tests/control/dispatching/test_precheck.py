@@ -163,6 +163,11 @@ async def checking(runner: RunnerContext, rig: Rig, run: Run) -> Run:
     current = rig.run_of(run.id)
     assert current.precheck_handle is not None
     assert current.status is Status.PENDING
+
+    async def alive() -> bool:
+        return bool(pids_of(run))
+
+    await eventually_async(alive)
     return current
 
 
@@ -173,7 +178,6 @@ def test_one_that_takes_too_long_is_stopped(rig: Rig, commands: Path) -> None:
     async def body() -> None:
         async with stationed(rig) as runner:
             await checking(runner, rig, run)
-            assert pids_of(run)
             rig.clock.advance(seconds=11)
             await until_ended(runner, rig, run)
 
