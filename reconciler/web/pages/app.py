@@ -9,14 +9,17 @@ from reconciler.web.http.context import Context
 from reconciler.web.pages import login, run, run_lists, sources
 from reconciler.web.pages.autopilots import detail
 from reconciler.web.pages.autopilots.listing import overview
+from reconciler.web.pages.lanes import page as lanes
 from reconciler.web.pages.rendering import STATIC
 from reconciler.web.pages.serving import View, serving
 
 _PAGES: tuple[tuple[str, View], ...] = (
     ("/", overview),
     ("/autopilots/{id}", detail.show),
+    ("/autopilots/{id}/timeline", lanes.one_lane),
     ("/runs", run_lists.runs),
     ("/runs/{id}", run.show),
+    ("/timeline", lanes.all_lanes),
     ("/sources", sources.sources),
 )
 _FORMS: tuple[tuple[str, View], ...] = (

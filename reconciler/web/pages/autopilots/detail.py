@@ -27,6 +27,7 @@ from reconciler.web.api.autopilots import require_overview
 from reconciler.web.api.runs import require_autopilot
 from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
 from reconciler.web.models.urls import webhook_url
+from reconciler.web.pages.lanes.page import Picture, picture_of
 from reconciler.web.pages.run_lists import RunTable, run_table
 from reconciler.web.pages.serving import Visit, see_other
 
@@ -60,6 +61,7 @@ class Detail:
     missed: list[MissedInterval]
     manifest: str
     illegible: bool
+    picture: Picture
 
     @property
     def is_paused_here(self) -> bool:
@@ -122,6 +124,7 @@ def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
         missed=missed[: -MOST_MISSED - 1 : -1],
         manifest=to_yaml(overview.stored.document),
         illegible=overview is not stored,
+        picture=picture_of(tx, visit, overview, now),
     )
 
 

@@ -1,0 +1,1 @@
+"""Time as pictures: what was expected and what became of it, and what is to come."""
