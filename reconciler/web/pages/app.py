@@ -7,7 +7,7 @@ from starlette.staticfiles import StaticFiles
 from reconciler.core.access.roles import Role
 from reconciler.web.http.context import Context
 from reconciler.web.pages import login, run, run_lists, sources
-from reconciler.web.pages.autopilots import detail
+from reconciler.web.pages.autopilots import detail, edit
 from reconciler.web.pages.autopilots.listing import overview
 from reconciler.web.pages.lanes import page as lanes
 from reconciler.web.pages.rendering import STATIC
@@ -22,6 +22,11 @@ _PAGES: tuple[tuple[str, View], ...] = (
     ("/timeline", lanes.all_lanes),
     ("/sources", sources.sources),
 )
+_EDITORS: tuple[tuple[str, View], ...] = (
+    ("/autopilots/new", edit.new),
+    ("/autopilots/{id}/edit", edit.edit),
+)
+"""Pages and forms at once."""
 _FORMS: tuple[tuple[str, View], ...] = (
     ("/autopilots/{id}/run", detail.run),
     ("/autopilots/{id}/pause", detail.pause),
@@ -34,8 +39,14 @@ _FORMS: tuple[tuple[str, View], ...] = (
 def page_routes(context: Context) -> list[Route | Mount]:
     """Pages, forms, the login and static files."""
     routes: list[Route | Mount] = [
-        Route(path, serving(view, context), methods=["GET"]) for path, view in _PAGES
+        Route(
+            path,
+            serving(view, context, asks=Role.ADMIN, largest=edit.LARGEST),
+            methods=["GET", "POST"],
+        )
+        for path, view in _EDITORS
     ]
+    routes += [Route(path, serving(view, context), methods=["GET"]) for path, view in _PAGES]
     routes += [
         Route(path, serving(view, context, asks=Role.OPERATOR), methods=["POST"])
         for path, view in _FORMS

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reconciler.core.base.invisible import INVISIBLE
 from reconciler.core.base.money import format_dollars
@@ -20,6 +20,7 @@ from reconciler.web.pages.words import (
     in_zones,
     relative,
     shown_moment,
+    shown_value,
     trigger_words,
 )
 
@@ -47,9 +48,21 @@ def environment() -> Environment:
         "fires": trigger_words,
         "dollars": format_dollars,
         "capitalize_first": capitalized,
+        "exact": Exact,
+        "value": shown_value,
     }
     templates.globals |= {"asset": asset}
     return templates
+
+
+class Exact:
+    """A text for a field of a form, which comes back just so: nothing in it is made visible."""
+
+    def __init__(self, text: object) -> None:
+        self.text = str(text)
+
+    def __html__(self) -> Markup:
+        return escape(self.text)
 
 
 def visible(value: Any) -> Any:

@@ -77,13 +77,21 @@ def page(
 
 
 def serving(
-    view: View, context: Context, *, asks: Role | None = Role.VIEWER, session: bool = False
+    view: View,
+    context: Context,
+    *,
+    asks: Role | None = Role.VIEWER,
+    session: bool = False,
+    largest: int = LARGEST_FORM,
 ) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of a page: for a role, for whoever has a `session`, or for everybody."""
+    """The endpoint of a page: for a role, for whoever has a `session`, or for everybody.
+
+    Its form may have `largest` bytes.
+    """
 
     async def endpoint(request: Request) -> Response:
         try:
-            return await _answer(view, context, request, asks, session)
+            return await _answer(view, context, request, asks, session, largest)
         except Exception as error:
             if (problem := problem_of(error)).status == 500:
                 raise
@@ -93,7 +101,12 @@ def serving(
 
 
 async def _answer(
-    view: View, context: Context, request: Request, asks: Role | None, session: bool
+    view: View,
+    context: Context,
+    request: Request,
+    asks: Role | None,
+    session: bool,
+    largest: int,
 ) -> Response:
     """First the form's origin: another site must not even learn of a session. Then the session,
     and only then the form's body."""
@@ -106,7 +119,7 @@ async def _answer(
         raise HttpProblem(403, "forbidden", f"this needs the role {asks}; yours is {caller.role}")
     form: Mapping[str, str] = {}
     if request.method not in SAFE:
-        form = parse_form((await read_bytes(request, LARGEST_FORM)).decode("utf-8", "replace"))
+        form = parse_form((await read_bytes(request, largest)).decode("utf-8", "replace"))
         _require_form_token(context, request, form)
     require_ids(request.path_params)
     return await view(Visit(context, caller or LOCAL, request, form, caller is not None))

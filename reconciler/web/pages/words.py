@@ -1,5 +1,6 @@
 """Moments, lengths and triggers in words, for people who look at the dashboard."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from reconciler.core.calendar.cron_words import cron_words
 from reconciler.core.calendar.errors import ScheduleError
 from reconciler.core.calendar.zone import zone
+from reconciler.core.manifest.merge import MISSING
 
 _UNITS = (
     ("day", timedelta(days=1)),
@@ -89,6 +91,13 @@ def in_zones(at: datetime, name: str) -> str:
     except ScheduleError:  # a row that was edited by hand may say anything
         return utc
     return f"{utc} ({moment + timedelta(seconds=offset):%a %H:%M} in {name})"
+
+
+def shown_value(value: object) -> str:
+    """A value of a manifest as text."""
+    if value is MISSING:
+        return "(not there)"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def trigger_words(trigger: Mapping[str, Any]) -> str:

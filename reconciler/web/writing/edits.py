@@ -61,10 +61,15 @@ def declared(body: Mapping[str, Any], source_id: str) -> Declared:
     """
     manifest = {name: value for name, value in body.items() if name not in OWNED}
     manifest = {"apiVersion": API_VERSION, "kind": Kind.AUTOPILOT.value, **manifest}
-    desired = load_bundle({_BODY: encode(manifest)}, source_id=source_id, allow_external=True)
-    (declared_,) = desired.objects.values()
-    if declared_.key.kind != Kind.AUTOPILOT:
-        wrong = Problem(_BODY, 1, 1, "kind", "this address takes autopilots", "kind-unknown")
+    return declared_text(encode(manifest), source_id, file=_BODY)
+
+
+def declared_text(text: bytes, source_id: str, *, file: str) -> Declared:
+    """The one autopilot of a text, YAML or JSON by the name of `file`. Raises InvalidManifests."""
+    desired = load_bundle({file: text}, source_id=source_id, allow_external=True)
+    declared_, *others = desired.objects.values()
+    if others or declared_.key.kind != Kind.AUTOPILOT:
+        wrong = Problem(file, 1, 1, "kind", "this takes one autopilot", "kind-unknown")
         raise InvalidManifests([wrong])
     return declared_
 

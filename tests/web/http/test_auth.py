@@ -22,7 +22,7 @@ from reconciler.settings import Settings
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.http.endpoint import AnyOperation
-from reconciler.web.pages.app import _FORMS
+from reconciler.web.pages.app import _EDITORS, _FORMS
 from tests.support.rig import KEY, Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import Web
 from tests.web.conftest import Ask
@@ -106,7 +106,7 @@ WITH_BODY = [
     if one.method not in ("GET", "HEAD") and one.role is not None
 ] + [
     pytest.param("POST", path, id=f"POST {path}")
-    for path in [*(path.replace('{id}', UNKNOWN) for path, _ in _FORMS), "/logout"]
+    for path in [*(path.replace('{id}', UNKNOWN) for path, _ in (*_EDITORS, *_FORMS)), "/logout"]
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from reconciler.control.runs import switches
 from reconciler.control.runs.launch import Order
 from reconciler.control.unreadable import unreadable
 from reconciler.core.access.roles import Role
+from reconciler.core.base.identity import is_commit
 from reconciler.core.calendar.schedule import Occurrence
 from reconciler.core.manifest.model import Autopilot, AutopilotStatus
 from reconciler.core.manifest.state import Document
@@ -106,7 +107,9 @@ async def show(visit: Visit) -> Response:
     """One autopilot, archived ones too."""
     now = visit.context.clock.now()
     detail = await visit.context.database.aread(lambda tx: _read(tx, visit, now))
-    return visit.page("autopilot.html", detail=detail)
+    saved = visit.request.query_params.get("saved")
+    saved = saved if saved == "yes" or is_commit(saved) else None
+    return visit.page("autopilot.html", detail=detail, saved=saved)
 
 
 def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:

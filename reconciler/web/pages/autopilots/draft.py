@@ -1,0 +1,163 @@
+"""An edit that is not saved yet: all of it travels in the form, nothing is kept on the server."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.core.base.errors import InvalidManifests
+from reconciler.core.manifest.merge import Differing, differing, merged, with_value
+from reconciler.core.manifest.model import Autopilot
+from reconciler.core.manifest.state import Declared, Document, digest_of
+from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.payload import parse_json
+from reconciler.manifest.edit.export import to_yaml
+from reconciler.web.http.problems import HttpProblem
+from reconciler.web.pages.autopilots.form import (
+    is_shaped,
+    overlaid,
+    with_new_trigger,
+    without_trigger_at,
+)
+from reconciler.web.writing.edits import declared, declared_text
+
+YAML_FILE = "autopilot.yaml"
+_SEPARATOR = "/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """`base` is the manifest that the edit is of, None for a new one; `mine` what the form says.
+
+    `text` is the YAML where that is what is edited; `mine` is then what it said last when it was
+    valid. `was` is what the edit began with, where somebody else changed the manifest since.
+    """
+
+    base: Document | None
+    mine: Document
+    text: str | None = None
+    was: Document | None = None
+
+    @property
+    def version(self) -> str:
+        """The digest of what the edit is of; empty for a creation."""
+        return digest_of(self.base) if self.base is not None else ""
+
+    @property
+    def base_json(self) -> str:
+        """What the form carries."""
+        return _json(self.base)
+
+    @property
+    def was_json(self) -> str:
+        """What the form carries."""
+        return _json(self.was)
+
+    @property
+    def mine_json(self) -> str:
+        """What the form carries: it shows a part of it only."""
+        return _json(self.mine)
+
+    @property
+    def theirs(self) -> list[Differing]:
+        """What somebody else changed meanwhile, beside what is mine now."""
+        if self.was is None or self.base is None:
+            return []
+        return differing(self.was, self.base, self.mine)
+
+    def onto(self, theirs: Document) -> "Draft":
+        """The same edit of a manifest that somebody else has changed: a merge, not a loss."""
+        if self.base is None:
+            return self
+        mine = merged(self.base, theirs, self.mine)
+        text = to_yaml(mine) if self.text is not None else None
+        return Draft(base=theirs, mine=mine, text=text, was=self.was or self.base)
+
+    def taking(self, path: str) -> "Draft":
+        """With the value of the others at a path (names between slashes)."""
+        for each in self.theirs:
+            if _SEPARATOR.join(each.path) == path:
+                mine = with_value(self.mine, each.path, each.theirs)
+                text = to_yaml(mine) if self.text is not None else None
+                return replace(self, mine=mine, text=text)
+        return self
+
+    def checked(self, source: str) -> Declared:
+        """The manifest as it would be. Raises InvalidManifests."""
+        if self.text is not None:
+            return declared_text(self.text.encode(), source, file=YAML_FILE)
+        return declared(self.mine, source)
+
+
+def read_draft(fields: Mapping[str, str], fresh: Document) -> Draft:
+    """The draft that a form carries; `fresh` is what a new one begins with.
+
+    Raises a problem 400 for a form that no page of ours sent.
+    """
+    base, was = _document(fields.get("base", "")), _document(fields.get("was", ""))
+    before = _under(fields.get("under", "")) or base or fresh
+    if "yaml" in fields:
+        text = fields["yaml"].replace("\r\n", "\n")
+        return Draft(base=base, mine=_said_by(text, before), text=text, was=was)
+    return Draft(base=base, mine=overlaid(before, fields), was=was)
+
+
+def acted(draft: Draft, action: str) -> Draft:
+    """The draft after one of the form's buttons that only change the form."""
+    verb, _, what = action.partition(":")
+    match verb:
+        case "add" if what in set(TriggerKind):
+            return replace(draft, mine=with_new_trigger(draft.mine, TriggerKind(what)))
+        case "remove" if what.isascii() and what.isdigit() and len(what) < 4:
+            return replace(draft, mine=without_trigger_at(draft.mine, int(what)))
+        case "take":
+            return draft.taking(what)
+        case "to-yaml" if draft.text is None:
+            return replace(draft, text=to_yaml(draft.mine))
+        case "to-form" if draft.text is not None:
+            return replace(
+                draft,
+                mine=declared_text(draft.text.encode(), "form", file=YAML_FILE).document,
+                text=None,
+            )
+    return draft
+
+
+def _said_by(text: str, otherwise: Document) -> Document:
+    try:
+        return declared_text(text.encode(), "form", file=YAML_FILE).document
+    except InvalidManifests:
+        return otherwise
+
+
+def _json(document: Document | None) -> str:
+    return json.dumps(document, ensure_ascii=False) if document is not None else ""
+
+
+def _document(text: str) -> Document | None:
+    """A whole manifest that the form carried. Raises a problem 400."""
+    if not text:
+        return None
+    try:
+        return Autopilot.model_validate(parse_json(text.encode())).document()
+    except (ValueError, BodyError):
+        raise _not_ours() from None
+
+
+def _under(text: str) -> Document | None:
+    """What the fields of the form lie over; it may be wrong in any value, but not in shape."""
+    if not text:
+        return None
+    try:
+        document: Any = parse_json(text.encode())
+    except BodyError:
+        raise _not_ours() from None
+    if not is_shaped(document):
+        raise _not_ours()
+    return dict(document)
+
+
+def _not_ours() -> HttpProblem:
+    why = "this form does not carry what it began with; load its page again"
+    return HttpProblem(400, "form-invalid", why)

@@ -1,0 +1,226 @@
+"""How an autopilot is made and edited: a form or YAML, its plan while one types, then the write.
+
+The write is that of the API (web/writing): by `write_policy` it is saved, committed, proposed, or a
+patch. Somebody else's change in between becomes a merge.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from starlette.responses import Response
+
+from reconciler.control.apply.write_back import StaleWrite
+from reconciler.core.base.errors import Conflict, InvalidManifests, Problem
+from reconciler.core.calendar.zone import timezones
+from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Declared
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.current import find
+from reconciler.store.objects.members import list_members
+from reconciler.store.objects.overview import Overview, get_overview
+from reconciler.web.api.autopilots import require_overview
+from reconciler.web.http.problems import problem_of
+from reconciler.web.pages.autopilots import choices
+from reconciler.web.pages.autopilots.detail import legible
+from reconciler.web.pages.autopilots.draft import Draft, acted, read_draft
+from reconciler.web.pages.autopilots.form import empty, secret_lines
+from reconciler.web.pages.autopilots.preview import Preview, preview_of
+from reconciler.web.pages.serving import Visit, see_other
+from reconciler.web.writing.edits import Edit
+from reconciler.web.writing.outcome import (
+    InForce,
+    NotHere,
+    Proposed,
+    Unchanged,
+    carry_out,
+    source_of,
+)
+
+LARGEST = 2 * 1024**2
+"""Bytes of the form: a description of 100,000 characters travels three times, and is escaped."""
+MOST_MEMBERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An agent or a squad to choose from."""
+
+    value: str
+    workspace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """What the page shows. `overview` is the autopilot, None for a new one."""
+
+    draft: Draft
+    overview: Overview | None
+    source: str
+    sources: Sequence[str]
+    members: Sequence[Chosen]
+    preview: Preview | None = None
+    problems: Sequence[Problem] = ()
+    refusal: str | None = None
+    outcome: NotHere | Proposed | None = None
+    merged: bool = False
+
+
+async def new(visit: Visit) -> Response:
+    """The page of an autopilot that is not there yet; its form comes here too."""
+    return await _page(visit, None)
+
+
+async def edit(visit: Visit) -> Response:
+    """The page on which an autopilot is edited; its form comes here too."""
+    id_ = visit.path["id"].lower()
+    stored = await visit.context.database.aread(lambda tx: require_overview(tx, id_, visit.caller))
+    return await _page(visit, legible(stored))
+
+
+async def _page(visit: Visit, overview: Overview | None) -> Response:
+    """Show the form, or do what one of its buttons says.
+
+    1. Read the draft that the form carries. Where somebody changed the manifest since, it goes on
+       top of that: shown first, whatever the button was.
+    2. Do what changes the form only.
+    3. Check it, plan it, and save it where that was asked for.
+    """
+    editor = await visit.context.database.aread(lambda tx: _begin(tx, visit, overview))
+    if not visit.form:
+        return _shown(visit, await _previewed(visit, editor))
+    action = visit.form.get("action", "preview")
+    if not editor.merged:
+        try:
+            editor = replace(editor, draft=acted(editor.draft, action))
+        except InvalidManifests as error:
+            return _shown(visit, replace(editor, problems=error.problems))
+    editor = await _previewed(visit, editor)
+    wanted = editor.preview.edit if editor.preview else None
+    if action == "download" and editor.preview and editor.preview.patch:
+        return _download(editor.preview)
+    if action != "save" or editor.merged or wanted is None or editor.problems:
+        return _shown(visit, editor)
+    return await _save(visit, editor, wanted)
+
+
+def _begin(tx: Tx, visit: Visit, overview: Overview | None) -> Editor:
+    members = list(_members(tx, visit, overview))
+    named = visit.form.get("source") or None
+    source = source_of(visit.context, overview, named)
+    document = overview.stored.document if overview else None
+    workspaces = visit.caller.workspaces
+    workspace = "default" if workspaces is None else min(workspaces, default="default")
+    fresh = empty(workspace, members[0].value if members else "agent:")
+    if not visit.form:
+        draft = Draft(base=document, mine=document or fresh)
+        return Editor(draft, overview, source, sorted(visit.context.followed()), members)
+    draft = read_draft(visit.form, fresh)
+    moved = overview is not None and draft.version != overview.stored.digest
+    if moved and document is not None:
+        draft = draft.onto(document)
+    editor = Editor(draft, overview, source, sorted(visit.context.followed()), members)
+    return replace(editor, merged=moved)
+
+
+def _members(tx: Tx, visit: Visit, overview: Overview | None) -> Sequence[Chosen]:
+    workspaces = visit.caller.workspaces
+    if overview is not None:
+        workspaces = frozenset({overview.stored.key.workspace})
+    return [
+        Chosen(f"{kind.lower()}:{member.stored.key.name}", member.stored.key.workspace)
+        for kind in (Kind.AGENT, Kind.SQUAD)
+        for member in list_members(tx, kind, workspaces=workspaces, limit=MOST_MEMBERS)
+    ]
+
+
+async def _previewed(visit: Visit, editor: Editor) -> Editor:
+    """With its plan, or with what is wrong."""
+    if not visit.form and editor.overview is None:
+        return editor
+    try:
+        after = await asyncio.to_thread(editor.draft.checked, editor.source)
+        before = await _before(visit, editor, after)
+    except InvalidManifests as error:
+        return replace(editor, problems=error.problems)
+    except Conflict as error:
+        return replace(editor, refusal=str(error))
+    files, now = visit.context.files(editor.source), visit.context.clock.now()
+    edit_ = Edit(before, after)
+    preview = await asyncio.to_thread(preview_of, edit_, editor.source, files, now)
+    return replace(editor, preview=preview)
+
+
+async def _before(visit: Visit, editor: Editor, after: Declared) -> Overview | None:
+    """What the edit is of. Raises Conflict for a new one of a name that is taken."""
+    if not visit.caller.sees(after.key.workspace):
+        raise Conflict(f"your token does not reach workspace {after.key.workspace}")
+    if editor.overview is not None:
+        return editor.overview
+
+    def read(tx: Tx) -> Overview | None:
+        stored = find(tx, after.key)
+        return get_overview(tx, stored.id) if stored else None
+
+    before = await visit.context.database.aread(read)
+    if before is not None and not before.stored.archived:
+        raise Conflict(f"there is an autopilot {after.key.workspace}/{after.key.name} already")
+    return before
+
+
+async def _save(visit: Visit, editor: Editor, wanted: Edit) -> Response:
+    """Carry the edit out, and say what became of it; nothing of it is lost where that fails."""
+    try:
+        outcome = await carry_out(visit.context, visit.caller, wanted, editor.source)
+    except StaleWrite:
+        return await _merge(visit, editor)
+    except InvalidManifests as error:
+        return _shown(visit, replace(editor, problems=error.problems))
+    except Exception as error:
+        if (problem := problem_of(error)).status == 500:
+            raise
+        return _shown(visit, replace(editor, refusal=problem.detail), problem.status)
+    match outcome:
+        case Unchanged(overview):
+            return see_other(f"/autopilots/{overview.stored.id}")
+        case InForce(id_, commit):
+            return see_other(f"/autopilots/{id_}?saved={commit or 'yes'}")
+        case _:
+            return _shown(visit, replace(editor, outcome=outcome))
+
+
+async def _merge(visit: Visit, editor: Editor) -> Response:
+    """Somebody wrote while this was being saved: read it again, and show both."""
+    id_ = editor.preview.edit.id if editor.preview else ""
+    overview = await visit.context.database.aread(lambda tx: get_overview(tx, id_))
+    if overview is None or editor.draft.base is None:
+        return _shown(visit, replace(editor, refusal="somebody else made or removed it just now"))
+    document = legible(overview).stored.document
+    editor = replace(editor, overview=overview, draft=editor.draft.onto(document), merged=True)
+    return _shown(visit, await _previewed(visit, editor))
+
+
+def _shown(visit: Visit, editor: Editor, status: int = 200) -> Response:
+    writer = visit.context.writer(editor.source)
+    policy = visit.context.settings.write_policy if writer else "reject"
+    return visit.page(
+        "edit.html",
+        status,
+        editor=editor,
+        policy=policy,
+        choices=choices,
+        secret_lines=secret_lines,
+        zones=sorted(timezones()),
+    )
+
+
+def _download(preview: Preview) -> Response:
+    name = preview.edit.after.key.name if preview.edit.after else "autopilot"
+    return Response(
+        preview.patch,
+        media_type="text/x-diff; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}.patch"',
+            "Cache-Control": "no-store",
+        },
+    )

@@ -1,0 +1,214 @@
+"""The form of an autopilot: its fields become a manifest, over the manifest that it began with.
+
+What the form does not show stays as it is. A value of the wrong kind goes into the manifest as it
+came, so that the check of manifests says what is wrong with it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.core.manifest.model import API_VERSION, Kind
+from reconciler.core.manifest.state import Document
+from reconciler.core.manifest.trigger import Scheme, TriggerKind
+
+Fields = Mapping[str, str]
+SCHEDULES = ("cron", "every", "at")
+_PLAIN = ("executionMode", "concurrencyPolicy", "status")
+_OPTIONAL = ("issueTitleTemplate",)
+_SIGNING = ("header", "prefix")
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+
+
+def empty(workspace: str, assignee: str) -> Document:
+    """The manifest that a new one begins with."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": Kind.AUTOPILOT.value,
+        "metadata": {"name": "", "workspace": workspace},
+        "spec": {"title": "", "assignee": _assignee(assignee), "triggers": []},
+    }
+
+
+def overlaid(base: Document, fields: Fields) -> Document:
+    """The manifest with what the form says."""
+    metadata, spec = dict(base["metadata"]), dict(base["spec"])
+    for name in ("name", "workspace"):
+        if name in fields:
+            metadata[name] = fields[name].strip()
+    if "title" in fields:
+        spec["title"] = _line(fields["title"], spec.get("title"))
+    if "description" in fields:
+        spec["description"] = _text(fields["description"], spec.get("description"))
+    if "assignee" in fields:
+        spec["assignee"] = _assignee(fields["assignee"])
+    if "maxConcurrency" in fields:
+        spec["maxConcurrency"] = _number(fields["maxConcurrency"])
+    spec |= {name: fields[name] for name in _PLAIN if name in fields}
+    _set_optional(spec, fields, _OPTIONAL)
+    spec["triggers"] = [
+        _trigger(trigger, _own(fields, place))
+        for place, trigger in enumerate(spec.get("triggers", ()))
+    ]
+    return {**base, "metadata": metadata, "spec": spec}
+
+
+def is_shaped(document: Any) -> bool:
+    """Whether a document has the parts that the form goes into, whatever their values are."""
+    if not isinstance(document, dict):
+        return False
+    metadata, spec = document.get("metadata"), document.get("spec")
+    if not isinstance(metadata, dict) or not isinstance(spec, dict):
+        return False
+    triggers = spec.get("triggers", [])
+    texts = (spec.get(name, "") for name in ("title", "description", *_OPTIONAL))
+    return (
+        isinstance(triggers, list)
+        and isinstance(spec.get("assignee"), dict)
+        and all(isinstance(text, str) for text in texts)
+        and all(map(_is_trigger, triggers))
+    )
+
+
+def _is_trigger(trigger: Any) -> bool:
+    if not isinstance(trigger, dict) or not isinstance(trigger.get("signature", {}), dict):
+        return False
+    signature = trigger.get("signature", {})
+    texts = [trigger.get(name, "") for name in ("name", "kind", "label", "when")]
+    texts += [signature.get(name, "") for name in _SIGNING]
+    secrets = signature.get("secrets", [])
+    return (
+        isinstance(secrets, list)
+        and all(isinstance(secret, dict) for secret in secrets)
+        and all(isinstance(text, str) for text in texts)
+    )
+
+
+def with_new_trigger(document: Document, kind: TriggerKind) -> Document:
+    """The manifest with one trigger more, of a name that is free."""
+    triggers = list(document["spec"].get("triggers", ()))
+    names = {trigger.get("name") for trigger in triggers}
+    numbered = (f"{kind}-{number}" for number in range(2, len(names) + 3))
+    name = next(name for name in (kind.value, *numbered) if name not in names)
+    new = {"name": name, "kind": kind.value, "enabled": True, **_begun(document, kind)}
+    return _with_triggers(document, [*triggers, new])
+
+
+def without_trigger_at(document: Document, place: int) -> Document:
+    """The manifest without its trigger at a place, if there is one."""
+    triggers = list(document["spec"].get("triggers", ()))
+    return _with_triggers(document, triggers[:place] + triggers[place + 1 :])
+
+
+def secret_lines(trigger: Document) -> str:
+    """The references to secrets of a webhook, each on a line, as the form has them."""
+    secrets = trigger.get("signature", {}).get("secrets", ())
+    return "\n".join(_secret_line(secret) for secret in secrets)
+
+
+def _begun(document: Document, kind: TriggerKind) -> Document:
+    match kind:
+        case TriggerKind.SCHEDULE:
+            return {"cron": "0 9 * * MON-FRI", "timezone": "UTC"}
+        case TriggerKind.WEBHOOK:
+            workspace = str(document["metadata"].get("workspace", "default"))
+            variable = f"AUTOPILOT_SECRET_{workspace.upper().replace('-', '_')}__WEBHOOK"
+            return {"signature": {"scheme": "github", "secrets": [{"env": variable}]}}
+        case TriggerKind.API:
+            return {}
+
+
+def _own(fields: Fields, place: int) -> Fields:
+    prefix = f"t{place}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in fields.items()
+        if name.startswith(prefix)
+    }
+
+
+def _trigger(before: Document, fields: Fields) -> Document:
+    if not fields:
+        return before
+    trigger = {**before, "name": fields.get("name", "").strip()}
+    # A box that is not ticked is not sent.
+    trigger["enabled"] = "enabled" in fields
+    _set_optional(trigger, fields, ("label",))
+    if trigger.get("kind") == TriggerKind.SCHEDULE:
+        _set_schedule(trigger, fields)
+    if trigger.get("kind") == TriggerKind.WEBHOOK:
+        _set_optional(trigger, fields, ("when",))
+        trigger["signature"] = _signature(before.get("signature", {}), fields)
+    return trigger
+
+
+def _set_schedule(trigger: Document, fields: Fields) -> None:
+    kind = fields.get("schedule")
+    if kind in SCHEDULES:
+        for name in SCHEDULES:
+            trigger.pop(name, None)
+        trigger[kind] = fields.get("moment", "").strip()
+    if "timezone" in fields:
+        trigger["timezone"] = fields["timezone"].strip()
+
+
+def _signature(before: Document, fields: Fields) -> Document:
+    scheme = fields.get("scheme")
+    if scheme == Scheme.NONE:
+        return {"scheme": scheme}
+    # What belongs to another scheme would be refused: only secrets go on.
+    signature = dict(before) if before.get("scheme") == scheme else {}
+    signature |= {"scheme": scheme, "secrets": list(_secrets(before, fields.get("secrets", "")))}
+    _set_optional(signature, fields, _SIGNING)
+    return signature
+
+
+def _secrets(before: Document, lines: str) -> Iterator[Document]:
+    """One for each line; one that was there keeps the times of its rotation."""
+    known = {_secret_line(secret): secret for secret in before.get("secrets", ())}
+    for line in filter(None, map(str.strip, lines.splitlines())):
+        kind, colon, name = line.partition(":")
+        if line in known:
+            yield known[line]
+        elif colon and kind.strip() in ("env", "file"):
+            yield {kind.strip(): name.strip()}
+        else:
+            yield {"env" if line.startswith("AUTOPILOT_SECRET_") else "file": line}
+
+
+def _secret_line(secret: Document) -> str:
+    return f"env: {secret['env']}" if "env" in secret else f"file: {secret.get('file', '')}"
+
+
+def _set_optional(target: dict[str, Any], fields: Fields, names: tuple[str, ...]) -> None:
+    """What is left empty is not in the manifest."""
+    for name in names:
+        if name in fields and fields[name].strip():
+            target[name] = _line(fields[name], target.get(name))
+        elif name in fields:
+            target.pop(name, None)
+
+
+def _assignee(text: str) -> Document:
+    kind, _, name = text.partition(":")
+    return {"type": kind, "id": name}
+
+
+def _number(text: str) -> int | str:
+    return int(text) if _NUMBER.fullmatch(text.strip()) else text
+
+
+def _line(text: str, before: str | None) -> str:
+    """Without blanks around it, unless that is all in which it differs."""
+    return before if before is not None and before.strip() == text.strip() else text.strip()
+
+
+def _text(text: str, before: str | None) -> str:
+    """Browsers write every line break as CRLF: a text that differs in nothing else is the same."""
+    plain = text.replace("\r\n", "\n")
+    same = before is not None and before.replace("\r\n", "\n") == plain
+    return before if before is not None and same else plain
+
+
+def _with_triggers(document: Document, triggers: list[Document]) -> Document:
+    return {**document, "spec": {**document["spec"], "triggers": triggers}}

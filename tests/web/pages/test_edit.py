@@ -1,0 +1,282 @@
+"""Autopilots are made and edited on a page, by the writer of the API; no script runs here."""
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.control.apply.source_files import SourceFiles
+from reconciler.control.apply.write_back import WriteChecks
+from reconciler.control.apply.write_folder import FolderWriter
+from reconciler.core.manifest.checks import OFFLINE
+from reconciler.settings import Settings
+from tests.support.forms import form_of
+from tests.support.git import GitFolder
+from tests.support.rig import Rig, hash_of, id_of
+from tests.support.web import BASE, Web
+from tests.support.yaml_styles import AGENT
+from tests.web.api.test_write_back import TEXT, changed, reconcile
+from tests.web.conftest import Ask
+
+EDIT = f"/autopilots/{id_of('triage')}/edit"
+NEW = "/autopilots/new"
+EVIL = "</textarea><script>alert(1)</script>\"'&amp;\u202e"
+
+
+@pytest.fixture
+def folder(rig: Rig, tmp_path: Path) -> Path:
+    """What the server follows, in force."""
+    folder = tmp_path / "autopilots"
+    folder.mkdir()
+    (folder / "agents.yaml").write_bytes(AGENT)
+    (folder / "all.yaml").write_text(TEXT)
+    reconcile(rig, folder)
+    return folder
+
+
+@pytest.fixture
+def policy() -> str:
+    """The write policy; tests of `reject` say so."""
+    return "files"
+
+
+@pytest.fixture
+def web(rig: Rig, folder: Path, policy: str) -> Web:
+    """A server that follows the folder."""
+    checks = WriteChecks(
+        database=rig.database, source_id="default", policy=OFFLINE, token_hash=hash_of
+    )
+    files, writer = SourceFiles.below(folder), FolderWriter(folder, checks)
+    more: dict[str, Any] = {"files": lambda _source: files}
+    if policy == "files":
+        more["writer"] = {"default": writer}.get
+    settings = Settings(write_policy=policy)
+    return Web(rig, settings=settings, more=more)
+
+
+def fields_of(page: httpx.Response, action: str = EDIT) -> dict[str, str]:
+    """What the form of a page would send."""
+    assert "text/html" in page.headers["content-type"], page.text
+    return form_of(page.text, action).fields
+
+
+def send(ask: Ask, fields: dict[str, str], button: str, action: str = EDIT) -> httpx.Response:
+    """Press a button of the form, as a browser does: line breaks are CRLF."""
+    sent = {name: value.replace("\n", "\r\n") for name, value in fields.items()}
+    return ask("POST", action, data={**sent, "action": button}, headers={"Origin": BASE})
+
+
+def saved(answer: httpx.Response) -> str:
+    """Where a save went."""
+    assert answer.status_code == 303, text_of(answer)
+    return answer.headers["location"]
+
+
+def text_of(page: httpx.Response) -> str:
+    """What people read."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
+
+
+def test_an_untouched_form_changes_nothing(folder: Path, ask: Ask) -> None:
+    before = (folder / "all.yaml").read_bytes()
+    page = send(ask, fields_of(ask("GET", EDIT)), "preview")
+    assert "Nothing would change." in text_of(page)
+    assert saved(send(ask, fields_of(page), "save")) == f"/autopilots/{id_of('triage')}"
+    assert (folder / "all.yaml").read_bytes() == before
+
+
+def test_one_changed_field_is_one_changed_line_of_the_file(folder: Path, ask: Ask) -> None:
+    before = (folder / "all.yaml").read_bytes()
+    fields = fields_of(ask("GET", EDIT)) | {"title": "Triage, nightly"}
+    page = send(ask, fields, "preview")
+    assert "Update default/triage" in text_of(page)
+    assert '+ title: "Triage, nightly" # what people see' in text_of(page)
+    assert saved(send(ask, fields, "save")) == f"/autopilots/{id_of('triage')}?saved=yes"
+    assert changed(before, (folder / "all.yaml").read_bytes()) == [
+        (
+            b'  title: "Triage"   # what people see\n',
+            b'  title: "Triage, nightly"   # what people see\n',
+        )
+    ]
+    assert ask("GET", EDIT[:-5].replace("/autopilots", "/v1/autopilots")).json()["spec"][
+        "title"
+    ] == ("Triage, nightly")
+
+
+def test_a_schedule_says_when_it_fires_in_its_zone(ask: Ask) -> None:
+    fields = fields_of(ask("GET", EDIT))
+    fields |= {"t0.moment": "30 7 * * MON-FRI", "t0.timezone": "Europe/Rome"}
+    text = text_of(send(ask, fields, "preview"))
+    assert "At 07:30, Monday through Friday" in text
+    assert text.count("in Europe/Rome") >= 5
+
+
+def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(folder: Path, ask: Ask) -> None:
+    before = (folder / "all.yaml").read_bytes()
+    fields = fields_of(ask("GET", EDIT))
+    fields |= {"t0.timezone": "Berlin", "maxConcurrency": "many", "description": "kept"}
+    page = send(ask, fields, "save")
+    assert "did you mean 'Europe/Berlin'?" in text_of(page)
+    again = fields_of(page)
+    assert (again["t0.timezone"], again["maxConcurrency"]) == ("Berlin", "many")
+    assert again["description"] == "kept"
+    assert (folder / "all.yaml").read_bytes() == before
+
+
+def test_a_new_autopilot_is_a_new_file(folder: Path, ask: Ask) -> None:
+    page = ask("GET", NEW)
+    fields = fields_of(page, NEW) | {"name": "deploy", "title": "Ship it"}
+    for button in ("add:schedule", "add:webhook", "add:api"):
+        fields = fields_of(send(ask, fields, button, NEW), NEW)
+    fields |= {"t0.moment": "@daily", "t1.scheme": "none"}
+    assert saved(send(ask, fields, "save", NEW)) == f"/autopilots/{id_of('deploy')}?saved=yes"
+    text = (folder / "default" / "deploy.yaml").read_text()
+    assert 'cron: "@daily"' in text
+    assert "scheme: none" in text
+    assert text.count("- name:") == 3
+
+
+def test_a_trigger_can_be_removed_and_switched_off(folder: Path, ask: Ask) -> None:
+    fields = fields_of(send(ask, fields_of(ask("GET", EDIT)), "add:api"))
+    fields = fields_of(send(ask, fields, "remove:0"))
+    fields.pop("t0.enabled")
+    saved(send(ask, fields, "save"))
+    (trigger,) = ask("GET", f"/v1/autopilots/{id_of('triage')}").json()["spec"]["triggers"]
+    assert (trigger["kind"], trigger["enabled"]) == ("api", False)
+
+
+def test_a_name_that_is_taken_is_not_written_over(folder: Path, ask: Ask) -> None:
+    fields = fields_of(ask("GET", NEW), NEW) | {"name": "other", "title": "Mine now"}
+    page = send(ask, fields, "save", NEW)
+    assert "there is an autopilot default/other already" in text_of(page)
+    assert "Mine now" not in (folder / "all.yaml").read_text()
+
+
+def test_the_same_as_yaml_and_back(folder: Path, ask: Ask) -> None:
+    fields = fields_of(send(ask, fields_of(ask("GET", EDIT)) | {"title": "By form"}, "to-yaml"))
+    assert "title: By form" in fields["yaml"]
+    fields["yaml"] = fields["yaml"].replace("By form", "By YAML") + "  timeout: 2h\n"
+    form = fields_of(send(ask, fields, "to-form"))
+    assert form["title"] == "By YAML"
+    assert "yaml" not in form
+    saved(send(ask, form, "save"))
+    text = (folder / "all.yaml").read_text()
+    assert "By YAML" in text
+    assert "timeout: 2h" in text
+
+
+def test_yaml_that_is_wrong_stays_in_its_field(ask: Ask) -> None:
+    fields = fields_of(send(ask, fields_of(ask("GET", EDIT)), "to-yaml"))
+    fields["yaml"] += "  tittle: x\n"
+    for button in ("preview", "save", "to-form"):
+        page = send(ask, fields, button)
+        assert "did you mean 'title'?" in text_of(page)
+        assert fields_of(page)["yaml"] == fields["yaml"]
+
+
+def edited_meanwhile(folder: Path, rig: Rig, before: str, after: str) -> None:
+    """Somebody else edits the file, and it is applied."""
+    file = folder / "all.yaml"
+    file.write_text(file.read_text().replace(before, after))
+    reconcile(rig, folder)
+
+
+def test_two_people_at_once_become_a_merge(folder: Path, rig: Rig, ask: Ask) -> None:
+    fields = fields_of(ask("GET", EDIT)) | {"title": "Mine"}
+    edited_meanwhile(folder, rig, '"0 9 * * *"', '"0 8 * * *"')
+    page = send(ask, fields, "save")
+    assert "Somebody changed it while you edited" in text_of(page)
+    assert "Nothing is saved yet." in text_of(page)
+    assert "Mine" not in (folder / "all.yaml").read_text()
+    merged = fields_of(page)
+    assert (merged["title"], merged["t0.moment"]) == ("Mine", "0 8 * * *")
+    saved(send(ask, merged, "save"))
+    text = (folder / "all.yaml").read_text()
+    assert 'title: "Mine"' in text
+    assert '"0 8 * * *"' in text
+    assert "# mornings" in text
+
+
+def test_where_both_changed_the_same_one_chooses(folder: Path, rig: Rig, ask: Ask) -> None:
+    fields = fields_of(ask("GET", EDIT)) | {"title": "Mine"}
+    edited_meanwhile(folder, rig, '"Triage"', '"Theirs"')
+    page = send(ask, fields, "preview")
+    assert fields_of(page)["title"] == "Mine"
+    assert "take:spec/title" in form_of(page.text, EDIT).buttons
+    taken = send(ask, fields_of(page), "take:spec/title")
+    assert fields_of(taken)["title"] == "Theirs"
+    assert "Nothing would change." in text_of(taken)
+
+
+def test_an_edit_of_yaml_is_merged_too(folder: Path, rig: Rig, ask: Ask) -> None:
+    fields = fields_of(send(ask, fields_of(ask("GET", EDIT)) | {"title": "Mine"}, "to-yaml"))
+    edited_meanwhile(folder, rig, '"0 9 * * *"', '"0 8 * * *"')
+    merged = fields_of(send(ask, fields, "save"))
+    assert "title: Mine" in merged["yaml"]
+    assert "0 8 * * *" in merged["yaml"]
+    saved(send(ask, merged, "save"))
+
+
+def test_a_file_that_was_saved_a_moment_ago_is_not_written_over(folder: Path, ask: Ask) -> None:
+    """Somebody else's edit is in the file, and not applied yet."""
+    fields = fields_of(ask("GET", EDIT)) | {"title": "Mine"}
+    file = folder / "all.yaml"
+    file.write_text(file.read_text().replace('"0 9 * * *"', '"0 8 * * *"'))
+    page = send(ask, fields, "save")
+    assert page.status_code == 409
+    assert "has been edited in the file since it was applied" in text_of(page)
+    assert fields_of(page)["title"] == "Mine"
+    assert "Mine" not in file.read_text()
+
+
+@pytest.mark.parametrize("policy", ["reject"])
+def test_a_server_that_writes_nothing_gives_a_patch(folder: Path, ask: Ask, tmp_path: Path) -> None:
+    fields = fields_of(ask("GET", EDIT)) | {"title": "By patch"}
+    page = send(ask, fields, "save")
+    assert "Here is the patch." in text_of(page)
+    download = send(ask, fields, "download")
+    assert download.headers["content-disposition"] == 'attachment; filename="triage.patch"'
+    repo = GitFolder.make(folder)
+    (tmp_path / "triage.patch").write_bytes(download.content)
+    repo.git("apply", str(tmp_path / "triage.patch"))
+    assert 'title: "By patch"   # what people see' in (folder / "all.yaml").read_text()
+
+
+def test_hostile_text_is_text_and_comes_back_just_so(ask: Ask) -> None:
+    fields = fields_of(ask("GET", EDIT)) | {"description": EVIL, "title": "<b>&amp;"}
+    page = send(ask, fields, "preview")
+    assert "<script>" not in page.text
+    assert fields_of(page)["description"] == EVIL
+    assert fields_of(page)["title"] == "<b>&amp;"
+
+
+@pytest.mark.parametrize(
+    "under",
+    [
+        pytest.param("[1]", id="a list"),
+        pytest.param("{", id="no JSON"),
+        pytest.param('{"metadata": {}, "spec": []}', id="no spec"),
+        pytest.param('{"metadata": {}, "spec": {"assignee": {}, "triggers": 5}}', id="triggers"),
+        pytest.param(
+            '{"metadata": {}, "spec": {"assignee": {}, "triggers": [{"signature": []}]}}',
+            id="signature",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["under", "base", "was"])
+def test_a_form_that_no_page_sent_is_refused(ask: Ask, name: str, under: str) -> None:
+    fields = fields_of(ask("GET", EDIT)) | {name: under}
+    assert send(ask, fields, "preview").status_code == 400
+
+
+def test_a_manifest_that_is_wrong_in_every_value_is_told_of(ask: Ask) -> None:
+    fields = fields_of(ask("GET", EDIT))
+    under = json.loads(fields["under"])
+    under["spec"] |= {"timeout": [], "retry": 5, "limits": "x"}
+    page = send(ask, fields | {"under": json.dumps(under)}, "save")
+    assert page.status_code == 200
+    assert "things are wrong" in text_of(page)
