@@ -6,12 +6,13 @@ A revision with Problems is recorded as failed and the last good one stays in fo
 import threading
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from reconciler.clock import SystemClock
+from reconciler.collector import collecting_rarely
 from reconciler.control.apply.reconcile import (
     Applied,
     ApplyRequest,
@@ -150,7 +151,7 @@ class SourceFollower:
 
     def reconcile_once(self) -> Applied | None:
         """Load and apply. What is wrong is logged and recorded, and changes nothing in force."""
-        with self._round:
+        with self._round, collecting_rarely():
             return self._reconcile()
 
     def _reconcile(self) -> Applied | None:
@@ -188,6 +189,8 @@ class SourceFollower:
                     subject=revision.subject,
                 )
             elif marks is not None and applied.plan.is_empty and self.retry_after is None:
+                # What is kept until the next edit must not hold every row and manifest alive.
+                applied = replace(applied, plan=replace(applied.plan, surroundings=None))
                 self._settled = _Settled(*marks, self.monotonic(), applied)
             return applied
         return None

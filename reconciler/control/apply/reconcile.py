@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.clock import SystemClock
+from reconciler.collector import collecting_rarely
 from reconciler.control.apply.attempts import (
     ApplyRequest,
     Descends,
@@ -100,6 +101,7 @@ def plan_once(
     return _plan(current, desired, _once(descends), self_heal=self_heal)
 
 
+@collecting_rarely()
 def apply_once(
     database: Database,
     desired: Desired,

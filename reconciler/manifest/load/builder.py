@@ -1,6 +1,7 @@
 """YAML events to values in one pass; what docs/manifest.md#yaml refuses is noted."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from _ruamel_yaml import (
@@ -19,7 +20,7 @@ from _ruamel_yaml import (
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Position, Problems
 from reconciler.core.base.near import shown
-from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
+from reconciler.manifest.load.checkpoint import OFTEN, Checkpoint, proceed
 from reconciler.manifest.load.documents import Document
 from reconciler.manifest.load.events import Event, Events, Mark
 from reconciler.manifest.load.loc import Loc, dotted
@@ -61,6 +62,7 @@ class Builder:
     def __init__(self, events: Events, path: str, first_line: int, problems: Problems) -> None:
         self.documents: list[Document] = []
         self._events = events
+        self._as_written = not events.disguised
         self._path = path
         self._first_line = first_line
         self._problems = problems
@@ -83,9 +85,15 @@ class Builder:
 
     def run(self, checkpoint: Checkpoint = proceed) -> None:
         """Read all documents. Raises YAMLError and TooDeep; `broken` then holds the last one."""
-        handlers = _HANDLERS
-        for event in checked_often(self._events, checkpoint):
-            handlers[type(event)](self, event)
+        handlers, events = _HANDLERS, iter(self._events)
+        event: Event | None = None
+        while True:
+            checkpoint()
+            before = event
+            for event in islice(events, OFTEN):
+                handlers[type(event)](self, event)
+            if event is before:
+                return
 
     def broken(self) -> Document | None:
         """The document that was being read when the text turned out to be no YAML."""
@@ -93,7 +101,7 @@ class Builder:
 
     def scalar(self, event: Event) -> None:
         """Take a key, an item or a value."""
-        text = self._events.restore(event.value)
+        text = event.value if self._as_written else self._events.restore(event.value)
         if event.anchor is not None or event.ctag is not None:
             self._refuse_properties(event)
             if not text and not event.style and self._key is not _WANTED:
@@ -101,6 +109,9 @@ class Builder:
         value = text if event.style else self._resolved(text, event)
         if self._key is _WANTED:
             self._take_key(text, value, event)
+        elif type(container := self._container) is dict:
+            container[self._key] = value  # type: ignore[index]  # a key was taken before
+            self._key = _WANTED
         else:
             self._add(value, event, present=bool(text or event.style))
 
@@ -154,7 +165,9 @@ class Builder:
             return 0
 
     def _take_key(self, text: str, value: Scalar, event: Event) -> None:
-        if not event.style and text == "<<":
+        if type(value) is str and text != "<<" and value not in self._container:  # type: ignore[operator]
+            self._key = value
+        elif not event.style and text == "<<":
             self._refuse_key(text, event, "merge keys (<<) are not allowed", Code.YAML_MERGE)
         elif not isinstance(value, str):
             message = f'a key must be a text, found {text or "nothing"}; write "{text}" in quotes'

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 Checkpoint = Callable[[], None]
 """Returns to go on; whatever it raises passes through `load`, which keeps nothing."""
-_OFTEN = 500
+OFTEN = 500
 """Items between two calls: some milliseconds of work."""
 
 T = TypeVar("T")
@@ -18,6 +18,6 @@ def proceed() -> None:
 def checked_often(items: Iterable[T], checkpoint: Checkpoint) -> Iterator[T]:
     """Yield the items, with a call of `checkpoint` before each 500 of them."""
     for number, item in enumerate(items):
-        if number % _OFTEN == 0:
+        if number % OFTEN == 0:
             checkpoint()
         yield item

@@ -45,10 +45,10 @@ class Event(Protocol):
 class Events:
     """The events of one text. `restore` gives a value of them as it was written."""
 
-    __slots__ = ("_disguised", "_parser")
+    __slots__ = ("_parser", "disguised")
 
     def __init__(self, text: str, *, disguised: bool = False) -> None:
-        self._disguised = disguised
+        self.disguised = disguised
         self._parser = CParser((_disguise(text) if disguised else text).encode("utf-8"))
 
     def __iter__(self) -> Iterator[Event]:
@@ -57,7 +57,7 @@ class Events:
 
     def restore(self, value: str) -> str:
         """The scalar as it stands in the text."""
-        if not self._disguised:
+        if not self.disguised:
             return value
         return value.replace(_COLON, ":").replace(_FILLER, "")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from reconciler.collector import collecting_rarely
 from reconciler.core.base.errors import InvalidManifests, Objection, Refused, UsageError
 from reconciler.core.base.identity import Key, Revision
 from reconciler.core.manifest.checks import OFFLINE, Policy
@@ -24,6 +25,7 @@ External = Callable[[Key], bool] | Collection[Key]
 STDIN = "-"
 
 
+@collecting_rarely()
 def load(
     source: Source,
     *,

@@ -4,16 +4,15 @@ Every document is rebuilt from the columns, never copied from what was applied, 
 any column by hand shows as drift.
 """
 
-import gc
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import JSON, Column, ColumnElement, Result, Select, Table, Text, cast, select
 
+from reconciler.collector import collecting_rarely
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import (
@@ -68,10 +67,10 @@ _JSON = frozenset(
 """Columns that hold JSON. They are read as text, and parsed by `_shared_json`."""
 
 
+@collecting_rarely()
 def read_current(tx: Tx, source_id: str) -> Current:
     """Every object of every source; revision and files are those last applied for `source_id`."""
-    with _without_collector():
-        stored = [row for kind in Kind for row in _read(tx, kind)]
+    stored = [row for kind in Kind for row in _read(tx, kind)]
     return Current(
         objects={row.key: row for row in stored if not row.archived},
         archived={row.id: row for row in stored if row.archived},
@@ -89,18 +88,6 @@ def fingerprint(tx: Tx) -> int:
     """
     queries = (*_OBJECTS.values(), _TRIGGERS)
     return hash(tuple(frozenset(map(tuple, tx.execute(query).all())) for query in queries))
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Hundreds of thousands of values without a cycle: the collector would walk them in vain."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def have_moved(tx: Tx, expected: Iterable[Stored]) -> bool:
@@ -137,6 +124,7 @@ def list_objects(
     return sorted(rows, key=lambda row: (row.key.workspace, row.key.name, row.id))
 
 
+@collecting_rarely()
 def list_documents(
     tx: Tx, source_id: str | None, workspaces: Collection[str] | None
 ) -> list[Document]:

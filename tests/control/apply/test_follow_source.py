@@ -1,5 +1,6 @@
 """A followed source: what is good is applied, what is wrong is recorded and changes nothing."""
 
+import gc
 import json
 import os
 import time
@@ -16,6 +17,7 @@ from reconciler.control.apply.reconcile import Applied, ApplyRequest, apply_once
 from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.core.base.errors import InvalidManifests, Refused, Unavailable
 from reconciler.core.manifest.checks import Policy
+from reconciler.core.manifest.state import Declared, Stored
 from reconciler.core.plan.guards import Confirmations
 from reconciler.manifest.git.stamp import Stamp, stamp_of
 from reconciler.manifest.load.checkpoint import Checkpoint, proceed
@@ -399,6 +401,14 @@ def test_a_round_that_finds_nothing_new_reads_nothing(frugal: Following) -> None
     assert (settled.attempt, frugal.follower.reads) == (None, reads)
     frugal.once(after=READ_ANYWAY)
     assert frugal.follower.reads == reads + 1
+
+
+def test_between_rounds_no_row_and_no_manifest_stays_in_memory(frugal: Following) -> None:
+    write(frugal.folder, agent(), autopilot("triage"))
+    for _ in range(3):
+        frugal.once()
+    gc.collect()
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, (Stored, Declared))]
 
 
 def test_an_edit_and_a_hand_in_the_database_are_noticed_all_the_same(frugal: Following) -> None:
