@@ -3,7 +3,9 @@
 Every setting is listed in docs/operating.md; a test compares the two.
 """
 
+import re
 import tomllib
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +37,8 @@ from reconciler.core.base.errors import UsageError
 from reconciler.core.base.masking import mask, unescaped
 from reconciler.core.base.units import parse_duration
 from reconciler.core.calendar.zone import near_timezone, timezones
+from reconciler.core.manifest.budget import Budget
+from reconciler.core.manifest.fields import NAME_PATTERN
 from reconciler.core.manifest.reach import (
     DEFAULT_PORT,
     LOOPBACK,
@@ -172,6 +176,22 @@ class SourceSettings(BaseModel):
         return f"{self.id}={place}"
 
 
+def _budgets(value: Any) -> Any:
+    """`[budgets]` holds amounts for all runs and tables for workspaces; by the ledger's scopes."""
+    if not isinstance(value, Mapping):
+        return value
+    tables = {name: table for name, table in value.items() if isinstance(table, Mapping)}
+    for name in tables:
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise ValueError(f"{name!r} is not the name of a workspace")
+    amounts = {name: amount for name, amount in value.items() if name not in tables}
+    server = {"server": amounts} if amounts else {}
+    return server | {f"workspace/{name}": table for name, table in tables.items()}
+
+
+Budgets = Annotated[dict[str, Budget], BeforeValidator(_budgets)]
+
+
 class Settings(BaseSettings):
     """The settings of one process."""
 
@@ -234,6 +254,8 @@ class Settings(BaseSettings):
     """The IANA time zone whose days and months usage and budgets are counted by."""
     prices: dict[str, PriceSettings] = Field(default_factory=dict)
     """Tables `[prices.MODEL]`: `input`, `output` and `cached`, dollars per million tokens."""
+    budgets: Budgets = Field(default_factory=dict)
+    """`[budgets]` for all runs, `[budgets.WORKSPACE]` for one: `perRun`, `perDay`, `perMonth`."""
     max_active_runs: int = Field(default=100, ge=1, le=100_000)
     """Runs that agents work on at once, over all workspaces."""
     breaker_cooldown: Period = timedelta(minutes=15)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.base.errors import UsageError
+from reconciler.core.money.budget import Budget as Amounts
 from reconciler.core.runs.usage import Price
 from reconciler.settings import Settings
 
@@ -56,4 +57,30 @@ def test_what_cannot_be_counted_by_is_refused(tmp_path: Path, text: str, why: st
     path = tmp_path / "reconciler.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=re.escape(why)):
+        Settings.load(path)
+
+
+def test_budgets_are_those_of_all_runs_and_of_workspaces(tmp_path: Path) -> None:
+    path = tmp_path / "reconciler.toml"
+    path.write_text("[budgets]\nperMonth = 500\n[budgets.platform]\nperDay = 20.5\n")
+    budgets = Settings.load(path).budgets
+    assert {scope: budget.amounts for scope, budget in budgets.items()} == {
+        "server": Amounts(per_month=500_000_000),
+        "workspace/platform": Amounts(per_day=20_500_000),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param("[budgets]\nperHour = 1", "perHour", id="another period"),
+        pytest.param("[budgets]\nperDay = 0", "is not an amount", id="nothing"),
+        pytest.param("[budgets.Platform]\nperDay = 1", "not the name of a workspace", id="name"),
+        pytest.param("[budgets.platform]", "at least one of", id="empty"),
+    ],
+)
+def test_budgets_that_say_nothing_are_refused(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "reconciler.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=why):
         Settings.load(path)

@@ -15,11 +15,16 @@ from reconciler.store.retention import (
     prune_outputs,
     prune_revisions,
     prune_runs,
+    prune_spending,
 )
 
 COUNTED = KEY_RETENTION
 """Runs of this time are counted by other rules, however soon they may be deleted: `limits.perDay`
 counts those of a day, and an idempotency key answers with the run that it made."""
+
+
+SUMMED = timedelta(days=40)
+"""No budget asks further back than to the beginning of the month, in any time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Retention:
             ("outputs", prune_outputs, self.bodies),
             ("revisions", prune_revisions, self.revisions),
             ("keys", prune_keys, timedelta(0)),
+            ("spending", prune_spending, SUMMED),
         )
 
 

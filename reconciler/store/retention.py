@@ -25,6 +25,7 @@ from reconciler.store.tables import (
     missed_interval,
     revision,
     run_output,
+    spending,
 )
 
 BATCH = 500
@@ -86,6 +87,17 @@ def prune_revisions(tx: Connection, before: datetime) -> int:
         .scalar_subquery()
     )
     return _delete(tx, revision, and_(r.created_at < before, r.id != func.coalesce(in_force, -1)))
+
+
+def prune_spending(tx: Connection, before: datetime) -> int:
+    """Sums of days before."""
+    old = spending.c.day < before.date().isoformat()
+    rows = tx.execute(select(spending.c.scope, spending.c.day).where(old).limit(BATCH))
+    gone = delete(spending).where(spending.c.day == bindparam("of"), spending.c.scope.in_(IDS))
+    return sum(
+        tx.execute(gone, {"of": day, "ids": scopes}).rowcount
+        for day, scopes in by_first((row.day, row.scope) for row in rows).items()
+    )
 
 
 def prune_keys(tx: Connection, before: datetime) -> int:

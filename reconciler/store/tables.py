@@ -200,6 +200,7 @@ agent = Table(
     Column("labels", json_type(), nullable=False),
     Column("spec", json_type(), nullable=False),
     Column("max_concurrency", Integer, nullable=False),
+    Column("budget", json_type(none_as_null=True)),
     Column("former_names", json_type(), nullable=False),
     Column("annotations", json_type(), nullable=False, server_default="{}"),
     Column("unavailable_until", Instant),
@@ -207,6 +208,7 @@ agent = Table(
     *_ownership(),
     _unique_while_living("agent"),
     Index("ix_agent_source_id", "source_id"),
+    _partial("ix_agent_budget", "workspace_id", where="budget IS NOT NULL AND archived_at IS NULL"),
 )
 
 squad = Table(
@@ -330,6 +332,9 @@ WORKED_ON = "status = 'completed' OR status = 'failed'"
 WORKED = "completed_at IS NOT NULL AND started_at IS NOT NULL"
 """Ended after its work had begun: the runs of which usage can be asked; see `QUEUED`."""
 
+BUDGETED = f"allowance_micros IS NOT NULL AND {_ACTIVE}"
+"""Active, and admitted under a budget; see `QUEUED`."""
+
 autopilot_run = Table(
     "autopilot_run",
     metadata,
@@ -373,6 +378,12 @@ autopilot_run = Table(
     Column("result", json_type(none_as_null=True)),
     Column("usage", json_type(none_as_null=True), comment="what is known of it, as in the API"),
     Column("cost_micros", BigInteger, comment="US dollars / 1,000,000; NULL: not known"),
+    Column(
+        "allowance_micros",
+        BigInteger,
+        comment="what it may cost: the strictest perRun when it was admitted; 0: none was set; "
+        "NULL: there was no budget",
+    ),
     Column("input_tokens", BigInteger, comment="of usage, for sums"),
     Column("output_tokens", BigInteger),
     Column("cached_tokens", BigInteger),
@@ -456,6 +467,7 @@ autopilot_run = Table(
         "started_at",  # only so that SQLite need not read the row to know that it is not NULL
         where=WORKED,
     ),
+    _partial("ix_run_budget", "autopilot_id", where=BUDGETED),
     _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
     _partial("ix_run_worked_on", "autopilot_id", "completed_at", where=WORKED_ON),
 )
@@ -471,6 +483,31 @@ run_output = Table(
     ),
     Column("text", Words(), nullable=False),
     comment="What an agent wrote while it worked, where its result does not hold it already.",
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column(
+        "scope",
+        String(140),
+        primary_key=True,
+        comment="server, workspace/NAME, agent/WORKSPACE/NAME or autopilot/ID",
+    ),
+    Column("day", String(10), primary_key=True, comment="in the setting timezone"),
+    Column("cost_micros", BigInteger, nullable=False, comment="US dollars / 1,000,000"),
+    Index("ix_spending_day", "day", "scope"),
+    comment="What was spent each day: also by runs that are too old to be kept.",
+)
+
+shared_setting = Table(
+    "shared_setting",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", json_type(), nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    comment="What all processes of this database have to agree on; a server writes it as it "
+    "starts.",
 )
 
 workspace_turn = Table(

@@ -16,6 +16,7 @@ from reconciler.cli.server.banner import banner
 from reconciler.cli.server.sources import follow, places_of
 from reconciler.control.access.environment import take_secrets
 from reconciler.control.access.keys import server_key
+from reconciler.control.shared_settings import share_settings
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.masking import mask
 from reconciler.core.base.units import format_duration
@@ -56,6 +57,7 @@ def _run(
         stack.callback(state.close, within=CLOSE_SECONDS)
         stack.enter_context(state.serve_lock(url))
         state.migrate()
+        share_settings(state, settings.timezone, settings.budgets)
         key = server_key(settings.key_file, settings.secrets_dir)
 
         async def main() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from reconciler.control.runs.budgeting import within_budget
 from reconciler.core.base.identity import is_commit
 from reconciler.core.runs.admission import (
     Admission,
@@ -23,11 +24,13 @@ from reconciler.core.runs.admission import (
     admit,
 )
 from reconciler.core.runs.context import last_completed
+from reconciler.core.runs.key import with_note
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Json, Reason, Run, Source, Status, WaitingFor
 from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.store.engine.database import Tx
+from reconciler.store.money.budgets import read_accounts
 from reconciler.store.objects.fired import save_fired
 from reconciler.store.runs.last import read_last_completed
 from reconciler.store.runs.occupancy import (
@@ -83,18 +86,23 @@ def admit_all(
     the firings, whose rows the caller holds; `now` is taken after that, in this transaction, so
     that moments grow from one holder of a row to the next.
 
-    1. Read the open runs of the autopilots, and what their runs are told of earlier ones.
+    1. Read the open runs of the autopilots, their budgets, and what runs are told of earlier ones.
     2. Decide each firing; what is admitted counts for the next one.
     3. Insert the runs, ask replaced ones to stop, end overtaken ones.
     """
     occupancies = read_occupancy(tx, list(autopilots.values()), now)
+    accounts = read_accounts(tx, autopilots.values(), now)
     recalled = read_last_completed(tx, [live.id for live in autopilots.values() if live.recalls])
     probing = _Probing(autopilots, cooldown, now)
     decided: list[tuple[Run, Admission]] = []
     for firing, nonce in zip(firings, _nonces(len(firings)), strict=True):
         live, occupancy = autopilots[firing.autopilot_id], occupancies[firing.autopilot_id]
         admission = admit(probing.policy(live), occupancy, firing.newcomer(), now)
+        admission, money = within_budget(accounts, live, admission, forced=firing.forced)
         run = _run(firing, live, admission, now, nonce)
+        if money:
+            note = with_note(run, money.get("note"))
+            run = replace(run, **{**money, "note": note})
         if live.recalls and isinstance(admission, Admit):
             # As of the admission: a run that waits is told when its turn comes.
             run = replace(run, context=last_completed(recalled[live.id]))

@@ -25,6 +25,7 @@ from reconciler.core.runs.run import (
 )
 from reconciler.core.runs.standing import Breaker, InForce, after_run, standing_of
 from reconciler.store.engine.database import Tx
+from reconciler.store.money.budgets import Accounts, read_accounts
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.last import read_last_completed
 from reconciler.store.runs.leases import as_read
@@ -121,6 +122,8 @@ def _count(
 def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> list[str]:
     """Admit waiting runs, oldest first, while there is room; return their ids.
 
+    Those that could pass a budget end instead, as `skipped`.
+
     While the autopilot is not in force, or its row cannot be read, waiting runs stay, until their
     `queueTtl`.
     """
@@ -132,11 +135,18 @@ def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> li
         return []
     occupancy = read_occupancy(tx, [live], now)[autopilot_id]
     admitted: list[str] = []
+    accounts: Accounts | None = None
     while run_id := promotable(live.policy, occupancy):
-        if not _admit_waiter(tx, run_id, now):
+        accounts = accounts or read_accounts(tx, [live], now)
+        if (over := accounts.exceeded(live)) is not None:
+            _skip_waiter(tx, run_id, over.why, now)
+            occupancy.leave({run_id})
+            continue
+        if not _admit_waiter(tx, run_id, now, accounts.allowance(live)):
             occupancy.leave({run_id})  # it has ended meanwhile: its queueTtl passed, or a cancel
             continue
         occupancy.promote(run_id)
+        accounts.enter(live)
         admitted.append(run_id)
         if standing.probe:
             switches = live.switches
@@ -148,7 +158,21 @@ def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> li
     return admitted
 
 
-def _admit_waiter(tx: Tx, run_id: str, now: datetime) -> bool:
+def _skip_waiter(tx: Tx, run_id: str, why: str, now: datetime) -> None:
+    """The budget is judged when a run is admitted, not when it begins to wait."""
+    run = get_run(tx, run_id)
+    if run is None:
+        return
+    values = {
+        "status": Status.SKIPPED,
+        "reason": Reason.OVER_BUDGET,
+        "failure_reason": why,
+        "completed_at": now,
+    }
+    end_run(tx, run_id, values, *as_read(run))
+
+
+def _admit_waiter(tx: Tx, run_id: str, now: datetime, allowance: int | None) -> bool:
     """Admit under the spec that the run was triggered with: its own timeout counts."""
     run = get_run(tx, run_id)
     if run is None:
@@ -158,6 +182,7 @@ def _admit_waiter(tx: Tx, run_id: str, now: datetime) -> bool:
         "admitted_at": now,
         "deadline_at": now + SpecTimes.of(spec).timeout,
         "waiting_for": WaitingFor.AGENT,
+        "allowance_micros": allowance,
     }
     if "lastCompleted" in (spec.get("context") or ()):
         # The run before it, which ended in this transaction, is among those that are read.

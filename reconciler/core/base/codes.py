@@ -45,6 +45,8 @@ class Code(StrEnum):
     NAME_INVALID = "name-invalid"
     DURATION_INVALID = "duration-invalid"
     SIZE_INVALID = "size-invalid"
+    AMOUNT_INVALID = "amount-invalid"
+    BUDGET_EMPTY = "budget-empty"
     INSTANT_INVALID = "instant-invalid"
     CRON_INVALID = "cron-invalid"
     CRON_NEVER_FIRES = "cron-never-fires"
@@ -140,6 +142,8 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.NAME_INVALID: "A name is not made of 1 to 63 of a-z, 0-9 and '-'.",
         Code.DURATION_INVALID: "A duration is not written like `90s`, `15m` or `1h30m`.",
         Code.SIZE_INVALID: "A size is not written like `64KiB` or `1MiB`.",
+        Code.AMOUNT_INVALID: "An amount is not a number of US dollars.",
+        Code.BUDGET_EMPTY: "A budget sets no limit.",
         Code.INSTANT_INVALID: "A moment is not like `2026-12-31T00:00:00Z`, with an offset.",
         Code.CRON_INVALID: "The cron expression is wrong.",
         Code.CRON_NEVER_FIRES: "The cron expression names days that no calendar has.",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from reconciler.core.base.identity import Key, object_id, trigger_id
+from reconciler.core.manifest.budget import Budget
 from reconciler.core.manifest.fields import Duration, Model, Name
 from reconciler.core.manifest.file_ref import FileRef
 from reconciler.core.manifest.runtime import Argument, Runtime
@@ -166,6 +167,8 @@ class AutopilotSpec(Model):
     """Consecutive failures that open the breaker; 0 = never."""
     limits: Limits = Field(default_factory=Limits)
     """How many runs may be admitted within sliding windows."""
+    budget: Budget | None = None
+    """What its runs may cost, in US dollars."""
     context: tuple[Literal["lastCompleted"], ...] | None = Field(
         default=None, min_length=1, max_length=1, strict=False
     )
@@ -187,6 +190,8 @@ class AgentSpec(Model):
 
     max_concurrency: int = Field(default=10, ge=1, le=1000)
     """Active runs over all autopilots; more wait."""
+    budget: Budget | None = None
+    """What the runs may cost that it works on, of all autopilots together, in US dollars."""
     runtime: Runtime
     """How work reaches the agent."""
 

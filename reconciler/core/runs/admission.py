@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from reconciler.core.manifest.model import AutopilotSpec, ConcurrencyPolicy, QueueKeep
+from reconciler.core.money.budget import Budget
 from reconciler.core.runs.run import Reason, Status, WaitingFor
 
 
@@ -37,6 +38,7 @@ class Policy:
     per_hour: int | None = None
     per_day: int | None = None
     keep: QueueKeep = QueueKeep.ALL
+    budget: Budget | None = None
 
     @classmethod
     def of(cls, spec: AutopilotSpec) -> "Policy":
@@ -49,6 +51,7 @@ class Policy:
             spec.limits.per_hour,
             spec.limits.per_day,
             spec.queue_keep,
+            None if spec.budget is None else spec.budget.amounts,
         )
 
     @property

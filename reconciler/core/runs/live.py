@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.core.base.units import parse_duration
 from reconciler.core.manifest.model import ConcurrencyPolicy, QueueKeep
+from reconciler.core.money.budget import Budget
 from reconciler.core.runs.admission import Policy
 from reconciler.core.runs.standing import Switches
 
@@ -76,4 +77,5 @@ def policy_of(policy: str, spec: Mapping[str, Any]) -> Policy:
         limits.get("perHour"),
         limits.get("perDay"),
         QueueKeep(spec.get("queueKeep", QueueKeep.ALL)),
+        Budget.of(spec["budget"]) if spec.get("budget") else None,
     )

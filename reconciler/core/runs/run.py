@@ -124,10 +124,11 @@ class Run:
     `spec_digest` names the manifest under which the run was triggered. `key` is the concurrency
     key, empty where the autopilot has none. `queue` names whose room it waits for
     (`core.runs.queue`). `usage` holds what is known of it, by its names in JSON; `cost_micros` is
-    its cost in micro-dollars, None where it is not known. `handle` is what the runtime returned to
-    find the work again (session id, or pid with start time and host). `precheck_due`: its precheck
-    has yet to say that there is something to do; `precheck_handle` finds that program again.
-    `context` is what stands in the prompt beside the payload (`core.runs.context`).
+    its cost in micro-dollars, None where it is not known, and `allowance_micros` what it may cost:
+    0 where that is not limited, None where it is under no budget. `handle` is what the runtime
+    returned to find the work again (session id, or pid with start time and host). `precheck_due`:
+    its precheck has yet to say that there is something to do; `precheck_handle` finds that program
+    again. `context` is what stands in the prompt beside the payload (`core.runs.context`).
     """
 
     id: str
@@ -162,6 +163,7 @@ class Run:
     result: Json = None
     usage: dict[str, Json] | None = None
     cost_micros: int | None = None
+    allowance_micros: int | None = None
     revision: str | None = None
     commit: str | None = None
     actor: str | None = None

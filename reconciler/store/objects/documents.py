@@ -22,7 +22,7 @@ _AUTOPILOT_COLUMNS = {
     "issueTitleTemplate": "issue_title_template",
     "status": "status",
 }
-_AGENT_COLUMNS = {"maxConcurrency": "max_concurrency"}
+_AGENT_COLUMNS = {"maxConcurrency": "max_concurrency", "budget": "budget"}
 _COLUMNS: dict[str, dict[str, str]] = {
     Kind.AGENT: _AGENT_COLUMNS,
     Kind.SQUAD: {},

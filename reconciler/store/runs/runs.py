@@ -22,6 +22,7 @@ from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor, so
 from reconciler.core.runs.usage import Usage, read_usage
 from reconciler.store.engine.bulk import insert_tuples
 from reconciler.store.engine.facts import RunEnded, RunStarted, RunUsed, note
+from reconciler.store.money.ledger import book
 from reconciler.store.tables import (
     CLAIMABLE,
     QUEUED,
@@ -185,7 +186,14 @@ def owned_by(owner: str) -> ColumnElement[bool]:
     return autopilot_run.c.lease_owner == owner
 
 
-_ENDED = select(autopilot_run.c.source, autopilot_run.c.usage)
+_ENDED = select(
+    autopilot_run.c.source,
+    autopilot_run.c.usage,
+    autopilot_run.c.cost_micros,
+    autopilot_run.c.autopilot_id,
+    autopilot_run.c.workspace_id,
+    autopilot_run.c.agent,
+)
 
 
 def end_run(
@@ -200,11 +208,14 @@ def end_run(
     }
     if not change_run(tx, run_id, {**values, **cleared}, *where):
         return False
-    source, usage = tx.execute(_ENDED.where(autopilot_run.c.id == run_id)).one()
+    row = tx.execute(_ENDED.where(autopilot_run.c.id == run_id)).one()
+    source, usage, cost, *booked_under = row
     reason = values.get("reason")
     note(tx, RunEnded(Status(values["status"]), Source(source), Reason(reason) if reason else None))
     if usage is not None:
         note(tx, RunUsed(read_usage(usage)))
+    if cost:
+        book(tx, values["completed_at"], cost, *booked_under)
     return True
 
 

@@ -1,0 +1,1 @@
+"""Budgets: what may be spent, and whether another run would pass it."""

@@ -1,0 +1,1 @@
+"""What was spent, and the budgets that admission asks."""
