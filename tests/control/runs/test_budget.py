@@ -24,7 +24,12 @@ from tests.support.eventually import eventually
 from tests.support.rig import COOLDOWN, Document, Rig, agent, autopilot, id_of, manifest
 
 PER_RUN = {"perRun": 0.5}
-MANY = {"concurrencyPolicy": "queue", "maxConcurrency": 50, "maxActive": 50, "queueLimit": 50}
+MANY: Document = {
+    "concurrencyPolicy": "queue",
+    "maxConcurrency": 50,
+    "maxActive": 50,
+    "queueLimit": 50,
+}
 
 
 def spend(rig: Rig, run: Run, dollars: float) -> None:
@@ -161,7 +166,7 @@ def test_what_runs_cost_is_remembered_when_they_are_deleted(rig: Rig) -> None:
 def test_budgets_that_autopilots_share(
     rig: Rig, documents: list[Document], shared: dict[str, Any], owner: str
 ) -> None:
-    share_settings(rig.database, "UTC", {k: Budget(**v) for k, v in shared.items()})
+    share_settings(rig.database, "UTC", {k: Budget.model_validate(v) for k, v in shared.items()})
     rig.apply(*documents)
     run = rig.launch("one")
     rig.round()
@@ -174,7 +179,7 @@ def test_budgets_that_autopilots_share(
 
 
 def test_a_workspace_is_not_held_to_the_budget_of_another(rig: Rig) -> None:
-    share_settings(rig.database, "UTC", {"workspace/other": Budget(per_day=1)})
+    share_settings(rig.database, "UTC", {"workspace/other": Budget.model_validate({"perDay": 1})})
     rig.apply(agent(), autopilot())
     spend(rig, rig.launch(), 5)
     run = rig.launch()
@@ -281,7 +286,7 @@ def test_two_that_admit_at_the_same_time_pass_no_budget(two: list[Rig], shared: 
         server = Budget.model_validate(limits)
         share_settings(two[0].database, "UTC", {"server": server})
     names = [f"a{n}" for n in range(4)]
-    own = {} if shared else {"budget": limits}
+    own: Document = {} if shared else {"budget": limits}
     two[0].apply(agent(), *(autopilot(name, **own, **MANY) for name in names))
     runs: list[Run] = []
     begin = threading.Barrier(4)
@@ -311,7 +316,7 @@ def test_an_admission_waits_for_another_under_the_same_budget(
         share_settings(
             rig.database, "UTC", {"server": Budget.model_validate(limits)} if shared else {}
         )
-        own = {} if shared else {"budget": limits}
+        own: Document = {} if shared else {"budget": limits}
         rig.apply(agent(), *(autopilot(f"a{n}", **own, **MANY) for n in range(2)))
         late: list[Run] = []
         thread = threading.Thread(target=lambda: late.append(rig.launch("a1" if shared else "a0")))
@@ -332,7 +337,7 @@ def test_an_admission_waits_for_another_under_the_same_budget(
 
 def _waits_for_a_lock(rig: Rig) -> bool:
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    return rig.database.read(lambda tx: tx.exec_driver_sql(query).scalar_one()) > 0
+    return bool(rig.database.read(lambda tx: tx.exec_driver_sql(query).scalar_one()))
 
 
 def test_a_deadline_far_away_keeps_its_reservation(rig: Rig) -> None:

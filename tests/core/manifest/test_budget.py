@@ -16,7 +16,7 @@ from tests.support.rig import autopilot, declare
 @given(st.integers(1, 10**12))
 def test_an_amount_is_what_was_written_to_the_millionth(micros: int) -> None:
     dollars = micros / 1_000_000
-    assert Budget(perRun=dollars).amounts.per_run == micros
+    assert Budget.model_validate({"perRun": dollars}).amounts.per_run == micros
 
 
 @given(st.integers(1, 10**12))
