@@ -13,6 +13,8 @@ from reconciler.control.dispatching.output import Outputs
 from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.control.evaluation.expectations import Expectations
 from reconciler.control.evaluation.titles import Titles
+from reconciler.control.notify.channels import channels_of
+from reconciler.control.notify.sender import Sender
 from reconciler.control.runs.launch import Launcher
 from reconciler.control.runs.tick import Ticker
 from reconciler.control.webhooks.intake import Intake
@@ -26,6 +28,7 @@ from reconciler.server.signals import Signals
 from reconciler.server.system import System
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
+from reconciler.store.notify.outbox import using
 from reconciler.telemetry import Metrics
 from reconciler.web.http.context import Context
 
@@ -46,6 +49,7 @@ def build_system(
     clock, ids, cooldown = SystemClock(), Ids(), settings.breaker_cooldown
     metrics, signals, state = Metrics(), Signals(), ServerState(database)
     database.observe = counting(metrics)
+    database.prepare = using(settings.notify.defaults)
     followed = FollowedSources(sources)
     evaluator, secret_store = Evaluator(), SecretStore(settings.secrets_dir, environment)
     titles = Titles(evaluator)
@@ -70,7 +74,7 @@ def build_system(
         ids,
         clock,
         cooldown,
-        helper=WriterProcess(settings.database, cooldown),
+        helper=WriterProcess(settings.database, cooldown, defaults=settings.notify.defaults),
     )
     context = Context(
         database=database,
@@ -91,6 +95,15 @@ def build_system(
         output=Outputs(runner).read,
         metrics=metrics,
     )
+    sender = Sender(
+        database,
+        channels_of(settings.channels, os.environ if environment is None else environment),
+        runner.owner,
+        url,
+        settings.notify.timeout,
+        observe=lambda channel, result: metrics.notifications.labels(channel, result).inc(),
+        notify=signals.send.notify,
+    )
     return System(
         settings=settings,
         database=database,
@@ -107,6 +120,7 @@ def build_system(
         evaluator=evaluator,
         ticker=Ticker(database, titles, ids, cooldown),
         runner=runner,
+        sender=sender,
         intake=intake,
         context=context,
     )

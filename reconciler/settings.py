@@ -38,6 +38,7 @@ from reconciler.core.base.masking import mask, unescaped
 from reconciler.core.base.units import parse_duration
 from reconciler.core.calendar.zone import near_timezone, timezones
 from reconciler.core.manifest.budget import Budget
+from reconciler.core.manifest.checks.notify import LOG_CHANNEL
 from reconciler.core.manifest.fields import NAME_PATTERN
 from reconciler.core.manifest.reach import (
     DEFAULT_PORT,
@@ -50,6 +51,12 @@ from reconciler.core.manifest.reach import (
 )
 from reconciler.core.manifest.runtime_fields import ENV_NAME
 from reconciler.core.runs.usage import Price
+from reconciler.notify_settings import (
+    ChannelName,
+    ChannelSettings,
+    NotifySettings,
+    channel_workspaces,
+)
 
 DEFAULT_DATABASE = "sqlite:///.reconciler/state.db"
 
@@ -236,6 +243,10 @@ class Settings(BaseSettings):
     """Tables `[commands.NAME]`: `path`, and the `env` and `folders` that manifests may choose."""
     aegis: Choices = Choices()
     """Table `[aegis]`: the `env` and `folders` that manifests may choose for its sessions."""
+    channels: dict[ChannelName, ChannelSettings] = Field(default_factory=dict)
+    """Tables `[channels.NAME]`: where notifications go, and who may use it."""
+    notify: NotifySettings = NotifySettings()
+    """Table `[notify]`: what is told where no manifest says so."""
     runs_dir: Path = Path(".reconciler/runs")
     """Where what `command` and `cli` runs leave is kept until their end is recorded."""
     allowed_runtime_urls: Words = LOOPBACK
@@ -335,6 +346,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _notify_names_channels(self) -> Self:
+        if LOG_CHANNEL in self.channels:
+            raise ValueError(f"channels.{LOG_CHANNEL}: every server has this one, its log")
+        for fault in self.notify.faults(self.channel_workspaces):
+            raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
     def _sources_have_names_of_their_own(self) -> Self:
         names = [source.id for source in self.sources]
         for name in sorted({name for name in names if names.count(name) > 1}):
@@ -372,6 +391,11 @@ class Settings(BaseSettings):
         """The bound programs; `allow_command`, which may be a flag, comes before the tables."""
         tables = {name: table.path for name, table in self.commands.items() if table.path}
         return tables | self.allow_command
+
+    @property
+    def channel_workspaces(self) -> dict[str, frozenset[str] | None]:
+        """Every channel that there is, with the workspaces that may use it; None is all."""
+        return channel_workspaces(self.channels)
 
     @property
     def grants(self) -> dict[str, Grant]:

@@ -135,6 +135,8 @@ class Metrics:
     tokens: Counter = field(init=False)
     cost: Counter = field(init=False)
     _models: set[str] = field(default_factory=set)
+    notifications: Counter = field(init=False)
+    notifications_pending: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         ProcessCollector(registry=self.registry)
@@ -162,6 +164,12 @@ class Metrics:
             "applied_revision_info", "Always 1: which revision is in force.", "source", "revision"
         )
         self.breaker_open = self._gauge("breaker_open", "Autopilots whose breaker is open.")
+        self.notifications = self._counter(
+            "notifications_total", "Attempts to send by how they ended.", "channel", "result"
+        )
+        self.notifications_pending = self._gauge(
+            "notifications_pending", "Notifications that wait to be sent.", "channel"
+        )
         self.clock_jumps = self._counter(
             "clock_jumps_total", "Jumps of the wall clock against the monotonic one."
         )

@@ -17,6 +17,7 @@ CALLED_BY_OTHERS = {
     "process_result_value",  # SQLAlchemy asks a type for a value's form
     "process_bind_param",
     "writable",  # io asks a stream
+    "emit",  # logging asks a handler
     "wait_closed",  # asyncio and uvicorn call what stands in for their own classes
     "startup",
     "main_loop",

@@ -27,6 +27,7 @@ from reconciler.core.runs.run import (
     WaitingFor,
 )
 from reconciler.manifest.load.load import load_bundle
+from reconciler.notify_settings import NotifySettings
 from reconciler.settings import Choices, Settings
 from tests.support.pages import (
     ROOT,
@@ -101,7 +102,7 @@ def test_operating_lists_every_setting() -> None:
 
 def _default(value: Any) -> str:
     match value:
-        case None | () | {} | Choices(env=(), folders=()):
+        case None | () | {} | Choices(env=(), folders=()) | NotifySettings(revision_failed=()):
             return "none"
         case bool():
             return str(value).lower()

@@ -58,6 +58,7 @@ COMMANDS = {
     "doctor": Lazy(
         "reconciler.cli.server.doctor:doctor", "Say what is wrong, and how to fix it.", SERVER
     ),
+    "notify": Lazy("reconciler.cli.server.notify:app", "Try channels.", SERVER),
     "token": Lazy("reconciler.cli.server.token:app", "Make API tokens.", SERVER),
 }
 

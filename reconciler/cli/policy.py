@@ -5,7 +5,13 @@ from pathlib import Path
 
 from reconciler.core.manifest.checks import OFFLINE, Policy
 
-_REACH = ("RECONCILER_ALLOW", "RECONCILER_COMMANDS", "RECONCILER_AEGIS", "RECONCILER_PORT")
+_REACH = (
+    "RECONCILER_ALLOW",
+    "RECONCILER_COMMANDS",
+    "RECONCILER_AEGIS",
+    "RECONCILER_PORT",
+    "RECONCILER_CHANNELS",
+)
 """What the variables begin with that say what manifests may reach."""
 
 
@@ -16,7 +22,7 @@ def offline_policy(config: Path | None, allow_command: list[str] | None) -> Poli
     from reconciler.control.apply.policy import policy_of
     from reconciler.settings import Settings
 
-    return policy_of(Settings.load(config, allow_command=allow_command))
+    return policy_of(Settings.load(config, allow_command=allow_command), offline=True)
 
 
 def _is_reach(variable: str) -> bool:

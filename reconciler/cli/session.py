@@ -13,6 +13,7 @@ from reconciler.core.base.errors import InvalidManifests, UsageError
 from reconciler.core.base.identity import Key
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
+from reconciler.store.notify.outbox import using
 
 
 @contextmanager
@@ -24,6 +25,7 @@ def opened(settings: Settings, *, create: bool = False) -> Iterator[Database]:
             "database with --database or RECONCILER_DATABASE"
         )
     with Database.open(settings.database, create=create) as database:
+        database.prepare = using(settings.notify.defaults)
         yield database
 
 

@@ -12,6 +12,7 @@ from reconciler.store.retention import (
     prune_deliveries,
     prune_intervals,
     prune_keys,
+    prune_notifications,
     prune_outputs,
     prune_revisions,
     prune_runs,
@@ -41,6 +42,7 @@ class Retention:
         return (
             ("runs", prune_runs, max(self.runs, COUNTED)),
             ("intervals", prune_intervals, self.runs),
+            ("notifications", prune_notifications, self.deliveries),
             ("deliveries", prune_deliveries, self.deliveries),
             ("bodies", prune_bodies, self.bodies),
             ("outputs", prune_outputs, self.bodies),

@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 
 from reconciler.control.dispatching.runner import hand_back, settle
+from reconciler.control.notify.sender import stop_sending
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.server.http_server import OPEN_REQUESTS, http_server
 from reconciler.server.loops import start_loops
@@ -28,6 +29,7 @@ SOURCES = 1.0
 REQUESTS = OPEN_REQUESTS + 1
 STARTS_AND_STOPS = 12.0
 DELIVERIES = 3.0
+NOTIFICATIONS = 2.0
 LEASES = 3.0
 RUNTIMES = 2.0
 PRESENCE = 2.0
@@ -94,7 +96,10 @@ async def stop(
     await _step("loops", LOOPS, asyncio.gather(*loops, return_exceptions=True))
     stopped = asyncio.to_thread(system.sources.wait_until_stopped, SOURCES)
     await _step("sources", SOURCES, stopped)
-    requests = [] if serving is None else [_step("requests", REQUESTS, serving)]
+    requests: list[Awaitable[object]] = []
+    if serving is not None:
+        requests.append(_step("requests", REQUESTS, serving))
+    requests.append(_step("notifications", NOTIFICATIONS, stop_sending(system.sender)))
     await asyncio.gather(
         *requests, _step("starts and stops of runs", STARTS_AND_STOPS, settle(runner))
     )

@@ -12,7 +12,7 @@ import structlog
 
 from reconciler.control.changes import watch_database
 from reconciler.core.base.errors import ReconcilerError
-from reconciler.server.rounds import check, prune, reconcile, renew, run, tick
+from reconciler.server.rounds import check, prune, reconcile, renew, run, send, tick
 from reconciler.server.signals import WorkSignal
 from reconciler.server.system import System
 
@@ -61,6 +61,7 @@ def start_loops(system: System) -> list[asyncio.Task[None]]:
         loop("check", check, WorkSignal()),
         loop("tick", tick, signals.tick),
         loop("run", run, signals.run),
+        loop("send", send, signals.send),
         loop("renew", renew, WorkSignal()),
         loop("prune", prune, WorkSignal()),
         watch_database(system.database, signals.notify),

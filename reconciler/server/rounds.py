@@ -7,6 +7,7 @@ import structlog
 from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.apply.reconcile import Applied
 from reconciler.control.dispatching.runner import renew_once, run_once
+from reconciler.control.notify.sender import send_once
 from reconciler.control.prune import Retention, prune_once
 from reconciler.control.runs.tick import tick_once
 from reconciler.control.webhooks.secret_problems import list_secret_problems
@@ -28,6 +29,8 @@ RUNNER_PAUSE = 0.3
 """Seconds between two rounds of the runner while runs are in flight."""
 RUNNER_IDLE = 5.0
 """Seconds between two rounds of the runner when nothing is in flight."""
+SENDER_PAUSE = 2.0
+"""Seconds between two rounds of the sender of notifications."""
 PRUNE_PAUSE = 600.0
 """Seconds between two rounds of retention."""
 FIRST_REMOTE_ROUND = 10.0
@@ -64,6 +67,12 @@ async def run(system: System) -> float:
     await run_once(system.runner)
     busy = system.runner.jobs or system.runner.tasks
     return RUNNER_PAUSE if busy else RUNNER_IDLE
+
+
+async def send(system: System) -> float:
+    """Send notifications."""
+    await send_once(system.sender)
+    return SENDER_PAUSE
 
 
 async def renew(system: System) -> float:

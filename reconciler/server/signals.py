@@ -26,12 +26,14 @@ class WorkSignal:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """The signals of one server's loops: the clock's and the runner's."""
+    """The signals of one server's loops: the clock's, the runner's and the sender's."""
 
     tick: WorkSignal = field(default_factory=WorkSignal)
     run: WorkSignal = field(default_factory=WorkSignal)
+    send: WorkSignal = field(default_factory=WorkSignal)
 
     def notify(self) -> None:
-        """Somebody wrote, or something happened: the clock and the runner poll the database."""
+        """Somebody wrote, or something happened: each of them polls the database."""
         self.tick.notify()
         self.run.notify()
+        self.send.notify()

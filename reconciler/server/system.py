@@ -8,6 +8,7 @@ from reconciler.control.access.secrets import SecretStore
 from reconciler.control.access.tokens import Tokens
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.notify.sender import Sender
 from reconciler.control.runs.tick import Ticker
 from reconciler.control.webhooks.intake import Intake
 from reconciler.core.base.errors import UsageError
@@ -47,6 +48,7 @@ class System:
     evaluator: Evaluator
     ticker: Ticker
     runner: RunnerContext
+    sender: Sender
     intake: Intake
     context: Context
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from reconciler.store.notify.lists import count_pending
 from reconciler.store.objects.triggers import count_due
 from reconciler.store.revisions.revisions import last_applied, list_sources
 from reconciler.store.runs.runs import WAITING
@@ -15,11 +16,13 @@ _A = autopilot.c
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """The whole database at one moment. `applied` is the revision in force of each source."""
+    """The whole database at one moment. `applied` is the revision in force of each source,
+    `notifications` how many each channel has yet to hear of."""
 
     due_triggers: int
     queue_depth: int
     breakers_open: int
+    notifications: dict[str, int]
     applied: dict[str, str]
 
 
@@ -32,6 +35,7 @@ def read_gauges(tx: Connection, now: datetime) -> Gauges:
     return Gauges(
         due_triggers=count_due(tx, now),
         queue_depth=tx.execute(waiting).scalar_one(),
+        notifications=count_pending(tx),
         breakers_open=tx.execute(broken).scalar_one(),
         applied={source: last.revision.id for source, last in attempts if last is not None},
     )

@@ -23,6 +23,7 @@ from reconciler.store.tables import (
     delivery,
     idempotency_key,
     missed_interval,
+    notification,
     revision,
     run_output,
     spending,
@@ -44,6 +45,12 @@ def prune_runs(tx: Connection, before: datetime) -> int:
 def prune_intervals(tx: Connection, before: datetime) -> int:
     """Missed intervals that ended before."""
     return _delete(tx, missed_interval, missed_interval.c.last_at < before)
+
+
+def prune_notifications(tx: Connection, before: datetime) -> int:
+    """Notifications that ended before, with their log; what waits is kept however old it is."""
+    n = notification.c
+    return _delete(tx, notification, and_(_of_before(n.id, before), n.ended_at < before))
 
 
 def prune_deliveries(tx: Connection, before: datetime) -> int:

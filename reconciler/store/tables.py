@@ -36,6 +36,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from reconciler.core.manifest.model import AutopilotStatus, ConcurrencyPolicy, ExecutionMode
 from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.notify.entry import KINDS, AttemptResult, NotificationStatus
 from reconciler.core.runs.run import MissedReason, Reason, Source, Status, WaitingFor
 
 metadata = MetaData(
@@ -253,6 +254,7 @@ autopilot = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("breaker_opened_at", Instant),
     Column("breaker_probe", String(36)),
+    Column("failing_since", Instant, comment="the first failure since the last completed run"),
     *_ownership(),
     _in("assignee_type", ("agent", "squad"), "assignee_type"),
     _in("execution_mode", ExecutionMode, "execution_mode"),
@@ -594,6 +596,62 @@ idempotency_key = Table(
     Column("delivery_id", String(36)),
     Column("expires_at", Instant, nullable=False),
     Index("ix_idempotency_key_expires_at", "expires_at"),
+)
+
+notification = Table(
+    "notification",
+    metadata,
+    _id(),
+    Column("channel", String(63), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column(
+        "topic",
+        String(210),
+        nullable=False,
+        comment="what is told of once in a while: the "
+        "autopilot's id, or source: and a source's name",
+    ),
+    Column("occasion", String(128), nullable=False, comment="what is told of once at all"),
+    Column("workspace_id", String(63)),
+    Column("autopilot_id", String(36), ForeignKey("autopilot.id", ondelete="CASCADE")),
+    Column("run_id", String(36)),
+    Column("detail", json_type(), nullable=False, comment="what no run says"),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("held_back", Integer, nullable=False, server_default="0"),
+    Column("sent_with", String(36), comment="the one that was sent in its place"),
+    Column("due_at", Instant, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("lease_until", Instant),
+    Column("last_error", Words(500)),
+    Column("created_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    _in("kind", KINDS, "kind"),
+    _in("status", NotificationStatus, "status"),
+    UniqueConstraint("occasion", "kind", "channel", name="uq_notification_occasion"),
+    Index("ix_notification_workspace", "workspace_id", "id"),
+    Index("ix_notification_topic", "topic", "kind", "channel", "ended_at"),
+    Index("ix_notification_run", "run_id"),
+    _partial("ix_notification_pending", "channel", "due_at", "id", where="status = 'pending'"),
+    comment="The outbox: what people are told of, written with what it tells.",
+)
+
+notification_attempt = Table(
+    "notification_attempt",
+    metadata,
+    _big_serial(),
+    Column(
+        "notification_id",
+        String(36),
+        ForeignKey("notification.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("at", Instant, nullable=False),
+    Column("result", String(16), nullable=False),
+    Column("detail", Words(500), nullable=False, server_default=""),
+    Column("server", Words(64), nullable=False, server_default=""),
+    _in("result", AttemptResult, "result"),
+    Index("ix_notification_attempt_notification", "notification_id", "id"),
 )
 
 source_file = Table(

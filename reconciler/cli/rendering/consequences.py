@@ -19,6 +19,7 @@ _REACHED = {
     "permission_modes": "permission modes",
     "env": "environment variables",
     "folders": "folders",
+    "channels": "channels",
 }
 
 

@@ -21,6 +21,7 @@ from reconciler.core.base.errors import UsageError
 from reconciler.core.base.masking import mask
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.reach import is_loopback
+from reconciler.notify_settings import NotifySettings
 from reconciler.server.http_server import listen
 from reconciler.server.lifecycle import serve as serve_system
 from reconciler.server.stopping import StopRequest, stoppable
@@ -112,7 +113,7 @@ def _shown(value: object) -> str:
             return ", ".join(f"{name}={path}" for name, path in value.items())
         case tuple():
             return ", ".join(mask(re.sub(r"\s", "%20", str(item))) for item in value)
-        case Choices():
+        case Choices() | NotifySettings():
             return str(value)
         case None:
             return ""

@@ -1,9 +1,9 @@
 """Revisions that were tried: by whom, how they ended and why (docs/plan.md#revisions)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.core.base.capped import capped
 from reconciler.core.base.errors import InvalidManifests, Objection, Problem, Refused, StalePlan
@@ -13,6 +13,7 @@ from reconciler.core.plan.changes import Change
 from reconciler.core.plan.guards import DEFAULT_LIMIT, UNCONFIRMED, Confirmations, RemovalLimit
 from reconciler.core.plan.plan import Descent, Plan
 from reconciler.store.engine.database import Database, Tx
+from reconciler.store.notify.outbox import note_revision
 from reconciler.store.revisions.revisions import Attempt, RevisionResult, Via, record_once
 
 if TYPE_CHECKING:  # reading saved plans takes models of its own, which most commands need not build
@@ -77,9 +78,23 @@ def _record(
 ) -> None:
     def note(tx: Tx) -> None:
         attempt = attempt_of(desired, request, result, database.now(tx), None, tuple(problems))
-        record_once(tx, attempt)
+        number = record_once(tx, attempt)
+        # The same one again, from a poll, has the same number: it is told of once.
+        note_revision(tx, desired.source_id, number, _told(attempt), attempt.created_at)
 
     database.write(note)
+
+
+def _told(attempt: Attempt) -> Mapping[str, Any]:
+    first = attempt.problems[0] if attempt.problems else None
+    return {
+        "source": attempt.source_id,
+        "revision": attempt.revision.id,
+        "author": attempt.revision.author,
+        "result": attempt.result.value,
+        "problems": attempt.problem_count,
+        "why": str(first) if first else "",
+    }
 
 
 def attempt_of(

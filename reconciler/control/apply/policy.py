@@ -4,11 +4,12 @@ from reconciler.core.manifest.checks import Policy
 from reconciler.settings import Settings
 
 
-def policy_of(settings: Settings, *, serving: bool = False) -> Policy:
+def policy_of(settings: Settings, *, serving: bool = False, offline: bool = False) -> Policy:
     """Return the policy that manifests are held against.
 
     Only a server knows for certain what is bound and granted; another command checks programs, and
-    the folders and variables of aegis sessions, only where its own settings name any.
+    the folders and variables of aegis sessions, only where its own settings name any. Channels are
+    known to all but `offline` commands, which check them where their settings name any.
     """
     bound, aegis = frozenset(settings.programs), settings.aegis.grant
     return Policy(
@@ -18,4 +19,5 @@ def policy_of(settings: Settings, *, serving: bool = False) -> Policy:
         grants=settings.grants,
         aegis=aegis if serving or any(aegis) else None,
         own_port=settings.port,
+        channels=None if offline and not settings.channels else settings.channel_workspaces,
     )

@@ -4,10 +4,12 @@ Each examination stands alone: one that cannot be carried out is an error of its
 go on.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from reconciler.control.access.secrets import SecretStore
+from reconciler.control.doctor.channels import check_channels
 from reconciler.control.doctor.check import Check, error
 from reconciler.control.doctor.database import check_clock, check_database, check_zones
 from reconciler.control.doctor.host import check_programs, check_settings
@@ -63,6 +65,7 @@ def _with_database(
         "webhooks": partial(check_webhooks, database, settings),
         "triggers": partial(check_triggers, database),
         "agents": partial(check_agents, database, settings),
+        "channels": partial(check_channels, database, settings, environment or os.environ),
     }
     for subject, examination in examinations.items():
         yield from _carried_out(subject, examination)

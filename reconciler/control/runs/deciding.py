@@ -47,10 +47,12 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """A due trigger that cannot be decided, and why."""
+    """A due trigger that cannot be decided, and why; without its autopilot where that cannot be
+    read."""
 
     due: DueTrigger
     why: str
+    live: LiveAutopilot | None = None
 
 
 class ReadTrigger(NamedTuple):
@@ -89,7 +91,7 @@ def decide_trigger(
         )
         firings = tuple(_firings(ticker, due, live, read, decision, now))
     except Exception as error:  # noqa: BLE001 - any failure of one trigger stalls that one only
-        return Stalled(due, sentence_of(error))
+        return Stalled(due, sentence_of(error), live)
     return Decided(due, live, decision, firings, agenda)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.control.unreadable import find_readable
+from reconciler.core.manifest.notify import Event
 from reconciler.core.runs.admission import moved_blockers, promotable
 from reconciler.core.runs.context import last_completed
 from reconciler.core.runs.key import with_note
@@ -26,6 +27,7 @@ from reconciler.core.runs.run import (
 from reconciler.core.runs.standing import Breaker, InForce, after_run, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.money.budgets import Accounts, read_accounts
+from reconciler.store.notify.outbox import Occasion, note_occasions
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.last import read_last_completed
 from reconciler.store.runs.leases import as_read
@@ -117,6 +119,21 @@ def _count(
     after = after_run(before, run_id, status, reason, live.pause_after_failures, now)
     if after != before:
         save_breaker(tx, live.id, after.failures, after.opened_at, after.probe)
+    if before.opened_at is None and after.opened_at is not None:
+        note_occasions(tx, [_opened(live, run_id, after)], now)
+
+
+def _opened(live: LiveAutopilot, run_id: str, breaker: Breaker) -> Occasion:
+    """A breaker that opens is told of once; a probe that fails keeps it open."""
+    return Occasion(
+        Event.BREAKER,
+        f"breaker:{run_id}",
+        live.id,
+        live.workspace,
+        live.digest,
+        {"failures": breaker.failures},
+        run_id,
+    )
 
 
 def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> list[str]:

@@ -4,18 +4,24 @@ Where a batch fails its halves are written, down to the one trigger that is the 
 stalled with the reason, and its neighbours go on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import structlog
 
 from reconciler.control.runs.admit import admit_all
 from reconciler.control.runs.deciding import Decided, Stalled, Ticker, sentence_of
 from reconciler.core.base.errors import Locked, Unavailable
-from reconciler.core.runs.run import Run
+from reconciler.core.manifest.fields import format_instant
+from reconciler.core.manifest.notify import Event
+from reconciler.core.runs.condition import LATE
+from reconciler.core.runs.live import LiveAutopilot
+from reconciler.core.runs.run import MissedReason, Run
 from reconciler.store.engine.database import Tx
-from reconciler.store.objects.triggers import Advance, advance, hold_unmoved, stall
+from reconciler.store.notify.outbox import Occasion, note_occasions
+from reconciler.store.objects.triggers import Advance, DueTrigger, advance, hold_unmoved, stall
 from reconciler.store.runs.missed import Missed, drop_known, open_stalled, record_missed
 from reconciler.store.runs.occupancy import hold_unchanged
 from reconciler.store.runs.runs import used_occurrences
@@ -96,7 +102,7 @@ def _save_alone(
         else:
             return Saved(runs, moved)
     why = result.why if isinstance(result, Stalled) else sentence_of(error)
-    stalled = Stalled(result.due, why)
+    stalled = Stalled(result.due, why, result.live)
     try:
         ticker.database.write(lambda tx: _write(tx, ticker, (), (stalled,), now))
     except (Locked, Unavailable):
@@ -139,11 +145,45 @@ def _write(
     moment = ticker.database.now(tx)  # after the rows are held: see `admit_all`
     runs = admit_all(tx, firings, moment, ticker.cooldown, lives) if firings else []
     record_missed(tx, [missed for decision in holding for missed in _missed(decision)], now)
+    note_occasions(tx, _lateness(holding, stalled, lives, held, now), moment)
     advance(tx, {decision.due.id: _advance(decision, now) for decision in holding})
     for broken in stalled:
         if broken.due.id in held:
             _stall(tx, broken, now)
     return runs, len(holding) + len(stalled)
+
+
+def _lateness(
+    decided: Iterable[Decided],
+    stalled: Iterable[Stalled],
+    lives: Mapping[str, LiveAutopilot],
+    held: Collection[str],
+    now: datetime,
+) -> Iterable[Occasion]:
+    """What is told of as late: each time that a trigger is decided too late, and once it stalls.
+
+    Nobody is late while an autopilot stands still on purpose.
+    """
+    for decision in decided:
+        started, spans = decision.decision.starts, decision.decision.spans
+        missed = any(span.reason is MissedReason.MISSED for span in spans)
+        if not missed and all(now - decision.agenda.due_at(at) <= LATE for at in started):
+            continue
+        detail = {
+            "trigger": decision.due.definition.name,
+            "due": format_instant(decision.due.next_run_at),
+            "started": len(started),
+        }
+        yield _late(decision.due, lives[decision.live.id], detail)
+    for broken in stalled:
+        if broken.due.id in held and broken.live is not None:
+            detail = {"trigger": broken.due.definition.name, "stalled": broken.why}
+            yield _late(broken.due, broken.live, detail)
+
+
+def _late(due: DueTrigger, live: LiveAutopilot, detail: Mapping[str, Any]) -> Occasion:
+    occasion = f"late:{due.id}@{format_instant(due.next_run_at)}"
+    return Occasion(Event.LATE, occasion, live.id, live.workspace, live.digest, detail)
 
 
 def _missed(decision: Decided) -> Iterable[Missed]:

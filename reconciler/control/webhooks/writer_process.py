@@ -21,6 +21,7 @@ from reconciler.control.webhooks.accept import Verified
 from reconciler.control.webhooks.group import OutcomeUnknown
 from reconciler.control.webhooks.writer_worker import HEAD, Written, message
 from reconciler.core.manifest.checks.secrets import is_secret_variable
+from reconciler.core.notify.routing import NO_DEFAULTS, Defaults
 
 log = structlog.get_logger(__name__)
 
@@ -85,12 +86,20 @@ class WriterProcess:
     """One child, started when it is first asked for. One call at a time: its owner sees to that.
 
     One that ends is started again, at first after `SHORTEST` seconds. `url` is the database's,
-    `cooldown` the breaker's. `deadline`: seconds that a group may take. It belongs to the event
-    loop in which it is first asked.
+    `cooldown` the breaker's, `defaults` the operator's rules for notifications. `deadline`: seconds
+    that a group may take. It belongs to the event loop in which it is first asked.
     """
 
-    def __init__(self, url: str, cooldown: timedelta, *, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        url: str,
+        cooldown: timedelta,
+        *,
+        defaults: Defaults = NO_DEFAULTS,
+        deadline: float = DEADLINE,
+    ) -> None:
         self._url = url
+        self._defaults = defaults
         self._cooldown = cooldown
         self._deadline = deadline
         self._child: _Child | None = None
@@ -178,7 +187,7 @@ class WriterProcess:
         finally:
             theirs.close()
         child = _Child(process, *await asyncio.open_connection(sock=ours))
-        child.writer.write(message((self._url, self._cooldown)))
+        child.writer.write(message((self._url, self._cooldown, self._defaults)))
         log.info("writing deliveries in a process of its own", pid=process.pid)
         return child
 

@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple
 from reconciler.control.webhooks.accept import AcceptResult, Verified, accept_all
 from reconciler.store.engine.database import Database
 from reconciler.store.engine.facts import Fact
+from reconciler.store.notify.outbox import using
 
 HEAD = 8
 """Bytes before each message that hold its length; the message itself is a pickle."""
@@ -43,8 +44,9 @@ def main() -> None:
 
 
 def _serve(stream: IO[bytes], channel: socket.socket) -> None:
-    url, cooldown = _receive(stream)
+    url, cooldown, defaults = _receive(stream)
     with Database.open(url, create=False) as database:
+        database.prepare = using(defaults)
         channel.sendall(message("ready"))
         while True:
             # Committed before it is answered: whoever reads the answer may tell the senders.

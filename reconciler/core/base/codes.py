@@ -83,6 +83,8 @@ class Code(StrEnum):
     PERMISSION_MODE_NOT_ALLOWED = "permission-mode-not-allowed"
     VARIABLE_NOT_ALLOWED = "variable-not-allowed"
     FOLDER_NOT_ALLOWED = "folder-not-allowed"
+    CHANNEL_UNKNOWN = "channel-unknown"
+    CHANNEL_NOT_ALLOWED = "channel-not-allowed"
     # Objects together
     OBJECT_DUPLICATE = "object-duplicate"
     FORMER_NAME_IN_USE = "former-name-in-use"
@@ -94,6 +96,7 @@ class Code(StrEnum):
     SCHEDULE_EMPTY = "schedule-empty"
     CRON_EITHER_DAY = "cron-either-day"
     FILE_KUSTOMIZATION = "file-kustomization"
+    CHANNEL_UNCHECKED = "channel-unchecked"
 
 
 WARNINGS = frozenset(
@@ -102,6 +105,7 @@ WARNINGS = frozenset(
         Code.SCHEDULE_EMPTY,
         Code.CRON_EITHER_DAY,
         Code.FILE_KUSTOMIZATION,
+        Code.CHANNEL_UNCHECKED,
     }
 )
 """Codes that refuse nothing."""
@@ -177,6 +181,8 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.PERMISSION_MODE_NOT_ALLOWED: "The operator does not admit the permission mode.",
         Code.VARIABLE_NOT_ALLOWED: "The operator has not named this environment variable.",
         Code.FOLDER_NOT_ALLOWED: "The operator has not named a folder that this one lies in.",
+        Code.CHANNEL_UNKNOWN: "The operator has declared no channel of this name.",
+        Code.CHANNEL_NOT_ALLOWED: "The operator does not let this workspace use the channel.",
         Code.OBJECT_DUPLICATE: "Two manifests declare the same object.",
         Code.FORMER_NAME_IN_USE: "The first former name belongs to another object.",
         Code.ASSIGNEE_UNKNOWN: "The assignee of an autopilot is not declared.",
@@ -186,6 +192,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.SCHEDULE_EMPTY: "A schedule has no occurrence within its bounds.",
         Code.CRON_EITHER_DAY: "A cron expression names a week of the month and a weekday.",
         Code.FILE_KUSTOMIZATION: "A kustomization lies beside manifests.",
+        Code.CHANNEL_UNCHECKED: "Which channels there are is not known here.",
     }
 )
 """One sentence for each code, for people."""

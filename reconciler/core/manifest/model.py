@@ -14,6 +14,7 @@ from reconciler.core.base.identity import Key, object_id, trigger_id
 from reconciler.core.manifest.budget import Budget
 from reconciler.core.manifest.fields import Duration, Model, Name
 from reconciler.core.manifest.file_ref import FileRef
+from reconciler.core.manifest.notify import NotifyRule
 from reconciler.core.manifest.runtime import Argument, Runtime
 from reconciler.core.manifest.trigger import Trigger
 
@@ -179,6 +180,14 @@ class AutopilotSpec(Model):
         default=None, min_length=1, examples=['result.status == "ok" && size(result.issues) > 0']
     )
     """CEL over `result` and `run`: a run that completes and gives anything but true has failed."""
+    notify: tuple[NotifyRule, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=20,
+        strict=False,
+        examples=[[{"on": ["failed", "recovered"], "to": "oncall"}]],
+    )
+    """Who hears of what becomes of the runs; by default what the operator set for the workspace."""
     deletion_policy: DeletionPolicy = Field(default=DeletionPolicy.ARCHIVE, strict=False)
     """Whether leaving the source archives the object or is refused."""
     triggers: tuple[Trigger, ...] = Field(default=(), max_length=50, strict=False)

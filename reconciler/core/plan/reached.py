@@ -27,6 +27,7 @@ class Reached:
     permission_modes: frozenset[str] = frozenset()
     env: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
 
     def __or__(self, other: "Reached") -> "Reached":
         return Reached(*(getattr(self, n) | getattr(other, n) for n in _NAMES))
@@ -52,6 +53,7 @@ def reached_by(document: Document, find: FindAgent) -> Reached:
 
 def _named_in(spec: Document) -> Reached:
     names: dict[str, set[str]] = {name: set() for name in _NAMES}
+    names["channels"] = {rule["to"] for rule in spec.get("notify", ())}
     for kind, name in _walk(spec):
         names[kind].add(name)
     return Reached(**{kind: frozenset(place) for kind, place in names.items()})

@@ -88,6 +88,7 @@ class ReachedReport(_Report):
     permission_modes: tuple[str, ...] = Field(default=(), strict=False)
     env: tuple[str, ...] = Field(default=(), strict=False)
     folders: tuple[str, ...] = Field(default=(), strict=False)
+    channels: tuple[str, ...] = Field(default=(), strict=False)
 
 
 class ConsequencesReport(_Report):

@@ -5,12 +5,12 @@ have as `external`.
 """
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from reconciler.collector import collecting_rarely
-from reconciler.core.base.errors import InvalidManifests, Objection, Refused, UsageError
+from reconciler.core.base.errors import InvalidManifests, Objection, Problem, Refused, UsageError
 from reconciler.core.base.identity import Key, Revision
 from reconciler.core.manifest.checks import OFFLINE, Policy
 from reconciler.core.manifest.state import Declared, Desired, FileDigest
@@ -66,7 +66,9 @@ def load(
     known_revision = revision() if callable(revision) else revision
     revision = known_revision or Revision(gathered.contents)
     problems = [*gathered.problems, *between]
-    warnings = sorted(warn(gathered, now, places=places, checkpoint=checkpoint)) if now else ()
+    warnings: Iterable[Problem] = ()
+    if now:
+        warnings = sorted(warn(gathered, now, policy=policy, places=places, checkpoint=checkpoint))
     if problems:
         raise InvalidManifests(problems, revision=revision, warnings=warnings)
     if not gathered.objects:

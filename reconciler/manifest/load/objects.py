@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.identity import Key
@@ -65,13 +66,21 @@ def read_object(document: Document, policy: Policy, near_misses: NearMisses | No
     except ValidationError as error:
         details = error.errors(include_url=False)
         findings = [
-            finding_of(model, d, near_misses) for d in details if d["type"] not in _CHECKED_APART
+            finding_of(model, d, near_misses)
+            for d in details
+            if d["type"] not in _CHECKED_APART and not _counts_the_broken(d)
         ]
         findings += _unreported(check(value, policy), findings)
         return Read(None, None, _key_of(value), _unreported_only(document, findings))
     canonical = manifest.document()
     findings = _unreported_only(document, check(canonical, policy))
     return Read(manifest, canonical, manifest.key, findings)
+
+
+def _counts_the_broken(details: ErrorDetails) -> bool:
+    """Whether a list is only too short without its entries that are wrong, which are reported."""
+    shortest = details.get("ctx", {}).get("min_length", 0)
+    return details["type"] == "too_short" and len(details["input"]) >= shortest
 
 
 def _wrong_head(value: dict[str, Any], near_misses: NearMisses) -> list[Finding]:

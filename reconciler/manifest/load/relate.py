@@ -9,6 +9,7 @@ from reconciler.core.base.errors import Position, Problem
 from reconciler.core.base.identity import Key
 from reconciler.core.base.near import NearMisses
 from reconciler.core.manifest.checks.finding import Finding
+from reconciler.core.manifest.checks.policy import Policy
 from reconciler.core.manifest.checks.warnings import warning_findings
 from reconciler.core.manifest.references import Scope, reference_findings
 from reconciler.manifest.files import Source, problem
@@ -44,13 +45,18 @@ def relate(
 
 
 def warn(
-    gathered: Gathered, now: datetime, *, places: "Places", checkpoint: Checkpoint = proceed
+    gathered: Gathered,
+    now: datetime,
+    *,
+    policy: Policy,
+    places: "Places",
+    checkpoint: Checkpoint = proceed,
 ) -> Iterator[Problem]:
     """Yield what is likely wrong with the valid objects as of `now`, and what is not read."""
     for path in gathered.kustomizations:
         yield problem(path, _KUSTOMIZATION, Code.FILE_KUSTOMIZATION)
     for loaded in checked_often(gathered.objects.values(), checkpoint):
-        for finding in warning_findings(loaded.document, now):
+        for finding in warning_findings(loaded.document, now, policy):
             yield places.problem(loaded.at, finding)
 
 

@@ -43,6 +43,8 @@ class Database:
         self.observe: Callable[[Fact], None] = _ignore
         self.write_trouble: str | None = None
         """Why the last write failed; None where it was committed."""
+        self.prepare: Callable[[Tx], None] = _ignore
+        """Called at the beginning of each transaction that writes."""
         self._readers = ThreadPoolExecutor(_READER_THREADS, "database-read")
         self._writers = ThreadPoolExecutor(backend.writers, "database-write")
 
@@ -87,6 +89,7 @@ class Database:
         def attempt(tx: Tx) -> T:
             nonlocal noted
             noted = begin_notes(tx)
+            self.prepare(tx)
             return fn(tx)
 
         try:
@@ -204,8 +207,8 @@ class Database:
         return f"Database({self.shown!r})"
 
 
-def _ignore(_fact: Fact) -> None:
-    """Nobody counts."""
+def _ignore(_fact_or_transaction: object) -> None:
+    """Nobody counts, and there is nothing to prepare."""
 
 
 def _backend(url: str, *, create: bool) -> Backend:

@@ -25,6 +25,7 @@ HISTORY = (
     "0010",
     "0011",
     "0012",
+    "0013",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]

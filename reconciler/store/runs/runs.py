@@ -18,11 +18,20 @@ from sqlalchemy import (
     update,
 )
 
-from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor, sources_of
+from reconciler.core.runs.run import (
+    BREAKER_REASONS,
+    Reason,
+    Run,
+    Source,
+    Status,
+    WaitingFor,
+    sources_of,
+)
 from reconciler.core.runs.usage import Usage, read_usage
 from reconciler.store.engine.bulk import insert_tuples
 from reconciler.store.engine.facts import RunEnded, RunStarted, RunUsed, note
 from reconciler.store.money.ledger import book
+from reconciler.store.notify.outbox import End, note_ends
 from reconciler.store.tables import (
     CLAIMABLE,
     QUEUED,
@@ -101,6 +110,13 @@ def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
     ended = Counter((run.status, run.source, run.reason) for run in runs if run.ended)
     for (status, source, reason), count in ended.items():
         note(tx, RunEnded(status, source, reason, count))
+    if ended:
+        ends = (
+            End(r.id, r.autopilot_id, r.workspace, r.spec_digest, r.status, r.reason)
+            for r in runs
+            if r.ended
+        )
+        note_ends(tx, ends, runs[0].created_at)
 
 
 def get_run(tx: Connection, run_id: str) -> Run | None:
@@ -186,14 +202,16 @@ def owned_by(owner: str) -> ColumnElement[bool]:
     return autopilot_run.c.lease_owner == owner
 
 
-_ENDED = select(
+_ENDED: Select[Any] = select(
     autopilot_run.c.source,
     autopilot_run.c.usage,
     autopilot_run.c.cost_micros,
     autopilot_run.c.autopilot_id,
     autopilot_run.c.workspace_id,
     autopilot_run.c.agent,
-)
+    autopilot_run.c.spec_digest,
+    autopilot.c.failing_since,
+).join(autopilot, autopilot.c.id == autopilot_run.c.autopilot_id)
 
 
 def end_run(
@@ -208,15 +226,36 @@ def end_run(
     }
     if not change_run(tx, run_id, {**values, **cleared}, *where):
         return False
+    status, reason = Status(values["status"]), values.get("reason")
     row = tx.execute(_ENDED.where(autopilot_run.c.id == run_id)).one()
-    source, usage, cost, *booked_under = row
-    reason = values.get("reason")
-    note(tx, RunEnded(Status(values["status"]), Source(source), Reason(reason) if reason else None))
-    if usage is not None:
-        note(tx, RunUsed(read_usage(usage)))
-    if cost:
-        book(tx, values["completed_at"], cost, *booked_under)
+    note(tx, RunEnded(status, Source(row.source), Reason(reason) if reason else None))
+    if row.usage is not None:
+        note(tx, RunUsed(read_usage(row.usage)))
+    if row.cost_micros:
+        spent_by = (row.autopilot_id, row.workspace_id, row.agent)
+        book(tx, values["completed_at"], row.cost_micros, *spent_by)
+    recovers = _count_streak(tx, row, status, reason, values["completed_at"])
+    end = End(run_id, row.autopilot_id, row.workspace_id, row.spec_digest, status, reason, recovers)
+    note_ends(tx, [end], values["completed_at"])
     return True
+
+
+def _count_streak(
+    tx: Connection, row: Row[Any], status: Status, reason: Reason | None, now: datetime
+) -> bool:
+    """Note where a failing streak begins and ends; return whether it ends here.
+
+    Beside the breaker's count, which an edit and a resume reset: these do not make a run complete.
+    """
+    if status is Status.COMPLETED and row.failing_since is not None:
+        since = None
+    elif reason in BREAKER_REASONS and row.failing_since is None:
+        since = now
+    else:
+        return False
+    where = autopilot.c.id == row.autopilot_id
+    tx.execute(update(autopilot).where(where).values(failing_since=since))
+    return status is Status.COMPLETED
 
 
 def request_cancel(

@@ -30,6 +30,9 @@ def _set(metrics: Metrics, gauges: Gauges) -> None:
     metrics.due_triggers.set(gauges.due_triggers)
     metrics.queue_depth.set(gauges.queue_depth)
     metrics.breaker_open.set(gauges.breakers_open)
+    metrics.notifications_pending.clear()
+    for channel, pending in gauges.notifications.items():
+        metrics.notifications_pending.labels(channel).set(pending)
     metrics.applied_revision.clear()
     for source, revision in gauges.applied.items():
         metrics.applied_revision.labels(source, revision).set(1)

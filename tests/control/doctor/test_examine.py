@@ -86,7 +86,7 @@ def test_a_healthy_system_has_nothing_to_report(rig: HostRig, settings: Settings
     assert {check.verdict for check in checks} == {Verdict.OK}, checks
     assert [check.subject for check in checks] == [
         "settings", "database", "clock", "zones", "server", "secrets", "webhooks", "triggers",
-        "agents",
+        "agents", "channels",
     ]  # fmt: skip
 
 

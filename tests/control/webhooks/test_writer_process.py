@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import psutil
 import pytest
@@ -33,7 +34,7 @@ def hook(rig: Rig) -> Rig:
 class Helped:
     """A helper on an event loop of its own, asked from outside."""
 
-    def __init__(self, url: str, **more: float) -> None:
+    def __init__(self, url: str, **more: Any) -> None:
         self.loop = asyncio.Runner()
         self.helper = WriterProcess(url, COOLDOWN, **more)
 

@@ -68,6 +68,7 @@ RUNTIME: dict[str, dict[str, Any]] = {
     "autopilot": {
         "last_run_at": NOON, "paused_at": NOON, "paused_by": "eve", "pause_reason": "?",
         "in_force_since": NOON, "failures": 5, "breaker_opened_at": NOON, "breaker_probe": "r",
+        "failing_since": NOON,
     },
     "autopilot_trigger": {
         "next_run_at": NOON, "next_scheduled_for": NOON, "cursor": NOON, "last_fired_at": NOON,

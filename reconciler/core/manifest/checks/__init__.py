@@ -3,6 +3,7 @@
 from reconciler.core.manifest.checks.autopilot import autopilot_findings
 from reconciler.core.manifest.checks.finding import At, Finding, Loc
 from reconciler.core.manifest.checks.names import former_name_findings, member_findings
+from reconciler.core.manifest.checks.notify import channel_findings
 from reconciler.core.manifest.checks.nul import nul_findings
 from reconciler.core.manifest.checks.policy import OFFLINE, Policy
 from reconciler.core.manifest.checks.raw import Raw
@@ -23,6 +24,7 @@ def check(document: Raw, policy: Policy = OFFLINE) -> list[Finding]:
         case "Autopilot":
             findings += autopilot_findings(document)
             findings += precheck_findings(document, policy)
+            findings += channel_findings(document, policy)
             findings += secret_findings(document)
         case "Agent":
             findings += runtime_findings(document, policy)

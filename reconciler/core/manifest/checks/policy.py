@@ -21,6 +21,8 @@ class Policy:
     own_port                  the server's port: admitted only where it is named
     allowed_runtime_urls      what the URLs of `http` and `aegis` runtimes may begin with (reach.py)
     allowed_permission_modes  what `aegis` and `cli` runtimes may ask for
+    channels                  the channels for notifications, each with the workspaces that may use
+                              it, None for all; None: not known here, which is a warning
     """
 
     allowed_commands: frozenset[str] | None = None
@@ -29,6 +31,7 @@ class Policy:
     grants: Mapping[str, Grant] = field(default_factory=dict)
     aegis: Grant | None = None
     own_port: int | None = DEFAULT_PORT
+    channels: Mapping[str, frozenset[str] | None] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -42,8 +45,17 @@ class Policy:
             grants,
             None if self.aegis is None else _parts(self.aegis),
             self.own_port,
+            self._channels(),
         )
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _channels(self) -> list[tuple[str, list[str] | None]] | None:
+        if self.channels is None:
+            return None
+        return sorted(
+            (name, None if spaces is None else sorted(spaces))
+            for name, spaces in self.channels.items()
+        )
 
 
 def _parts(grant: Grant) -> tuple[list[str], tuple[str, ...]]:

@@ -6,12 +6,15 @@ from functools import lru_cache
 
 from reconciler.core.base.codes import Code
 from reconciler.core.manifest.checks.finding import Finding, Loc
+from reconciler.core.manifest.checks.notify import channel_warnings
+from reconciler.core.manifest.checks.policy import OFFLINE, Policy
 from reconciler.core.manifest.checks.raw import Raw, triggers_of
 from reconciler.core.manifest.fields import format_instant, parse_instant
 
 
-def warning_findings(document: Raw, now: datetime) -> Iterator[Finding]:
+def warning_findings(document: Raw, now: datetime, policy: Policy = OFFLINE) -> Iterator[Finding]:
     """Yield the warnings about a valid canonical document as of `now`, which is aware."""
+    yield from channel_warnings(document, policy)
     for loc, trigger in triggers_of(document):
         if trigger.get("kind") == "schedule" and trigger.get("enabled", True):
             yield from _bounds(loc, trigger, now)

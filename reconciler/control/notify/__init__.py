@@ -1,0 +1,1 @@
+"""Telling people: channels, and the sender that empties the outbox into them."""

@@ -1,0 +1,1 @@
+"""The outbox of notifications: written with what they tell of, claimed, sent, logged."""

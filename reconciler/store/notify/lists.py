@@ -1,0 +1,110 @@
+"""Reading the outbox and its log: what people were told of, and what waits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from reconciler.core.notify.entry import AttemptResult, Entry, NotificationStatus
+from reconciler.store.engine.paging import newest_page
+from reconciler.store.notify.queue import ENTRIES, entry_of
+from reconciler.store.tables import notification, notification_attempt
+
+_N, _A = notification.c, notification_attempt.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries; None is any."""
+
+    workspaces: frozenset[str] | None = None
+    channel: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    run_id: str | None = None
+
+
+class LoggedAttempt(NamedTuple):
+    """One attempt to send: when it ended, how, and at which server."""
+
+    at: datetime
+    result: AttemptResult
+    detail: str
+    server: str
+
+
+class ChannelState(NamedTuple):
+    """How a channel fares. `error` is what its newest entry in trouble says."""
+
+    pending: int
+    dead: int
+    error: str | None
+
+
+def find_entries(
+    tx: Connection, where: EntryFilter, *, limit: int = 50, before: str | None = None
+) -> list[Entry]:
+    """Entries, newest first; `before` is the last id seen.
+
+    Of a caller who is limited to workspaces those of sources are kept: they belong to none.
+    """
+    equal = {
+        name: value
+        for name in ("channel", "kind", "status", "run_id")
+        if (value := getattr(where, name)) is not None
+    }
+    older = [_N.id < before] if before else []
+    page = newest_page(
+        ENTRIES,
+        notification,
+        equal,
+        where.workspaces,
+        *older,
+        order=("run_id", "workspace_id"),
+        limit=limit,
+    )
+    return [entry_of(row) for row in tx.execute(page)]
+
+
+def get_entry(tx: Connection, entry_id: str) -> Entry | None:
+    """One entry."""
+    row = tx.execute(ENTRIES.where(_N.id == entry_id)).one_or_none()
+    return entry_of(row) if row else None
+
+
+def attempts_of(tx: Connection, entry_id: str) -> list[LoggedAttempt]:
+    """The attempts to send an entry, in their order."""
+    query = select(_A.at, _A.result, _A.detail, _A.server).where(_A.notification_id == entry_id)
+    rows = tx.execute(query.order_by(_A.id).limit(500))
+    return [LoggedAttempt(at, AttemptResult(word), *words) for at, word, *words in rows]
+
+
+def count_pending(tx: Connection) -> dict[str, int]:
+    """Return how many entries wait, by channel."""
+    waits = _N.status == NotificationStatus.PENDING.value
+    query = select(_N.channel, func.count()).where(waits)
+    return dict(tx.execute(query.group_by(_N.channel)).all())
+
+
+def channel_states(tx: Connection, since: datetime) -> dict[str, ChannelState]:
+    """How every channel fares that has entries which wait, or died since that moment."""
+    pending = count_pending(tx)
+    dead = _dead(tx, since)
+    return {
+        name: ChannelState(pending.get(name, 0), dead.get(name, 0), _last_error(tx, name))
+        for name in sorted(pending.keys() | dead.keys())
+    }
+
+
+def _dead(tx: Connection, since: datetime) -> dict[str, int]:
+    died = (_N.status == NotificationStatus.DEAD.value, _N.ended_at >= since)
+    query = select(_N.channel, func.count()).where(*died).group_by(_N.channel)
+    return dict(tx.execute(query).all())
+
+
+def _last_error(tx: Connection, channel: str) -> str | None:
+    failed = (_N.channel == channel, _N.last_error.is_not(None))
+    query = select(_N.last_error).where(*failed).order_by(_N.id.desc()).limit(1)
+    error: str | None = tx.execute(query).scalar_one_or_none()
+    return error

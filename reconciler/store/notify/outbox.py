@@ -1,0 +1,159 @@
+"""Writing the outbox: in the transaction of what is told of, and once.
+
+Every run that ends does so through `store.runs`, which calls `note_ends` where it writes the end.
+Whatever the notifications are, no end may fail for them.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from reconciler.core.base.uuid7 import TAIL_BITS, uuid7
+from reconciler.core.manifest.notify import Event
+from reconciler.core.notify.entry import REVISION_FAILED, NotificationStatus
+from reconciler.core.notify.routing import (
+    NO_DEFAULTS,
+    Defaults,
+    Rules,
+    events_of_end,
+    routes,
+    rules_of,
+)
+from reconciler.core.runs.run import Reason, Status
+from reconciler.store.engine.bulk import Known, insert_tuples
+from reconciler.store.tables import manifest, notification
+
+_DEFAULTS = "reconciler.notify_defaults"
+_MOST_RULES = 4096
+_rules_by_digest: dict[str, Rules | None] = {}
+"""What a digest names never changes, so that most ends read nothing."""
+
+
+class End(NamedTuple):
+    """A run that ended. `digest` names its manifest; `recovers`: it ends a failing streak."""
+
+    run_id: str
+    autopilot_id: str
+    workspace: str
+    digest: str
+    status: Status
+    reason: Reason | None
+    recovers: bool = False
+
+
+class Occasion(NamedTuple):
+    """Something else that an autopilot tells of, once, known by `occasion`."""
+
+    event: Event
+    occasion: str
+    autopilot_id: str
+    workspace: str
+    digest: str
+    detail: Mapping[str, Any]
+    run_id: str | None = None
+
+
+def using(defaults: Defaults) -> Callable[[Connection], None]:
+    """What `Database.prepare` is set to: these rules of the operator hold in each transaction."""
+
+    def prepare(tx: Connection) -> None:
+        tx.info[_DEFAULTS] = defaults
+
+    return prepare
+
+
+def note_ends(tx: Connection, ends: Iterable[End], now: datetime) -> None:
+    """Write what is to be told of runs that ended in this transaction."""
+    rows = []
+    for end in ends:
+        events = events_of_end(end.status, end.reason, recovers=end.recovers)
+        for channel, event in _routes(tx, end.workspace, end.digest, events).items():
+            rows.append(
+                _row(channel, event, end.autopilot_id, end.run_id, now, end.workspace)
+                | {"autopilot_id": end.autopilot_id, "run_id": end.run_id}
+            )
+    _insert(tx, rows)
+
+
+def note_occasions(tx: Connection, occasions: Iterable[Occasion], now: datetime) -> None:
+    """Write what is to be told beside ends of runs."""
+    rows = []
+    for told in occasions:
+        for channel, event in _routes(tx, told.workspace, told.digest, [told.event]).items():
+            rows.append(
+                _row(channel, event, told.autopilot_id, told.occasion, now, told.workspace)
+                | {
+                    "autopilot_id": told.autopilot_id,
+                    "run_id": told.run_id,
+                    "detail": dict(told.detail),
+                }
+            )
+    _insert(tx, rows)
+
+
+def note_revision(
+    tx: Connection, source_id: str, attempt: int, detail: Mapping[str, Any], now: datetime
+) -> None:
+    """Write that a revision did not apply; `attempt` is the id of its row among the revisions."""
+    topic, occasion = f"source:{source_id}", f"revision:{attempt}"
+    rows = [
+        _row(channel, REVISION_FAILED, topic, occasion, now, None) | {"detail": dict(detail)}
+        for channel in dict.fromkeys(_defaults(tx).revision_failed)
+    ]
+    _insert(tx, rows)
+
+
+def _routes(
+    tx: Connection, workspace: str, digest: str, events: Sequence[Event]
+) -> dict[str, Event]:
+    if not events:
+        return {}
+    rules = _rules(tx, digest)
+    return routes(_defaults(tx).of(workspace) if rules is None else rules, events)
+
+
+def _defaults(tx: Connection) -> Defaults:
+    defaults: Defaults = tx.info.get(_DEFAULTS, NO_DEFAULTS)
+    return defaults
+
+
+def _rules(tx: Connection, digest: str) -> Rules | None:
+    """The rules of the manifest that a run keeps: those under which it was triggered."""
+    if digest not in _rules_by_digest:
+        if len(_rules_by_digest) >= _MOST_RULES:
+            _rules_by_digest.clear()
+        document: Any = manifest.c.document
+        query = select(document["spec"]["notify"]).where(manifest.c.digest == digest)
+        _rules_by_digest[digest] = rules_of(tx.execute(query).scalar_one_or_none())
+    return _rules_by_digest[digest]
+
+
+def _row(
+    channel: str, kind: str, topic: str, occasion: str, now: datetime, workspace: str | None
+) -> dict[str, Any]:
+    return {
+        "id": uuid7(now, secrets.randbits(TAIL_BITS)),
+        "channel": channel,
+        "kind": str(kind),
+        "topic": topic,
+        "occasion": occasion,
+        "workspace_id": workspace,
+        "autopilot_id": None,
+        "run_id": None,
+        "detail": {},
+        "status": NotificationStatus.PENDING,
+        "due_at": now,
+        "created_at": now,
+    }
+
+
+def _insert(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    if not rows:
+        return
+    names = tuple(rows[0])
+    # What was told already stays as it is: after the clock went back an occurrence comes again.
+    values = [tuple(row[name] for name in names) for row in rows]
+    insert_tuples(tx, notification, names, values, known=Known.UNCHANGED)
