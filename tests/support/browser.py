@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +17,39 @@ SENTENCE = "Chromium is not installed (Debian: apt install chromium)"
 def find_chromium() -> str:
     """The path of the browser. Without one the test is skipped, but never in CI."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        if os.environ.get("CI", "").lower() in ("", "0", "false"):
-            pytest.skip(SENTENCE)
-        pytest.fail(SENTENCE)
-    return found
+    return found or _missing(SENTENCE)
+
+
+def _missing(sentence: str) -> Any:
+    if os.environ.get("CI", "").lower() in ("", "0", "false"):
+        pytest.skip(sentence)
+    pytest.fail(sentence)
+
+
+@cache
+def axe() -> str:
+    """The rules of axe-core as a script. Without them the test is skipped, but never in CI."""
+    npm = shutil.which("npm")
+    if npm is not None:
+        done = subprocess.run(
+            [npm, "root", "--global"], capture_output=True, text=True, check=False
+        )
+        script = Path(done.stdout.strip()) / "axe-core" / "axe.min.js"
+        if script.is_file():
+            return script.read_text("utf-8")
+    return str(_missing("axe-core is not installed (npm install -g axe-core)"))
+
+
+def violations(page: Any) -> list[str]:
+    """What the page does that shuts somebody out: rules of serious or critical impact."""
+    page.evaluate(axe())
+    result = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{rule['id']}: {node['html'][:120]}: {node['failureSummary'][:300]}"
+        for rule in result["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"][:3]
+    ]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from reconciler.store.engine.database import Database
+from tests.support.browser import chromium
 from tests.support.clock import FakeClock
 from tests.support.rig import Rig
 from tests.support.web import Web
@@ -48,3 +49,35 @@ def ask(web: Web) -> Iterator[Ask]:
 
         yield ask_
         runner.run(web.close())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests of a file."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def url(web: Web) -> Iterator[str]:
+    """The server's address."""
+    with web.served() as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that fails the test for anything that its policy forbids or that it cannot find."""
+    context = browser.new_context(viewport={"width": 1200, "height": 800})
+    page, wrong = context.new_page(), []
+    page.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
+    page.on("request", lambda asked: None if is_ours(asked.url) else wrong.append(asked.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def is_ours(url: str) -> bool:
+    """Whether an address is of the server under test, or none of a network."""
+    return url.startswith(("http://127.0.0.1:", "about:", "blob:", "data:"))

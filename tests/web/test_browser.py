@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.runs.run import Failed, Reason
-from tests.support.browser import chromium
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import Web
 
@@ -19,32 +17,6 @@ pytestmark = pytest.mark.browser
 
 EVIL = "<script>document.title = 'taken'</script><img src=x onerror=alert(1)>"
 TOKEN = "rct_browser"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests."""
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def url(web: Web) -> Iterator[str]:
-    """The server's address."""
-    with web.served() as url:
-        yield url
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page that fails the test for anything that its policy forbids or that it cannot find."""
-    context = browser.new_context(viewport={"width": 1200, "height": 800})
-    page, wrong = context.new_page(), []
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    yield page
-    context.close()
-    assert wrong == []
 
 
 @pytest.fixture

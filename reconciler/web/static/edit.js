@@ -9,11 +9,13 @@
   async function show() {
     asked?.abort();
     asked = new AbortController();
+    // Not `form.action`: its buttons are called that.
+    const address = form.getAttribute("action");
     const body = new URLSearchParams(new FormData(form));
     body.set("action", "preview");
     let page;
     try {
-      const answer = await fetch(form.action, { method: "POST", body, redirect: "manual", signal: asked.signal });
+      const answer = await fetch(address, { method: "POST", body, redirect: "manual", signal: asked.signal });
       if (!answer.ok) return;
       page = new DOMParser().parseFromString(await answer.text(), "text/html");
     } catch {

@@ -1,0 +1,213 @@
+"""The bad day and the editor in a real browser: clicked, by keyboard, without a script, narrow."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.control.apply.source_files import SourceFiles
+from reconciler.control.apply.write_back import WriteChecks
+from reconciler.control.apply.write_folder import FolderWriter
+from reconciler.control.apply.write_git import GitWriter
+from reconciler.core.manifest.checks import OFFLINE
+from reconciler.core.runs.run import Failed, Reason
+from reconciler.manifest.git.mirror import Mirror
+from reconciler.settings import Settings
+from tests.support.bad_day import BY_ADA, TROUBLES, bad_day
+from tests.support.browser import violations
+from tests.support.hub import Hub
+from tests.support.rig import Rig, hash_of, id_of
+from tests.support.web import Web
+from tests.support.yaml_styles import AGENT
+from tests.web.api.test_write_back import TEXT, reconcile
+from tests.web.api.test_write_git import reconcile as reconcile_git
+
+pytestmark = pytest.mark.browser
+EDIT = f"/autopilots/{id_of('triage')}/edit"
+HOSTILE = '"><img src=x onerror=alert(1)></textarea><script>document.title="taken"</script>'
+
+
+@pytest.fixture
+def folder(rig: Rig, tmp_path: Path) -> Path:
+    """What the server follows, in force."""
+    folder = tmp_path / "autopilots"
+    folder.mkdir()
+    (folder / "agents.yaml").write_bytes(AGENT)
+    (folder / "all.yaml").write_text(TEXT)
+    reconcile(rig, folder)
+    return folder
+
+
+@pytest.fixture
+def editing(rig: Rig, folder: Path) -> Iterator[str]:
+    """A server that writes into the folder that it follows; its URL."""
+    checks = WriteChecks(
+        database=rig.database, source_id="default", policy=OFFLINE, token_hash=hash_of
+    )
+    files, writer = SourceFiles.below(folder), FolderWriter(folder, checks)
+    more: dict[str, Any] = {"files": lambda _source: files, "writer": {"default": writer}.get}
+    with Web(rig, settings=Settings(write_policy="files"), more=more).served() as url:
+        yield url
+
+
+def test_a_bad_day_is_told_on_the_first_screen(
+    rig: Rig, page: Any, url: str, record_property: Any
+) -> None:
+    """Two hundred autopilots, ten in trouble: what, since when, whose change, and one click on."""
+    bad_day(rig)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert page.goto(url).ok
+    timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
+    record_property("first byte, ms", round(timing["responseStart"]))
+    record_property("whole page, ms", round(timing["duration"]))
+    assert page.title() == "(10) Autopilots · reconciler"
+    troubled = page.locator("tbody.troubled")
+    assert troubled.count() == len(TROUBLES)
+    for row in troubled.all():
+        box = row.bounding_box()
+        assert box["y"] + box["height"] <= 900 + 60, "below the first screen"
+        name = row.locator("th a").inner_text()
+        assert TROUBLES[name] in row.inner_text()
+    broken = troubled.first.inner_text()
+    assert "The breaker opened after 3 failures in a row: no such model: opus-9" in broken
+    assert f"First under {BY_ADA.id[:10]} by {BY_ADA.author}" in broken
+    page.get_by_role("link", name=re.compile("43 minutes ago")).first.click()
+    page.wait_for_url("**/runs/*")
+    assert "no such model: opus-9" in page.inner_text("main")
+
+
+def test_counts_and_filters_are_clicked(rig: Rig, page: Any, url: str) -> None:
+    bad_day(rig, healthy=60)
+    page.goto(url)
+    page.get_by_role("link", name="8 degraded").click()
+    assert page.locator("tbody").count() == 8
+    page.get_by_role("link", name="71 all").click()
+    page.get_by_role("link", name="Next", exact=True).click()
+    assert "51–71 of 71" in page.inner_text("nav.pages")
+    page.get_by_label("Search").fill("certificates")
+    page.get_by_role("button", name="Show", exact=True).click()
+    assert page.locator("tbody th").all_inner_texts() == ["never-fired"]
+
+
+def test_an_edit_shows_its_plan_while_one_types_and_is_one_line_of_the_file(
+    folder: Path, page: Any, editing: str
+) -> None:
+    page.goto(f"{editing}{EDIT}")
+    page.get_by_label("Title", exact=True).fill("Triage, nightly")
+    page.get_by_text("Update default/triage").wait_for()
+    page.get_by_label("When", exact=True).fill("30 7 * * MON-FRI")
+    page.get_by_text("At 07:30, Monday through Friday").wait_for()
+    page.get_by_label("When", exact=True).fill("0 9 * * *")
+    page.locator("del", has_text="Triage").wait_for()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved in all.yaml, and in force.").wait_for()
+    expected = TEXT.replace('"Triage"   #', '"Triage, nightly"   #')
+    assert (folder / "all.yaml").read_text() == expected
+
+
+def test_an_edit_is_a_commit_also_when_somebody_pushed_meanwhile(
+    rig: Rig, page: Any, tmp_path: Path
+) -> None:
+    hub = Hub.make(tmp_path)
+    hub.clone.write("autopilots/agents.yaml", AGENT)
+    hub.clone.write("autopilots/all.yaml", TEXT)
+    hub.push("First")
+    mirror = Mirror.below(tmp_path / "mirrors", str(hub.bare))
+    reconcile_git(rig, mirror)
+    checks = WriteChecks(
+        database=rig.database, source_id="default", policy=OFFLINE, token_hash=hash_of
+    )
+    writer = GitWriter(
+        mirror=mirror, branch="main", path="autopilots", checks=checks, now=rig.clock.now
+    )
+    more: dict[str, Any] = {"writer": lambda _source: writer}
+    with Web(rig, settings=Settings(write_policy="commit"), more=more).served() as url:
+        page.goto(f"{url}{EDIT}")
+        page.get_by_label("Title", exact=True).fill("Mine")
+        hub.clone.write("autopilots/all.yaml", TEXT.replace('"0 9 * * *"', '"0 8 * * *"'))
+        theirs = hub.push("Earlier")
+        reconcile_git(rig, mirror)
+        page.get_by_role("button", name="Commit").click()
+        page.get_by_role("heading", name="Somebody changed it while you edited").wait_for()
+        assert page.get_by_label("When", exact=True).input_value() == "0 8 * * *"
+        page.get_by_role("button", name="Commit").click()
+        page.get_by_text("Saved as commit").wait_for()
+    head = hub.git("rev-parse", "main")
+    assert hub.git("rev-parse", "main^") == theirs
+    assert hub.git("diff", "--numstat", theirs, head) == "1\t1\tautopilots/all.yaml"
+    assert '+  title: "Mine"   # what people see' in hub.git("show", head)
+
+
+def test_a_new_autopilot_by_keyboard_alone(folder: Path, page: Any, editing: str) -> None:
+    page.goto(editing)
+    page.get_by_role("link", name="New autopilot").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/autopilots/new")
+    page.get_by_label("Name", exact=True).focus()
+    page.keyboard.type("deploy")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Ship it")
+    page.get_by_text("Create default/deploy").wait_for()
+    page.get_by_role("button", name="Save").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Saved in default/deploy.yaml").wait_for()
+    assert "title: Ship it" in (folder / "default" / "deploy.yaml").read_text()
+
+
+def test_the_editor_works_without_a_script(folder: Path, browser: Any, editing: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{editing}{EDIT}")
+    page.get_by_label("Title", exact=True).fill("By hand")
+    page.get_by_role("button", name="schedule", exact=True).click()
+    page.get_by_role("group", name="Trigger 2: schedule").get_by_label("When").fill("@weekly")
+    page.get_by_role("button", name="Preview").last.click()
+    assert "Every Sunday" in page.inner_text("#preview") or "weekly" in page.inner_text("#preview")
+    page.get_by_role("button", name="YAML").click()
+    assert "title: By hand" in page.get_by_label("The manifest").input_value()
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**?saved=yes")
+    assert '"By hand"' in (folder / "all.yaml").read_text()
+    context.close()
+
+
+def test_hostile_text_in_the_editor_is_text(page: Any, editing: str) -> None:
+    page.goto(f"{editing}{EDIT}")
+    page.get_by_label("What the agent is asked to do").fill(HOSTILE)
+    page.get_by_text("Update default/triage").wait_for()
+    page.get_by_role("button", name="YAML").click()
+    assert HOSTILE in page.get_by_label("The manifest").input_value().replace("''", "'")
+    assert page.title() != "taken"
+    assert page.locator("main img").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_shuts_anybody_out(
+    rig: Rig, folder: Path, browser: Any, editing: str, scheme: str
+) -> None:
+    """axe-core: nothing of serious or critical impact; no wider than a phone."""
+    run = rig.launch()
+    rig.end(run, Failed(Reason.AGENT_FAILED, "no"))
+    rig.launch("other")
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    triage = f"/autopilots/{id_of('triage')}"
+    paths = (
+        "/",
+        triage,
+        f"{triage}/edit",
+        "/autopilots/new",
+        "/runs",
+        f"/runs/{run.id}",
+        "/sources",
+    )
+    told = {}
+    for path in paths:
+        page.goto(f"{editing}{path}")
+        told[path] = violations(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+    context.close()
+    assert {path: rules for path, rules in told.items() if rules} == {}
