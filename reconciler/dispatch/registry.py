@@ -17,8 +17,8 @@ from reconciler.core.manifest.runtime import (
     WorkerRuntime,
 )
 from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
-from reconciler.dispatch.aegis.client import Waits
 from reconciler.dispatch.aegis.runtime import AegisSessions
+from reconciler.dispatch.aegis.waits import Waits
 from reconciler.dispatch.base import (
     Answer,
     AnswersQuestions,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.aegis import Aegis, running
+from tests.support.aegis.process import Aegis, running
 
 
 @pytest.fixture

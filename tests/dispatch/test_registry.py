@@ -25,15 +25,16 @@ from reconciler.dispatch.base import (
     Working,
 )
 from reconciler.dispatch.registry import Runtimes
-from tests.dispatch.aegis.runtime_kit import MODES, WAITS, job_on
+from tests.dispatch.aegis.runtime_kit import MODES, QUICK, WAITS, job_on
 from tests.dispatch.builders import Recorder, a_job, command, poll, script
-from tests.support.aegis import Aegis
+from tests.support.aegis.process import Aegis
 from tests.support.eventually import eventually_async
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_each_job_goes_to_the_runtime_of_its_type(tmp_path: Path, aegis: Aegis) -> None:
+    aegis.control(script=QUICK)
     bound = {"agent": script(tmp_path, "echo done")}
     jobs = [a_job(command()), job_on(aegis), a_job(WorkerRuntime(type="worker"))]
     async with Runtimes(

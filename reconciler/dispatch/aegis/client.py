@@ -1,6 +1,8 @@
 """The Aegis session API, call by call; each answers with a value that says what to do about it."""
 
+import asyncio
 import json
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,12 +10,10 @@ import httpx
 
 from reconciler.clock import Clock
 from reconciler.core.runs.run import Json
-from reconciler.dispatch.aegis.reading import (
-    Session,
-    Transcript,
-    read_session,
-    read_transcript,
-)
+from reconciler.dispatch.aegis.answers import Absent, Busy, Down, Rejected, Trouble, Unsure
+from reconciler.dispatch.aegis.reading import Created, Ready, Session, read_created, read_session
+from reconciler.dispatch.aegis.transcript import Entry, read_entries
+from reconciler.dispatch.aegis.waits import Waits
 from reconciler.dispatch.wire import (
     Call,
     Exchange,
@@ -27,30 +27,10 @@ from reconciler.dispatch.wire import (
 
 PAGE = 100
 """Sessions of one list call; the server allows no more."""
+ENTRIES = 200
+"""Entries of one page of a transcript, likewise."""
 MOST_PAGES = 50
 TRANSCRIPT_LIMIT = 32 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """Seconds; tests make them short."""
-
-    call: float = 15.0
-    """For any call but the next one."""
-    create: float = 60.0
-    """For a creation without a prompt, which takes under a second on an idle host."""
-    create_with_prompt: float = 300.0
-    """A server may block for 270 s."""
-    limited: float = 10.0
-    """How long a key rests after a 429 that names no time."""
-    longest_rest: float = 300.0
-    """The most that a `Retry-After` is believed."""
-    poll: float = 1.0
-    """Between two looks for a prompt that may have arrived."""
-    error_stays: float = 10.0
-    """How long `error` must stay until the run has failed."""
-    read_again: float = 15.0
-    """How long a transcript is not read again while the list shows no activity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,52 +39,6 @@ class Target:
 
     url: str
     token: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """404: there is no such session."""
-
-
-@dataclass(frozen=True, slots=True)
-class Down:
-    """Not reached: nothing happened."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """The server said no for now (429, 503): nothing happened."""
-
-    message: str
-    retry_after: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unsure:
-    """No answer, or one that says nothing (5xx, nonsense): it may have happened."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The server will never do this (400, 401, 403, 422): nothing happened."""
-
-    message: str
-
-
-Trouble = Down | Busy | Unsure | Rejected
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """What a creation gave. `reused`: somebody's idle session instead of a new one."""
-
-    session: Session
-    reused: bool
-    delivered: bool
 
 
 @dataclass(slots=True)
@@ -116,6 +50,15 @@ class AegisClient:
     waits: Waits
     clock: Clock
     _rest_until: float = 0.0
+    _left_at: deque[float] = field(default_factory=deque)
+    _batch_at: float = float("-inf")
+
+    def has_room(self) -> bool:
+        """Whether a poll may leave: starts and stops need some of the calls of a minute."""
+        now = self.clock.monotonic()
+        while self._left_at and self._left_at[0] <= now - 60:
+            self._left_at.popleft()
+        return len(self._left_at) < self.waits.per_minute - self.waits.reserved
 
     async def sessions(self) -> tuple[Session, ...] | Trouble:
         """All sessions of the key: one call for each hundred."""
@@ -140,34 +83,79 @@ class AegisClient:
             return answer
         return read_session(answer.object()) or self._nonsense("a session without an id")
 
-    async def transcript(self, session_id: str) -> Transcript | Absent | Trouble:
-        """What was said in a session."""
-        answer = await self._call("GET", f"/v1/sessions/{session_id}/read", limit=TRANSCRIPT_LIMIT)
+    async def ready(self, session_id: str) -> Ready | Absent | Trouble:
+        """What the terminal of a session says at this moment; the list is seconds late."""
+        answer = await self._call("GET", f"/v1/sessions/{session_id}/health")
         if not isinstance(answer, Reply):
             return answer
-        return read_transcript(answer.object()) or self._nonsense("a transcript without messages")
+        body = answer.object()
+        status = body.get("status")
+        return Ready(
+            status if isinstance(status, str) else "unknown",
+            body.get("claudeRunning") is not False,
+        )
+
+    async def transcript(self, session_id: str) -> tuple[Entry, ...] | Absent | Trouble:
+        """What was said in a session, oldest first. Not by `/read`, which consumes."""
+        entries: list[Entry] = []
+        for page in range(1, MOST_PAGES + 1):
+            path = f"/v1/sessions/{session_id}/transcript?page={page}&limit={ENTRIES}"
+            answer = await self._call("GET", path, limit=TRANSCRIPT_LIMIT)
+            if not isinstance(answer, Reply):
+                return answer
+            body = answer.object()
+            read = read_entries(body)
+            if read is None:
+                return self._nonsense("a transcript without messages")
+            entries += read
+            if body.get("hasMore") is not True:
+                break
+        return tuple(sorted(entries, key=lambda entry: entry.at))
+
+    async def pane(self, session_id: str) -> str | Absent | Trouble:
+        """The terminal of a session."""
+        answer = await self._call("GET", f"/v1/sessions/{session_id}/pane")
+        if not isinstance(answer, Reply):
+            return answer
+        pane = answer.object().get("pane")
+        return pane if isinstance(pane, str) else self._nonsense("a pane without text")
 
     async def create(self, request: Mapping[str, Json]) -> Created | Trouble:
-        """A session; with a `prompt` the call may block for minutes."""
-        within = self.waits.create_with_prompt if "prompt" in request else self.waits.create
-        answer = await self._call("POST", "/v1/sessions", request, within=within)
+        """A session without a prompt."""
+        answer = await self._call("POST", "/v1/sessions", request, within=self.waits.create)
         if isinstance(answer, Absent):
             return Rejected(f"{self.target.url} has no session API: 404 to POST /v1/sessions")
         if not isinstance(answer, Reply):
             return answer
-        body = answer.object()
-        session = read_session(body)
-        if session is None:
-            return self._nonsense("a creation without the id of a session")
-        delivery = body.get("promptDelivery")
-        delivered = isinstance(delivery, dict) and delivery.get("delivered") is True
-        reused = answer.status == 200 or body.get("reused") is True
-        return Created(session, reused, delivered)
+        created = read_created(answer.object(), reused=answer.status == 200)
+        return created or self._nonsense("a creation without the id of a session")
 
-    async def send(self, session_id: str, text: str) -> bool | Absent | Trouble:
-        """Type a text into a session: whether the server saw it arrive."""
+    async def batch(self, request: Mapping[str, Json]) -> Created | Trouble:
+        """A session with its prompt, and never somebody's idle one.
+
+        A key is admitted one batch in five seconds: the call waits for its turn.
+        """
+        now = self.clock.monotonic()
+        turn = max(now, self._batch_at + self.waits.between_batches)
+        self._batch_at = turn
+        await asyncio.sleep(turn - now)
+        body: Mapping[str, Json] = {"sessions": [dict(request)]}
+        answer = await self._call("POST", "/v1/sessions/batch", body, within=self.waits.batch)
+        if isinstance(answer, Absent):
+            return Rejected(f"{self.target.url} takes no prompt of this length: 404 to a batch")
+        if not isinstance(answer, Reply):
+            return answer
+        made = answer.object().get("sessions")
+        created = read_created(made[0], reused=False) if isinstance(made, list) and made else None
+        return created or Unsure(f"{self.target.url} made no session: {answer.summary()}")
+
+    async def send(self, session_id: str, text: str) -> Trouble | None:
+        """Type a text into a session. Nothing in the answer proves that it arrived."""
         answer = await self._call("POST", f"/v1/sessions/{session_id}/send", {"text": text})
-        return answer.object().get("delivered") is True if isinstance(answer, Reply) else answer
+        # A line that tmux cannot type is a 404 as well: only a look at the session can tell.
+        if isinstance(answer, Absent):
+            return self._nonsense("404 to a text")
+        return None if isinstance(answer, Reply) else answer
 
     async def interrupt(self, session_id: str) -> None:
         """Ask the agent to leave off; what comes of it is seen by `delete`."""
@@ -177,6 +165,12 @@ class AegisClient:
         """End a session; None where the server says that it did."""
         answer = await self._call("DELETE", f"/v1/sessions/{session_id}")
         return None if isinstance(answer, Reply) else answer
+
+    async def metrics(self, session_id: str) -> Mapping[str, Json]:
+        """What a session has used so far; empty where that is not known (yet)."""
+        answer = await self._call("GET", f"/v1/sessions/{session_id}/metrics")
+        usage = answer.object().get("tokenUsage") if isinstance(answer, Reply) else None
+        return usage if isinstance(usage, dict) else {}
 
     async def has_run_since(self, moment: Json) -> bool:
         """Whether the server is the same process as at `moment` (seconds since 1970).
@@ -209,9 +203,10 @@ class AegisClient:
         within: float | None = None,
         limit: int = 1024 * 1024,
     ) -> Reply | Absent | Trouble:
-        pause = self._rest_until - self.clock.monotonic()
-        if pause > 0:
+        now = self.clock.monotonic()
+        if (pause := self._rest_until - now) > 0:
             return Busy(f"{self.target.url} asked for a rest of {pause:.0f} s", pause)
+        self._left_at.append(now)
         call = Call(
             method=method,
             url=self.target.url.rstrip("/") + path,

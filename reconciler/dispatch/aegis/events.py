@@ -6,7 +6,7 @@ while its server is looked at, and comes back by itself with `Last-Event-ID`.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
@@ -17,6 +17,10 @@ from reconciler.dispatch.aegis.client import AegisClient
 
 LONGEST_LINE = 1024 * 1024
 LONGEST_ID = 100
+NEWS = frozenset({"Stop", "StopFailure", "PermissionRequest", "Notification"})
+"""Hooks after which a list shows something new; those of each tool would use up the calls."""
+ENDS = frozenset({"session_ended", "session_dead", "session_approval", "session_stall"})
+"""Events likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Rhythm:
     longest_pause: float = 60.0
     silence: float = 120.0
     """After which a stream counts as broken."""
-    between_hints: float = 1.0
+    between_hints: float = 2.0
     """A busy server gives no more hints than this: each one is a list call."""
     unused: float = 120.0
     """A server that nobody looked at for this long is not listened to."""
@@ -129,9 +133,17 @@ class Listener:
             self.notify()
 
 
-def _session_of(data: str) -> Json:
+def _session_of(data: str) -> str | None:
+    """The session of an event after which a list shows something new."""
     with suppress(ValueError, RecursionError):
         event = json.loads(data)
         session_id = event.get("sessionId") if isinstance(event, dict) else None
-        return session_id if isinstance(session_id, str) else None
+        if isinstance(session_id, str) and _is_news(event):
+            return session_id
     return None
+
+
+def _is_news(event: Mapping[str, Json]) -> bool:
+    detail = event.get("data")
+    hook = detail.get("hookEvent") if isinstance(detail, dict) else None
+    return f"{hook}" in NEWS or f"{event.get('event')}" in ENDS

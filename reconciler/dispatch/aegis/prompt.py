@@ -5,6 +5,8 @@ SEND_LIMIT = 10_000
 CREATE_LIMIT = 100_000
 """Characters that a prompt may have at the creation of a session."""
 
+_ROOM = 500
+"""For what surrounds a payload, and for the keys of a paste."""
 _OPENING = "<untrusted-payload "
 _CLOSING = "\n</untrusted-payload "
 _CUT = "\n[cut: what follows is more than an Aegis session takes and is left out]"
@@ -31,6 +33,12 @@ def fit(prompt: str, limit: int = CREATE_LIMIT) -> str:
     if closing and "\n" not in shortened[opening:]:  # not even the line that opens the block
         return _first(body[:opening].rstrip(), limit - units(_CUT)) + _CUT
     return shortened + _CUT + closing
+
+
+def is_cut(prompt: str, limit: int) -> bool:
+    """Whether `fit` would cut more than a payload: a part of what the agent is asked to do."""
+    opening = prompt.rfind(_OPENING)
+    return units(prompt[:opening] if opening >= 0 else prompt) > limit - _ROOM
 
 
 def _first(text: str, count: int) -> str:

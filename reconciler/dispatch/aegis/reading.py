@@ -1,10 +1,6 @@
-"""What an Aegis session's status and transcript say about a run; statuses that are new are fine.
+"""What an Aegis server says of its sessions; statuses and fields that are new are fine."""
 
-No status means completed or failed. A run is completed when its session rests *and* has an
-assistant message later than our prompt: before the work begins a session is idle, too.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -12,68 +8,63 @@ from uuid import UUID
 from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.run import Json
 
-RESTING: Final = frozenset({"idle", "waiting_for_input"})
 READY: Final = "idle"
 """The status of a session that has booted and waits for its prompt."""
-BROKEN: Final = "error"
+UNTRUSTED: Final = "permission_prompt"
+"""Before its prompt: a dialog asks whether the folder is trusted, and would take a text as yes."""
+DEAD: Final = frozenset({"killed", "completed", "crashed"})
+"""What later versions list of sessions that are over."""
 ASKS: Final = frozenset({"permission_prompt", "bash_approval", "plan_mode", "ask_question"})
-AT_WORK: Final = ASKS | {"working", "compacting", "context_warning"}
-NOT_SAID: Final = frozenset({"thinking", "tool_use", "tool_result", "progress"})
-"""Kinds of content that are no words to anybody."""
 
 _DETAILS: Final[Mapping[str, str]] = {
+    # After its turn a session shows `working` for ever: it says nothing.
     "working": "",
     **{status: f"waits for approval: {status}" for status in ASKS},
     "rate_limit": "waits for the model: rate_limit",
-    "error": "the session shows an error",
+    "error": "the agent retries: its session shows an error",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session of the list. `name` is its `windowName`; `stamp` moves with its activity."""
+    """One session. `created_at` is in milliseconds since 1970 by the server's clock.
+
+    `transcript` is the `claudeSessionId`: whose words the server takes for those of the session.
+    `failures` is `hookFailureTimestamps`: None while the first turn has not ended (later versions
+    never have it), else when turns failed. `hooked_at` moves with every hook, `stamp` with any
+    activity.
+    """
 
     id: str
-    name: str
-    status: str
+    name: str = ""
+    status: str = "unknown"
+    work_dir: str = ""
+    created_at: float | None = None
+    transcript: str | None = None
+    failures: int | None = None
+    hooked_at: str = ""
     stamp: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One entry of a transcript."""
-
-    role: str
-    kind: str
-    text: str
+    @property
+    def live(self) -> bool:
+        """Whether an agent may be behind it."""
+        return self.status not in DEAD
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript:
-    """All messages, oldest first, and the status at the moment of reading."""
+class Created:
+    """What a creation gave. `reused`: somebody's idle session instead of a new one."""
 
-    messages: tuple[Message, ...]
+    session: Session
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What `health` says of a session: its status at this moment, and whether its agent runs."""
+
     status: str
-
-    def began(self) -> bool:
-        """Whether our prompt reached the agent. The session is ours alone and was new."""
-        return self.status in AT_WORK or any(m.role in ("user", "assistant") for m in self.messages)
-
-    def answered(self) -> bool:
-        """Whether the work is over: at rest, with an assistant message after the prompt."""
-        replies = self._replies()
-        return self.status in RESTING and any(m.kind != "thinking" for m in replies)
-
-    def text(self) -> str:
-        """What the agent said after the prompt, messages parted by an empty line."""
-        return "\n\n".join(m.text for m in self._replies() if m.text and m.kind not in NOT_SAID)
-
-    def _replies(self) -> Sequence[Message]:
-        # The first user message is our prompt, as nobody else writes before us into a session
-        # that we made. A transcript that does not show it begins with the answer.
-        users = (i for i, m in enumerate(self.messages) if m.role == "user")
-        start = next(users, -1) + 1
-        return [m for m in self.messages[start:] if m.role == "assistant"]
+    running: bool
 
 
 def detail(status: str) -> str:
@@ -85,23 +76,26 @@ def read_session(value: Json) -> Session | None:
     """A session as the API shows it; None where it has no id that is a UUID."""
     if not isinstance(value, dict) or not is_session_id(value.get("id")):
         return None
-    stamp = f"{value.get('lastActivity')}"
-    name, status = value.get("windowName"), value.get("status")
+    failures = value.get("hookFailureTimestamps")
     return Session(
-        str(value["id"]),
-        name if isinstance(name, str) else "",
-        status if isinstance(status, str) else "unknown",
-        stamp,
+        id=str(value["id"]),
+        name=_text(value, "windowName") or _text(value, "displayName"),
+        status=_text(value, "status") or "unknown",
+        work_dir=_text(value, "workDir"),
+        created_at=_number(value.get("createdAt")),
+        transcript=_text(value, "claudeSessionId") or None,
+        failures=len(failures) if isinstance(failures, list) else None,
+        hooked_at=f"{value.get('lastHookAt')}",
+        stamp=f"{value.get('lastActivity')}",
     )
 
 
-def read_transcript(value: Mapping[str, Json]) -> Transcript | None:
-    """The answer of `read`; None where it is something else."""
-    messages, status = value.get("messages"), value.get("status")
-    if not isinstance(messages, list):
+def read_created(value: Json, *, reused: bool) -> Created | None:
+    """A creation's answer; None where it names no session."""
+    session = read_session(value)
+    if session is None:
         return None
-    read = tuple(_message(m) for m in messages if isinstance(m, dict))
-    return Transcript(read, status if isinstance(status, str) else "unknown")
+    return Created(session, reused or value.get("reused") is True)
 
 
 def is_session_id(value: Json) -> bool:
@@ -112,10 +106,10 @@ def is_session_id(value: Json) -> bool:
         return False
 
 
-def _message(value: Mapping[str, Json]) -> Message:
-    role, kind, text = (value.get(name) for name in ("role", "contentType", "text"))
-    return Message(
-        role if isinstance(role, str) else "",
-        kind if isinstance(kind, str) else "text",
-        text if isinstance(text, str) else "",
-    )
+def _text(value: Mapping[str, Json], name: str) -> str:
+    text = value.get(name)
+    return text if isinstance(text, str) else ""
+
+
+def _number(value: Json) -> float | None:
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e15 else None

@@ -1,12 +1,11 @@
 """Aegis: a run is a session of an Aegis server (docs/runtimes.md#aegis).
 
-start.py begins a session, watch.py polls it; events are hints to poll sooner. A session is
+start.py begins a session, watch.py polls it, turn.py tells its end; events are hints. A session is
 known by its handle alone, so that any server process can go on with it.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import httpx
 
@@ -15,11 +14,15 @@ from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.reach import Grant, folder_refusal, variables_refusal
 from reconciler.core.manifest.runtime import AegisRuntime
 from reconciler.core.runs.run import Failed, Reason
-from reconciler.dispatch.aegis.client import Absent, AegisClient, Target, Waits
+from reconciler.dispatch.aegis.client import AegisClient, Target
+from reconciler.dispatch.aegis.ending import RESTARTED, Alive, Deleted, NotThere, end
 from reconciler.dispatch.aegis.events import Listener, Rhythm
-from reconciler.dispatch.aegis.reading import Session, is_session_id
+from reconciler.dispatch.aegis.handle import Mark, Phase
+from reconciler.dispatch.aegis.reading import Session
 from reconciler.dispatch.aegis.start import Beginning
-from reconciler.dispatch.aegis.watch import RESTARTED, Followed, Watch
+from reconciler.dispatch.aegis.turn import Turns
+from reconciler.dispatch.aegis.waits import Waits
+from reconciler.dispatch.aegis.watch import Followed, Watch
 from reconciler.dispatch.base import (
     Ended,
     Handle,
@@ -81,29 +84,36 @@ class AegisSessions:
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """Interrupt, then end the session; a 404 of the server that had it is the proof."""
-        if not is_session_id(handle.session_id):
+        mark = Mark.read(handle)
+        if mark is None:
             return await self.release(job, handle)
-        api, session_id = self._api(job), str(handle.session_id)
+        api = self._api(job)
         if (refusal := self._reach.refusal(api.target.url)) is not None:
             return Stopping(refusal)
-        await api.interrupt(session_id)
-        if not isinstance(ended := await self._end(api, session_id), NotThere):
-            return ended
-        same = await api.has_run_since(handle.detail.get("since"))
-        return Stopped() if same else Stopping(RESTARTED)
+        if mark.phase is not Phase.MADE:
+            await api.interrupt(mark.session_id)
+        match await self._end(api, mark.session_id):
+            case Deleted():
+                return Stopped()
+            case Alive(message):
+                return Stopping(message)
+            case NotThere():
+                # Without a prompt there is nothing that could be at work.
+                dead = mark.phase is Phase.MADE or await api.has_run_since(mark.since)
+                return Stopped() if dead else Stopping(RESTARTED)
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:
         """End the session, so that nobody is given it; without a handle the one by the run's id."""
         api = self._api(job)
         if (refusal := self._reach.refusal(api.target.url)) is not None:
             return Stopping(refusal)
-        if handle is not None and is_session_id(handle.session_id):
-            return _nothing_left(await self._end(api, str(handle.session_id)))
+        if (mark := Mark.read(handle)) is not None:
+            return await self._released(api, mark.session_id)
         match await Beginning(api, job, _runtime(job), _no_record).find():
             case None:
                 return Stopped()
-            case Session(session_id):
-                return _nothing_left(await self._end(api, session_id))
+            case Session(id=session_id):
+                return await self._released(api, session_id)
             case trouble:
                 return Stopping(trouble.message)
 
@@ -120,7 +130,7 @@ class AegisSessions:
         return self._apis[target]
 
     def _watch(self, api: AegisClient) -> Watch:
-        return self._watches.setdefault(api.target, Watch(api))
+        return self._watches.setdefault(api.target, Watch(api, Turns(api)))
 
     def _refusal(self, job: Job, runtime: AegisRuntime) -> str | None:
         if job.mode is ExecutionMode.RUN_ONLY:
@@ -153,37 +163,24 @@ class AegisSessions:
         if self._notify is no_hint:  # nobody would hear it
             return
         if api.target not in self._listeners:
-            self._listeners[api.target] = Listener(api, self._notify, self._rhythm)
+            watch = self._watch(api)
+
+            def hint() -> None:
+                watch.hint()  # before the round that the next line brings about
+                self._notify()
+
+            self._listeners[api.target] = Listener(api, hint, self._rhythm)
         ids = frozenset(handle.session_id for _, handle in followed if handle.session_id)
         self._listeners[api.target].follow(ids)
 
-    async def _end(self, api: AegisClient, session_id: str) -> "Stop | NotThere":
+    async def _end(self, api: AegisClient, session_id: str) -> Deleted | NotThere | Alive:
         self._watch(api).forget(session_id)
-        match await api.delete(session_id):
-            case Absent():
-                return NotThere()
-            case None:
-                pass
-            case trouble:
-                return Stopping(trouble.message)
-        match await api.session(session_id):
-            case Absent():
-                return Stopped()
-            case Session(status=status):
-                return Stopping(f"session {session_id} is still there after DELETE: {status}")
-            case trouble:
-                return Stopping(trouble.message)
+        return await end(api, session_id)
 
-
-@dataclass(frozen=True, slots=True)
-class NotThere:
-    """The server knew no such session before we ended it: it ended by itself, or the server is
-    another one since."""
-
-
-def _nothing_left(ended: Stop | NotThere) -> Stop:
-    """For a run whose end is recorded, what is not there needs no release."""
-    return Stopped() if isinstance(ended, NotThere) else ended
+    async def _released(self, api: AegisClient, session_id: str) -> Stop:
+        """For a run whose end is recorded, what is not there needs no release."""
+        ended = await self._end(api, session_id)
+        return Stopping(ended.message) if isinstance(ended, Alive) else Stopped()
 
 
 async def _no_record(_handle: Handle) -> None:

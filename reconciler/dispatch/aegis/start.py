@@ -1,41 +1,35 @@
-"""How a run gets its Aegis session and its prompt: once, whatever is lost on the way.
+"""How a run gets its session and its prompt: once, whatever is lost on the way.
 
-Aegis knows no idempotency, so the run's id is the session's name and is looked for before any
-second attempt. A prompt is never sent again blindly either: the transcript is read first. An idle
-session that is handed out instead of a new one belongs to somebody, and nothing is sent to it.
+Aegis knows no idempotency, so the run's id is the session's name and is searched for first. A
+session that is handed out instead of a new one belongs to somebody, and nothing is sent to it. One
+that did not take its prompt is ended before another one is made.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.core.manifest.runtime import AegisRuntime
 from reconciler.core.runs.run import Failed, Json, Reason
-from reconciler.dispatch.aegis.client import (
-    Absent,
-    AegisClient,
-    Busy,
-    Created,
-    Down,
-    Rejected,
-    Trouble,
-    Unsure,
-)
-from reconciler.dispatch.aegis.prompt import SEND_LIMIT, fit, units
-from reconciler.dispatch.aegis.reading import READY, Session, Transcript, is_session_id
-from reconciler.dispatch.base import (
-    Ended,
-    Handle,
-    Job,
-    Record,
-    Start,
-    Started,
-    TargetDown,
-    Transient,
-)
+from reconciler.dispatch.aegis.answers import Absent, Busy, Down, Rejected, Trouble, Unsure
+from reconciler.dispatch.aegis.client import AegisClient
+from reconciler.dispatch.aegis.delivery import Arrived, Delivery, Foreign, Lost
+from reconciler.dispatch.aegis.ending import discard
+from reconciler.dispatch.aegis.handle import Mark, Phase, nothing
+from reconciler.dispatch.aegis.paste import prompt_of, typed
+from reconciler.dispatch.aegis.prompt import CREATE_LIMIT, SEND_LIMIT, is_cut, units
+from reconciler.dispatch.aegis.readiness import NotReady, wait_until_ready
+from reconciler.dispatch.aegis.reading import READY, Created, Session
+from reconciler.dispatch.base import Ended, Job, Record, Start, Started, TargetDown, Transient
 
-POLLS = 3
-"""Times that a session is looked at before a prompt counts as never arrived."""
+MOST_SESSIONS = 3
+"""Sessions that one attempt makes, each after the one before was ended without its prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The session was ended before its prompt arrived: another one may be made."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,146 +43,169 @@ class Beginning:
 
     async def begin(self) -> Start:
         """1. What an earlier attempt recorded is taken over; 2. what it may have made without a
-        record is found by name; 3. otherwise a session is made."""
-        handle = self.job.handle
-        if handle is not None and is_session_id(handle.session_id):
-            return await self._resume(str(handle.session_id), handle.detail.get("prompted") is True)
-        if self.job.attempt > 1 or handle is not None:
-            left = await self.find()
-            if not isinstance(left, Session | None):
-                return failed(left)
-            if left is not None:
-                return await self._adopt(left)
-        return await self._create()
+        record is searched for by name; 3. otherwise a session is made, three times at most."""
+        mark, message = Mark.read(self.job.handle), ""
+        for _ in range(MOST_SESSIONS):
+            result = await (self._make() if mark is None else self._go_on(mark))
+            if not isinstance(result, Again):
+                return result
+            mark, message = None, result.message
+        return Transient(f"{message}, {MOST_SESSIONS} times")
 
     async def find(self) -> Session | Trouble | None:
         """The session that carries the run's id as its name."""
         listed = await self.api.sessions()
         if not isinstance(listed, tuple):
             return listed
-        return next((s for s in listed if s.name == self.job.run_id), None)
+        return self._ours(listed)
 
-    async def _create(self) -> Start:
-        match await self.api.create(self._request()):
+    async def _make(self) -> Start | Again:
+        since = self.api.clock.now().timestamp()
+        listed = await self.api.sessions()
+        if not isinstance(listed, tuple):
+            return failed(listed)
+        if (left := self._ours(listed)) is not None:
+            return await self._adopt(left, since)
+        folder = self.runtime.work_dir
+        live = (s for s in listed if s.work_dir == folder and s.live)
+        if (other := next(live, None)) is not None:
+            return _in_the_way(other, folder)
+        return await self._create()
+
+    async def _create(self) -> Start | Again:
+        """Up to 10,000 characters the prompt is sent; longer ones go with a batch.
+
+        Never with a single creation: that may type it into somebody's idle session.
+        """
+        if self._long and self._shaped and is_cut(prompt_of(self.job), SEND_LIMIT):
+            return Ended(Failed(Reason.DISPATCH_FAILED, _TOO_LONG))
+        since = self.api.clock.now().timestamp()
+        create = self.api.batch if self._by_batch else self.api.create
+        match await create(self._request()):
             case Created(session, reused=True):
                 return _in_the_way(session, self.runtime.work_dir)
-            case Created(session, delivered=True) if self._long:
-                return await self._started(session.id)
             case Created(session):
-                await self._record(session.id, prompted=False)
-                return await self._prompt(session.id, sent=self._long)
+                return await self._adopt(session, since)
             case Unsure(message):
-                return await self._perhaps_created(message)
+                return await self._perhaps_created(message, since)
             case trouble:
                 return failed(trouble)
 
-    async def _perhaps_created(self, message: str) -> Start:
+    async def _perhaps_created(self, message: str, since: float) -> Start | Again:
         """The creation was not answered; the session may be there all the same."""
         match await self.find():
             case Session() as session:
-                return await self._adopt(session)
+                return await self._adopt(session, since)
             case None:
                 return Transient(message)
             case trouble:
                 return failed(trouble)
 
-    async def _adopt(self, session: Session) -> Start:
-        """A session by our name: it was made with a long prompt, or still waits for a short one."""
-        await self._record(session.id, prompted=False)
-        return await self._prompt(session.id, sent=True)
-
-    async def _resume(self, session_id: str, prompted: bool) -> Start:
-        match await self.api.session(session_id):
-            case Absent():
-                return await self._gone(session_id)
-            case Session() if prompted:
-                return Started(self._handle(session_id, prompted=True))
-            case Session():
-                return await self._prompt(session_id, sent=True)
-            case trouble:
-                return failed(trouble)
-
-    async def _prompt(self, session_id: str, *, sent: bool) -> Start:
-        """Send the prompt, unless it is long or may have been sent; then the transcript decides."""
-        if not sent:
-            match await self.api.send(session_id, self._text):
-                case True:
-                    return await self._started(session_id)
-                case False | Unsure():
+    async def _adopt(self, session: Session, since: float) -> Start | Again:
+        """A session by our name without a record: only a batch may have sent its prompt."""
+        phase = Phase.SENT if self._by_batch else Phase.MADE
+        mark = Mark.of(session, self.api.target.url, phase, since)
+        if mark.created_at is None:  # the answer to a batch does not tell it
+            match await self.api.session(session.id):
+                case Session() as whole:
+                    mark = Mark.of(whole, mark.url, phase, since)
+                case _:
                     pass
-                case Absent():
-                    return await self._gone(session_id)
-                case trouble:
-                    return failed(trouble)
-        match await self._look_for_prompt(session_id):
-            case Transcript() as seen if seen.began():
-                return await self._started(session_id)
-            case Transcript(status=status):
-                return await self._undelivered(session_id, status, again=sent)
+        await self.record(mark.handle)
+        return await self._go_on(mark)
+
+    async def _go_on(self, mark: Mark) -> Start | Again:
+        match mark.phase:
+            case Phase.WORKING:
+                return await self._still_there(mark)
+            case Phase.SENT:
+                return await self._settle(mark)
+            case Phase.MADE:
+                return await self._give_prompt(mark)
+
+    async def _still_there(self, mark: Mark) -> Start | Again:
+        match await self.api.session(mark.session_id):
             case Absent():
-                return await self._gone(session_id)
+                return await self._gone(mark)
+            case _:  # not to be seen now says nothing of the work
+                return Started(mark.handle)
+
+    async def _give_prompt(self, mark: Mark) -> Start | Again:
+        """Nothing is ever typed before the agent is ready: a shell or a dialog might take it."""
+        match await wait_until_ready(self.api, mark.session_id):
+            case None:
+                pass
+            case NotReady(message):
+                return await self._discard(mark, Ended(Failed(Reason.DISPATCH_FAILED, message)))
+            case Absent():  # of a server before this one or not: it had no prompt
+                return await self._forget(mark, f"session {mark.session_id} is gone")
             case trouble:
-                return failed(trouble)
+                return _later(trouble)
+        sent = mark.at(Phase.SENT)
+        await self.record(sent.handle)  # a crash from here on must take the prompt for sent
+        match await self.api.send(mark.session_id, self._typed):
+            case Rejected(message):
+                return await self._discard(sent, Ended(Failed(Reason.DISPATCH_FAILED, message)))
+            case _:
+                return await self._settle(sent)
 
-    async def _look_for_prompt(self, session_id: str) -> Transcript | Absent | Trouble:
-        """The transcript, read until it shows that the prompt arrived, at most `POLLS` times."""
-        for poll in range(POLLS):
-            if poll:
-                await asyncio.sleep(self.api.waits.poll)
-            seen = await self.api.transcript(session_id)
-            if not isinstance(seen, Transcript) or seen.began():
-                break
-        return seen
+    async def _settle(self, mark: Mark) -> Start | Again:
+        """The prompt may have been sent: the transcript tells."""
+        match await Delivery(self.api, mark, prompt_of(self.job)).verify():
+            case Arrived(transcript):
+                return await self._started(mark, transcript)
+            case Lost(message):
+                return await self._discard(mark, Again(message))
+            case Foreign(message):
+                return await self._discard(mark, Ended(Failed(Reason.SESSION_FAILED, message)))
+            case Absent():
+                return await self._gone(mark)
+            case Rejected(message):  # it may be at work: the runner stops it before the run ends
+                return Transient(message)
+            case trouble:
+                return _later(trouble)
 
-    async def _undelivered(self, session_id: str, status: str, *, again: bool) -> Start:
-        """The transcript shows that the prompt never arrived. `again`: it may be sent now."""
-        if self._long:
-            return await self._give_back(session_id)
-        if not again:
-            return Transient(f"session {session_id} did not take its prompt")
-        if status != READY:
-            return TargetDown(f"session {session_id} is not ready for its prompt: {status}")
-        return await self._prompt(session_id, sent=False)
-
-    async def _give_back(self, session_id: str) -> Start:
-        """Only a creation can carry a long prompt: the next attempt makes another session."""
-        message = f"session {session_id} did not take its prompt"
-        await self.api.delete(session_id)
-        if not isinstance(await self.api.session(session_id), Absent):
-            return Transient(f"{message} and could not be ended")
-        await self.record(Handle(None, {"url": self.api.target.url, "prompted": False}))
-        return Transient(f"{message} and was ended")
-
-    async def _started(self, session_id: str) -> Start:
-        return Started(await self._record(session_id, prompted=True))
-
-    async def _record(self, session_id: str, *, prompted: bool) -> Handle:
-        handle = self._handle(session_id, prompted=prompted)
+    async def _started(self, mark: Mark, transcript: str | None) -> Started:
+        handle = mark.at(Phase.WORKING, transcript).handle
         await self.record(handle)
-        return handle
+        return Started(handle)
 
-    def _handle(self, session_id: str, *, prompted: bool) -> Handle:
-        before = self.job.handle
-        if before is not None and before.session_id == session_id:
-            since = before.detail.get("since")
-        else:
-            since = self.api.clock.now().timestamp()
-        return _handle(self.api, session_id, prompted=prompted, since=since)
+    async def _discard(self, mark: Mark, then: Again | Ended) -> Start | Again:
+        """End the session, and only then go on: without proof the runner stops the run."""
+        message = then.message if isinstance(then, Again) else _words(then)
+        if (missing := await discard(self.api, mark)) is not None:
+            return Transient(f"{message}; {missing}")
+        return await self._forget(mark, message) if isinstance(then, Again) else then
 
-    async def _gone(self, session_id: str) -> Start:
+    async def _forget(self, mark: Mark, message: str) -> Again:
+        await self.record(nothing(mark.url))
+        return Again(message)
+
+    async def _gone(self, mark: Mark) -> Start:
         """404: an end only if the server is still the one that had the session."""
-        handle = self._handle(session_id, prompted=True)
-        if not await self.api.has_run_since(handle.detail["since"]):
-            return Started(handle)  # followed as at work, and stopped at its deadline
-        return _gone(session_id)
+        if not await self.api.has_run_since(mark.since):
+            return Started(mark.handle)  # followed as at work, and stopped at its deadline
+        return _ended_by_itself(mark.session_id)
+
+    def _ours(self, listed: tuple[Session, ...]) -> Session | None:
+        return next((s for s in listed if s.name == self.job.run_id and s.live), None)
 
     @property
-    def _text(self) -> str:
-        return fit(self.job.prompt)
+    def _typed(self) -> str:
+        return typed(prompt_of(self.job), CREATE_LIMIT if self._by_batch else SEND_LIMIT)
 
     @property
     def _long(self) -> bool:
-        return units(self.job.prompt) > SEND_LIMIT
+        return units(typed(prompt_of(self.job), CREATE_LIMIT)) > SEND_LIMIT
+
+    @property
+    def _shaped(self) -> bool:
+        """Whether the session has a model or variables, which a batch does not take."""
+        return self.runtime.model is not None or bool(self.job.env)
+
+    @property
+    def _by_batch(self) -> bool:
+        return self._long and not self._shaped
 
     def _request(self) -> Mapping[str, Json]:
         """Only what the manifest sets: request schemas are strict and differ between versions."""
@@ -197,7 +214,7 @@ class Beginning:
             "permissionMode": self.runtime.permission_mode,
             "model": self.runtime.model,
             "env": dict(self.job.env) or None,
-            "prompt": self._text if self._long else None,
+            "prompt": self._typed if self._by_batch else None,
         }
         return request | {name: value for name, value in optional.items() if value is not None}
 
@@ -215,19 +232,30 @@ def failed(trouble: Trouble) -> Start:
             return Ended(Failed(Reason.DISPATCH_FAILED, message))
 
 
-def _handle(api: AegisClient, session_id: str, *, prompted: bool, since: Json) -> Handle:
-    """`since` is when the session was first known, in seconds since 1970."""
-    return Handle(session_id, {"url": api.target.url, "prompted": prompted, "since": since})
+def _later(trouble: Trouble) -> Start:
+    """A session of ours cannot be seen: it is gone on with when it can, and uses up no attempt."""
+    return TargetDown(trouble.message) if isinstance(trouble, Unsure) else failed(trouble)
+
+
+_TOO_LONG = (
+    f"what the agent is asked to do has more than {SEND_LIMIT:,} characters, which Aegis takes "
+    "for sessions without model and env only: shorten spec.description, or leave these two out"
+)
+
+
+def _words(ended: Ended) -> str:
+    return ended.outcome.message if isinstance(ended.outcome, Failed) else ""
 
 
 def _in_the_way(session: Session, work_dir: str) -> TargetDown:
+    state = "an idle session" if session.status == READY else "another session"
     message = (
-        f"an idle session ({session.name or session.id}) holds {work_dir}: Aegis gives it out "
-        "instead of a new one; the run waits until it has ended or is at work"
+        f"{state} ({session.name or session.id}) holds {work_dir}: sessions of one folder read "
+        "each other's words, and Aegis gives idle ones out; the run waits until it has ended"
     )
     return TargetDown(message, in_the_way=session.name or None)
 
 
-def _gone(session_id: str) -> Ended:
-    message = f"session {session_id} is not there any more (404): it ended, or its server restarted"
+def _ended_by_itself(session_id: str) -> Ended:
+    message = f"session {session_id} is not there any more (404): it ended or was reaped"
     return Ended(Failed(Reason.SESSION_FAILED, message))

@@ -1,47 +1,25 @@
-"""How the runs of one Aegis server are, seen round by round.
+"""How the runs of one Aegis server are seen, round by round: one slow list for all of a key.
 
-What is remembered between rounds is how long a session has shown `error` and which transcripts
-were read; it may be lost at any time. All else is in the handle, so that another server can go on.
+A server admits a key 100 calls a minute, and starts and stops need some of them. Rounds between two
+lists repeat what the last one said; events make the next list earlier. What is remembered may be
+lost at any time: all else is in the handle, so that another server can go on.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.core.runs.run import Completed, Failed, Reason
-from reconciler.dispatch.aegis.client import Absent, AegisClient
-from reconciler.dispatch.aegis.reading import (
-    BROKEN,
-    RESTING,
-    Session,
-    Transcript,
-    detail,
-    is_session_id,
-)
-from reconciler.dispatch.base import (
-    Ended,
-    Gone,
-    Handle,
-    Job,
-    Observation,
-    Unseen,
-    Working,
-    cut_result,
-)
+from reconciler.core.runs.run import Reason
+from reconciler.dispatch.aegis.answers import Absent
+from reconciler.dispatch.aegis.client import AegisClient
+from reconciler.dispatch.aegis.ending import RESTARTED
+from reconciler.dispatch.aegis.handle import Mark, Phase
+from reconciler.dispatch.aegis.paste import prompt_of
+from reconciler.dispatch.aegis.reading import Session
+from reconciler.dispatch.aegis.turn import Turns
+from reconciler.dispatch.base import Gone, Handle, Job, Observation, Unseen, Working
 
 Followed = tuple[Job, Handle]
-RESTARTED = (
-    "the Aegis server was started anew and does not know the session; its agent may be at work"
-)
-
-
-@dataclass(slots=True)
-class Memory:
-    """What was seen of a session in earlier rounds; monotonic seconds."""
-
-    broken_since: float | None = None
-    read_at: float = 0.0
-    read_stamp: str | None = None
 
 
 @dataclass(slots=True)
@@ -49,93 +27,63 @@ class Watch:
     """The watch over the sessions of one server and key."""
 
     api: AegisClient
-    _memory: dict[str, Memory] = field(default_factory=dict)
+    turns: Turns
+    _seen: dict[str, Observation] = field(default_factory=dict)
+    _listed_at: float = float("-inf")
+    _hinted: bool = False
 
     async def poll(self, followed: Sequence[Followed]) -> Mapping[str, Observation]:
-        """One round: one list call, and a transcript for each session that rests."""
+        """One round: at most one list call, and a look at each session that rests."""
+        if self._is_due():
+            self._listed_at, self._hinted = self.api.clock.monotonic(), False
+            self._seen = dict(await self._list(followed))
+        return {job.run_id: self._seen.get(job.run_id, Working()) for job, _ in followed}
+
+    def hint(self) -> None:
+        """Something happened to a session: the next round lists."""
+        self._hinted = True
+
+    def forget(self, session_id: str) -> None:
+        """The session is over."""
+        self.turns.memory.pop(session_id, None)
+
+    def _is_due(self) -> bool:
+        pause = self.api.clock.monotonic() - self._listed_at
+        # Over its share a key would be refused, and with it the stop of a run.
+        return (self._hinted or pause >= self.api.waits.between_lists) and self.api.has_room()
+
+    async def _list(self, followed: Sequence[Followed]) -> Mapping[str, Observation]:
         listed = await self.api.sessions()
         if not isinstance(listed, tuple):
             return {job.run_id: Unseen(listed.message) for job, _ in followed}
         sessions = {session.id: session for session in listed}
         seen = await asyncio.gather(
-            *(
-                self._poll_session(handle, sessions.get(handle.session_id or ""))
-                for _, handle in followed
-            )
+            *(self._judge(job, handle, sessions) for job, handle in followed)
         )
         return {job.run_id: poll for (job, _), poll in zip(followed, seen, strict=True)}
 
-    def forget(self, session_id: str) -> None:
-        """The session is over."""
-        self._memory.pop(session_id, None)
-
-    async def _poll_session(self, handle: Handle, listed: Session | None) -> Observation:
+    async def _judge(
+        self, job: Job, handle: Handle, sessions: Mapping[str, Session]
+    ) -> Observation:
         """One run. A session that the list does not show is asked for before it counts as gone."""
-        if not is_session_id(handle.session_id):
+        mark = Mark.read(handle)
+        if mark is None:
             return Working("has no session yet")
-        if listed is not None:
-            return await self._judge(handle, listed)
-        match await self.api.session(str(handle.session_id)):
-            case Absent():
-                return await self._absent(handle)
-            case Session() as session:
-                return await self._judge(handle, session)
-            case trouble:
-                return Unseen(trouble.message)
-
-    async def _absent(self, handle: Handle) -> Observation:
-        if await self.api.has_run_since(handle.detail.get("since")):
-            return _gone(handle)
-        return Working(RESTARTED)
-
-    async def _judge(self, handle: Handle, session: Session) -> Observation:
-        memory = self._memory.setdefault(session.id, Memory())
-        if session.status == BROKEN:
-            return await self._broken(session, memory)
-        memory.broken_since = None
-        if session.status not in RESTING:
-            return Working(detail(session.status))
-        if handle.detail.get("prompted") is not True:
+        session: Session | Absent = sessions.get(mark.session_id, Absent())
+        if isinstance(session, Absent):
+            match await self.api.session(mark.session_id):
+                case Absent():
+                    return await self._absent(mark)
+                case Session() as shown:
+                    session = shown
+                case trouble:
+                    return Unseen(trouble.message)
+        if mark.phase is Phase.MADE:
             return Working("the prompt has not been delivered yet")
-        return await self._resting(handle, session, memory)
+        return await self.turns.judge(mark, session, prompt_of(job))
 
-    async def _broken(self, session: Session, memory: Memory) -> Observation:
-        """`error` has to stay: many an error of a moment goes away by itself."""
-        now = self.api.clock.monotonic()
-        if memory.broken_since is None:
-            memory.broken_since = now
-        if now - memory.broken_since < self.api.waits.error_stays:
-            return Working(detail(BROKEN))
-        match await self.api.transcript(session.id):
-            case Transcript() as seen:
-                words = cut_result(seen.text()) or None
-            case _:
-                words = None
-        message = f"session {session.id} stays in error"
-        return Ended(Failed(Reason.SESSION_FAILED, message, words))
-
-    async def _resting(self, handle: Handle, session: Session, memory: Memory) -> Observation:
-        """Before its work a session rests as it does afterwards: the transcript tells."""
-        now = self.api.clock.monotonic()
-        idle = Working(f"{session.status}, without an answer yet")
-        if session.stamp == memory.read_stamp and now - memory.read_at < self.api.waits.read_again:
-            return idle
-        match await self.api.transcript(session.id):
-            case Transcript() as seen if seen.answered():
-                return Ended(Completed(cut_result(seen.text())))
-            case Transcript(status=status) if status in RESTING:
-                memory.read_at, memory.read_stamp = now, session.stamp
-                return idle
-            case Transcript(status=status):
-                return Working(detail(status))
-            case Absent():
-                return await self._absent(handle)
-            case trouble:
-                return Unseen(trouble.message)
-
-
-def _gone(handle: Handle) -> Gone:
-    return Gone(
-        f"session {handle.session_id} is not there any more (404): it ended or was reaped",
-        Reason.SESSION_FAILED,
-    )
+    async def _absent(self, mark: Mark) -> Observation:
+        if not await self.api.has_run_since(mark.since):
+            return Working(RESTARTED)
+        why = f"session {mark.session_id} is not there any more (404): it ended or was reaped"
+        return Gone(why, Reason.SESSION_FAILED)

@@ -10,12 +10,25 @@ from hypothesis import strategies as st
 
 from reconciler.dispatch.aegis.events import LONGEST_LINE, Frames, Rhythm
 from reconciler.dispatch.aegis.runtime import AegisSessions
-from tests.dispatch.aegis.runtime_kit import begin, job_on, sessions_of
+from tests.dispatch.aegis.runtime_kit import QUICK, begin, job_on, sessions_in_real_time
 from tests.dispatch.builders import poll
-from tests.support.aegis import Aegis
+from tests.support.aegis.process import Aegis
 from tests.support.eventually import eventually_async
 
 RHYTHM = Rhythm(first_pause=0.02, longest_pause=0.05, between_hints=0.0)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Asyncio in real time: the stand-in is a process."""
+    return "asyncio"
+
+
+@pytest.fixture
+def aegis(aegis: Aegis) -> Aegis:
+    """The stand-in, quicker than a real one."""
+    aegis.control(script=QUICK)
+    return aegis
 
 
 class Hints(asyncio.Event):
@@ -32,7 +45,7 @@ class Hints(asyncio.Event):
 @asynccontextmanager
 async def hinted(rhythm: Rhythm = RHYTHM) -> AsyncIterator[tuple[AegisSessions, Hints]]:
     hint = Hints()
-    async with sessions_of(notify=hint.set, rhythm=rhythm) as runtime:
+    async with sessions_in_real_time(notify=hint.set, rhythm=rhythm) as runtime:
         yield runtime, hint
         await runtime.close()
 
@@ -54,7 +67,7 @@ async def test_a_change_of_a_followed_session_is_a_hint(aegis: Aegis) -> None:
         handle = await begin(runtime, job)
         await poll(runtime, job, handle)
         await listening(aegis)
-        aegis.control(session=job.run_id, status="permission_prompt")
+        aegis.control(session=job.run_id, finish="Done.")
         await asyncio.wait_for(hint.wait(), 10)
 
 
@@ -70,8 +83,8 @@ async def test_what_others_do_is_no_hint_and_the_stream_is_opened_once(aegis: Ae
         await listening(aegis)
         before = hint.count
         hint.clear()
-        aegis.control(session=other.run_id, status="error")
-        aegis.control(session=job.run_id, die=True)
+        aegis.control(session=other.run_id, finish="Done.")
+        aegis.control(session=job.run_id, finish="Done.")
         await asyncio.wait_for(hint.wait(), 10)
         assert hint.count == before + 1
         assert aegis.calls["events"] == aegis.calls["sse-token"] == 1
@@ -80,17 +93,17 @@ async def test_what_others_do_is_no_hint_and_the_stream_is_opened_once(aegis: Ae
 @pytest.mark.anyio
 async def test_a_broken_stream_comes_back_and_misses_nothing(aegis: Aegis) -> None:
     aegis.control(script={"hold": True})
-    job = job_on(aegis)
+    jobs = [job_on(aegis, spec={"workDir": f"/srv/{i}"}) for i in range(2)]
     async with hinted() as (runtime, hint):
-        handle = await begin(runtime, job)
-        await poll(runtime, job, handle)
+        followed = [(job, await begin(runtime, job)) for job in jobs]
+        await runtime.observe(followed)
         await listening(aegis)
-        aegis.control(session=job.run_id, status="compacting")
+        aegis.control(session=jobs[0].run_id, finish="Done.")
         await asyncio.wait_for(hint.wait(), 10)
         hint.clear()
         aegis.control(fault={"endpoint": "sse-token", "status": 500, "times": 2})
         aegis.control(drop_streams=True)
-        aegis.control(session=job.run_id, status="working")  # while nobody listens
+        aegis.control(session=jobs[1].run_id, finish="Done.")  # while nobody listens
         await asyncio.wait_for(hint.wait(), 10)
 
 

@@ -1,0 +1,118 @@
+"""Whether the turn of a session is over, and how it ended.
+
+The status cannot tell (docs/runtimes.md#aegis): after its turn a session looks idle for a moment
+and then at work for ever. What tells are the hooks that the server has heard of.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.dispatch.aegis.answers import Absent, Trouble
+from reconciler.dispatch.aegis.client import AegisClient
+from reconciler.dispatch.aegis.handle import Mark
+from reconciler.dispatch.aegis.paste import clean
+from reconciler.dispatch.aegis.reading import Session, detail
+from reconciler.dispatch.aegis.transcript import Entry, answer, last_is_answer
+from reconciler.dispatch.base import Ended, Unseen, Working, cut_result
+
+_BUSY: Final = "esc to interrupt"
+_DONE: Final = re.compile(r"^\W?\s*\w+ for \d+m? ?\d*s\b", re.MULTILINE)
+"""`✻ Baked for 5s`: the last line of a turn on the terminal, with a verb of chance."""
+_API_ERRORS: Final = (
+    "API Error",
+    "Credit balance is too low",
+    "Please run /login",
+    "Invalid API key",
+)
+"""What failed turns begin with, for servers that do not tell a failure from an answer."""
+MIXED: Final = (
+    "[the words of this session are not known: the server shows those of another one that worked "
+    "in the same folder]"
+)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was seen of a session in earlier rounds; monotonic seconds. It may be lost."""
+
+    hooked_at: str = ""
+    since: float = 0.0
+    read_stamp: str | None = None
+    read_at: float = 0.0
+    rests: int = 0
+    """How often the terminal of a session without hook fields looked finished."""
+
+
+@dataclass(slots=True)
+class Turns:
+    """The sessions of one server, each with one turn."""
+
+    api: AegisClient
+    memory: dict[str, Memory] = field(default_factory=dict)
+
+    async def judge(self, mark: Mark, session: Session, prompt: str) -> Working | Unseen | Ended:
+        """One session as the list shows it now; at rest, its terminal and words are read."""
+        memory, now = self.memory.setdefault(session.id, Memory()), self.api.clock.monotonic()
+        activity = session.hooked_at if session.failures is not None else session.stamp
+        if activity != memory.hooked_at:
+            memory.hooked_at, memory.since, memory.rests = activity, now, 0
+        waits = self.api.waits
+        calm = waits.quiet if session.failures is not None else waits.read_again
+        if session.live and now - memory.since < calm:
+            return Working(detail(session.status))
+        if session.stamp == memory.read_stamp and now - memory.read_at < waits.read_again:
+            return Working(detail(session.status))  # the terminal said that it goes on
+        memory.read_stamp, memory.read_at = session.stamp, now
+        return await self._at_rest(mark, session, memory, prompt)
+
+    async def _at_rest(
+        self, mark: Mark, session: Session, memory: Memory, prompt: str
+    ) -> Working | Unseen | Ended:
+        """No hook for some seconds: a later turn, or a tool that takes long, shows on the pane."""
+        pane = await self.api.pane(session.id) if session.live else ""
+        if not isinstance(pane, str):
+            return _unseen(pane)
+        if _BUSY in pane:
+            memory.rests = 0
+            return Working(detail(session.status))
+        if session.failures is None and session.live:
+            if not _DONE.search(pane):
+                return Working(detail(session.status))
+            memory.rests += 1
+            if memory.rests < 2:
+                return Working(detail(session.status))
+        entries = await self.api.transcript(session.id)
+        if not isinstance(entries, tuple):
+            return _unseen(entries)
+        return _over(mark, session, entries, prompt)
+
+
+def _over(mark: Mark, session: Session, entries: tuple[Entry, ...], prompt: str) -> Working | Ended:
+    """The turn is over: well, or not, in the last words of the agent."""
+    known = mark.transcript is None or session.transcript in (None, mark.transcript)
+    words = answer(entries, clean(prompt), mark.created_at) if known else None
+    if session.failures is None and session.live and not (words and last_is_answer(entries)):
+        return Working(detail(session.status))
+    if _has_failed(session, words):
+        return Ended(_failed(session, words))
+    return Ended(Completed(cut_result(MIXED if words is None else words)))
+
+
+def _has_failed(session: Session, words: str | None) -> bool:
+    if session.failures is not None:
+        return session.failures > 0
+    if session.status in ("killed", "crashed"):
+        return True
+    return words is not None and words.rpartition("\n\n")[2].startswith(_API_ERRORS)
+
+
+def _failed(session: Session, words: str | None) -> Failed:
+    last = (words or "").rpartition("\n\n")[2].strip() or session.status
+    message = f"session {session.id} ended with an error: {last[:300]}"
+    return Failed(Reason.SESSION_FAILED, message, cut_result(words) if words else None)
+
+
+def _unseen(trouble: Absent | Trouble) -> Unseen:
+    return Unseen("the session is gone" if isinstance(trouble, Absent) else trouble.message)
