@@ -58,10 +58,10 @@ class RunnerContext:
     """What one server process works with. `owner` names it in leases and is unique to the process.
 
     `jobs` holds what is known of leased runs, `prechecks` the same of their prechecks, `tasks` the
-    starts and stops that are under way, `leftovers` what ended runs left behind; by run id. All may
-    be lost at any time: the rows say what is needed to go on. `key` is the server's, for the tokens
-    of runs. `notify` is called, in the event loop, when a start or a stop has changed something:
-    another round would find work.
+    starts and stops that are under way, `leftovers` what ended runs left behind, `notes` what polls
+    wrote over; by run id. All may be lost at any time: the rows say what is needed to go on. `key`
+    is the server's, for the tokens of runs. `notify` is called, in the event loop, when a start or
+    a stop has changed something: another round would find work.
     """
 
     database: Database
@@ -76,6 +76,7 @@ class RunnerContext:
     prechecks: dict[str, Job] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
     leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
+    notes: dict[str, str | None] = field(default_factory=dict)
 
     async def now(self) -> datetime:
         """The moment that decides: the database's clock on PostgreSQL."""
@@ -201,6 +202,7 @@ class RunnerContext:
     async def let_go(self, run: Run) -> None:
         """Release what the runtime still holds for a run whose end is recorded."""
         job, precheck = self.jobs.pop(run.id, None), self.prechecks.pop(run.id, None)
+        self.notes.pop(run.id, None)
         current = await self.database.aread(lambda tx: get_run(tx, run.id))
         if precheck is not None and current is not None:
             await self.runtimes.prechecks.release(precheck, precheck_handle_of(current))

@@ -1,5 +1,7 @@
 """Following: leased runs are observed, all of an agent's at once, until they end."""
 
+from dataclasses import replace
+
 import structlog
 
 from reconciler.control.access.secrets import SecretMissing
@@ -7,7 +9,16 @@ from reconciler.control.dispatching.context import RunnerContext
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Run, Status
 from reconciler.core.runs.usage import Usage, priced
-from reconciler.dispatch.base import Ended, Gone, Handle, Job, NeedsApproval, Observation, Working
+from reconciler.dispatch.base import (
+    Ended,
+    Gone,
+    Handle,
+    Job,
+    NeedsApproval,
+    Observation,
+    Unseen,
+    Working,
+)
 from reconciler.store.runs.leases import held_by
 from reconciler.store.runs.runs import change_run, owned_by, usage_columns
 
@@ -58,8 +69,8 @@ async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> 
         case Working(detail, usage):
             await _note(runner, run, detail)
             await _use(runner, run, usage)
-        case _:
-            pass  # could not be observed this time: that says nothing about the work
+        case Unseen(message):  # that says nothing about the work
+            await _note(runner, run, f"cannot be seen: {message}")
     return False
 
 
@@ -74,9 +85,15 @@ async def _use(runner: RunnerContext, run: Run, usage: Usage | None) -> None:
 
 
 async def _note(runner: RunnerContext, run: Run, detail: str) -> None:
-    """Show on the run what it waits for (an approval); written only when it changes."""
-    if detail and with_note(run, detail) != run.note:
+    """Show on the run what it waits for, and put back what stood there once that is over.
+
+    Written only when it changes. What stood there is lost with this process: the note stays then.
+    """
+    if detail:
+        before = runner.notes.setdefault(run.id, run.note)
+        note = with_note(replace(run, note=before), detail)
+    else:
+        note = runner.notes.pop(run.id, run.note)
+    if note != run.note:
         mine = owned_by(runner.owner)
-        await runner.database.awrite(
-            lambda tx: change_run(tx, run.id, {"note": with_note(run, detail)}, mine)
-        )
+        await runner.database.awrite(lambda tx: change_run(tx, run.id, {"note": note}, mine))

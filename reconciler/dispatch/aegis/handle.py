@@ -69,6 +69,18 @@ class Mark:
         return Handle(self.session_id, detail)
 
 
+def asked(url: str, since: float) -> Handle:
+    """What is recorded before a creation that types its prompt: its answer may be lost."""
+    return Handle(None, {"url": url, "phase": Phase.SENT.value, "since": since})
+
+
+def asked_since(handle: Handle | None) -> float | None:
+    """When such a creation was asked for of which nobody knows the session; else None."""
+    if handle is None or handle.session_id is not None:
+        return None
+    return _number(handle.detail.get("since"))
+
+
 def nothing(url: str) -> Handle:
     """What is recorded when a session was ended before it had its prompt."""
     return Handle(None, {"url": url})

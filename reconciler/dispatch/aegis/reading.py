@@ -19,7 +19,6 @@ ASKS: Final = frozenset({"permission_prompt", "bash_approval", "plan_mode", "ask
 _DETAILS: Final[Mapping[str, str]] = {
     # After its turn a session shows `working` for ever: it says nothing.
     "working": "",
-    **{status: f"waits for approval: {status}" for status in ASKS},
     "rate_limit": "waits for the model: rate_limit",
     "error": "the agent retries: its session shows an error",
 }

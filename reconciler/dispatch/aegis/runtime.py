@@ -17,7 +17,7 @@ from reconciler.core.runs.run import Failed, Reason
 from reconciler.dispatch.aegis.client import AegisClient, Target
 from reconciler.dispatch.aegis.ending import RESTARTED, Alive, Deleted, NotThere, end
 from reconciler.dispatch.aegis.events import Listener, Rhythm
-from reconciler.dispatch.aegis.handle import Mark, Phase
+from reconciler.dispatch.aegis.handle import Mark, Phase, asked_since
 from reconciler.dispatch.aegis.reading import Session
 from reconciler.dispatch.aegis.start import Beginning
 from reconciler.dispatch.aegis.turn import Turns
@@ -84,10 +84,11 @@ class AegisSessions:
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """Interrupt, then end the session; a 404 of the server that had it is the proof."""
-        mark = Mark.read(handle)
+        api, mark = self._api(job), Mark.read(handle)
         if mark is None:
-            return await self.release(job, handle)
-        api = self._api(job)
+            released, since = await self.release(job, handle), asked_since(handle)
+            known = since is None or await api.has_run_since(since)
+            return released if known or isinstance(released, Stopping) else Stopping(RESTARTED)
         if (refusal := self._reach.refusal(api.target.url)) is not None:
             return Stopping(refusal)
         if mark.phase is not Phase.MADE:

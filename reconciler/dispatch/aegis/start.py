@@ -14,7 +14,7 @@ from reconciler.dispatch.aegis.answers import Absent, Busy, Down, Rejected, Trou
 from reconciler.dispatch.aegis.client import AegisClient
 from reconciler.dispatch.aegis.delivery import Arrived, Delivery, Foreign, Lost
 from reconciler.dispatch.aegis.ending import discard
-from reconciler.dispatch.aegis.handle import Mark, Phase, nothing
+from reconciler.dispatch.aegis.handle import Mark, Phase, asked, asked_since, nothing
 from reconciler.dispatch.aegis.paste import prompt_of, typed
 from reconciler.dispatch.aegis.prompt import CREATE_LIMIT, SEND_LIMIT, is_cut, units
 from reconciler.dispatch.aegis.readiness import NotReady, wait_until_ready
@@ -44,12 +44,18 @@ class Beginning:
     async def begin(self) -> Start:
         """1. What an earlier attempt recorded is taken over; 2. what it may have made without a
         record is searched for by name; 3. otherwise a session is made, three times at most."""
-        mark, message = Mark.read(self.job.handle), ""
+        mark, since = Mark.read(self.job.handle), asked_since(self.job.handle)
+        message = ""
         for _ in range(MOST_SESSIONS):
-            result = await (self._make() if mark is None else self._go_on(mark))
+            if since is not None:
+                result = await self._answer_lost(
+                    since, "a creation was not answered", prompted=True
+                )
+            else:
+                result = await (self._make() if mark is None else self._go_on(mark))
             if not isinstance(result, Again):
                 return result
-            mark, message = None, result.message
+            mark, since, message = None, None, result.message
         return Transient(f"{message}, {MOST_SESSIONS} times")
 
     async def find(self) -> Session | Trouble | None:
@@ -80,26 +86,40 @@ class Beginning:
         if self._long and self._shaped and is_cut(prompt_of(self.job), SEND_LIMIT):
             return Ended(Failed(Reason.DISPATCH_FAILED, _TOO_LONG))
         since = self.api.clock.now().timestamp()
-        create = self.api.batch if self._by_batch else self.api.create
+        create = self.api.create
+        if self._by_batch:
+            create = self.api.batch
+            await self.record(asked(self.api.target.url, since))
         match await create(self._request()):
             case Created(session, reused=True):
                 return _in_the_way(session, self.runtime.work_dir)
             case Created(session):
                 return await self._adopt(session, since)
             case Unsure(message):
-                return await self._perhaps_created(message, since)
-            case trouble:
+                answered = await self._answer_lost(since, message, prompted=self._by_batch)
+                return Transient(message) if isinstance(answered, Again) else answered
+            case trouble:  # nothing happened
+                if self._by_batch:
+                    await self.record(nothing(self.api.target.url))
                 return failed(trouble)
 
-    async def _perhaps_created(self, message: str, since: float) -> Start | Again:
-        """The creation was not answered; the session may be there all the same."""
+    async def _answer_lost(self, since: float, message: str, *, prompted: bool) -> Start | Again:
+        """The creation was not answered; the session may be there all the same.
+
+        A server that was started since does not know the session, and its agent may have the prompt
+        that a batch types: then the run is followed as at work.
+        """
         match await self.find():
             case Session() as session:
                 return await self._adopt(session, since)
+            case None if not prompted:
+                return Again(message)
+            case None if await self.api.has_run_since(since):
+                return await self._forget(message)
             case None:
-                return Transient(message)
+                return Started(asked(self.api.target.url, since))
             case trouble:
-                return failed(trouble)
+                return _later(trouble)
 
     async def _adopt(self, session: Session, since: float) -> Start | Again:
         """A session by our name without a record: only a batch may have sent its prompt."""
@@ -138,7 +158,7 @@ class Beginning:
             case NotReady(message):
                 return await self._discard(mark, Ended(Failed(Reason.DISPATCH_FAILED, message)))
             case Absent():  # of a server before this one or not: it had no prompt
-                return await self._forget(mark, f"session {mark.session_id} is gone")
+                return await self._forget(f"session {mark.session_id} is gone")
             case trouble:
                 return _later(trouble)
         sent = mark.at(Phase.SENT)
@@ -175,10 +195,10 @@ class Beginning:
         message = then.message if isinstance(then, Again) else _words(then)
         if (missing := await discard(self.api, mark)) is not None:
             return Transient(f"{message}; {missing}")
-        return await self._forget(mark, message) if isinstance(then, Again) else then
+        return await self._forget(message) if isinstance(then, Again) else then
 
-    async def _forget(self, mark: Mark, message: str) -> Again:
-        await self.record(nothing(mark.url))
+    async def _forget(self, message: str) -> Again:
+        await self.record(nothing(self.api.target.url))
         return Again(message)
 
     async def _gone(self, mark: Mark) -> Start:

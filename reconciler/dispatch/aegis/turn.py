@@ -13,9 +13,9 @@ from reconciler.dispatch.aegis.answers import Absent, Trouble
 from reconciler.dispatch.aegis.client import AegisClient
 from reconciler.dispatch.aegis.handle import Mark
 from reconciler.dispatch.aegis.paste import clean
-from reconciler.dispatch.aegis.reading import Session, detail
+from reconciler.dispatch.aegis.reading import ASKS, Session, detail
 from reconciler.dispatch.aegis.transcript import Entry, answer, last_is_answer
-from reconciler.dispatch.base import Ended, Unseen, Working, cut_result
+from reconciler.dispatch.base import Ended, NeedsApproval, Unseen, Working, cut_result
 
 _BUSY: Final = "esc to interrupt"
 _DONE: Final = re.compile(r"^\W?\s*\w+ for \d+m? ?\d*s\b", re.MULTILINE)
@@ -52,7 +52,9 @@ class Turns:
     api: AegisClient
     memory: dict[str, Memory] = field(default_factory=dict)
 
-    async def judge(self, mark: Mark, session: Session, prompt: str) -> Working | Unseen | Ended:
+    async def judge(
+        self, mark: Mark, session: Session, prompt: str
+    ) -> Working | NeedsApproval | Unseen | Ended:
         """One session as the list shows it now; at rest, its terminal and words are read."""
         memory, now = self.memory.setdefault(session.id, Memory()), self.api.clock.monotonic()
         activity = session.hooked_at if session.failures is not None else session.stamp
@@ -61,43 +63,55 @@ class Turns:
         waits = self.api.waits
         calm = waits.quiet if session.failures is not None else waits.read_again
         if session.live and now - memory.since < calm:
-            return Working(detail(session.status))
+            return _goes_on(session)
         if session.stamp == memory.read_stamp and now - memory.read_at < waits.read_again:
-            return Working(detail(session.status))  # the terminal said that it goes on
+            return _goes_on(session)  # the terminal said so
         memory.read_stamp, memory.read_at = session.stamp, now
         return await self._at_rest(mark, session, memory, prompt)
 
     async def _at_rest(
         self, mark: Mark, session: Session, memory: Memory, prompt: str
-    ) -> Working | Unseen | Ended:
+    ) -> Working | NeedsApproval | Unseen | Ended:
         """No hook for some seconds: a later turn, or a tool that takes long, shows on the pane."""
         pane = await self.api.pane(session.id) if session.live else ""
         if not isinstance(pane, str):
             return _unseen(pane)
         if _BUSY in pane:
             memory.rests = 0
-            return Working(detail(session.status))
+            return _goes_on(session)
         if session.failures is None and session.live:
             if not _DONE.search(pane):
-                return Working(detail(session.status))
+                return _goes_on(session)
             memory.rests += 1
             if memory.rests < 2:
-                return Working(detail(session.status))
+                return _goes_on(session)
         entries = await self.api.transcript(session.id)
         if not isinstance(entries, tuple):
             return _unseen(entries)
         return _over(mark, session, entries, prompt)
 
 
-def _over(mark: Mark, session: Session, entries: tuple[Entry, ...], prompt: str) -> Working | Ended:
+def _over(
+    mark: Mark, session: Session, entries: tuple[Entry, ...], prompt: str
+) -> Working | NeedsApproval | Ended:
     """The turn is over: well, or not, in the last words of the agent."""
     known = mark.transcript is None or session.transcript in (None, mark.transcript)
     words = answer(entries, clean(prompt), mark.created_at) if known else None
     if session.failures is None and session.live and not (words and last_is_answer(entries)):
-        return Working(detail(session.status))
+        return _goes_on(session)
     if _has_failed(session, words):
         return Ended(_failed(session, words))
     return Ended(Completed(cut_result(MIXED if words is None else words)))
+
+
+def _goes_on(session: Session) -> Working | NeedsApproval:
+    """What the session shows; a person answers at its terminal, as `approve` may type a prompt."""
+    if session.status not in ASKS:
+        return Working(detail(session.status))
+    return NeedsApproval(
+        f"{session.status} in session {session.id}",
+        f"in the terminal of session {session.id} on the Aegis host (tmux)",
+    )
 
 
 def _has_failed(session: Session, words: str | None) -> bool:

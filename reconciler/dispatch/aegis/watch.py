@@ -13,7 +13,7 @@ from reconciler.core.runs.run import Reason
 from reconciler.dispatch.aegis.answers import Absent
 from reconciler.dispatch.aegis.client import AegisClient
 from reconciler.dispatch.aegis.ending import RESTARTED
-from reconciler.dispatch.aegis.handle import Mark, Phase
+from reconciler.dispatch.aegis.handle import Mark, Phase, asked_since
 from reconciler.dispatch.aegis.paste import prompt_of
 from reconciler.dispatch.aegis.reading import Session
 from reconciler.dispatch.aegis.turn import Turns
@@ -48,9 +48,10 @@ class Watch:
         self.turns.memory.pop(session_id, None)
 
     def _is_due(self) -> bool:
-        pause = self.api.clock.monotonic() - self._listed_at
-        # Over its share a key would be refused, and with it the stop of a run.
-        return (self._hinted or pause >= self.api.waits.between_lists) and self.api.has_room()
+        pause, usual = self.api.clock.monotonic() - self._listed_at, self.api.waits.between_lists
+        # Over its share a key would be refused, and with it the stop of a run; but among many
+        # starts and stops the ends of others have to be seen, too.
+        return ((self._hinted or pause >= usual) and self.api.has_room()) or pause >= 2 * usual
 
     async def _list(self, followed: Sequence[Followed]) -> Mapping[str, Observation]:
         listed = await self.api.sessions()
@@ -68,7 +69,7 @@ class Watch:
         """One run. A session that the list does not show is asked for before it counts as gone."""
         mark = Mark.read(handle)
         if mark is None:
-            return Working("has no session yet")
+            return Working("has no session yet" if asked_since(handle) is None else RESTARTED)
         session: Session | Absent = sessions.get(mark.session_id, Absent())
         if isinstance(session, Absent):
             match await self.api.session(mark.session_id):

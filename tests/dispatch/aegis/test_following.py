@@ -6,7 +6,15 @@ import pytest
 
 from reconciler.core.runs.run import Completed
 from reconciler.dispatch.aegis.runtime import AegisSessions
-from reconciler.dispatch.base import Handle, Started, Stopped, Stopping, Unseen, Working
+from reconciler.dispatch.base import (
+    Handle,
+    NeedsApproval,
+    Started,
+    Stopped,
+    Stopping,
+    Unseen,
+    Working,
+)
 from tests.dispatch.aegis.runtime_kit import begin, end, job_on, last_word
 from tests.dispatch.builders import Recorder, poll
 from tests.support.aegis.local import LocalAegis
@@ -43,10 +51,6 @@ async def test_one_list_call_for_all_runs_of_an_agent(
     [
         pytest.param("working", "", id="at work"),
         pytest.param("compacting", "compacting", id="at work on itself"),
-        *(
-            pytest.param(status, f"waits for approval: {status}", id=status)
-            for status in ("permission_prompt", "bash_approval", "plan_mode", "ask_question")
-        ),
         pytest.param("rate_limit", "waits for the model: rate_limit", id="rate limited"),
         pytest.param("error", "the agent retries: its session shows an error", id="retries"),
         pytest.param("idle", "idle", id="idle before the work"),
@@ -63,6 +67,23 @@ async def test_no_status_by_itself_is_an_end(
     for _ in range(60):
         await asyncio.sleep(2)
         assert await poll(runtime, job, handle) == Working(expected)
+
+
+@pytest.mark.parametrize(
+    "status", ["permission_prompt", "bash_approval", "plan_mode", "ask_question"]
+)
+async def test_an_agent_that_asks_is_said_with_the_place_to_answer(
+    runtime: AegisSessions, server: LocalAegis, status: str
+) -> None:
+    """Nothing is approved from here: with nothing pending that would type a prompt."""
+    server.control(script={"hold": True})
+    job = job_on(server)
+    handle = await begin(runtime, job)
+    server.control(session=job.run_id, status=status)
+    seen = await poll(runtime, job, handle)
+    assert isinstance(seen, NeedsApproval)
+    assert status in seen.question
+    assert str(handle.session_id) in seen.answer_at
 
 
 async def test_a_session_that_later_builds_list_as_crashed_is_over(

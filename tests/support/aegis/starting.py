@@ -73,12 +73,14 @@ async def send(world: World, request: Request, session: Session) -> Response:
 
 async def _prompt(world: World, session: Session, text: str) -> dict[str, Json]:
     """Wait until the agent is ready, then type."""
-    agent, waited = session.agent, 0.0
+    agent, waited, began = session.agent, 0.0, world.started
     while not agent.ready(world.now()):
         if waited >= NEVER_READY:
             return {"delivered": False, "attempts": 0}
         await asyncio.sleep(0.25)
         waited += 0.25
+        if world.started != began:
+            raise Refusal(500, "DEAD", "a killed server types nothing")
     if world.script.typing_fails:
         raise Refusal(500, "INTERNAL_ERROR", "tmux: cannot type")
     _type(world, session, text)
