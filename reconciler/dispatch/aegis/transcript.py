@@ -51,8 +51,8 @@ def answer(entries: Sequence[Entry], prompt: str, since: float | None) -> str | 
     at = prompt_at(entries, prompt, since)
     if at is None:
         return None
-    said = (e.text for e in entries[at + 1 :] if e.role == "assistant" and e.kind == _WORDS)
-    return "\n\n".join(text for text in said if text)
+    texts = (e.text for e in entries[at + 1 :] if e.role == "assistant" and e.kind == _WORDS)
+    return "\n\n".join(text for text in texts if text)
 
 
 def last_is_answer(entries: Sequence[Entry]) -> bool:

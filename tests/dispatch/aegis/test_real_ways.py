@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from reconciler.core.runs.prompt import prompt
@@ -186,6 +187,38 @@ async def test_ten_runs_of_a_key_stay_below_its_limit_and_a_stop_goes_through(
     began = asyncio.get_running_loop().time()
     assert await runtime.stop(*followed[0]) == Stopped()
     assert asyncio.get_running_loop().time() - began < 1
+
+
+async def test_among_many_starts_the_ends_of_others_are_seen(
+    runtime: AegisSessions, server: LocalAegis
+) -> None:
+    job = job_on(server)
+    handle = await begin(runtime, job)
+    server.control(script={"per_minute": 0})
+    for number in range(20):  # more calls than a key has
+        await begin(runtime, job_on(server, spec={"workDir": f"/srv/{number}"}))
+    assert isinstance(await end(runtime, job, handle), Completed)
+
+
+async def test_a_prompt_typed_by_a_server_that_died_is_not_typed_again(
+    runtime: AegisSessions, server: LocalAegis
+) -> None:
+    """A batch typed it, the answer was lost, and the next server knows no session."""
+    server.control(script={"hold": True})
+    job, recorder = job_on(server, prompt="\n".join(["Read this."] * 1500)), Recorder()
+
+    def crash_after(request: httpx.Request) -> Loss | None:
+        if request.url.path == "/v1/sessions" and server.prompts(job.run_id):
+            server.control(crash=True)
+        return Loss.UNHEARD if request.url.path.endswith("/batch") else None
+
+    server.lose = crash_after
+    handle = await begin(runtime, job, recorder)
+    again = replace(job, attempt=2, handle=handle)
+    assert isinstance(await runtime.start(again, recorder), Started)
+    assert "was started anew" in str(await poll(runtime, job, handle))
+    assert isinstance(await runtime.stop(job, handle), Stopping)
+    assert server.at_work(job.run_id) == 1
 
 
 async def test_after_a_crash_of_aegis_a_404_is_no_proof(
