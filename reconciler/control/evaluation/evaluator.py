@@ -48,6 +48,8 @@ class Kind(StrEnum):
     """What an expression is for."""
 
     CONDITION = "condition"
+    MOMENT = "moment"
+    CALL = "call"
     EXPECTATION = "expectation"
     KEY = "key"
     TEXT = "text"

@@ -18,9 +18,11 @@ from typing import Any
 
 from reconciler.core.cel import (
     ANSWER_VARIABLES,
+    CALL_VARIABLES,
     CONDITION_VARIABLES,
     EXPECT_VARIABLES,
     KEY_VARIABLES,
+    MOMENT_VARIABLES,
     TITLE_VARIABLES,
     EvaluationError,
     ExpressionError,
@@ -41,6 +43,8 @@ Kind = tuple[frozenset[str], Callable[[Any], bool | str]]
 
 KINDS: dict[str, Kind] = {
     "condition": (CONDITION_VARIABLES, as_condition),
+    "moment": (MOMENT_VARIABLES, as_condition),
+    "call": (CALL_VARIABLES, as_condition),
     "expectation": (EXPECT_VARIABLES, as_condition),
     "key": (KEY_VARIABLES, as_key),
     "text": (TITLE_VARIABLES, lambda value: as_text(value, TEXT_LIMIT)),

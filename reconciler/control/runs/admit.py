@@ -10,7 +10,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from reconciler.control.evaluation.moments import Answer, Broken, Declined
 from reconciler.control.runs.budgeting import within_budget
+from reconciler.control.runs.ending import finish
 from reconciler.core.base.identity import is_commit
 from reconciler.core.runs.admission import (
     Admission,
@@ -27,7 +29,7 @@ from reconciler.core.runs.context import last_completed
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.queue import Queue
-from reconciler.core.runs.run import Json, Reason, Run, Source, Status, WaitingFor
+from reconciler.core.runs.run import Failed, Json, Reason, Run, Source, Status, WaitingFor
 from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.money.budgets import read_accounts
@@ -38,14 +40,15 @@ from reconciler.store.runs.occupancy import (
     save_breaker,
     save_last_run,
 )
-from reconciler.store.runs.runs import end_run, insert_runs, request_cancel
+from reconciler.store.runs.runs import end_run, get_run, insert_runs, request_cancel
 
 
 class Firing(NamedTuple):
     """A run that asks to be. `at` is the moment of the trigger; title and key are evaluated.
 
     `at` is a moment of the host that heard of it, and is only shown: whatever is compared with
-    other moments is taken in the transaction.
+    other moments is taken in the transaction. `declined` is the sentence where its trigger's `when`
+    is false, `broken` where it could not be evaluated.
     """
 
     id: str
@@ -64,12 +67,25 @@ class Firing(NamedTuple):
     actor: str | None = None
     delivery_id: str | None = None
     rerun_of: str | None = None
+    declined: str | None = None
+    broken: str | None = None
 
     def newcomer(self) -> Newcomer:
         """What the pure function sees of it."""
         return Newcomer(
             self.id, self.key, self.trigger_id, self.mergeable, self.forced, self.caught_up
         )
+
+
+def answered(firing: Firing, answer: Answer) -> Firing:
+    """The firing with what its trigger's `when` says of it."""
+    match answer:
+        case Declined(why):
+            return firing._replace(declined=why)
+        case Broken(why):
+            return firing._replace(broken=why)
+        case None:
+            return firing
 
 
 def admit_all(
@@ -89,6 +105,7 @@ def admit_all(
     1. Read the open runs of the autopilots, their budgets, and what runs are told of earlier ones.
     2. Decide each firing; what is admitted counts for the next one.
     3. Insert the runs, ask replaced ones to stop, end overtaken ones.
+    4. Fail those whose condition could not be evaluated, and let the next ones in.
     """
     occupancies = read_occupancy(tx, list(autopilots.values()), now)
     accounts = read_accounts(tx, autopilots.values(), now)
@@ -97,7 +114,7 @@ def admit_all(
     decided: list[tuple[Run, Admission]] = []
     for firing, nonce in zip(firings, _nonces(len(firings)), strict=True):
         live, occupancy = autopilots[firing.autopilot_id], occupancies[firing.autopilot_id]
-        admission = admit(probing.policy(live), occupancy, firing.newcomer(), now)
+        admission = _decide(firing, probing.policy(live), occupancy, now)
         admission, money = within_budget(accounts, live, admission, forced=firing.forced)
         run = _run(firing, live, admission, now, nonce)
         if money:
@@ -117,7 +134,22 @@ def admit_all(
     probing.save(tx)
     save_last_run(tx, {run.autopilot_id: now for run, _ in decided})
     save_fired(tx, {id_: now for run, _ in decided if (id_ := _called(run))})
-    return [run for run, _ in decided]
+    broken = {firing.id: firing.broken for firing in firings if firing.broken is not None}
+    return [_ended(tx, run, broken.get(run.id), now, cooldown) for run, _ in decided]
+
+
+def _decide(firing: Firing, policy: Policy, occupancy: Occupancy, now: datetime) -> Admission:
+    if firing.declined is not None:
+        return Skip(Reason.NOTHING_TO_DO, firing.declined)
+    return admit(policy, occupancy, firing.newcomer(), now)
+
+
+def _ended(tx: Tx, run: Run, why: str | None, now: datetime, cooldown: timedelta) -> Run:
+    """A run whose `when` is broken fails at once: a silent skip would be seen by nobody."""
+    if why is None or run.ended:
+        return run
+    finish(tx, run, Failed(Reason.PRECHECK_FAILED, why), now, cooldown=cooldown)
+    return get_run(tx, run.id) or run
 
 
 def _called(run: Run) -> str | None:

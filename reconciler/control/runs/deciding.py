@@ -7,11 +7,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reconciler.clock import Ids
+from reconciler.control.evaluation.moments import Answer, Moment, ask_when
 from reconciler.control.evaluation.titles import Facts, Titles
-from reconciler.control.runs.admit import Firing
+from reconciler.control.runs.admit import Firing, answered
+from reconciler.core.base.errors import Unavailable
 from reconciler.core.manifest.trigger import CatchUp, ScheduleTrigger
 from reconciler.core.runs.live import LiveAutopilot
-from reconciler.core.runs.run import Json, Source
+from reconciler.core.runs.run import Json, Run, Source
 from reconciler.core.runs.standing import standing_of
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.core.schedule.decide import Decision, decide
@@ -36,13 +38,17 @@ class Ticker:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What becomes of a due trigger, and the runs that ask to be."""
+    """What becomes of a due trigger, and the runs that ask to be.
+
+    `last` is the run that its `when` was asked with.
+    """
 
     due: DueTrigger
     live: LiveAutopilot
     decision: Decision
     firings: tuple[Firing, ...]
     agenda: Agenda
+    last: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,13 @@ class Stalled:
     due: DueTrigger
     why: str
     live: LiveAutopilot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A due trigger whose `when` cannot be evaluated just now: it stays due."""
+
+    why: str
 
 
 class ReadTrigger(NamedTuple):
@@ -76,9 +89,16 @@ _decision = lru_cache(maxsize=4096)(decide)
 
 
 def decide_trigger(
-    ticker: Ticker, due: DueTrigger, live: LiveAutopilot | None, now: datetime
-) -> Decided | Stalled:
-    """Decide one trigger. Whatever goes wrong with it stays with it: its neighbours go on."""
+    ticker: Ticker,
+    due: DueTrigger,
+    live: LiveAutopilot | None,
+    now: datetime,
+    last: Run | None = None,
+) -> Decided | Stalled | Deferred:
+    """Decide one trigger. Whatever goes wrong with it stays with it: its neighbours go on.
+
+    `last` is the newest run of its autopilot that was worked on, for its `when`.
+    """
     if live is None:
         return Stalled(due, "the row of its autopilot cannot be read: apply its manifest again")
     try:
@@ -89,10 +109,35 @@ def decide_trigger(
         decision = _decision(
             agenda, due.cursor, now, standing=standing, catch_up=catch_up, window=window
         )
-        firings = tuple(_firings(ticker, due, live, read, decision, now))
+        answer = _ask(ticker, live, read, decision, now, last)
+        firings = tuple(
+            answered(firing, answer) for firing in _firings(ticker, due, live, read, decision, now)
+        )
+    except Unavailable as error:
+        return Deferred(str(error))
     except Exception as error:  # noqa: BLE001 - any failure of one trigger stalls that one only
         return Stalled(due, sentence_of(error), live)
-    return Decided(due, live, decision, firings, agenda)
+    return Decided(due, live, decision, firings, agenda, last)
+
+
+def has_when(definition: Definition) -> bool:
+    """Whether a trigger may have a `when`; told by its text, for it is asked of thousands."""
+    return '"when"' in definition.spec
+
+
+def _ask(
+    ticker: Ticker,
+    live: LiveAutopilot,
+    read: ReadTrigger,
+    decision: Decision,
+    now: datetime,
+    last: Run | None,
+) -> Answer:
+    """What `when` says, once for all that starts now: it is judged at the admission's moment."""
+    if read.trigger.when is None or not decision.starts:
+        return None
+    moment = Moment(trigger=read.document, now=now, last=last)
+    return ask_when(ticker.titles.evaluator, live.document(), moment)
 
 
 def _firings(

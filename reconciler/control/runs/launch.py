@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.clock import Ids
+from reconciler.control.evaluation.moments import Moment, ask_when
 from reconciler.control.evaluation.titles import Facts, Titles
-from reconciler.control.runs.admit import Firing, admit_all
+from reconciler.control.runs.admit import Firing, admit_all, answered
 from reconciler.control.unreadable import readable
-from reconciler.core.base.errors import Conflict, NotFound
+from reconciler.core.base.errors import Conflict, NotFound, Unavailable
 from reconciler.core.manifest.state import canonical
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Json, Run, Source
@@ -15,8 +16,12 @@ from reconciler.core.runs.standing import NotInForce, standing_of
 from reconciler.core.webhooks.delivery_key import KEY_RETENTION, body_fingerprint
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.triggers import NamedTrigger, list_triggers
+from reconciler.store.runs.last import read_last_worked_on
 from reconciler.store.runs.runs import get_run
 from reconciler.store.webhooks.webhooks import SeenKey, seen_keys, use_keys
+
+ATTEMPTS = 5
+"""How often a run is judged anew because another one ended meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +61,19 @@ class Launcher:
         """Record a run; a live server dispatches it. Blocks; call it from a thread.
 
         Raises NotFound, and Conflict where the autopilot is not in force or its row cannot be read,
-        the trigger is disabled, or the idempotency key was used for something else.
+        the trigger is disabled, or the idempotency key was used for something else; Unavailable
+        where its `when` cannot be evaluated now.
         """
-        firing = self._prepare(order)
+        for _ in range(ATTEMPTS):
+            if (run := self._launch(order)) is not None:
+                return run
+        raise Unavailable("runs end too often to judge this one by the last of them; try again")
 
-        def write(tx: Tx) -> Run:
+    def _launch(self, order: Order) -> Run | None:
+        """The run; None where another one ended between its `when` and its transaction."""
+        firing, judged_by = self._prepare(order)
+
+        def write(tx: Tx) -> Run | None:
             live = readable(tx, order.autopilot_id, lock=True)
             now = self.database.now(tx)  # after the row is held: see `admit_all`
             if (before := _before(tx, order, now)) is not None:
@@ -68,20 +81,28 @@ class Launcher:
             standing = standing_of(live.switches, self.cooldown, now)
             if isinstance(standing, NotInForce) and (standing.final or not order.force):
                 raise Conflict(_refusal(live, standing), reason="not-in-force")
+            if judged_by is not None and judged_by != _last_id(_last(tx, live.id)):
+                return None
             admit_all(tx, [firing], now, self.cooldown, {live.id: live})
             _remember(tx, order, firing.id, now)
             return _whole(tx, firing.id)
 
         return self.database.write(write)
 
-    def _prepare(self, order: Order) -> Firing:
-        """Read, and evaluate title and key, before the transaction."""
+    def _prepare(self, order: Order) -> tuple[Firing, str | None]:
+        """Read, and evaluate title, key and `when`, before the transaction.
 
-        def read(tx: Tx) -> tuple[LiveAutopilot, list[NamedTrigger], datetime]:
+        Return the id of the run that `when` was asked with as well, empty where there was none;
+        None where nothing was asked.
+        """
+
+        def read(tx: Tx) -> tuple[LiveAutopilot, list[NamedTrigger], datetime, Run | None]:
             live = readable(tx, order.autopilot_id)
-            return live, list_triggers(tx, order.autopilot_id), self.database.now(tx)
+            triggers = list_triggers(tx, order.autopilot_id)
+            asks = any("when" in trigger.document for trigger in triggers)
+            return live, triggers, self.database.now(tx), _last(tx, live.id) if asks else None
 
-        live, triggers, now = self.database.read(read)
+        live, triggers, now, last = self.database.read(read)
         trigger = _trigger(order, live, triggers)
         source = Source.API if trigger and trigger.kind == "api" else Source.MANUAL
         run_id = self.ids.new(now)
@@ -94,7 +115,7 @@ class Launcher:
         )
         # Expressions may take a while, so no transaction is open meanwhile.
         prepared = self.titles.prepare(live, facts)
-        return Firing(
+        firing = Firing(
             id=run_id,
             autopilot_id=live.id,
             source=source,
@@ -108,6 +129,21 @@ class Launcher:
             actor=order.actor,
             rerun_of=order.rerun_of,
         )
+        if trigger is None or source is not Source.API or order.force:
+            return firing, None
+        if "when" not in trigger.document:
+            return firing, None
+        moment = Moment(trigger=trigger.document, now=now, last=last, payload=order.payload)
+        answer = ask_when(self.titles.evaluator, live.document(), moment)
+        return answered(firing, answer), _last_id(last)
+
+
+def _last(tx: Tx, autopilot_id: str) -> Run | None:
+    return read_last_worked_on(tx, [autopilot_id])[autopilot_id]
+
+
+def _last_id(last: Run | None) -> str:
+    return last.id if last is not None else ""
 
 
 def _trigger(

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from reconciler.control.runs.admit import admit_all
-from reconciler.control.runs.deciding import Decided, Stalled, Ticker, sentence_of
+from reconciler.control.runs.deciding import Decided, Stalled, Ticker, has_when, sentence_of
 from reconciler.core.base.errors import Locked, Unavailable
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.notify import Event
@@ -22,6 +22,7 @@ from reconciler.core.runs.run import MissedReason, Run
 from reconciler.store.engine.database import Tx
 from reconciler.store.notify.outbox import Occasion, note_occasions
 from reconciler.store.objects.triggers import Advance, DueTrigger, advance, hold_unmoved, stall
+from reconciler.store.runs.last import read_last_worked_on
 from reconciler.store.runs.missed import Missed, drop_known, open_stalled, record_missed
 from reconciler.store.runs.occupancy import hold_unchanged
 from reconciler.store.runs.runs import used_occurrences
@@ -139,7 +140,9 @@ def _write(
         tx, {decision.live.id: decision.live for decision in decided if decision.due.id in held}
     )
     holding = [
-        decision for decision in decided if decision.due.id in held and decision.live.id in lives
+        decision
+        for decision in decided
+        if decision.due.id in held and decision.live.id in lives and _same_last(tx, decision)
     ]
     firings = [firing for decision in holding for firing in decision.firings]
     moment = ticker.database.now(tx)  # after the rows are held: see `admit_all`
@@ -184,6 +187,18 @@ def _lateness(
 def _late(due: DueTrigger, live: LiveAutopilot, detail: Mapping[str, Any]) -> Occasion:
     occasion = f"late:{due.id}@{format_instant(due.next_run_at)}"
     return Occasion(Event.LATE, occasion, live.id, live.workspace, live.digest, detail)
+
+
+def _same_last(tx: Tx, decision: Decided) -> bool:
+    """Whether the run that a `when` was asked with is still the last one.
+
+    The autopilot's row is held, so that none can end from here on. One that ended meanwhile may
+    have changed the answer: the trigger stays due, and is asked again.
+    """
+    if not decision.firings or not has_when(decision.due.definition):
+        return True
+    last = read_last_worked_on(tx, [decision.live.id])[decision.live.id]
+    return (last.id if last else None) == (decision.last.id if decision.last else None)
 
 
 def _missed(decision: Decided) -> Iterable[Missed]:

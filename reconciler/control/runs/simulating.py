@@ -7,12 +7,14 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.control.evaluation.evaluator import Evaluator, Failed
+from reconciler.control.evaluation.moments import Broken, Declined, Moment, ask_when
+from reconciler.core.base.errors import Unavailable
 from reconciler.core.base.identity import Key, trigger_id
 from reconciler.core.cel import event_scope
 from reconciler.core.manifest.model import Autopilot, AutopilotStatus, Kind
@@ -20,6 +22,7 @@ from reconciler.core.manifest.state import Declared, Stored
 from reconciler.core.manifest.trigger import ScheduleTrigger, WebhookTrigger
 from reconciler.core.runs.admission import Policy
 from reconciler.core.runs.key import own_key
+from reconciler.core.runs.run import Reason, Run
 from reconciler.core.runs.standing import Switches, standing_of
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.core.schedule.audit import Period
@@ -40,6 +43,7 @@ from reconciler.core.webhooks.payload import parse_body
 from reconciler.core.webhooks.schemes import without_token
 from reconciler.store.engine.database import Database
 from reconciler.store.past import deliveries_of, durations, what_happened
+from reconciler.store.runs.last import read_last_before
 from reconciler.store.webhooks.deliveries import Delivery, get_delivery
 
 MOST = 100_000
@@ -120,9 +124,20 @@ def simulate_manifests(
             f"{minutes} minutes for each run of {unmeasured:,} autopilots without past runs; of "
             "the others, the median of the last ones"
         )
+    simulation.assumptions += _unknowable(row.document for row in autopilots)
     if others := len(declared) - len(autopilots):
         simulation.assumptions.append(f"{others:,} autopilots of other sources are left out")
     return simulation
+
+
+def _unknowable(documents: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What is assumed of manifests whose runs depend on what a run leaves."""
+    specs = [document["spec"] for document in documents]
+    triggers = [trigger for spec in specs for trigger in spec["triggers"]]
+    if any(trigger["kind"] == "schedule" and "when" in trigger for trigger in triggers):
+        yield "the `lastRun` that `when` of a schedule reads is the one that is recorded"
+    if any("precheck" in spec for spec in specs):
+        yield "every precheck goes on"
 
 
 def _live_through(
@@ -140,7 +155,7 @@ def _live_through(
             duration=min(length or ASSUMED, spec.timeout),
             queue_ttl=spec.queue_ttl,
             standing=standing_of(switches, timedelta(0), simulation.period.since),
-            schedules=list(_schedules(row.id, model)),
+            schedules=list(_schedules(past, row, model)),
             deliveries=wanted,
         ),
         simulation.period,
@@ -156,13 +171,47 @@ def _live_through(
     return simulated.counts, simulated.arrivals
 
 
-def _schedules(autopilot_id: str, model: Autopilot) -> Iterator[SimulatedSchedule]:
+def _schedules(past: Past, row: Declared, model: Autopilot) -> Iterator[SimulatedSchedule]:
     if model.spec.status == AutopilotStatus.ARCHIVED:
         return  # it fires nothing, and records nothing
     for trigger in model.spec.triggers:
         if isinstance(trigger, ScheduleTrigger) and trigger.enabled:
-            agenda = Agenda.of(trigger_id(autopilot_id, trigger.name), trigger)
-            yield SimulatedSchedule(trigger.name, agenda, trigger.catch_up, trigger.catch_up_window)
+            agenda = Agenda.of(trigger_id(row.id, trigger.name), trigger)
+            asked = _Asked(past, row, trigger.model_dump(mode="json", by_alias=True))
+            yield SimulatedSchedule(
+                trigger.name, agenda, trigger.catch_up, trigger.catch_up_window, asked.declines
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The `when` of one schedule, over the runs that are recorded."""
+
+    past: Past
+    row: Declared
+    document: Mapping[str, Any]
+
+    def declines(self, at: datetime) -> str | None:
+        """Why nothing would be started at a moment; None for what cannot be asked any more."""
+        if self.document.get("when") is None or self.past.out_of_time:
+            return None
+        moment = Moment(trigger=self.document, now=at, last=self._last(at))
+        try:
+            answer = ask_when(self.past.evaluator, self.row.document, moment)
+        except Unavailable:
+            return None
+        match answer:
+            case Declined():
+                return Reason.NOTHING_TO_DO
+            case Broken():
+                return Reason.PRECHECK_FAILED
+            case None:
+                return None
+
+    def _last(self, at: datetime) -> Run | None:
+        if self.past.database is None:
+            return None
+        return self.past.database.read(lambda tx: read_last_before(tx, self.row.id, at))
 
 
 @dataclass

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.control.runs.deciding import Decided, Stalled, Ticker, decide_trigger
+from reconciler.control.runs.deciding import Decided, Stalled, Ticker, decide_trigger, has_when
 from reconciler.control.runs.ending import expire, promote
 from reconciler.control.runs.saving import save
+from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import Run
+from reconciler.store.engine.database import Tx
 from reconciler.store.objects.triggers import DueTrigger, due_triggers, next_due
+from reconciler.store.runs.last import read_last_worked_on
 from reconciler.store.runs.occupancy import read_live
 from reconciler.store.runs.runs import autopilots_with_waiters, expired_waiters
 
@@ -54,11 +57,17 @@ def tick_once(ticker: Ticker) -> Ticked:
 
 def _carry_out(ticker: Ticker, due: Sequence[DueTrigger], now: datetime, ticked: Ticked) -> bool:
     """Decide and write one batch; False where nothing could be moved."""
-    lives = ticker.database.read(
-        lambda tx: read_live(tx, [trigger.autopilot_id for trigger in due])
-    )
+    with_when = {trigger.autopilot_id for trigger in due if has_when(trigger.definition)}
+
+    def read(tx: Tx) -> tuple[dict[str, LiveAutopilot], dict[str, Run | None]]:
+        lives = read_live(tx, [trigger.autopilot_id for trigger in due])
+        return lives, read_last_worked_on(tx, sorted(with_when))
+
+    lives, lasts = ticker.database.read(read)
     results = [
-        decide_trigger(ticker, trigger, lives.get(trigger.autopilot_id), now) for trigger in due
+        decide_trigger(ticker, trigger, lives.get(id_), now, lasts.get(id_))
+        for trigger in due
+        for id_ in [trigger.autopilot_id]
     ]
     decided = [result for result in results if isinstance(result, Decided)]
     stalled = [result for result in results if isinstance(result, Stalled)]

@@ -23,14 +23,17 @@ from reconciler.core.cel.errors import EvaluationBusy, EvaluationError, Expressi
 from reconciler.core.cel.reads import look_up
 from reconciler.core.cel.scope import (
     ANSWER_VARIABLES,
+    CALL_VARIABLES,
     CONDITION_VARIABLES,
     EXPECT_VARIABLES,
     HANDLE_VARIABLES,
     KEY_VARIABLES,
+    MOMENT_VARIABLES,
     REQUEST_VARIABLES,
     TITLE_VARIABLES,
     event_scope,
     expect_scope,
+    moment_scope,
     title_scope,
 )
 from reconciler.core.cel.syntax import MAX_DEPTH, MAX_NESTING
@@ -39,6 +42,7 @@ from reconciler.core.cel.weight import MAX_LEVELS, MAX_WEIGHT
 
 __all__ = [
     "ANSWER_VARIABLES",
+    "CALL_VARIABLES",
     "CONDITION_VARIABLES",
     "EXPECT_VARIABLES",
     "HANDLE_VARIABLES",
@@ -51,6 +55,7 @@ __all__ = [
     "MAX_MACRO_DEPTH",
     "MAX_NESTING",
     "MAX_WEIGHT",
+    "MOMENT_VARIABLES",
     "QUICK_COST",
     "REQUEST_VARIABLES",
     "TITLE_VARIABLES",
@@ -70,6 +75,7 @@ __all__ = [
     "expect_scope",
     "is_quick",
     "look_up",
+    "moment_scope",
     "problems_of",
     "require_affordable",
     "title_scope",

@@ -19,7 +19,6 @@ NAMES = {
     "github": "the body of the event is 'payload'",
     "data": "the body is 'payload'",
     "header": "the headers are 'headers'",
-    "now": "there is no clock here; titles have 'date', 'time' and 'scheduledFor'",
 }
 """Variables that people expect, and the sentence that helps them."""
 

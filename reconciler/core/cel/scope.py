@@ -1,7 +1,7 @@
 """What an expression may read: the variables, their fields, and how a caller fills them."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 Json = Any
@@ -15,10 +15,15 @@ TITLE_VARIABLES = KEY_VARIABLES | {"run", "scheduledFor", "date", "time"}
 """For the placeholders of `issueTitleTemplate`."""
 EXPECT_VARIABLES = frozenset({"result", "run"})
 """For `expect`."""
+MOMENT_VARIABLES = frozenset({"trigger", "autopilot", "lastRun", "now"})
+"""For the `when` of a schedule."""
+CALL_VARIABLES = MOMENT_VARIABLES | {"payload"}
+"""For the `when` of an api trigger."""
 
 PLACES: Mapping[str, frozenset[str]] = {
     "titles": TITLE_VARIABLES - KEY_VARIABLES,
     "expect": EXPECT_VARIABLES,
+    "the 'when' of schedules and api triggers": frozenset({"lastRun", "now"}),
 }
 """Variables that are known in places of their own, by what messages call these."""
 REQUEST_VARIABLES = frozenset({"run", "prompt"})
@@ -57,12 +62,24 @@ RUN_FIELDS = frozenset(
 )
 """The fields of `run` where there is one, in `expect` and in the texts of an `http` runtime."""
 
+LAST_RUN_FIELDS = (RUN_FIELDS - {"workspace", "autopilot"}) | {
+    "status",
+    "reason",
+    "failureReason",
+    "completedAt",
+    "durationMs",
+    "result",
+}
+"""The fields of `lastRun`."""
+
 
 def fields_of(variables: frozenset[str]) -> Mapping[str, frozenset[str]]:
     """The fields of our own variables in the place that knows these variables.
 
     A title is made before there is a run, and knows only its id and its source.
     """
+    if "lastRun" in variables:
+        return {**FIELDS, "lastRun": LAST_RUN_FIELDS}
     return FIELDS if variables <= TITLE_VARIABLES else {**FIELDS, "run": RUN_FIELDS}
 
 
@@ -95,6 +112,29 @@ def event_scope(
             "title": spec["title"],
             "labels": dict(metadata.get("labels") or {}),
         },
+    }
+
+
+def moment_scope(
+    autopilot: Mapping[str, Json],
+    trigger: Mapping[str, Json],
+    *,
+    now: datetime,
+    last_run: Mapping[str, Json] | None,
+    payload: Json = None,
+) -> dict[str, Json]:
+    """The variables of the `when` of schedules and api triggers; see `event_scope`.
+
+    `last_run` is the newest run that was worked on to its end, as the API shows it.
+    """
+    event = event_scope(autopilot, trigger, payload=payload)
+    last = None if last_run is None else {name: last_run.get(name) for name in LAST_RUN_FIELDS}
+    return {
+        "trigger": event["trigger"],
+        "autopilot": event["autopilot"],
+        "payload": payload,
+        "lastRun": last,
+        "now": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
 
 

@@ -99,6 +99,12 @@ class ScheduleTrigger(_TriggerBase):
     """Nothing fires before this moment."""
     end_at: Instant | None = None
     """Nothing fires after this moment."""
+    when: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=['lastRun == null || lastRun.status == "failed"'],
+    )
+    """CEL over `lastRun`, `now`, `trigger`, `autopilot`; false skips the run: nothing to do."""
 
     @model_validator(mode="after")
     def _one_schedule(self) -> "ScheduleTrigger":
@@ -218,6 +224,8 @@ class ApiTrigger(_TriggerBase):
 
     kind: Literal["api"]
     """This trigger fires by a call."""
+    when: str | None = Field(default=None, min_length=1, examples=['payload.severity == "high"'])
+    """CEL over `payload`, `lastRun`, `now`, `trigger`, `autopilot`; false skips the run."""
 
 
 Trigger = Annotated[

@@ -8,7 +8,7 @@ agents with room, runs of one length, and that nothing is under way at the begin
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -32,14 +32,22 @@ _TICK = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 
 
+def _never(_at: datetime) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class SimulatedSchedule:
-    """A schedule trigger that is enabled."""
+    """A schedule trigger that is enabled.
+
+    `declines` asks its `when` at a moment: the reason why nothing would be started, or None.
+    """
 
     trigger: str
     timetable: Timetable
     catch_up: CatchUp
     window: timedelta
+    declines: Callable[[datetime], str | None] = _never
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,10 @@ def _due(
         )
         for span in decision.spans:
             counts.not_started[span.reason] += span.count
-        for _ in decision.starts:
+        reason = schedule.declines(following.run_at) if decision.starts else None
+        if reason is not None:
+            counts.not_started[reason] += len(decision.starts)
+        for _ in decision.starts if reason is None else ():
             yield Arrival(following.run_at, schedule.trigger, "", not caught_up, caught_up)
         if decision.cursor is None:
             return

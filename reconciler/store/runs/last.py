@@ -1,12 +1,14 @@
 """The newest run of an autopilot that was worked on to its end: what later runs may build on."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, literal_column, select
 
 from reconciler.core.runs.context import LastCompleted
-from reconciler.core.runs.run import Status
+from reconciler.core.runs.run import Run, Status
+from reconciler.store.runs.runs import get_run, get_runs
 from reconciler.store.tables import WORKED_ON, autopilot_run
 
 _R = autopilot_run.c
@@ -23,6 +25,19 @@ def read_last_completed(
         row = _newest(tx, autopilot_id, columns, _R.status == Status.COMPLETED)
         newest[autopilot_id] = LastCompleted(*row) if row is not None else None
     return newest
+
+
+def read_last_worked_on(tx: Connection, autopilot_ids: Iterable[str]) -> dict[str, Run | None]:
+    """The newest run of each autopilot that completed or failed, by when it ended."""
+    newest = {id_: _newest(tx, id_, (_R.id,)) for id_ in autopilot_ids}
+    runs = get_runs(tx, [row.id for row in newest.values() if row is not None])
+    return {id_: runs.get(row.id) if row is not None else None for id_, row in newest.items()}
+
+
+def read_last_before(tx: Connection, autopilot_id: str, at: datetime) -> Run | None:
+    """The newest run of an autopilot that had completed or failed by a moment."""
+    row = _newest(tx, autopilot_id, (_R.id,), _R.completed_at <= at)
+    return get_run(tx, row.id) if row is not None else None
 
 
 def _newest(

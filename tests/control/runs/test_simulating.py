@@ -214,3 +214,19 @@ def test_a_simulation_writes_nothing(rig: Rig) -> None:
     before = rig.runs(), rig.missed(), rig.triggers()
     simulated(rig, *hook(rig, "payload.n == 2"), since=began)
     assert (rig.runs(), rig.missed(), rig.triggers()) == before
+
+
+def test_the_when_of_a_schedule_is_asked_at_each_moment_over_what_is_recorded(rig: Rig) -> None:
+    rig.apply(agent(), autopilot("triage", schedule()))
+    since = rig.clock.now()
+    live(rig, 9, 1)
+    (first, *_) = rig.runs()
+    assert first.completed_at is not None
+    none_yet = autopilot("triage", schedule(when="lastRun == null"))
+    unread = autopilot("triage", schedule(when="lastRun.result.n > 1"))
+    before = simulated(rig, agent(), none_yet, since=since).would
+    assert before.started == 2
+    assert before.not_started["nothing_to_do"] == 7
+    broken = simulated(rig, agent(), unread, since=since)
+    assert broken.would.not_started["precheck_failed"] == 9
+    assert any("lastRun" in assumption for assumption in broken.assumptions)

@@ -7,7 +7,8 @@ from typing import Literal
 from reconciler.core.manifest.checks.finding import Finding, Loc
 from reconciler.core.manifest.checks.raw import Raw, mapping, text, triggers_of
 
-_Use = Literal["condition", "key", "title", "expectation"]
+_Use = Literal["condition", "moment", "call", "key", "title", "expectation"]
+_WHEN: dict[object, _Use] = {"schedule": "moment", "api": "call"}
 
 
 def expression_findings(document: Raw) -> Iterator[Finding]:
@@ -17,7 +18,8 @@ def expression_findings(document: Raw) -> Iterator[Finding]:
     yield from _of(("spec", "issueTitleTemplate"), spec.get("issueTitleTemplate"), "title")
     yield from _of(("spec", "expect"), spec.get("expect"), "expectation")
     for loc, trigger in triggers_of(document):
-        yield from _of((*loc, "when"), trigger.get("when"), "condition")
+        use = _WHEN.get(trigger.get("kind"), "condition")
+        yield from _of((*loc, "when"), trigger.get("when"), use)
 
 
 def _of(loc: Loc, value: object, use: _Use) -> Iterator[Finding]:
@@ -29,9 +31,11 @@ def _of(loc: Loc, value: object, use: _Use) -> Iterator[Finding]:
 def _wrong(source: str, use: _Use) -> tuple[tuple[str, str], ...]:
     # Imported here: the CEL library takes longer to import than most commands to run.
     from reconciler.core.cel import (
+        CALL_VARIABLES,
         CONDITION_VARIABLES,
         EXPECT_VARIABLES,
         KEY_VARIABLES,
+        MOMENT_VARIABLES,
         condition_problems,
         problems_of,
     )
@@ -44,6 +48,10 @@ def _wrong(source: str, use: _Use) -> tuple[tuple[str, str], ...]:
             errors = problems_of(source, variables=KEY_VARIABLES)
         case "condition":
             errors = condition_problems(source, variables=CONDITION_VARIABLES)
+        case "moment":
+            errors = condition_problems(source, variables=MOMENT_VARIABLES)
+        case "call":
+            errors = condition_problems(source, variables=CALL_VARIABLES)
         case "expectation":
             errors = condition_problems(source, variables=EXPECT_VARIABLES)
     return tuple((with_place(error.message, error.offset), error.code) for error in errors)
