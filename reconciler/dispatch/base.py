@@ -85,10 +85,26 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Exhausted:
+    """The agent's plan or rate limit is used up, until `until` where it names a moment.
+
+    `untouched`: it did nothing of the work, so that all of it can be started again later.
+    """
+
+    message: str
+    until: datetime | None = None
+    untouched: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
-    """The work is over."""
+    """The work is over.
+
+    `exhausted` where it ended because the agent has no quota left: then all runs of the agent wait.
+    """
 
     outcome: Outcome
+    exhausted: Exhausted | None = None
 
 
 @dataclass(frozen=True, slots=True)

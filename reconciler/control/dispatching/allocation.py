@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from reconciler.control.dispatching.assign import AgentPool, Assigned, assign
+from reconciler.control.dispatching.quota import mark_free, mark_held
 from reconciler.core.runs.live import SpecTimes
 from reconciler.core.runs.queue import Queue
-from reconciler.core.runs.run import Run
+from reconciler.core.runs.retry import HoldUntil
+from reconciler.core.runs.run import Run, WaitingFor
 from reconciler.core.runs.squad import NobodyAvailable
 from reconciler.core.runs.turns import (
     Turn,
@@ -107,8 +109,10 @@ class Allocation:
                     if self.room > 0 or (by_worker and not line.runs[0].precheck_due):
                         return True
                     held.add(line.queue.workspace)
-                case NobodyAvailable():
-                    continue
+                case NobodyAvailable(held=hold):
+                    # Runs that are due and not marked as held, or marked and held no more.
+                    if hold is not None or line.runs[0].waiting_for is WaitingFor.QUOTA:
+                        return True
         return held != {space for space, turn in self.turns.items() if turn.held_since is not None}
 
     def carry_out(self) -> list[Run]:
@@ -124,6 +128,7 @@ class Allocation:
             line = min(mine, key=_Line.place)
             assigned = assign(self.tx, line.queue, self.pool, self.now)
             if isinstance(assigned, NobodyAvailable):
+                self._mark(line, assigned.held)
                 self.lines.remove(line)
             elif assigned.by_worker and not line.offered:
                 taken += self._offer(line, assigned)
@@ -137,6 +142,13 @@ class Allocation:
         changed_too = {run.workspace for run in taken} | set(changed)
         save_turns(self.tx, {workspace: self.turns[workspace] for workspace in changed_too})
         return taken
+
+    def _mark(self, line: _Line, hold: HoldUntil | None) -> None:
+        """Say what the runs of a line wait for: the quota of their agent, or its room again."""
+        if hold is not None:
+            mark_held(self.tx, line.queue, hold, self.now)
+        elif line.runs and line.runs[0].waiting_for is WaitingFor.QUOTA:
+            mark_free(self.tx, line.queue, self.now)
 
     def _offer(self, line: _Line, assigned: Assigned) -> list[Run]:
         """Let a worker claim: all of an agent's queue at once, of a squad's one run a time.
@@ -196,6 +208,8 @@ class Allocation:
         return take(self.tx, run, self.owner, until, assigned.agent, note, self._deadline(run))
 
     def _deadline(self, run: Run) -> datetime | None:
+        if run.remaining_ms is not None:
+            return self.now + timedelta(milliseconds=run.remaining_ms)  # its clock stood until now
         turn = self.turns.get(run.workspace, Turn())
         if turn.held_since is None or run.deadline_at is None or run.admitted_at is None:
             return run.deadline_at

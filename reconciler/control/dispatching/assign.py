@@ -1,11 +1,14 @@
 """Which agent gets a run now: the one of its queue, or a member of the squad, with room."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from reconciler.control.dispatching.quota import is_held
 from reconciler.core.manifest.runtime import WorkerRuntime
 from reconciler.core.runs.queue import Queue
+from reconciler.core.runs.retry import HoldUntil
 from reconciler.core.runs.squad import Chosen, NobodyAvailable, choose
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import LiveAgent, LiveSquad, find_agents, find_squad
@@ -82,8 +85,16 @@ def assign(tx: Tx, queue: Queue, pool: AgentPool, now: datetime) -> Assigned | N
     match choose(squad.members, squad.strategy, squad.turn, unavailable):
         case Chosen(name, turn, note):
             return Assigned(name, _by_worker(agents[name]), squad.name, turn, note)
-        case nobody:
-            return nobody
+        case NobodyAvailable(why):
+            return NobodyAvailable(why, _held([agents.get(name) for name in squad.members], now))
+
+
+def _held(agents: Sequence[LiveAgent | None], now: datetime) -> HoldUntil | None:
+    """Until when all of these are out of quota; None where another one may come free sooner."""
+    if not agents or not all(is_held(agent, now) for agent in agents):
+        return None
+    first = min((each for each in agents if each), key=lambda each: each.unavailable_until or now)
+    return HoldUntil(first.unavailable_until or now, first.unavailable_reason or "")
 
 
 def _of_agent(tx: Tx, queue: Queue, pool: AgentPool, now: datetime) -> Assigned | NobodyAvailable:
@@ -92,7 +103,7 @@ def _of_agent(tx: Tx, queue: Queue, pool: AgentPool, now: datetime) -> Assigned 
         return Assigned(agent.name, by_worker=True)  # its room counts when a worker claims
     load = pool.in_flight[queue.workspace, queue.name]
     if (why := _unavailable(agent, load, now)) is not None:
-        return NobodyAvailable(f"{queue.name}: {why}")
+        return NobodyAvailable(f"{queue.name}: {why}", _held([agent], now))
     return Assigned(queue.name, by_worker=False)
 
 

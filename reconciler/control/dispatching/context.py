@@ -160,17 +160,19 @@ class RunnerContext:
         elif task.result():
             self.notify()  # rounds passed the run over meanwhile, whatever had become of it
 
-    async def end(self, run: Run, outcome: Outcome | NothingToDo) -> bool:
+    async def end(self, run: Run, outcome: Outcome | NothingToDo, *, counts: bool = True) -> bool:
         """Record the end of a run that this process holds, then let go of what is left of it.
 
-        What its agent wrote is read before that: `let_go` removes it.
+        What its agent wrote is read before that: `let_go` removes it. `counts`: see `finish`.
         """
         storable = await self._judged(run, _storable(outcome, self.settings.prices))
         output = await self._output_of(run, storable)
 
         def write(tx: Tx) -> bool:
             now, cooldown = self.database.now(tx), self.settings.cooldown
-            ended = finish(tx, run, storable, now, cooldown=cooldown, owner=self.owner)
+            ended = finish(
+                tx, run, storable, now, cooldown=cooldown, owner=self.owner, counts=counts
+            )
             if ended and output:
                 save_output(tx, run.id, output)
             return ended

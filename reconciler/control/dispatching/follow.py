@@ -6,6 +6,7 @@ import structlog
 
 from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.ended import end_work
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Run, Status
 from reconciler.core.runs.usage import Usage, priced
@@ -58,8 +59,8 @@ async def _pair(runner: RunnerContext, run: Run) -> tuple[Job, Handle] | None:
 
 async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> bool:
     match observation:
-        case Ended(outcome):
-            return await runner.end(run, outcome)
+        case Ended() as ended:
+            return await end_work(runner, run, ended)
         case Gone(message, reason, usage):
             if run.cancel_requested_at is not None:
                 return False  # asked to stop and gone: stop.py records why it was stopped

@@ -1,14 +1,11 @@
-"""A deadline that passes while only this server, or an agent's own word, keeps a run waiting."""
+"""A deadline that passes while nothing but this server keeps a run waiting."""
 
 from datetime import datetime, timedelta
 
 from reconciler.core.runs.live import SpecTimes
-from reconciler.core.runs.queue import Queue
-from reconciler.core.runs.retry import TARGET_PAUSE
 from reconciler.core.runs.run import Run, WaitingFor
 from reconciler.core.runs.turns import Turn, deadline_after_waiting
 from reconciler.store.engine.database import Tx
-from reconciler.store.objects.agents import find_agent
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.in_flight import count_in_flight
 from reconciler.store.runs.leases import as_read
@@ -22,8 +19,7 @@ RECHECK = timedelta(seconds=30)
 def put_off(tx: Tx, run: Run, max_active_runs: int, now: datetime) -> bool:
     """Move the deadline of a run that waits through no fault of its agent; False where it fails.
 
-    A full server never fails a run of a healthy agent, and an agent that has named the moment at
-    which it takes work again has not failed either (docs/runs.md#room).
+    A full server never fails a run of a healthy agent (docs/runs.md#room).
     """
     later = _deadline(tx, run, max_active_runs, now)
     if later is None or later <= now:
@@ -39,16 +35,6 @@ def _deadline(tx: Tx, run: Run, max_active_runs: int, now: datetime) -> datetime
         return now + RECHECK if full else None
     if run.waiting_for is not WaitingFor.AGENT:
         return None
-    if (until := _named(tx, run, now)) is not None:
-        return until + RECHECK
     turn = read_turns(tx).get(run.workspace, Turn())
     timeout = SpecTimes.of(get_document(tx, run.spec_digest)["spec"]).timeout
     return deadline_after_waiting(run.deadline_at, timeout, run.admitted_at, turn.held_since, now)
-
-
-def _named(tx: Tx, run: Run, now: datetime) -> datetime | None:
-    """The moment that the agent of a run has named; one that is merely down names none."""
-    queue = Queue.parse(run.queue)
-    agent = find_agent(tx, queue.workspace, queue.name) if queue.kind == "agent" else None
-    until = agent.unavailable_until if agent else None
-    return until if until is not None and until - now > TARGET_PAUSE else None

@@ -1,10 +1,14 @@
 """Recovering: work whose server died is taken over, to follow it or to prove that it ended."""
 
+from datetime import datetime
+
 import structlog
 
 from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.quota import passed_over
 from reconciler.control.dispatching.start import start
-from reconciler.core.runs.run import Run
+from reconciler.core.runs.run import Run, WaitingFor
+from reconciler.core.runs.standstill import go_on
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.leases import abandoned, adopt_run, keep
 
@@ -30,7 +34,9 @@ async def recover_once(runner: RunnerContext) -> list[str]:
             # Read again under the lock: its owner may have renewed the lease since the first read.
             if run.lease_owner == runner.owner and run.id in busy | known:
                 keep(tx, run, runner.owner, until)
-            elif (mine := adopt_run(tx, run, runner.owner, until)) is not None:
+            elif passed_over(tx, run, moment):
+                continue
+            elif (mine := _adopt(tx, run, runner.owner, until, moment)) is not None:
                 adopted.append(mine)
         return adopted
 
@@ -40,3 +46,9 @@ async def recover_once(runner: RunnerContext) -> list[str]:
         if run.cancel_requested_at is None and (run.deadline_at is None or now < run.deadline_at):
             runner.spawn(run, start)
     return [run.id for run in runs]
+
+
+def _adopt(tx: Tx, run: Run, owner: str, until: datetime, now: datetime) -> Run | None:
+    """The timeout of a run that waited for a quota goes on; that of one that asks stands."""
+    goes_on = go_on(run, now) if run.waiting_for is WaitingFor.QUOTA else {}
+    return adopt_run(tx, run, owner, until, **goes_on)

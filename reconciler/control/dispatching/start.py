@@ -8,12 +8,15 @@ import structlog
 
 from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import LeaseLost, RunnerContext
+from reconciler.control.dispatching.ended import end_work
 from reconciler.control.dispatching.precheck import begin_precheck
+from reconciler.control.dispatching.quota import put_back
 from reconciler.control.dispatching.stop import stop
 from reconciler.core.manifest.model import ExecutionMode, Retry
 from reconciler.core.runs.retry import (
     TARGET_PAUSE,
     GiveUp,
+    HoldUntil,
     RetryAt,
     TargetDown,
     Transient,
@@ -95,8 +98,8 @@ async def _record_start(runner: RunnerContext, run: Run, result: Start) -> bool:
             await runner.database.awrite(lambda tx: _mark_running(tx, runner, run, handle))
             log.info("run started", run=run.id, agent=run.agent, session=handle.session_id)
             return True
-        case Ended(outcome):
-            return await runner.end(run, outcome)
+        case Ended() as ended:
+            return await end_work(runner, run, ended)
         case AwaitClaim():
             now, claim = runner.database.now, WaitingFor.CLAIM
             return await runner.database.awrite(
@@ -133,18 +136,27 @@ async def _try_again(runner: RunnerContext, run: Run, failure: Transient | Targe
         deadline = run.deadline_at or now
         # Judged by the moment of the transaction: the answer may have come just past the deadline.
         match after_failure(policy, run.attempts, failure, now, deadline):
-            case GiveUp(Failed(reason, message)) as given_up:
-                held = leased(run, runner.owner, now)
-                asked = request_cancel(tx, run.id, now, reason, message, *held)
-                return given_up if asked else False
-            case RetryAt(at, _, extension):
-                return _wait_until(tx, runner, run, failure, at, deadline + extension, now)
+            case GiveUp(outcome):
+                return _asked_to_stop(tx, runner, run, outcome, now)
+            case HoldUntil() as held:
+                put = put_back(tx, run, runner.owner, held, now)
+                return put if isinstance(put, bool) else _asked_to_stop(tx, runner, run, put, now)
+            case RetryAt(at):
+                return _wait_until(tx, runner, run, failure, at, now)
 
     log.warning("run not started", run=run.id, agent=run.agent, why=failure.message)
     if isinstance(failure, TargetDown) and failure.in_the_way is not None:
         await _clear_the_way(runner, failure.in_the_way)
     written = await runner.database.awrite(write)
     return await stop(runner, run) if isinstance(written, GiveUp) else written
+
+
+def _asked_to_stop(
+    tx: Tx, runner: RunnerContext, run: Run, why: Failed, now: datetime
+) -> GiveUp | bool:
+    held = leased(run, runner.owner, now)
+    asked = request_cancel(tx, run.id, now, why.reason, why.message, *held)
+    return GiveUp(why) if asked else False
 
 
 async def _clear_the_way(runner: RunnerContext, run_id: str) -> None:
@@ -163,16 +175,14 @@ def _wait_until(
     run: Run,
     failure: Transient | TargetDown,
     at: datetime,
-    deadline: datetime,
     now: datetime,
 ) -> bool:
     """An agent that is down uses up no attempt, and is left alone for a while by all its runs."""
     owner = runner.owner
     if isinstance(failure, Transient):
-        return wait_on(tx, run, owner, now, WaitingFor.RETRY, at, deadline=deadline)
-    attempts = run.attempts - 1
-    waits = wait_on(tx, run, owner, now, WaitingFor.AGENT, at, attempts=attempts, deadline=deadline)
+        return wait_on(tx, run, owner, now, WaitingFor.RETRY, at)
+    waits = wait_on(tx, run, owner, now, WaitingFor.AGENT, at, attempts=run.attempts - 1)
     if waits and run.agent is not None:
-        until = at if failure.quota else now + TARGET_PAUSE
+        until = now + TARGET_PAUSE
         mark_unavailable(tx, run.workspace, run.agent, until, failure.message)
     return waits

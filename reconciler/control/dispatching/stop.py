@@ -9,12 +9,14 @@ from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.patience import put_off
 from reconciler.control.dispatching.precheck import stop_precheck
+from reconciler.control.dispatching.quota import waited_too_long
 from reconciler.control.runs.ending import finish
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.runs.run import Failed, Reason, Run, WaitingFor
 from reconciler.dispatch.base import Stopped, Stopping
 from reconciler.store.engine.database import Tx
+from reconciler.store.objects.agents import find_agent
 from reconciler.store.runs.claims import token_hashes
 from reconciler.store.runs.leases import adopt_run, as_read, held_by
 from reconciler.store.runs.runs import change_run, get_run, request_cancel
@@ -65,12 +67,20 @@ def _time_out(tx: Tx, runner: RunnerContext) -> None:
     for run in overdue(tx, now):
         if run.handle is None and put_off(tx, run, runner.settings.max_active_runs, now):
             continue
-        why = unavailable(run) if _never_had(run) else Failed(Reason.TIMED_OUT, _too_long(run))
+        why = _overdue(tx, run)
         if run.attempts == 0 and run.lease_owner is None and run.handle is None:
             cooldown = runner.settings.cooldown
             finish(tx, run, why, now, cooldown=cooldown, unchanged=True)
         else:
             request_cancel(tx, run.id, now, why.reason, why.message, *as_read(run))
+
+
+def _overdue(tx: Tx, run: Run) -> Failed:
+    """Why a run is stopped whose deadline has passed; that of its wait, where its clock stands."""
+    if run.waiting_for is WaitingFor.QUOTA:
+        agent = find_agent(tx, run.workspace, run.agent) if run.agent else None
+        return waited_too_long(run, agent.unavailable_reason if agent else None)
+    return unavailable(run) if _never_had(run) else Failed(Reason.TIMED_OUT, _too_long(run))
 
 
 def _never_had(run: Run) -> bool:

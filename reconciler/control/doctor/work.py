@@ -119,6 +119,10 @@ def check_triggers(database: Database) -> Iterator[Check]:
         yield ok(TRIGGERS, "none is stalled")
 
 
+def _lacks(agent: LiveAgent) -> str:
+    return "out of quota" if agent.out_of_quota else "unavailable"
+
+
 def check_agents(database: Database, settings: Settings) -> Iterator[Check]:
     """Agents that cannot be reached, have no program, or whose workers stay away."""
     now = database.read(database.now)
@@ -127,9 +131,11 @@ def check_agents(database: Database, settings: Settings) -> Iterator[Check]:
     checks += [
         error(
             AGENTS,
-            f"{agent.workspace}/{agent.name} is unavailable until "
+            f"{agent.workspace}/{agent.name} is {_lacks(agent)} until "
             f"{agent.unavailable_until:%Y-%m-%d %H:%M:%SZ}: {agent.unavailable_reason}",
-            "see that it runs and can be reached from the server",
+            "its runs wait; give it more quota, and edit its manifest to have it asked at once"
+            if agent.out_of_quota
+            else "see that it runs and can be reached from the server",
         )
         for agent in agents
         if agent.unavailable_until is not None and agent.unavailable_until > now

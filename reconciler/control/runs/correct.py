@@ -13,6 +13,7 @@ import structlog
 from reconciler.control.runs.deciding import read_definition
 from reconciler.core.runs.ahead import DECIDED_AHEAD, LONGEST_PAUSE, TOLERANCE, RunMoments
 from reconciler.core.runs.live import SpecTimes
+from reconciler.core.runs.retry import LONGEST_QUOTA
 from reconciler.core.runs.run import MissedInterval
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.core.schedule.decide import Next, Span, due_before, span_of, upcoming
@@ -52,7 +53,7 @@ def _correct(tx: Tx, now: datetime) -> int:
     latest = now + TOLERANCE
     count = bring_back_schedules(tx, now) + bring_back_noted(tx, now, latest)
     count += bring_back_fired(tx, now, latest)
-    count += bring_back_bounds(tx, now + LONGEST_PAUSE, now + KEY_RETENTION)
+    count += bring_back_bounds(tx, now + LONGEST_PAUSE, now + LONGEST_QUOTA, now + KEY_RETENTION)
     return count + _bring_back_runs(tx, open_runs(tx), now)
 
 

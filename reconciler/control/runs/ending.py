@@ -51,11 +51,13 @@ def finish(
     cooldown: timedelta,
     owner: str | None = None,
     unchanged: bool = False,
+    counts: bool = True,
 ) -> bool:
     """End a run and let the next one in; return False where it had ended or the lease is lost.
 
     `owner`: only while that owner holds the lease. `unchanged`: only where the run stands as it
-    was read, for whoever ends a run that nobody should have begun meanwhile.
+    was read, for whoever ends a run that nobody should have begun meanwhile. `counts`: whether a
+    failure counts for the breaker; an agent without quota says nothing about the autopilot.
 
     1. Hold the autopilot's row.
     2. End the run, once; what completes has been running, if only for this moment.
@@ -74,7 +76,7 @@ def finish(
     ):
         return False
     if live is not None:
-        _count(tx, live, run.id, outcome, now)
+        _count(tx, live, run.id, outcome, now, counts=counts)
         promote(tx, run.autopilot_id, now, cooldown)
     return True
 
@@ -110,12 +112,18 @@ def _ending(run: Run, outcome: Outcome | NothingToDo, now: datetime) -> Mapping[
 
 
 def _count(
-    tx: Tx, live: LiveAutopilot, run_id: str, outcome: Outcome | NothingToDo, now: datetime
+    tx: Tx,
+    live: LiveAutopilot,
+    run_id: str,
+    outcome: Outcome | NothingToDo,
+    now: datetime,
+    *,
+    counts: bool,
 ) -> None:
     switches = live.switches
     before = Breaker(switches.failures, switches.breaker_opened_at, switches.breaker_probe)
     status = Status.COMPLETED if isinstance(outcome, Completed) else Status.FAILED
-    reason = outcome.reason if isinstance(outcome, Failed) else None
+    reason = outcome.reason if isinstance(outcome, Failed) and counts else None
     after = after_run(before, run_id, status, reason, live.pause_after_failures, now)
     if after != before:
         save_breaker(tx, live.id, after.failures, after.opened_at, after.probe)

@@ -28,7 +28,9 @@ def told(run: Run, subject: str, now: datetime) -> Step:
         return Step(subject, "waiting", f"waits ({run.waiting_for}){blocked}", run.id)
     if run.status in (Status.SKIPPED, Status.FAILED):
         return Step(subject, run.status.value, f"{run.failure_reason} [{run.reason}]", run.id)
-    if run.status is Status.PENDING and run.waiting_for is not None:
+    if run.waiting_for is WaitingFor.QUOTA or (
+        run.status is Status.PENDING and run.waiting_for is not None
+    ):
         return Step(subject, "waiting", _held_back(run), run.id)
     if run.status in (Status.SESSION_CREATED, Status.RUNNING):
         return Step(subject, run.status.value, _under_way(run, now), run.id)
@@ -42,6 +44,7 @@ def _held_back(run: Run) -> str:
         WaitingFor.AGENT: f"waits until its agent{agent} can be reached and has room, within the "
         "agent's maxConcurrency and the server's max_active_runs",
         WaitingFor.CLAIM: f"waits for a worker to claim it for agent{agent}",
+        WaitingFor.QUOTA: f"waits until its agent{agent} has quota again; its timeout does not run",
         WaitingFor.RETRY: "waits for the next attempt of dispatch",
     }
     sentence = what.get(run.waiting_for) if run.waiting_for else None

@@ -35,6 +35,7 @@ class RunMoments:
     expires_at: datetime | None = None
     next_attempt_at: datetime | None = None
     lease_until: datetime | None = None
+    remaining_ms: int | None = None
 
     def corrected(self, times: SpecTimes, now: datetime) -> "RunMoments":
         """Return the same moments, those in the past not after `now`, bounds not beyond theirs.
@@ -43,7 +44,9 @@ class RunMoments:
         than there is. An attempt waits for the moment that the agent named, but not beyond the
         deadline.
         """
-        deadline = _at_most(self.deadline_at, now + times.timeout)
+        stands = self.remaining_ms is not None
+        longest = max(times.timeout, times.queue_ttl) if stands else times.timeout
+        deadline = _at_most(self.deadline_at, now + longest)
         attempt = self.next_attempt_at
         if attempt is not None and deadline is not None and is_ahead(attempt, deadline):
             attempt = now
@@ -55,6 +58,7 @@ class RunMoments:
             expires_at=_at_most(self.expires_at, now + times.queue_ttl),
             next_attempt_at=attempt,
             lease_until=_at_most(self.lease_until, now + LONGEST),
+            remaining_ms=self.remaining_ms,
         )
 
     def suspended(self, length: timedelta) -> "RunMoments":

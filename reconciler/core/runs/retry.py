@@ -14,6 +14,8 @@ from reconciler.core.runs.run import Failed, Reason
 
 TARGET_PAUSE = timedelta(seconds=15)
 """Between two attempts at an agent that is down or full, unless it names a longer wait."""
+QUOTA_PAUSE = timedelta(minutes=1)
+"""Between two attempts at an agent that is out of quota and names no moment."""
 LONGEST_QUOTA = timedelta(days=7)
 """The longest wait that an agent's own word is taken for at once."""
 MOST_DOUBLINGS = 10
@@ -48,11 +50,21 @@ class TargetDown:
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """Start the same run again at `at`; its deadline moves by `extension`."""
+    """Start the same run again at `at`."""
 
     at: datetime
     message: str
-    extension: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldUntil:
+    """The agent is out of quota: none of its runs is started before `at`.
+
+    `message` says what the agent said, and where another moment was taken than it named.
+    """
+
+    at: datetime
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +76,18 @@ class GiveUp:
 
 def after_failure(
     policy: Retry, attempt: int, failure: Transient | TargetDown, now: datetime, deadline: datetime
-) -> RetryAt | GiveUp:
+) -> RetryAt | HoldUntil | GiveUp:
     """When to start the run again, if at all.
 
     `attempt` counts the attempts that failed transiently, this one included, from 1. Waits double
     from `policy.backoff` to `policy.max_backoff`, which also bounds what an agent may ask for.
 
-    An agent that names the moment at which it takes work again is waited for until then, however
-    near the deadline is: the timeout does not run meanwhile, and nobody has failed.
+    An agent that is out of quota is waited for, however near the deadline is: the timeout does not
+    run meanwhile, and nobody has failed.
     """
     match failure:
-        # Nobody failed: no attempt is used up, and the deadline moves along.
-        case TargetDown(message, float() | int() as seconds, quota=True):
-            longest = LONGEST_QUOTA.total_seconds()
-            wait = max(TARGET_PAUSE, timedelta(seconds=min(max(seconds, 0.0), longest)))
-            return RetryAt(now + wait, message, wait)
+        case TargetDown(message, seconds, quota=True):
+            return hold(message, seconds, now)
         case TargetDown(message, retry_after):
             return _within(
                 now + _wait(TARGET_PAUSE, retry_after, policy),
@@ -91,6 +100,16 @@ def after_failure(
         case Transient(message, retry_after):
             wait = _wait(backoff(policy, attempt), retry_after, policy)
             return _within(now + wait, deadline, message, Reason.DISPATCH_FAILED)
+
+
+def hold(message: str, seconds: float | None, now: datetime) -> HoldUntil:
+    """How long an agent is left alone that takes work again in so many seconds, None: unknown."""
+    if seconds is None:
+        return HoldUntil(now + QUOTA_PAUSE, message)
+    if not seconds <= LONGEST_QUOTA.total_seconds():  # not a number is no moment either
+        days = f"{LONGEST_QUOTA.days} days"
+        return HoldUntil(now + LONGEST_QUOTA, f"{message} (asked again after {days} at the latest)")
+    return HoldUntil(now + max(TARGET_PAUSE, timedelta(seconds=seconds)), message)
 
 
 def backoff(policy: Retry, attempt: int) -> timedelta:

@@ -153,6 +153,7 @@ class Run:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     deadline_at: datetime | None = None
+    remaining_ms: int | None = None
     expires_at: datetime | None = None
     next_attempt_at: datetime | None = None
     attempts: int = 0

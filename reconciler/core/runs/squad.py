@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from reconciler.core.runs.retry import HoldUntil
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -15,9 +17,13 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class NobodyAvailable:
-    """No agent can take the run now; `why` says what each one lacks."""
+    """No agent can take the run now; `why` says what each one lacks.
+
+    `held` where that is a quota, of every one of them.
+    """
 
     why: str
+    held: HoldUntil | None = None
 
 
 def choose(

@@ -16,7 +16,8 @@ class Answer:
 
     `ended` once the agent's own end record was read; `error` is its sentence, where it or the API
     says that the work failed. `api` says that it was the model's API: with its `status`, or None
-    where it could not be reached. `denied` are tools that it was not allowed to use.
+    where it could not be reached. `denied` are tools that it was not allowed to use. `began` once
+    the model has said or done anything.
     """
 
     session_id: str | None = None
@@ -27,6 +28,7 @@ class Answer:
     api: bool = False
     status: int | None = None
     retry_at: int | None = None
+    began: bool = False
     denied: tuple[Record, ...] = ()
     usage: Mapping[str, Json] = field(default_factory=dict)
 

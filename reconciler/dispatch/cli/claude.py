@@ -43,6 +43,7 @@ def _message(answer: Answer, record: Record) -> Answer:
     """A message of the model; one with an `error` is the program's own, in the API's place."""
     if record.get("error") is not None:
         return replace(answer, api=True)
+    answer = replace(answer, began=True)
     if record.get("parent_tool_use_id") is not None:
         return answer  # of an agent below this one
     parts = [text_of(part.get("text")) for part in record["message"]["content"]]

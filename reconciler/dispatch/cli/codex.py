@@ -33,8 +33,10 @@ def _read(answer: Answer, record: Record) -> Answer:
     match record.get("type"):
         case "thread.started":
             return named(answer, record["thread_id"])
+        case "item.started":
+            return replace(answer, began=True)
         case "item.completed":
-            return _item(answer, record["item"])
+            return _item(replace(answer, began=True), record["item"])
         case "turn.completed":
             return replace(answer, ended=True, usage=counts(**_usage(record["usage"])))
         case "turn.failed":
@@ -73,6 +75,7 @@ CODEX = Adapter(
     chooses=False,
     lines=(
         b'"type":"thread.started"',
+        b'"type":"item.started"',
         b'"type":"agent_message"',
         b'"type":"turn.',
         b'"status":"declined"',

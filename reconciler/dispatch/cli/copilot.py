@@ -29,7 +29,7 @@ def _read(answer: Answer, record: Record) -> Answer:
         case "assistant.message":
             # The API has answered since: an error before it was overcome.
             text = text_of(data.get("content")) or answer.text
-            return replace(answer, text=text, error=None, api=False, status=None)
+            return replace(answer, text=text, error=None, api=False, status=None, began=True)
         case "session.error":
             status, message = data.get("statusCode"), text_of(data.get("message"))
             code = status if isinstance(status, int) else None

@@ -33,9 +33,10 @@ def _read(answer: Answer, record: Record) -> Answer:
             model = record.get("model")
             return replace(answer, usage={"model": model} if isinstance(model, str) else {})
         case "message" if record.get("role") == "assistant":
-            return replace(answer, text=answer.text + text_of(record.get("content")))
+            text = answer.text + text_of(record.get("content"))
+            return replace(answer, text=text, began=True)
         case "tool_use":
-            return replace(answer, text="")  # what it said before is not the answer
+            return replace(answer, text="", began=True)  # what it said before is not the answer
         case "result":
             return _ended(answer, record)
     return answer

@@ -26,7 +26,8 @@ def _read(answer: Answer, record: Record) -> Answer:
         case "step_start":
             return replace(answer, text="", ended=False)
         case "text":
-            return replace(answer, text=answer.text + text_of(record["part"].get("text")))
+            text = answer.text + text_of(record["part"].get("text"))
+            return replace(answer, text=text, began=True)
         case "step_finish":
             return _stepped(answer, record["part"])
         case "error":
@@ -52,6 +53,7 @@ def _stepped(answer: Answer, part: Record) -> Answer:
         api=False,
         status=None,
         usage=added(answer.usage, step),
+        began=True,
     )
 
 

@@ -11,16 +11,16 @@ from functools import partial
 from reconciler.core.manifest.arguments import fill_in
 from reconciler.core.manifest.coding_agents import CodingAgent
 from reconciler.core.manifest.runtime import CliRuntime, Runtime
-from reconciler.core.runs.run import Outcome
+from reconciler.core.runs.run import Failed
 from reconciler.core.runs.usage import Usage, reported
-from reconciler.dispatch.base import Job, Stopped
+from reconciler.dispatch.base import Ended, Job, Stopped
 from reconciler.dispatch.cli.adapter import Adapter, read_lines, shown_lines
 from reconciler.dispatch.cli.claude import CLAUDE
 from reconciler.dispatch.cli.codex import CODEX
 from reconciler.dispatch.cli.copilot import COPILOT
 from reconciler.dispatch.cli.gemini import GEMINI
 from reconciler.dispatch.cli.opencode import OPENCODE
-from reconciler.dispatch.cli.result import outcome_of, result_of, used
+from reconciler.dispatch.cli.result import exhausted, outcome_of, result_of, used
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of
 from reconciler.dispatch.command.processes import Leader
@@ -66,11 +66,12 @@ class CodingAgents:
             lines=adapter.lines,
         )
 
-    def outcome(self, job: Job, ending: Ending, answer: bytes) -> Outcome:
-        """See `Recipe.outcome`."""
+    def ended(self, job: Job, ending: Ending, answer: bytes) -> Ended:
+        """See `Recipe.ended`."""
         runtime, adapter = _of(job)
         read = adapter.exited(read_lines(adapter, answer), ending.status)
-        return outcome_of(runtime, read, ending, result_of(adapter, runtime, read, ending))
+        outcome = outcome_of(runtime, read, ending, result_of(adapter, runtime, read, ending))
+        return Ended(outcome, exhausted(read) if isinstance(outcome, Failed) else None)
 
     def remains(self, job: Job, ending: Ending, answer: bytes) -> Stopped:
         """See `Recipe.remains`."""
@@ -101,8 +102,12 @@ class CodingAgents:
 
 
 def session_of(job: Job) -> str:
-    """A UUID that follows from the run and its attempt: an agent refuses one it has seen."""
-    digest = hashlib.sha256(f"{job.run_id}\n{job.attempt}".encode()).digest()
+    """A UUID that follows from the run and its attempt: an agent refuses one it has seen.
+
+    An attempt that was refused for want of quota is not counted, but moves the deadline.
+    """
+    attempt = f"{job.run_id}\n{job.attempt}\n{job.deadline.isoformat()}"
+    digest = hashlib.sha256(attempt.encode()).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))
 
 

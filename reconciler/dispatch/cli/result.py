@@ -1,6 +1,7 @@
 """From an agent's answer and the end of its process to the outcome of the run."""
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from reconciler.core.manifest.runtime import CliRuntime
 from reconciler.core.runs.result import cut_result
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
 from reconciler.core.runs.usage import reported
+from reconciler.dispatch.base import Exhausted
 from reconciler.dispatch.cli.adapter import Adapter, Answer, Record
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.outcome import how, signal_name
@@ -22,6 +24,8 @@ INPUT_LIMIT = 1024
 BUSY = 429
 REFUSED = frozenset({401, 402, 403, BUSY})
 SERVER_ERROR = 500
+_QUOTA = re.compile(r"usage limit|rate.?limit|quota|limit reached", re.IGNORECASE)
+"""What agents say of a plan that is used up, where they name no status."""
 
 
 def outcome_of(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -> Outcome:
@@ -60,6 +64,16 @@ def _judged(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -
     told = _line(ending.output.strip()[-500:])
     message = f"{name} {how(ending.status)}{missing}{': ' if told else ''}{told}"
     return Failed(Reason.AGENT_FAILED, message, result)
+
+
+def exhausted(answer: Answer) -> Exhausted | None:
+    """Whether the work ended because the model's plan or rate limit is used up, and until when."""
+    if answer.error is None:
+        return None
+    named = answer.retry_at is not None or _QUOTA.search(answer.error) is not None
+    if answer.status != BUSY and not (named and _is_unavailable(answer)):
+        return None
+    return Exhausted(_line(answer.error), _moment(answer), untouched=not answer.began)
 
 
 def _is_unavailable(answer: Answer) -> bool:
@@ -110,11 +124,16 @@ def _bounded(text: str) -> str:
     return tail
 
 
-def _retry_at(answer: Answer) -> str | None:
+def _moment(answer: Answer) -> datetime | None:
+    """When it takes work again, as it says; one that no calendar has is the last that it has."""
     try:
-        at = None if answer.retry_at is None else datetime.fromtimestamp(answer.retry_at, UTC)
+        return None if answer.retry_at is None else datetime.fromtimestamp(answer.retry_at, UTC)
     except (OverflowError, ValueError, OSError):
-        return None
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _retry_at(answer: Answer) -> str | None:
+    at = _moment(answer)
     return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

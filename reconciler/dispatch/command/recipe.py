@@ -6,9 +6,8 @@ from typing import Protocol
 
 from reconciler.core.manifest.arguments import fill_in
 from reconciler.core.manifest.runtime import CommandInput, CommandRuntime, Runtime
-from reconciler.core.runs.run import Outcome
 from reconciler.core.runs.usage import Usage
-from reconciler.dispatch.base import Job, Stopped
+from reconciler.dispatch.base import Ended, Job, Stopped
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of, stdin
 from reconciler.dispatch.command.outcome import outcome_of
@@ -42,7 +41,7 @@ class Recipe(Protocol):
         """Say what to start. Raises OSError or ValueError with a sentence for people."""
         ...
 
-    def outcome(self, job: Job, ending: Ending, answer: bytes) -> Outcome:
+    def ended(self, job: Job, ending: Ending, answer: bytes) -> Ended:
         """Judge an end by what the program left: `answer` is the lines that were asked for."""
         ...
 
@@ -85,9 +84,9 @@ class PlainCommand:
             folders={} if runtime.cwd is None else {"cwd": runtime.cwd},
         )
 
-    def outcome(self, job: Job, ending: Ending, _answer: bytes) -> Outcome:
-        """See `Recipe.outcome`."""
-        return outcome_of(job, ending)
+    def ended(self, job: Job, ending: Ending, _answer: bytes) -> Ended:
+        """See `Recipe.ended`."""
+        return Ended(outcome_of(job, ending))
 
     def remains(self, _job: Job, ending: Ending, _answer: bytes) -> Stopped:
         """See `Recipe.remains`."""

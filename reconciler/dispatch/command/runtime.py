@@ -292,7 +292,7 @@ class Commands:
     def _observed(self, job: Job, handle: Handle, ending: Ending) -> Observation:
         if not ending.begun:
             return Gone(NOT_BEGUN)
-        return Ended(self._recipe.outcome(job, ending, self._answer(job, handle)))
+        return self._recipe.ended(job, ending, self._answer(job, handle))
 
     def _remains(self, job: Job, handle: Handle) -> Stopped:
         child = self._children.get(job.run_id)

@@ -26,6 +26,7 @@ HISTORY = (
     "0011",
     "0012",
     "0013",
+    "0014",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]

@@ -26,6 +26,7 @@ class LiveAgent:
     runtime: Runtime
     unavailable_until: datetime | None = None
     unavailable_reason: str | None = None
+    out_of_quota: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,26 @@ def _agent(row: Row[Any]) -> LiveAgent:
         _RUNTIME.validate_python(row.spec["runtime"]),
         row.unavailable_until,
         row.unavailable_reason,
+        bool(row.out_of_quota),
     )
 
 
 def mark_unavailable(
-    tx: Connection, workspace: str, name: str, until: datetime | None, reason: str | None
+    tx: Connection,
+    workspace: str,
+    name: str,
+    until: datetime | None,
+    reason: str | None,
+    *,
+    out_of_quota: bool = False,
 ) -> None:
     """Note that an agent cannot be reached until then, or (None) that it can."""
     where = and_(agent.c.workspace_id == workspace, agent.c.name == name)
-    values = {"unavailable_until": until, "unavailable_reason": reason}
+    values = {
+        "unavailable_until": until,
+        "unavailable_reason": reason,
+        "out_of_quota": out_of_quota,
+    }
     tx.execute(update(agent).where(where, agent.c.archived_at.is_(None)).values(values))
 
 

@@ -170,7 +170,7 @@ def _change(
 
 
 _RESET: dict[Kind, Values] = {
-    Kind.AGENT: {"unavailable_until": None, "unavailable_reason": None},
+    Kind.AGENT: {"unavailable_until": None, "unavailable_reason": None, "out_of_quota": False},
     Kind.SQUAD: {},
     Kind.AUTOPILOT: {},
 }

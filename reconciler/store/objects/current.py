@@ -36,9 +36,9 @@ TABLES: dict[Kind, Table] = {Kind.AGENT: agent, Kind.SQUAD: squad, Kind.AUTOPILO
 
 _RUNTIME = frozenset(
     {
-        "unavailable_until", "unavailable_reason", "turn", "last_run_at", "paused_at", "paused_by",
-        "pause_reason", "in_force_since", "failures", "breaker_opened_at", "breaker_probe",
-        "created_by", "created_at", "updated_at",
+        "unavailable_until", "unavailable_reason", "out_of_quota", "turn", "last_run_at",
+        "paused_at", "paused_by", "pause_reason", "in_force_since", "failures",
+        "breaker_opened_at", "breaker_probe", "created_by", "created_at", "updated_at",
     }
 )  # fmt: skip
 _TRIGGER = ("autopilot_id", "name", "kind", "enabled", "label", "cron_expression", "timezone",

@@ -66,9 +66,18 @@ def bring_back_noted(
     return count
 
 
-def bring_back_bounds(tx: Connection, until: datetime, keys_until: datetime) -> int:
-    """Let no agent be unavailable beyond `until`, and no key be kept beyond `keys_until`."""
-    resting = update(agent).where(agent.c.unavailable_until > until)
-    count = tx.execute(resting.values(unavailable_until=until)).rowcount
+def bring_back_bounds(
+    tx: Connection, until: datetime, quota_until: datetime, keys_until: datetime
+) -> int:
+    """Let no agent be unavailable beyond its moment, and no key be kept beyond `keys_until`.
+
+    `until` is that of an agent that could not be reached, `quota_until` of one without quota.
+    """
+    count = 0
+    for out_of_quota, latest in ((False, until), (True, quota_until)):
+        resting = update(agent).where(
+            agent.c.unavailable_until > latest, agent.c.out_of_quota == out_of_quota
+        )
+        count += tx.execute(resting.values(unavailable_until=latest)).rowcount
     keys = update(idempotency_key).where(idempotency_key.c.expires_at > keys_until)
     return count + tx.execute(keys.values(expires_at=keys_until)).rowcount

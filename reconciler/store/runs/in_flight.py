@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from reconciler.core.runs.run import Status
+from reconciler.core.runs.run import Status, WaitingFor
 from reconciler.store.runs.runs import IS_CLAIMABLE, NOT_ENDED
 from reconciler.store.tables import autopilot_run
 
@@ -17,10 +17,12 @@ def count_in_flight(tx: Connection) -> Counter[tuple[str, str]]:
     """Return the number of runs in flight by (workspace, agent).
 
     In flight is what is leased, and what began and is between two servers. A run that waits for a
-    worker, for its next attempt or for an agent that is down is not: it holds nobody's place.
+    worker, for its next attempt, for a quota or for an agent that is down is not: it holds nobody's
+    place.
     """
     # Two statements, one for each index: of all runs that are pending there may be thousands.
-    unleased = and_(_BEGUN, _R.lease_owner.is_(None))
+    away = _R.waiting_for.in_((WaitingFor.QUOTA, WaitingFor.AGENT))
+    unleased = and_(_BEGUN, _R.lease_owner.is_(None), or_(_R.waiting_for.is_(None), ~away))
     return _count(tx, _LEASED) + _count(tx, unleased)
 
 

@@ -103,21 +103,27 @@ def take(
         "attempts": run.attempts + 1,
         "waiting_for": None,
         "deadline_at": deadline or run.deadline_at,
+        "remaining_ms": None,
     }
     taken = change_run(tx, run.id, values, IS_QUEUED, *as_read(run))
     return replace(run, **values) if taken else None
 
 
-def adopt_run(tx: Connection, run: Run, owner: str, until: datetime) -> Run | None:
+def adopt_run(
+    tx: Connection, run: Run, owner: str, until: datetime, **more: datetime | None
+) -> Run | None:
     """Lease work that another process began, to follow it or to stop what is left of it.
 
-    Return the run as it is then; None where somebody else was first.
+    What its agent asks is still asked. `more` are further fields that change. Return the run as it
+    is then; None where somebody else was first.
     """
+    asks = run.waiting_for is WaitingFor.APPROVAL
     values: dict[str, Any] = {
         "lease_owner": owner,
         "lease_until": until,
         "attempts": run.attempts + 1,
-        "waiting_for": None,
+        "waiting_for": run.waiting_for if asks else None,
+        **more,
     }
     return replace(run, **values) if change_run(tx, run.id, values, *as_read(run)) else None
 
@@ -185,7 +191,6 @@ def wait_on(
     at: datetime | None,
     *,
     attempts: int | None = None,
-    deadline: datetime | None = None,
 ) -> bool:
     """Give a leased run back to wait until `at` (None: until there is room).
 
@@ -195,7 +200,6 @@ def wait_on(
         "waiting_for": waiting_for,
         "next_attempt_at": at,
         "attempts": run.attempts if attempts is None else attempts,
-        "deadline_at": deadline or run.deadline_at,
         "lease_owner": None,
         "lease_until": None,
     }

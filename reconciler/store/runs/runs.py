@@ -223,6 +223,7 @@ def end_run(
         "lease_until": None,
         "lease_token": None,
         "waiting_for": None,
+        "remaining_ms": None,
     }
     if not change_run(tx, run_id, {**values, **cleared}, *where):
         return False

@@ -21,7 +21,6 @@ from reconciler.dispatch.base import (
     Stop,
     Stopped,
     Stopping,
-    TargetDown,
     Transient,
 )
 from reconciler.dispatch.registry import Runtimes
@@ -178,25 +177,3 @@ def test_a_start_that_hangs_is_given_up_after_the_deadline(rig: Rig) -> None:
 
     asyncio.run(body())
     assert rig.run_of(run.id).reason == "timed_out"
-
-
-def test_an_agent_that_names_its_moment_is_waited_for_beyond_the_deadline(rig: Rig) -> None:
-    """As with a shorter wait: the run goes on then, and the breaker counts nothing."""
-    rig.apply(agent(runtime=HTTP), autopilot(timeout="5m", pauseAfterFailures=1))
-    run = rig.launch()
-    full = TargetDown("429", 3600.0, quota=True)
-    agents = Agents(rig.clock, [full, Started(Handle("s", {}))], [Stopped()])
-
-    async def body() -> None:
-        async with runner(rig, agents) as context:
-            await rounds(context)
-            rig.clock.advance(minutes=20)
-            await rounds(context)
-            waiting = rig.run_of(run.id)
-            assert (waiting.status, waiting.waiting_for) == (Status.PENDING, "agent")
-            rig.clock.advance(minutes=40)
-            await rounds(context)
-
-    asyncio.run(body())
-    assert rig.run_of(run.id).status is Status.RUNNING
-    assert rig.live().switches.failures == 0

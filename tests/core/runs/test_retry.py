@@ -10,6 +10,7 @@ from reconciler.core.manifest.model import Retry
 from reconciler.core.runs.retry import (
     TARGET_PAUSE,
     GiveUp,
+    HoldUntil,
     RetryAt,
     TargetDown,
     Transient,
@@ -153,20 +154,19 @@ def test_waits_never_shrink_and_never_pass_the_longest(
         pytest.param(3600.0, 3600, id="beyond the deadline and beyond maxBackoff"),
         pytest.param(1.0, 15, id="not sooner than an agent that is down"),
         pytest.param(-5.0, 15, id="a moment that has passed"),
-        pytest.param(1e12, 7 * 86400, id="at most seven days at once"),
+        pytest.param(None, 60, id="it names no moment"),
     ],
 )
-def test_an_agent_that_names_its_moment_is_waited_for(seconds: float, waits: int) -> None:
-    """The deadline moves with it: the timeout does not pass, and nothing has failed."""
+def test_an_agent_without_quota_is_waited_for(seconds: float | None, waits: int) -> None:
+    """However near the deadline is: the timeout does not run, and nothing has failed."""
     full = TargetDown("answered 429", seconds, quota=True)
-    wait = timedelta(seconds=waits)
-    near = NOW + timedelta(minutes=5)
-    assert after_failure(NEVER, 1, full, NOW, near) == RetryAt(NOW + wait, "answered 429", wait)
+    held = HoldUntil(NOW + timedelta(seconds=waits), "answered 429")
+    assert after_failure(NEVER, 1, full, NOW, NOW + timedelta(seconds=5)) == held
 
 
-def test_an_agent_that_names_no_moment_is_waited_for_until_the_deadline() -> None:
-    full = TargetDown("answered 429", quota=True)
-    assert after_failure(NEVER, 1, full, NOW, NOW + timedelta(seconds=5)) == over(
-        Reason.TARGET_UNAVAILABLE,
-        "answered 429; the next attempt would come after the deadline",
-    )
+@pytest.mark.parametrize("seconds", [1e12, float("inf"), float("nan")])
+def test_an_absurd_moment_is_cut_and_that_is_said(seconds: float) -> None:
+    full = TargetDown("answered 429", seconds, quota=True)
+    why = "answered 429 (asked again after 7 days at the latest)"
+    held = HoldUntil(NOW + timedelta(days=7), why)
+    assert after_failure(NEVER, 1, full, NOW, NOW + timedelta(minutes=5)) == held

@@ -1,6 +1,7 @@
 """What each coding agent says on stdout, and what is made of it. Lines as the agents wrote them."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from reconciler.core.manifest.coding_agents import CodingAgent
 from reconciler.core.runs.result import RESULT_LIMIT
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
+from reconciler.dispatch.base import Exhausted
 from reconciler.dispatch.cli.adapter import Answer, read_lines
 from reconciler.dispatch.cli.recipe import ADAPTERS, CodingAgents
 from reconciler.dispatch.command.ending import Ending
@@ -99,7 +101,7 @@ def lines(records: list[dict[str, Any]]) -> bytes:
 
 def outcome(agent: str, records: list[dict[str, Any]], end: Ending | None = None) -> Outcome:
     job = a_job(coding_agent(agent))
-    return CodingAgents(()).outcome(job, end or ending(), lines(records))
+    return CodingAgents(()).ended(job, end or ending(), lines(records)).outcome
 
 
 @AGENTS
@@ -151,6 +153,9 @@ LIMIT = {
 }
 
 
+AT_WORK = {"type": "assistant", "message": {"content": [{"type": "tool_use"}]}}
+
+
 def turn_failed(message: str) -> list[dict[str, Any]]:
     return [{"type": "turn.failed", "error": {"message": message}}]
 
@@ -194,6 +199,63 @@ def test_an_api_that_does_not_answer_is_told_from_work_that_fails(
     assert ended.reason is reason
 
 
+@pytest.mark.parametrize(
+    ("agent", "records", "status", "expected"),
+    [
+        pytest.param(
+            "claude",
+            [LIMIT, *failing(api_error_status=429, result="usage limit reached")],
+            1,
+            Exhausted("usage limit reached", datetime(2026, 11, 30, 0, 53, 20, tzinfo=UTC)),
+            id="claude: until a moment",
+        ),
+        pytest.param(
+            "claude",
+            [AT_WORK, *failing(api_error_status=429, result="429")],
+            1,
+            Exhausted("429", untouched=False),
+            id="claude: in the midst of its work",
+        ),
+        pytest.param(
+            "codex",
+            turn_failed("You've hit your usage limit."),
+            1,
+            Exhausted("You've hit your usage limit."),
+            id="codex: a plan that is used up",
+        ),
+        pytest.param(
+            "codex",
+            [{"type": "item.started", "item": {"type": "command_execution"}}, *TOO_MANY],
+            1,
+            Exhausted("exceeded retry limit, last status: 429 Too Many Requests", untouched=False),
+            id="codex: after a command",
+        ),
+        pytest.param("gemini", [], 173, Exhausted("exit status 173"), id="gemini: by its status"),
+        pytest.param("claude", failing(api_error_status=529), 1, None, id="an API that is full"),
+        pytest.param("codex", UNAUTHORIZED, 1, None, id="a key that is refused"),
+        pytest.param(
+            "codex", turn_failed("the tests of rate limits fail"), 1, None, id="work about limits"
+        ),
+        pytest.param("claude", GOOD["claude"], 0, None, id="success"),
+    ],
+)
+def test_a_plan_that_is_used_up_is_told_from_an_api_that_is_down(
+    agent: str, records: list[dict[str, Any]], status: int, expected: Exhausted | None
+) -> None:
+    job = a_job(coding_agent(agent))
+    ended = CodingAgents(()).ended(job, ending(status), lines(records))
+    assert ended.exhausted == expected
+
+
+def test_a_moment_that_no_calendar_has_is_far_away() -> None:
+    limit = {**LIMIT, "rate_limit_info": {"status": "rejected", "resetsAt": 10**15}}
+    job = a_job(coding_agent("claude"))
+    records = [limit, *failing(api_error_status=429)]
+    ended = CodingAgents(()).ended(job, ending(1), lines(records))
+    assert ended.exhausted is not None
+    assert ended.exhausted.until == datetime.max.replace(tzinfo=UTC)
+
+
 def test_the_moment_at_which_a_limit_ends_is_told() -> None:
     ended = outcome("claude", [LIMIT, *failing(api_error_status=429)], ending(1))
     assert isinstance(ended, Failed)
@@ -215,7 +277,7 @@ def test_nonsense_in_a_known_record_raises_nothing(agent: CodingAgent, data: st.
     record[data.draw(st.sampled_from([*record]))] = data.draw(JSON)
     cut = data.draw(st.integers(0, 200))
     text = lines([record, *GOOD[agent]])[cut:]
-    CodingAgents(()).outcome(a_job(coding_agent(agent)), ending(), text)
+    CodingAgents(()).ended(a_job(coding_agent(agent)), ending(), text)
 
 
 def test_a_large_answer_is_cut_within_its_text_and_stays_an_object() -> None:

@@ -63,7 +63,7 @@ NOTES = {"source_id", "origin_path", "origin_line", "origin_column", "origin_rev
 """Columns of apply itself: whose the row is, what it was compared with, and what never is."""
 
 RUNTIME: dict[str, dict[str, Any]] = {
-    "agent": {"unavailable_until": NOON, "unavailable_reason": "down"},
+    "agent": {"unavailable_until": NOON, "unavailable_reason": "down", "out_of_quota": True},
     "squad": {"turn": 7},
     "autopilot": {
         "last_run_at": NOON, "paused_at": NOON, "paused_by": "eve", "pause_reason": "?",

@@ -1,0 +1,42 @@
+"""The work of a run is over: the run ends, or waits to begin anew where its agent has no quota."""
+
+from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.quota import exhausted_until, hold_agent, put_back
+from reconciler.core.runs.run import Failed, Run
+from reconciler.dispatch.base import Ended, Exhausted, Handle
+from reconciler.store.engine.database import Tx
+
+
+async def end_work(runner: RunnerContext, run: Run, ended: Ended) -> bool:
+    """Record what came of the work; return whether anything changed.
+
+    An agent that is out of quota is left alone by all its runs. One of which it did nothing waits
+    for it; one that it had begun has failed, which says nothing about the autopilot.
+    """
+    exhausted = ended.exhausted
+    if exhausted is None or run.cancel_requested_at is not None:
+        return await runner.end(run, ended.outcome)
+    if not exhausted.untouched:
+        await runner.database.awrite(lambda tx: _hold(tx, runner, run, exhausted))
+        return await runner.end(run, ended.outcome, counts=False)
+    outcome = await _wait(runner, run, exhausted)
+    return await runner.end(run, outcome) if isinstance(outcome, Failed) else outcome
+
+
+def _hold(tx: Tx, runner: RunnerContext, run: Run, exhausted: Exhausted) -> None:
+    hold_agent(tx, run, exhausted_until(exhausted, runner.database.now(tx)))
+
+
+async def _wait(runner: RunnerContext, run: Run, exhausted: Exhausted) -> bool | Failed:
+    handle = Handle(run.session_id, run.handle) if run.handle is not None else None
+
+    def write(tx: Tx) -> bool | Failed:
+        now = runner.database.now(tx)
+        return put_back(tx, run, runner.owner, exhausted_until(exhausted, now), now, anew=True)
+
+    put = await runner.database.awrite(write)
+    job = runner.jobs.pop(run.id, None)
+    if put is True and job is not None and handle is not None:
+        # After the row: whoever takes the run over begins anew, whatever is left of this attempt.
+        await runner.release(job, handle)
+    return put
