@@ -7,7 +7,7 @@ RUN python -m venv /opt/reconciler
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY reconciler/ reconciler/
 RUN /opt/reconciler/bin/pip install --no-cache-dir --disable-pip-version-check \
-      -c constraints.txt '.[notify,postgres]'
+      -c constraints.txt '.[a2a,notify,postgres]'
 
 FROM python:3.13-slim
 # git: sources that are repositories. tini: reaps what programs of `command` agents leave behind.

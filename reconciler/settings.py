@@ -250,7 +250,7 @@ class Settings(BaseSettings):
     runs_dir: Path = Path(".reconciler/runs")
     """Where what `command` and `cli` runs leave is kept until their end is recorded."""
     allowed_runtime_urls: Words = LOOPBACK
-    """What the URLs of `http` and `aegis` runtimes may begin with."""
+    """What the URLs of `http`, `a2a` and `aegis` runtimes may begin with."""
     allowed_permission_modes: Words = ("default", "plan", "acceptEdits", "dontAsk", "auto")
     """The permission modes that `aegis` and `cli` runtimes may use."""
     write_policy: Literal["reject", "files", "branch", "commit"] = "reject"

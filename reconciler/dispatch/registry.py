@@ -10,6 +10,7 @@ import structlog
 from reconciler.clock import Clock
 from reconciler.core.manifest.reach import LOOPBACK, Grant
 from reconciler.core.manifest.runtime import (
+    A2aRuntime,
     AegisRuntime,
     CliRuntime,
     CommandRuntime,
@@ -17,6 +18,7 @@ from reconciler.core.manifest.runtime import (
     WorkerRuntime,
 )
 from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
+from reconciler.dispatch.a2a.runtime import A2aPatience, A2aTasks
 from reconciler.dispatch.aegis.runtime import AegisSessions
 from reconciler.dispatch.aegis.waits import Waits
 from reconciler.dispatch.base import (
@@ -70,6 +72,7 @@ class Runtimes:
         notify: Callable[[], None] = no_hint,
         evaluate: Evaluate = no_expressions,
         api_patience: ApiPatience | None = None,
+        a2a_patience: A2aPatience | None = None,
     ) -> None:
         """`commands`, `allowed_urls` and `permission_modes` are the settings `allow_command`,
         `allowed_runtime_urls` and `allowed_permission_modes`. `notify` is called, in the event
@@ -81,6 +84,7 @@ class Runtimes:
             AegisRuntime: AegisSessions(
                 self._http, reach, permission_modes, clock, waits, notify, grant=aegis or Grant()
             ),
+            A2aRuntime: A2aTasks(self._http, reach, clock, notify, a2a_patience),
             HttpRuntime: HttpAgents(
                 self._http, reach, clock, patience, notify, evaluate, api_patience
             ),

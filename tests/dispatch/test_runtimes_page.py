@@ -10,6 +10,7 @@ from reconciler.core.manifest.coding_agents import OPTIONS, Options
 from reconciler.core.manifest.headers import is_reserved
 from reconciler.core.manifest.model import Agent
 from reconciler.core.manifest.runtime import (
+    A2aRuntime,
     AegisRuntime,
     CliRuntime,
     CommandRuntime,
@@ -31,7 +32,14 @@ def test_each_example_is_a_manifest(block: str) -> None:
 def test_every_runtime_has_an_example() -> None:
     agents = [Agent.model_validate(YAML(typ="safe", pure=True).load(block)) for block in BLOCKS]
     kinds = {type(agent.spec.runtime) for agent in agents}
-    assert kinds == {AegisRuntime, CliRuntime, CommandRuntime, HttpRuntime, WorkerRuntime}
+    assert kinds == {
+        A2aRuntime,
+        AegisRuntime,
+        CliRuntime,
+        CommandRuntime,
+        HttpRuntime,
+        WorkerRuntime,
+    }
 
 
 def test_the_table_of_variables_is_whole() -> None:

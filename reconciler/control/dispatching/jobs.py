@@ -11,6 +11,7 @@ from reconciler.control.access.secrets import SecretStore
 from reconciler.core.manifest.fields import SecretRef, format_instant, parse_instant
 from reconciler.core.manifest.model import ExecutionMode, Precheck
 from reconciler.core.manifest.runtime import (
+    A2aRuntime,
     AegisRuntime,
     CliRuntime,
     CommandRuntime,
@@ -132,6 +133,8 @@ def _resolved(
     match runtime:
         case AegisRuntime():
             return _all_of(runtime.env, *where), {}, _optional(runtime.token, *where)
+        case A2aRuntime():
+            return {}, _all_of(runtime.headers, *where), _optional(runtime.token, *where)
         case HttpRuntime():
             return {}, _all_of(runtime.headers, *where), _optional(runtime.secret, *where)
         case CommandRuntime() | CliRuntime():

@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.core.manifest.fields import Model
 from reconciler.core.manifest.model import AgentSpec, AutopilotSpec, Kind, Metadata, SquadSpec
 from reconciler.core.manifest.runtime import (
+    A2aRuntime,
     AegisRuntime,
     CliRuntime,
     CommandRuntime,
@@ -29,6 +30,7 @@ _TRIGGERS: dict[str, type[Model]] = {
     "api": ApiTrigger,
 }
 _RUNTIMES: dict[str, type[Model]] = {
+    "a2a": A2aRuntime,
     "aegis": AegisRuntime,
     "http": HttpRuntime,
     "command": CommandRuntime,

@@ -170,7 +170,7 @@ def _run_only(target: Key, scope: Scope) -> Iterator[Finding]:
         if document and document["spec"]["runtime"]["type"] == "aegis":
             message = (
                 f"'run_only' needs a runtime without sessions, and agent '{agent.name}' is of type "
-                f"'aegis'; write create_session, or assign an http, command or worker agent"
+                f"'aegis'; write create_session, or assign an agent of another type"
             )
             yield Finding(("spec", "executionMode"), message, Code.RUN_ONLY_UNSUPPORTED)
             return

@@ -135,6 +135,19 @@ class CliRuntime(Model):
         return self
 
 
+class A2aRuntime(Model):
+    """An agent that speaks the A2A protocol."""
+
+    type: Literal["a2a"]
+    """An agent with a card, by the A2A protocol."""
+    url: Url = Field(examples=["https://agents.example.org/triage"])
+    """Where the agent is: its card lies below, and leads nowhere else."""
+    token: SecretRef | None = None
+    """Sent as `Authorization: Bearer` with each call."""
+    headers: dict[HeaderName, Value] = Field(default_factory=dict, max_length=50)
+    """Sent with each call."""
+
+
 class WorkerRuntime(Model):
     """Workers that claim runs over HTTP."""
 
@@ -143,7 +156,7 @@ class WorkerRuntime(Model):
 
 
 Runtime = Annotated[
-    AegisRuntime | HttpRuntime | CommandRuntime | CliRuntime | WorkerRuntime,
+    AegisRuntime | A2aRuntime | HttpRuntime | CommandRuntime | CliRuntime | WorkerRuntime,
     Field(discriminator="type"),
 ]
 
@@ -158,6 +171,8 @@ def secret_refs(runtime: Runtime) -> Iterator[SecretRef]:
     match runtime:
         case AegisRuntime():
             values = [runtime.token, *runtime.env.values()]
+        case A2aRuntime():
+            values = [runtime.token, *runtime.headers.values()]
         case HttpRuntime():
             values = [runtime.secret, *runtime.headers.values(), *own_headers(runtime).values()]
         case CommandRuntime() | CliRuntime():

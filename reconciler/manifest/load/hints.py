@@ -8,7 +8,13 @@ from typing import Any
 
 from reconciler.core.manifest.http_api import Follow, Request
 from reconciler.core.manifest.model import AutopilotSpec
-from reconciler.core.manifest.runtime import AegisRuntime, CliRuntime, CommandRuntime, HttpRuntime
+from reconciler.core.manifest.runtime import (
+    A2aRuntime,
+    AegisRuntime,
+    CliRuntime,
+    CommandRuntime,
+    HttpRuntime,
+)
 from reconciler.core.manifest.trigger import ScheduleTrigger, Scheme, WebhookTrigger
 from reconciler.manifest.load.loc import Loc
 
@@ -83,6 +89,11 @@ _FIELDS: dict[type, dict[str, str]] = {
         "status": "it belongs to follow",
     },
     Follow: {"interval": "write every: 15s", "method": "an API is asked by GET"},
+    A2aRuntime: {
+        "secret": "write token",
+        "card": "write url, the address below which the card lies",
+        "agentCard": "write url, the address below which the card lies",
+    },
     AegisRuntime: {"cwd": "write workDir", "secret": "write token"},
 }
 

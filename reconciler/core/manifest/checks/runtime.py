@@ -30,6 +30,9 @@ def runtime_findings(document: Raw, policy: Policy) -> Iterator[Finding]:
             yield from _permission_mode(runtime, policy)
             if policy.aegis is not None:
                 yield from _choices(runtime, policy.aegis, "aegis", "workDir")
+        case "a2a":
+            yield from _urls(runtime, policy)
+            yield from _headers(_RUNTIME, runtime)
         case "http":
             yield from _urls(runtime, policy)
             yield from _headers(_RUNTIME, runtime)

@@ -42,8 +42,9 @@ from reconciler.dispatch.http.api.answers import (
     outcome_of,
 )
 from reconciler.dispatch.http.api.calls import Calls, Evaluate
-from reconciler.dispatch.http.api.follower import Follower, ask
-from reconciler.dispatch.http.api.open_request import OpenRequest
+from reconciler.dispatch.http.api.following import ask
+from reconciler.dispatch.open_request import OpenRequest
+from reconciler.dispatch.poller import Poller
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import Reply, exchange
 
@@ -85,8 +86,8 @@ class ApiRuns:
         self._evaluate = evaluate
         self._patience = patience
         self._notify = notify
-        self._followers: dict[str, Follower] = {}
-        self._open: dict[str, OpenRequest] = {}
+        self._followers: dict[str, Poller] = {}
+        self._open: dict[str, OpenRequest[Creation]] = {}
         self._cancelled: dict[str, float] = {}
 
     async def start(self, job: Job, record: Record) -> Start:
@@ -145,7 +146,7 @@ class ApiRuns:
         await asyncio.gather(*(follower.close() for follower in followers))
         await asyncio.gather(*(request.close() for request in requests))
 
-    async def _await_end(self, job: Job, record: Record, request: OpenRequest) -> Start:
+    async def _await_end(self, job: Job, record: Record, request: OpenRequest[Creation]) -> Start:
         """Wait a moment for an answer that is the end; else the request stays open."""
         self._open[job.run_id] = request
         try:
@@ -311,7 +312,12 @@ class ApiRuns:
         if values is not None and follow is not None:
             if job.run_id not in self._followers:
                 calls = self._calls(job, values, self._patience.ask)
-                self._followers[job.run_id] = Follower(calls, follow, self._http, self._notify)
+                self._followers[job.run_id] = Poller(
+                    lambda: ask(calls, follow, self._http),
+                    follow.every.total_seconds(),
+                    self._clock,
+                    self._notify,
+                )
             return self._followers[job.run_id].poll()
         if (request := self._open.get(job.run_id)) is None:
             return Working(f"the request was made by another server process: {_HELD}")

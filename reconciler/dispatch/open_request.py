@@ -1,26 +1,29 @@
-"""A request whose answer is the end of the work: it stays open beside the rounds of the runner."""
+"""A request whose answer may take long: it stays open beside the rounds of the runner."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
-from reconciler.dispatch.http.api.answers import Creation
+T = TypeVar("T")
 
 
-class OpenRequest:
+class OpenRequest(Generic[T]):
     """One request, never sent again. Create it within the event loop."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Creation]], notify: Callable[[], None]) -> None:
+    def __init__(
+        self, ask: Callable[[], Coroutine[Any, Any, T]], notify: Callable[[], None]
+    ) -> None:
         """`notify` is called when it was answered."""
-        self._task: asyncio.Task[Creation] = asyncio.ensure_future(_asked(ask))
+        self._task: asyncio.Task[T] = asyncio.create_task(ask())
         self._task.add_done_callback(lambda task: None if task.cancelled() else notify())
 
     @property
-    def verdict(self) -> Creation | None:
+    def verdict(self) -> T | None:
         """What the answer says; None before it has come."""
         done = self._task.done() and not self._task.cancelled()
         return self._task.result() if done else None
 
-    async def within(self, seconds: float) -> Creation | None:
+    async def within(self, seconds: float) -> T | None:
         """Return what the answer says; None where it takes longer than so many seconds."""
         await asyncio.wait([self._task], timeout=seconds)
         return self.verdict
@@ -29,7 +32,3 @@ class OpenRequest:
         """Hang up."""
         self._task.cancel()
         await asyncio.wait([self._task])
-
-
-async def _asked(ask: Callable[[], Awaitable[Creation]]) -> Creation:
-    return await ask()

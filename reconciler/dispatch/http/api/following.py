@@ -1,11 +1,9 @@
-"""Following work of an API that is not ours: asked now and then, beside the runner's rounds."""
+"""What an API that is not ours says of the work that it was given."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import httpx
 
-from reconciler.clock import Clock
 from reconciler.core.base.invisible import one_line
 from reconciler.core.cel import EvaluationError
 from reconciler.core.manifest.http_api import Follow
@@ -16,48 +14,7 @@ from reconciler.dispatch.http.api.answers import content, quoted, why_failed
 from reconciler.dispatch.http.api.calls import Calls
 from reconciler.dispatch.wire import QUOTED, Reply, exchange
 
-LONGEST_PAUSE = 600.0
-"""Seconds between two questions, whatever the API asks for."""
 _WORDS = ("running", "completed", "failed", "waiting")
-
-
-class Follower:
-    """Asks for one run; `seen` is what it knows. Create it within the event loop."""
-
-    def __init__(
-        self, calls: Calls, follow: Follow, http: httpx.AsyncClient, notify: Callable[[], None]
-    ) -> None:
-        """`notify` is called when the work has ended."""
-        self.seen: Observation = Working()
-        self._calls = calls
-        self._follow = follow
-        self._http = http
-        self._notify = notify
-        self._clock: Clock = calls.clock
-        self._due = 0.0
-        self._task: asyncio.Task[None] | None = None
-
-    def poll(self) -> Observation:
-        """Return what is known, and ask anew where it is time to."""
-        if isinstance(self.seen, Ended) or (self._task is not None and not self._task.done()):
-            return self.seen
-        if self._clock.monotonic() >= self._due:
-            self._task = asyncio.create_task(self._ask())
-        return self.seen
-
-    async def close(self) -> None:
-        """Drop the open question, if any."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    async def _ask(self) -> None:
-        # Set before the answer: one that never comes must not be asked for in every round.
-        self._due = self._clock.monotonic() + self._follow.every.total_seconds()
-        self.seen, pause = await ask(self._calls, self._follow, self._http)
-        self._due = max(self._due, self._clock.monotonic() + min(pause, LONGEST_PAUSE))
-        if isinstance(self.seen, Ended):
-            self._notify()
 
 
 async def ask(calls: Calls, follow: Follow, http: httpx.AsyncClient) -> tuple[Observation, float]:

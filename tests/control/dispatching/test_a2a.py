@@ -1,0 +1,112 @@
+"""A run at an A2A agent, from its start to its end, on both databases and with servers that die."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from reconciler.control.access.secrets import SecretStore
+from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.runner import run_once, settle
+from reconciler.core.runs.run import Reason, Run, Status
+from reconciler.dispatch.a2a.runtime import A2aPatience
+from reconciler.dispatch.registry import Runtimes
+from reconciler.store.runs.runs import request_cancel
+from tests.support.a2a_agent import A2aAgent
+from tests.support.eventually import eventually_async
+from tests.support.rig import KEY, Rig, agent, autopilot
+
+
+@pytest.fixture(scope="module")
+def analyst() -> Iterator[A2aAgent]:
+    with A2aAgent() as made:
+        yield made
+
+
+@asynccontextmanager
+async def server(rig: Rig, owner: str = "here") -> AsyncIterator[RunnerContext]:
+    waits = A2aPatience(every=0.5, search=(0.0,))
+    async with Runtimes(rig.clock, a2a_patience=waits) as runtimes:
+        secret_store = SecretStore(Path("/nonexistent"), {})
+        yield RunnerContext(rig.database, runtimes, secret_store, owner, KEY)
+
+
+def launched(rig: Rig, analyst: A2aAgent, prompt: str) -> Run:
+    rig.apply(
+        agent(runtime={"type": "a2a", "url": analyst.url}),
+        autopilot(description=prompt, timeout="10m"),
+    )
+    return rig.launch()
+
+
+async def until(runner: RunnerContext, rig: Rig, run: Run, *statuses: Status) -> Run:
+    async def reached() -> Run | None:
+        await run_once(runner)
+        await settle(runner)
+        rig.clock.advance(seconds=1)
+        current = rig.run_of(run.id)
+        return current if current.status in statuses else None
+
+    current = await eventually_async(reached)
+    assert current is not None
+    return current
+
+
+def test_a_run_is_a_task_and_ends_with_it(rig: Rig, analyst: A2aAgent) -> None:
+    run = launched(rig, analyst, "complete")
+
+    async def body() -> Run:
+        async with server(rig) as runner:
+            return await until(runner, rig, run, Status.COMPLETED, Status.FAILED)
+
+    ended = asyncio.run(body())
+    assert (ended.status, ended.result) == (Status.COMPLETED, "Labelled 3 issues.")
+    assert ended.usage == {"costUsd": 0.25, "inputTokens": 100}
+    assert ended.session_id
+    assert analyst.executions().count(run.id) == 1
+
+
+def test_a_cancelled_run_ends_when_its_task_has(rig: Rig, analyst: A2aAgent) -> None:
+    run = launched(rig, analyst, "work")
+
+    async def body() -> Run:
+        async with server(rig) as runner:
+            await until(runner, rig, run, Status.RUNNING)
+            now = rig.clock.now()
+            rig.database.write(
+                lambda tx: request_cancel(tx, run.id, now, Reason.CANCELLED, "by hand")
+            )
+            return await until(runner, rig, run, Status.FAILED)
+
+    ended = asyncio.run(body())
+    assert (ended.status, ended.reason) == (Status.FAILED, Reason.CANCELLED)
+
+
+def test_a_server_that_dies_with_its_message_sent_leaves_one_task(
+    rig: Rig, analyst: A2aAgent
+) -> None:
+    run = launched(rig, analyst, "work")
+
+    async def dies() -> None:
+        async with server(rig, "dying") as runner:
+            await run_once(runner)
+            await eventually_async(lambda: _began(analyst, run))
+            for task in runner.tasks.values():
+                task.cancel()
+            await asyncio.wait([*runner.tasks.values()])
+
+    asyncio.run(dies())
+    rig.clock.advance(minutes=1)
+
+    async def goes_on() -> Run:
+        async with server(rig, "next") as runner:
+            return await until(runner, rig, run, Status.RUNNING)
+
+    assert asyncio.run(goes_on()).session_id
+    assert analyst.executions().count(run.id) == 1
+
+
+async def _began(analyst: A2aAgent, run: Run) -> bool:
+    return run.id in analyst.executions()

@@ -1,0 +1,414 @@
+"""A run as a task of a real A2A server: each protocol and binding, crashes, and lost answers."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.clock import SystemClock
+from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.manifest.runtime import A2aRuntime
+from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.core.runs.usage import Usage
+from reconciler.dispatch.a2a.runtime import A2aPatience, A2aTasks
+from reconciler.dispatch.base import (
+    Answered,
+    Ended,
+    Handle,
+    Job,
+    NeedsApproval,
+    NotAnswered,
+    Observation,
+    Started,
+    Stopped,
+    Stopping,
+    TargetDown,
+    Transient,
+    Unseen,
+    Working,
+)
+from reconciler.dispatch.reach import Reach
+from reconciler.dispatch.wire import new_client
+from tests.dispatch.builders import Recorder, a_job, poll
+from tests.support.a2a_agent import V03, V1, A2aAgent
+from tests.support.eventually import eventually_async
+from tests.support.http_agent import HttpAgent
+
+pytestmark = pytest.mark.anyio
+
+WAITS = A2aPatience(settle=10.0, ask=5.0, every=0.05, search=(0.05, 0.05))
+KINDS = [(binding, version) for binding in ("JSONRPC", "HTTP+JSON") for version in (V1, V03)]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: " ".join(kind))
+def every_kind(request: pytest.FixtureRequest) -> Iterator[A2aAgent]:
+    """A server of each binding and protocol."""
+    binding, version = request.param
+    with A2aAgent(binding, version) as agent:
+        yield agent
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[A2aAgent]:
+    with A2aAgent() as agent:
+        yield agent
+
+
+@pytest.fixture
+def own() -> Iterator[A2aAgent]:
+    """A server that a test may kill."""
+    with A2aAgent() as agent:
+        yield agent
+
+
+@asynccontextmanager
+async def opened(**waits: Any) -> AsyncIterator[A2aTasks]:
+    async with new_client() as http:
+        made = A2aTasks(
+            http, Reach(own_port=8484), SystemClock(), lambda: None, replace(WAITS, **waits)
+        )
+        yield made
+        await made.close()
+
+
+@pytest.fixture
+async def runtime() -> AsyncIterator[A2aTasks]:
+    async with opened() as made:
+        yield made
+
+
+def job_on(agent: A2aAgent | str, prompt: str, **changes: Any) -> Job:
+    url = agent if isinstance(agent, str) else agent.url
+    return a_job(A2aRuntime(type="a2a", url=url), prompt=prompt, **changes)
+
+
+async def begun(runtime: A2aTasks, job: Job) -> Handle:
+    recorder = Recorder()
+    started = await runtime.start(job, recorder)
+    assert isinstance(started, Started), started
+    assert recorder.last == started.handle
+    return started.handle
+
+
+async def until(
+    runtime: A2aTasks, job: Job, handle: Handle, kind: type[Observation]
+) -> Observation:
+    async def seen() -> Observation | None:
+        observation = await poll(runtime, job, handle)
+        return observation if isinstance(observation, kind) else None
+
+    observation = await eventually_async(seen)
+    assert observation is not None
+    return observation
+
+
+ENDS = [
+    pytest.param(
+        "complete",
+        Completed("Labelled 3 issues.", Usage(cost_micros=250_000, input_tokens=100)),
+        id="completed",
+    ),
+    pytest.param("data", Completed({"labelled": 3}), id="data"),
+    pytest.param(
+        "fail",
+        Failed(Reason.AGENT_FAILED, "the agent reports that it failed: no access", "no access"),
+        id="failed",
+    ),
+    pytest.param(
+        "reject",
+        Failed(
+            Reason.AGENT_FAILED, "the agent rejected the task: not my business", "not my business"
+        ),
+        id="rejected",
+    ),
+    pytest.param(
+        "crash",
+        Failed(Reason.AGENT_FAILED, "the agent reports that it failed"),
+        id="its executor has a bug",
+    ),
+]
+
+
+@pytest.mark.parametrize(("prompt", "outcome"), ENDS)
+async def test_a_task_is_followed_to_its_end(
+    runtime: A2aTasks, every_kind: A2aAgent, prompt: str, outcome: Completed | Failed
+) -> None:
+    job = job_on(every_kind, prompt)
+    handle = await begun(runtime, job)
+    assert handle.session_id == handle.detail["taskId"]
+    assert await until(runtime, job, handle, Ended) == Ended(outcome)
+    assert every_kind.executions().count(job.run_id) == 1
+
+
+@pytest.mark.parametrize("mode", ExecutionMode)
+async def test_a_message_as_the_answer_ends_the_run(
+    runtime: A2aTasks, every_kind: A2aAgent, mode: ExecutionMode
+) -> None:
+    job = job_on(every_kind, "message", mode=mode)
+    assert await runtime.start(job, Recorder()) == Ended(Completed("Nothing to do."))
+
+
+async def test_a_message_that_takes_long_ends_the_run_later(every_kind: A2aAgent) -> None:
+    async with opened(settle=0.2) as runtime:
+        job = job_on(every_kind, "slow")
+        handle = await begun(runtime, job)
+        assert handle.session_id is None
+        assert await poll(runtime, job, handle) == Working()
+        assert await until(runtime, job, handle, Ended) == Ended(Completed("Nothing to do."))
+    assert every_kind.executions().count(job.run_id) == 1
+
+
+async def test_a_question_is_shown_and_answered_once(
+    runtime: A2aTasks, every_kind: A2aAgent
+) -> None:
+    yes, no = job_on(every_kind, "ask"), job_on(every_kind, "ask")
+    for job, approved in ((yes, True), (no, False)):
+        handle = await begun(runtime, job)
+        asked = NeedsApproval("Delete the branch?")
+        assert await until(runtime, job, handle, NeedsApproval) == asked
+        assert await runtime.answer(job, handle, asked.question, approved) == Answered()
+        ended = await until(runtime, job, handle, Ended)
+        assert isinstance(ended, Ended)
+        assert isinstance(ended.outcome, Completed if approved else Failed)
+        again = await runtime.answer(job, handle, asked.question, approved)
+        assert again == NotAnswered("the agent does not ask any more")
+        assert every_kind.executions().count(job.run_id) == 2, "the work, and the answer"
+
+
+async def test_a_credential_cannot_be_given_from_here(runtime: A2aTasks, shared: A2aAgent) -> None:
+    job = job_on(shared, "auth")
+    handle = await begun(runtime, job)
+    where = "with the agent itself: it asks for a credential"
+    seen = await until(runtime, job, handle, NeedsApproval)
+    assert seen == NeedsApproval("Log in first.", where)
+    assert isinstance(await runtime.answer(job, handle, "Log in first.", True), NotAnswered)
+
+
+@pytest.mark.parametrize("prompt", ["work", "ask", "complete"])
+async def test_stopped_is_a_task_that_has_ended(
+    runtime: A2aTasks, every_kind: A2aAgent, prompt: str
+) -> None:
+    job = job_on(every_kind, prompt)
+    handle = await begun(runtime, job)
+    assert isinstance(await runtime.stop(job, handle), Stopped)
+    assert isinstance(await runtime.stop(job, handle), Stopped), "idempotent"
+
+
+async def test_another_server_goes_on_with_the_task(shared: A2aAgent) -> None:
+    job = job_on(shared, "work")
+    async with opened() as first:
+        handle = await begun(first, job)
+    async with opened() as second:
+        again = replace(job, attempt=2, handle=handle)
+        assert await second.start(again, Recorder()) == Started(handle)
+        assert await poll(second, again, handle) == Working()
+        assert isinstance(await second.stop(again, handle), Stopped)
+    assert shared.executions().count(job.run_id) == 1
+
+
+async def test_a_server_that_died_before_it_recorded_the_task_finds_it(
+    shared: A2aAgent,
+) -> None:
+    job = job_on(shared, "work")
+
+    class Dies(Exception):
+        pass
+
+    async def dies(_handle: Handle) -> None:
+        raise Dies
+
+    async with opened() as first:
+        with pytest.raises(Dies):
+            await first.start(job, dies)
+    async with opened() as second:
+        unsure = replace(job, attempt=2, unsure=True)
+        handle = await begun(second, unsure)
+        assert handle.session_id is not None
+        assert isinstance(await second.stop(unsure, handle), Stopped)
+    assert shared.executions().count(job.run_id) == 1
+
+
+async def test_what_an_attempt_left_is_cancelled_without_a_handle(
+    runtime: A2aTasks, shared: A2aAgent
+) -> None:
+    job = job_on(shared, "work")
+    await begun(runtime, job)
+    unsure = replace(job, attempt=2, unsure=True)
+    async with opened() as other:
+        assert isinstance(await other.release(unsure, None), Stopped)
+        nothing = replace(unsure, run_id="00000000-0000-7000-8000-000000000000")
+        assert await other.release(nothing, None) == Stopped()
+
+
+async def test_an_earlier_attempt_that_came_to_nothing_is_begun_anew(
+    runtime: A2aTasks, shared: A2aAgent
+) -> None:
+    job = job_on(shared, "complete", attempt=2, unsure=True)
+    handle = await begun(runtime, job)
+    assert isinstance(await until(runtime, job, handle, Ended), Ended)
+    assert shared.executions().count(job.run_id) == 1
+
+
+async def test_what_cannot_be_listed_is_held_rather_than_begun_twice(
+    runtime: A2aTasks,
+) -> None:
+    with A2aAgent(version=V03) as agent:
+        job = job_on(agent, "complete", attempt=2, unsure=True)
+        handle = await begun(runtime, job)
+        seen = await until(runtime, job, handle, Working)
+        assert isinstance(seen, Working)
+        assert "protocol 0.3 cannot tell which tasks it has" in seen.detail
+        assert isinstance(await runtime.stop(job, handle), Stopping)
+        assert agent.executions() == []
+
+
+async def test_an_agent_that_hangs_gets_no_second_message(own: A2aAgent) -> None:
+    async with opened(settle=0.3, ask=0.3) as runtime:
+        warm = job_on(own, "complete")
+        await until(runtime, warm, await begun(runtime, warm), Ended)  # its card is known
+        own.freeze()
+        job = job_on(own, "work")
+        handle = await begun(runtime, job)
+        assert handle.session_id is None
+        assert await poll(runtime, job, handle) == Working()
+    # The server dies with the request still open; the agent wakes up, and has read it or not.
+    async with opened() as second:
+        again = replace(job, attempt=2, handle=handle)
+        assert await second.start(again, Recorder()) == Started(handle)
+        own.thaw()
+        await until(second, again, handle, Working)
+    assert own.executions().count(job.run_id) <= 1
+
+
+async def test_an_agent_that_died_is_away_and_its_task_is_held(
+    runtime: A2aTasks, own: A2aAgent
+) -> None:
+    job = job_on(own, "work")
+    handle = await begun(runtime, job)
+    own.kill()
+    assert isinstance(await until(runtime, job, handle, Unseen), Unseen)
+    new = await runtime.start(job_on(own, "work"), Recorder())
+    assert isinstance(new, TargetDown)
+    own.begin()
+
+    async def held() -> bool:
+        seen = await poll(runtime, job, handle)
+        return isinstance(seen, Working) and "which proves nothing" in seen.detail
+
+    await eventually_async(held)
+    assert isinstance(await runtime.stop(job, handle), Stopping)
+    assert own.executions().count(job.run_id) == 1
+
+
+async def test_the_token_goes_with_every_call(runtime: A2aTasks) -> None:
+    with A2aAgent(token="s3cret") as agent:
+        refused = await runtime.start(job_on(agent, "complete"), Recorder())
+        assert refused == Ended(Failed(Reason.DISPATCH_FAILED, "the agent answered 401")), (
+            "nothing was sent"
+        )
+        job = job_on(agent, "work", secret="s3cret")
+        handle = await begun(runtime, job)
+        assert await until(runtime, job, handle, Working) == Working()
+        assert isinstance(await runtime.stop(job, handle), Stopped)
+
+
+async def test_a_card_that_leads_elsewhere_is_not_followed(runtime: A2aTasks) -> None:
+    with HttpAgent() as elsewhere, A2aAgent(card_url=elsewhere.url) as agent:
+        refused = await runtime.start(job_on(agent, "complete"), Recorder())
+        assert isinstance(refused, Ended)
+        assert isinstance(refused.outcome, Failed)
+        assert "leads elsewhere" in refused.outcome.message
+        assert elsewhere.requests == []
+
+
+CARDS = [
+    pytest.param(404, b"", "there is no agent card", id="none"),
+    pytest.param(200, b"<html>", "there is no agent card", id="a page"),
+    pytest.param(200, b'{"name": "x"}', "its card names none", id="no interface"),
+    pytest.param(200, b'{"supportedInterfaces": 3}', "cannot be read", id="not a card"),
+    pytest.param(302, b"", "redirects are not followed", id="moved"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "says"), CARDS)
+async def test_without_a_card_nothing_is_sent(
+    runtime: A2aTasks, status: int, body: bytes, says: str
+) -> None:
+    with HttpAgent() as server:
+        for _ in range(2):
+            server.answer(status, body, {"Location": "http://127.0.0.1:9/"})
+        base = server.url.removesuffix("/runs")
+        refused = await runtime.start(job_on(base, "complete"), Recorder())
+        assert isinstance(refused, Ended)
+        assert isinstance(refused.outcome, Failed)
+        assert refused.outcome.reason is Reason.DISPATCH_FAILED
+        assert says in refused.outcome.message
+        assert {request.method for request in server.requests} == {"GET"}
+
+
+def a_card(base: str) -> bytes:
+    return (
+        f'{{"name": "x", "supportedInterfaces": [{{"url": "{base}/a2a", '
+        '"protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]}'
+    ).encode()
+
+
+NO_TASKS = b'{"jsonrpc": "2.0", "id": 1, "result": {"tasks": []}}'
+TASK = b'{"id": "t1", "contextId": "RUN", "status": {"state": "TASK_STATE_WORKING"}}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"status": 200, "body": b"{}", "cut": True}, id="it breaks off"),
+        pytest.param({"status": 502, "body": b"<html>"}, id="a gateway"),
+        pytest.param({"status": 200, "body": b"<html>"}, id="a page"),
+        pytest.param({"status": 200, "body": b"[" * 100_000}, id="too deep"),
+        pytest.param(
+            {"status": 200, "body": b'{"jsonrpc":"2.0","id":1,"error":{"code":-32603}}'},
+            id="an internal error",
+        ),
+    ],
+)
+async def test_an_answer_that_is_lost_is_searched_for(
+    runtime: A2aTasks, answer: dict[str, Any]
+) -> None:
+    with HttpAgent() as server:
+        base = server.url.removesuffix("/runs")
+        job = job_on(base, "complete")
+        server.answer(200, a_card(base))
+        server.answer(**answer)
+        mine = TASK.replace(b"RUN", job.run_id.encode())
+        server.answer(200, NO_TASKS.replace(b"[]", b"[" + TASK + b"," + mine + b"]"))
+        handle = await begun(runtime, job)
+        assert handle.session_id == "t1"
+        methods = [request.json()["method"] for request in server.requests[1:]]
+        assert methods == ["SendMessage", "ListTasks"]
+        other = replace(job, run_id="other")
+        server.answer(**answer)
+        server.answer(200, NO_TASKS)
+        server.answer(200, NO_TASKS)
+        assert isinstance(await runtime.start(other, Recorder()), Transient)
+
+
+async def test_an_agent_that_is_full_is_waited_for(runtime: A2aTasks) -> None:
+    with HttpAgent() as server:
+        base = server.url.removesuffix("/runs")
+        server.answer(200, a_card(base))
+        server.answer(429, b"", {"Retry-After": "30"})
+        full = await runtime.start(job_on(base, "complete"), Recorder())
+        assert full == TargetDown("the agent answered 429", 30.0, quota=True)
+
+
+async def test_an_answer_without_end_is_cut_off(runtime: A2aTasks) -> None:
+    with HttpAgent() as server:
+        base = server.url.removesuffix("/runs")
+        server.answer(200, a_card(base))
+        server.answer(200, b'{"result": "' + b"x" * (5 * 1024 * 1024))
+        server.answer(200, NO_TASKS)
+        server.answer(200, NO_TASKS)
+        lost = await runtime.start(job_on(base, "complete"), Recorder())
+        assert isinstance(lost, Transient)
+        assert "more than" in lost.message
