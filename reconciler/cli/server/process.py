@@ -1,12 +1,10 @@
 """What `reconciler serve` runs: settings in, a process that serves until it is told to stop."""
 
 import asyncio
-import re
 import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import timedelta
 
 import uvloop
 
@@ -16,16 +14,14 @@ from reconciler.cli.server.banner import banner
 from reconciler.cli.server.sources import follow, places_of
 from reconciler.control.access.environment import take_secrets
 from reconciler.control.access.keys import server_key
+from reconciler.control.doctor.shown_settings import shown_settings
 from reconciler.control.shared_settings import share_settings
 from reconciler.core.base.errors import UsageError
-from reconciler.core.base.masking import mask
-from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.reach import is_loopback
-from reconciler.notify_settings import NotifySettings
 from reconciler.server.http_server import listen
 from reconciler.server.lifecycle import serve as serve_system
 from reconciler.server.stopping import StopRequest, stoppable
-from reconciler.settings import Choices, Settings
+from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
 from reconciler.telemetry import configure_logging
 
@@ -101,21 +97,5 @@ def _listen(settings: Settings) -> socket.socket:
 
 def show_settings(settings: Settings) -> None:
     """Every setting with its value, as it would be written; what may hold a password is masked."""
-    for name, value in settings:
-        out(f"{name} = {_shown(value)}")
-
-
-def _shown(value: object) -> str:
-    match value:
-        case timedelta():
-            return format_duration(value)
-        case dict():
-            return ", ".join(f"{name}={path}" for name, path in value.items())
-        case tuple():
-            return ", ".join(mask(re.sub(r"\s", "%20", str(item))) for item in value)
-        case Choices() | NotifySettings():
-            return str(value)
-        case None:
-            return ""
-        case _:
-            return mask(re.sub(r"\s", "%20", str(value)))
+    for name, value in shown_settings(settings):
+        out(f"{name} = {value}")

@@ -34,11 +34,14 @@ class Secrets:
 
 
 class SecretStore:
-    """Reads the environment and `secrets_dir`. `reload` forgets what was read (SIGHUP)."""
+    """Reads the environment and `secrets_dir`. `reload` forgets what was read (SIGHUP).
+
+    `environment` is where `{env: NAME}` references are found: a server takes them out of its own.
+    """
 
     def __init__(self, secrets_dir: Path, environment: Mapping[str, str] | None = None) -> None:
         self._dir = secrets_dir
-        self._environment = os.environ if environment is None else environment
+        self.environment = os.environ if environment is None else environment
         self._files: dict[Path, str] = {}
 
     def resolve(self, ref: SecretRef, workspace: str) -> str:
@@ -69,7 +72,7 @@ class SecretStore:
     def _from_environment(self, name: str, workspace: str) -> str:
         if not owns_env(workspace, name):
             raise SecretMissing(f"the variable {name} does not belong to workspace {workspace}")
-        value = self._environment.get(name)
+        value = self.environment.get(name)
         if not value:
             raise SecretMissing(f"the server's environment has no {name}")
         return value

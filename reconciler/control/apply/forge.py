@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from reconciler.core.base.errors import Unavailable
+from reconciler.core.base.identity import is_commit
 from reconciler.core.base.masking import mask
 
 _SECONDS = 15.0
@@ -20,6 +21,13 @@ _LONGEST = 300
 _GITLAB = "/api/v4"
 _PLACE = re.compile(r"(?:(?:https?|ssh)://[^/\s]+/|[^/:@\s]+@[^/:\s]+:/?)(?P<path>[^\s?#]+)")
 """A URL of a repository, or `user@host:path` as ssh writes it."""
+_HOST = re.compile(
+    r"(?:https?://(?:[^/@\s]*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?/"
+    r"|(?:ssh://)?[^/:@\s]+@(?P<ssh>[A-Za-z0-9.-]+)(?::\d+/|[:/]))",
+    re.ASCII,
+)
+_FORGES = frozenset({"github", "gitlab", "gitea", "forgejo", "codeberg"})
+"""Words in the name of a host by which its kind is known."""
 
 
 def project_of(url: str) -> str | None:
@@ -27,6 +35,21 @@ def project_of(url: str) -> str | None:
     match = _PLACE.fullmatch(url)
     path = match["path"].rstrip("/").removesuffix(".git") if match else ""
     return path if all(path.split("/")) and "/" in path else None
+
+
+def commit_page(url: str, commit: str) -> str | None:
+    """The page of a commit at a forge that is known by its host; None elsewhere.
+
+    Only the host and the path of the repository's URL are taken: what else it has may be a secret.
+    """
+    match = _HOST.match(url)
+    project = project_of(url)
+    host = ((match["host"] or match["ssh"]) if match else "").lower()
+    words = set(host.split("."))
+    if project is None or not is_commit(commit) or not words & _FORGES:
+        return None
+    middle = "/-/commit/" if "gitlab" in words else "/commit/"
+    return f"https://{host}/{quote(project)}{middle}{commit}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,14 @@ def list_triggers(tx: Connection, autopilot_id: str) -> list[NamedTrigger]:
     return [_named(row) for row in rows]
 
 
+def name_triggers(tx: Connection, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The names of triggers, removed ones too, and of their autopilots; by id."""
+    names = (_T.id, _T.name, autopilot.c.name)
+    query = select(*names).join(autopilot, autopilot.c.id == _T.autopilot_id)
+    rows = tx.execute(query.where(_T.id.in_(list(ids))))
+    return {id_: (trigger, owner) for id_, trigger, owner in rows}
+
+
 def _named(row: Row[Any]) -> NamedTrigger:
     return NamedTrigger(
         row.id,

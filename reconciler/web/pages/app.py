@@ -6,7 +6,16 @@ from starlette.staticfiles import StaticFiles
 
 from reconciler.core.access.roles import Role
 from reconciler.web.http.context import Context
-from reconciler.web.pages import login, run, run_lists, sources
+from reconciler.web.pages import (
+    deliveries,
+    login,
+    members,
+    run,
+    run_lists,
+    settings,
+    sources,
+    usage,
+)
 from reconciler.web.pages.autopilots import detail, edit
 from reconciler.web.pages.autopilots.listing import overview
 from reconciler.web.pages.lanes import page as lanes
@@ -20,19 +29,27 @@ _PAGES: tuple[tuple[str, View], ...] = (
     ("/runs", run_lists.runs),
     ("/runs/{id}", run.show),
     ("/timeline", lanes.all_lanes),
+    ("/deliveries", deliveries.listed),
+    ("/deliveries/{id}", deliveries.show),
+    ("/agents", members.members),
     ("/sources", sources.sources),
+    ("/revision", sources.revision),
+    ("/usage", usage.usage),
 )
 _EDITORS: tuple[tuple[str, View], ...] = (
     ("/autopilots/new", edit.new),
     ("/autopilots/{id}/edit", edit.edit),
 )
 """Pages and forms at once."""
+_FOR_OPERATORS: tuple[tuple[str, View], ...] = (("/settings", settings.settings),)
 _FORMS: tuple[tuple[str, View], ...] = (
     ("/autopilots/{id}/run", detail.run),
     ("/autopilots/{id}/pause", detail.pause),
     ("/autopilots/{id}/resume", detail.resume),
     ("/runs/{id}/cancel", run.stop),
     ("/runs/{id}/rerun", run.again),
+    ("/deliveries/{id}/replay", deliveries.repeat),
+    ("/sources/poll", sources.poll),
 )
 
 
@@ -48,8 +65,9 @@ def page_routes(context: Context) -> list[Route | Mount]:
     ]
     routes += [Route(path, serving(view, context), methods=["GET"]) for path, view in _PAGES]
     routes += [
-        Route(path, serving(view, context, asks=Role.OPERATOR), methods=["POST"])
-        for path, view in _FORMS
+        Route(path, serving(view, context, asks=Role.OPERATOR), methods=[method])
+        for method, paths in (("GET", _FOR_OPERATORS), ("POST", _FORMS))
+        for path, view in paths
     ]
     routes += [_login(context), _logout(context)]
     return [*routes, Mount("/static", StaticFiles(directory=STATIC))]

@@ -3,19 +3,32 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from starlette.responses import Response
 
 from reconciler.control.apply.follow_source import Position
+from reconciler.control.apply.forge import commit_page
 from reconciler.control.apply.inventory import drift
 from reconciler.core.access.roles import Caller
+from reconciler.core.base.errors import NotFound
 from reconciler.core.plan.report import DriftReport, drift_report
 from reconciler.store.engine.database import Tx
 from reconciler.store.revisions.revisions import list_attempts
+from reconciler.web.http.operation import Wire
+from reconciler.web.http.parameters import read_query
 from reconciler.web.models.source import RevisionView, SourceView, source_views
-from reconciler.web.pages.serving import Visit
+from reconciler.web.pages.serving import Visit, see_other
 
 SHOWN = 20
+
+
+class RevisionQuery(Wire):
+    """Which revision."""
+
+    id: Annotated[int, Field(ge=1, lt=2**62)]
+    """Its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +46,39 @@ async def sources(visit: Visit) -> Response:
     history = await database.aread(lambda tx: _read(tx, caller, positions))
     differences = await asyncio.to_thread(drift, database, workspaces=caller.workspaces)
     drifted: tuple[DriftReport, ...] = drift_report(differences)
-    return visit.page("sources.html", history=history, drifted=drifted)
+    return visit.page(
+        "sources.html",
+        history=history,
+        drifted=drifted,
+        followed=bool(positions),
+        self_heal=visit.context.settings.self_heal,
+    )
+
+
+async def revision(visit: Visit) -> Response:
+    """One revision: who, what it changed, and what is wrong with it."""
+    query, caller = read_query(visit.request, RevisionQuery), visit.caller
+    rows = await visit.context.database.aread(
+        lambda tx: list_attempts(tx, before=query.id + 1, limit=1)
+    )
+    attempt = rows[0] if rows and rows[0].id == query.id else None
+    if attempt is None or not caller.sees_any(attempt.workspaces):
+        raise NotFound(f"there is no revision {query.id}")
+    position = visit.context.followed().get(attempt.source_id)
+    url = position.place.url if position is not None else None
+    return visit.page(
+        "revision.html",
+        attempt=RevisionView.of(attempt, caller),
+        commit_url=commit_page(url or "", attempt.revision.id),
+    )
+
+
+async def poll(visit: Visit) -> Response:
+    """Read a followed source now: what drifted is put back, what changed is applied."""
+    source = visit.form.get("source", "")
+    if not visit.context.poll(source or None):
+        raise NotFound(f"this server follows no source {source!r}")
+    return see_other("/sources")
 
 
 def _read(tx: Tx, caller: Caller, positions: Mapping[str, Position]) -> History:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.core.access.roles import Role
+from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.money import as_number
 from reconciler.core.calendar.days import day_of, days_between, start_of
 from reconciler.core.manifest.fields import Instant
@@ -20,6 +20,7 @@ from reconciler.store.runs.usage import (
 )
 from reconciler.web.api.runs import PageQuery
 from reconciler.web.http.answers import Reply
+from reconciler.web.http.context import Context
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.operation import Call, NoBody, Operation, Wire, json_content
 from reconciler.web.http.parameters import Text
@@ -95,24 +96,26 @@ class UsageReportPage(Wire):
 
 async def report(call: Call[UsageQuery, NoBody]) -> Reply:
     """What runs cost over a stretch of time, by autopilot, agent, workspace or day."""
-    query, timezone = call.query, call.context.settings.timezone
+    query, context, caller = call.query, call.context, call.caller
+    page = await context.database.aread(lambda tx: read_usage(tx, context, caller, query))
+    return Reply(content=page)
+
+
+def read_usage(tx: Tx, context: Context, caller: Caller, query: UsageQuery) -> UsageReportPage:
+    """One page of the report, as far as the caller sees."""
+    timezone, workspaces = context.settings.timezone, caller.narrowed(query.workspace)
     skip = int(decode_cursor(query.cursor, "usage", int)[0]) if query.cursor else 0
-    workspaces = call.caller.narrowed(query.workspace)
-
-    def read(tx: Tx) -> UsageReportPage:
-        start, end = _stretch(query, call.context.database.now(tx), timezone)
-        groups = list(_groups(tx, query, start, end, timezone, workspaces))
-        after = skip + query.limit
-        return UsageReportPage(
-            from_=start,
-            to=end,
-            timezone=timezone,
-            total=UsageSumView(**_sums(sum_usage(tx, start, end, workspaces))),
-            items=_named(tx, groups[skip:after]),
-            next_cursor=encode_cursor("usage", after) if after < len(groups) else None,
-        )
-
-    return Reply(content=await call.context.database.aread(read))
+    start, end = _stretch(query, context.database.now(tx), timezone)
+    groups = list(_groups(tx, query, start, end, timezone, workspaces))
+    after = skip + query.limit
+    return UsageReportPage(
+        from_=start,
+        to=end,
+        timezone=timezone,
+        total=UsageSumView(**_sums(sum_usage(tx, start, end, workspaces))),
+        items=_named(tx, groups[skip:after]),
+        next_cursor=encode_cursor("usage", after) if after < len(groups) else None,
+    )
 
 
 def _stretch(query: UsageQuery, now: datetime, timezone: str) -> tuple[datetime, datetime]:

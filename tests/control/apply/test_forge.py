@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.control.apply.forge import Forge, project_of
+from reconciler.control.apply.forge import Forge, commit_page, project_of
 from reconciler.core.base.errors import Unavailable
 from tests.support.forge import PROJECT, TOKEN, StandInForge
 
@@ -62,3 +62,25 @@ def test_a_forge_that_is_away_is_unavailable(forge: StandInForge) -> None:
     forge.__exit__()
     with pytest.raises(Unavailable, match="does not answer"):
         Forge(gone, PROJECT, TOKEN).open_request("b", "main", "Title", "Text")
+
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("https://github.com/acme/ops.git", f"https://github.com/acme/ops/commit/{SHA}"),
+        ("https://x:tok@github.com/acme/ops", f"https://github.com/acme/ops/commit/{SHA}"),
+        ("git@gitlab.acme.org:a/b/c.git", f"https://gitlab.acme.org/a/b/c/-/commit/{SHA}"),
+        ("ssh://git@codeberg.org:22/a/b", f"https://codeberg.org/a/b/commit/{SHA}"),
+        ("https://git.acme.org/a/b", None),
+        ("/srv/repositories/ops.git", None),
+        ('https://github.com.evil"onclick/a/b', None),
+        ("javascript:github.com/a/b", None),
+        ("", None),
+    ],
+)
+def test_the_page_of_a_commit_is_known_where_the_forge_is(url: str, page: str | None) -> None:
+    assert commit_page(url, SHA) == page
+    assert commit_page(url, f"sha256:{'0' * 64}") is None

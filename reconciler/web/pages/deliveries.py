@@ -1,0 +1,115 @@
+"""The pages of deliveries: what webhooks brought, what became of it, and once more."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import get_args
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from reconciler.control.webhooks.replay import REPLAYABLE, replay
+from reconciler.core.access.roles import Role
+from reconciler.core.base.errors import NotFound
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.payload import parse_json
+from reconciler.store.engine.database import Tx
+from reconciler.store.objects.triggers import name_triggers
+from reconciler.store.webhooks.deliveries import Delivery, get_delivery, list_deliveries
+from reconciler.web.api.deliveries import DeliveryQuery, Verdict
+from reconciler.web.http.cursor import decode_cursor, encode_cursor
+from reconciler.web.http.parameters import read_query
+from reconciler.web.pages.results.result import Part, part_of
+from reconciler.web.pages.serving import Visit, see_other
+
+SHOWN = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One delivery; `trigger` and `autopilot` are names, None where they are gone."""
+
+    delivery: Delivery
+    trigger: str | None
+    autopilot: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One page; `older` and `newest` are addresses."""
+
+    rows: list[Row]
+    older: str | None
+    newest: str | None
+
+
+async def listed(visit: Visit) -> Response:
+    """Deliveries, newest first."""
+    query = read_query(visit.request, DeliveryQuery, from_form=True)
+    table = await visit.context.database.aread(lambda tx: _table(tx, visit, query))
+    return visit.page("deliveries.html", table=table, query=query, verdicts=list(get_args(Verdict)))
+
+
+def _table(tx: Tx, visit: Visit, query: DeliveryQuery) -> Table:
+    before = str(decode_cursor(query.cursor, "deliveries", str)[0]) if query.cursor else None
+    deliveries = list_deliveries(
+        tx,
+        workspaces=visit.caller.narrowed(query.workspace),
+        trigger_id=query.trigger_id,
+        verdict=query.verdict,
+        limit=SHOWN + 1,
+        before=before,
+    )
+    shown = deliveries[:SHOWN]
+    others = [(n, v) for n, v in visit.request.query_params.items() if v and n != "cursor"]
+    older = None
+    if len(deliveries) > SHOWN:
+        cursor = encode_cursor("deliveries", shown[-1].id)
+        older = f"/deliveries?{urlencode([*others, ('cursor', cursor)])}"
+    return Table(_rows(tx, shown), older, f"/deliveries?{urlencode(others)}" if before else None)
+
+
+def _rows(tx: Tx, deliveries: list[Delivery]) -> list[Row]:
+    ids = [delivery.trigger_id for delivery in deliveries if delivery.trigger_id]
+    names = name_triggers(tx, ids)
+    return [
+        Row(delivery, *names.get(delivery.trigger_id or "", (None, None)))
+        for delivery in deliveries
+    ]
+
+
+async def show(visit: Visit) -> Response:
+    """One delivery; its body is for operators."""
+    row = await visit.context.database.aread(lambda tx: _row(tx, visit))
+    delivery, may = row.delivery, visit.caller.may(Role.OPERATOR)
+    body = None
+    if may and delivery.body is not None:
+        body = await asyncio.to_thread(_body, delivery.body)
+    can_replay = delivery.verdict in REPLAYABLE and delivery.body is not None
+    return visit.page("delivery.html", row=row, body=body, can_replay=may and can_replay)
+
+
+def _row(tx: Tx, visit: Visit) -> Row:
+    """The delivery of the path, if the caller may know of it. Raises NotFound."""
+    id_ = visit.path["id"].lower()
+    delivery = get_delivery(tx, id_)
+    workspace = delivery.workspace_id if delivery else None
+    if delivery is None or workspace is None or not visit.caller.sees(workspace):
+        raise NotFound(f"there is no delivery {id_}")
+    return _rows(tx, [delivery])[0]
+
+
+def _body(body: bytes) -> Part | None:
+    """As JSON where it is JSON, else as text."""
+    try:
+        return part_of(parse_json(body))
+    except BodyError:
+        return part_of(body.decode("utf-8", "replace"))
+
+
+async def repeat(visit: Visit) -> Response:
+    """Start a run from a delivery, then show it."""
+    row = await visit.context.database.aread(lambda tx: _row(tx, visit))
+    run = await asyncio.to_thread(
+        replay, visit.context.launcher, row.delivery.id, visit.caller.name
+    )
+    return see_other(f"/runs/{run.id}")

@@ -1,0 +1,169 @@
+"""Deliveries, agents, revisions, usage and the server itself, as pages."""
+
+import asyncio
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.control.apply.follow_source import Place, Position
+from reconciler.core.runs.run import Completed
+from reconciler.core.runs.usage import Usage
+from reconciler.settings import Settings
+from reconciler.store.objects.agents import mark_unavailable
+from reconciler.web.pages.usage import _EMPTY, HEIGHT, WIDTH, chart
+from tests.support.rig import Rig, agent, autopilot, id_of, manifest, webhook
+from tests.support.web import Web
+from tests.web.conftest import Ask
+
+EVIL = "<script>document.title='taken'</script>"
+
+
+def posted(ask: Ask, path: str, **fields: str) -> Any:
+    """A form of a page, as its button sends it."""
+    field = re.findall(r'name="form_token" value="([^"]+)"', ask("GET", path).text)[0]
+    return lambda target: ask("POST", target, data={"form_token": field, **fields})
+
+
+@pytest.fixture
+def delivery(rig: Rig, ask: Ask) -> str:
+    """A delivery that was accepted; its id."""
+    rig.apply(agent(), autopilot("triage", webhook(), maxConcurrency=5))
+    trigger = rig.triggers()["hook"].id
+    path = f"/v1/autopilots/{id_of('triage')}/triggers/{trigger}/url"
+    url = ask("GET", path).json()["url"]
+    answer = ask("POST", url.partition("8484")[2], json={"title": EVIL})
+    return str(answer.json()["deliveryId"])
+
+
+def test_deliveries_are_listed_with_their_webhook_and_verdict(delivery: str, ask: Ask) -> None:
+    page = ask("GET", "/deliveries").text
+    assert f'<a href="/deliveries/{delivery}">triage / hook</a>' in page
+    assert "verdict-accepted" in page
+    assert "No deliveries" in ask("GET", "/deliveries?verdict=refused").text
+    assert ask("GET", "/deliveries?verdict=nonsense").status_code == 400
+
+
+def test_a_delivery_is_shown_with_its_body_as_text_and_replayed(
+    rig: Rig, delivery: str, ask: Ask
+) -> None:
+    page = ask("GET", f"/deliveries/{delivery}").text
+    assert EVIL not in page
+    assert "&lt;script&gt;" in page
+    answer = posted(ask, f"/deliveries/{delivery}")(f"/deliveries/{delivery}/replay")
+    assert answer.status_code == 303
+    run = rig.runs()[-1]
+    assert answer.headers["location"] == f"/runs/{run.id}"
+    assert 'href="/deliveries/' in ask("GET", f"/runs/{run.id}").text
+
+
+def test_agents_that_cannot_take_work_come_first_with_the_reason(rig: Rig, ask: Ask) -> None:
+    squad = manifest("Squad", "team", {"members": ["bot"]})
+    rig.apply(
+        agent(maxConcurrency=1), agent("aaa"), agent("zzz"), squad, autopilot(maxConcurrency=9)
+    )
+    for _ in range(3):
+        rig.launch()
+    rig.round()
+    rig.claim(most=1)
+    until = rig.clock.now() + timedelta(minutes=5)
+    rig.database.write(lambda tx: mark_unavailable(tx, "default", "zzz", until, f"401 {EVIL}"))
+    page = ask("GET", "/agents").text
+    assert re.findall(r"seat-(\w+)", page) == ["down", "full", "free"]
+    assert f"401 {EVIL}" not in page
+    assert "1 of 1" in page
+    assert 'status=pending&workspace=default">2</a>' in page
+    assert "team" in page
+
+
+def test_a_revision_has_a_page_of_its_own(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot())
+    sources = ask("GET", "/sources").text
+    (address,) = re.findall(r'href="(/revision\?id=\d+)"', sources)
+    page = ask("GET", address).text
+    assert "<strong>2</strong> create" in page
+    assert "tester" in page
+    assert ask("GET", "/revision?id=999").status_code == 404
+    assert ask("GET", "/revision?id=x").status_code == 400
+
+
+def test_a_followed_source_is_read_now_and_what_drifted_put_back(
+    rig: Rig, ask: Ask, web: Web
+) -> None:
+    rig.apply(agent(), autopilot())
+    asked: list[str | None] = []
+
+    def poll(source: str | None) -> tuple[str, ...]:
+        asked.append(source)
+        return ("default",)
+
+    object.__setattr__(web.context, "poll", poll)
+    object.__setattr__(web.context, "followed", lambda: {"default": Position(Place("."))})
+    run = rig.launch()
+    assert "Read now" in ask("GET", "/sources").text
+    send = posted(ask, f"/runs/{run.id}", source="default")
+    assert send("/sources/poll").headers["location"] == "/sources"
+    assert asked == ["default"]
+
+
+def test_usage_is_summed_and_drawn_by_day(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot("triage"), autopilot("other"))
+    for name, cost in (("triage", 2_500_000), ("other", 250_000)):
+        rig.end(rig.launch(name), Completed("ok", Usage(cost_micros=cost, input_tokens=10)))
+    rig.clock.advance(days=1)
+    page = ask("GET", "/usage").text
+    assert "$2.75" in page
+    assert page.index(">triage</a>") < page.index(">other</a>")
+    assert "2 Nov: $2.75, 2 runs, 20 tokens" in page
+    assert len(re.findall(r'class="bar"', page)) == 30
+    assert ">default</th>" in " ".join(ask("GET", "/usage?by=workspace&period=week").text.split())
+    assert ask("GET", "/usage?by=day").status_code == 400
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 10**9)), max_size=90))
+def test_bars_stand_within_the_picture_and_the_highest_fills_it(
+    days: list[tuple[float, int]],
+) -> None:
+    items = [
+        _EMPTY.model_copy(update={"cost_usd": cost, "input_tokens": tokens})
+        for cost, tokens in days
+    ]
+    bars, _ = chart(items)
+    assert all(bar.x >= 0 and bar.x + bar.width <= WIDTH + 0.2 for bar in bars)
+    assert all(0 <= bar.height <= HEIGHT for bar in bars)
+    if any(cost for cost, _ in days) or any(tokens for _, tokens in days):
+        assert max(bar.height for bar in bars) == HEIGHT
+
+
+def test_settings_are_shown_without_their_secrets_and_the_server_is_examined(
+    rig: Rig, database_path: Path
+) -> None:
+    settings = Settings(
+        database=f"sqlite:///{database_path}",
+        git="https://user:hunter2@example.com/a.git",
+        forge_token="hunter2",
+    )
+    page = read(Web(rig, settings=settings), "/settings?examine=yes")
+    assert "hunter2" not in page
+    assert "https://***@example.com/a.git" in page
+    assert "check-ok" in page
+
+
+@pytest.fixture
+def database_path(tmp_path: Path) -> Path:
+    """Where the rig's database is."""
+    return tmp_path / "state.db"
+
+
+def read(web: Web, path: str, **headers: str) -> str:
+    """A page of another server than `ask`'s."""
+
+    async def send() -> str:
+        async with web.client() as client:
+            return (await client.get(path, headers=headers)).text
+
+    return asyncio.run(send())

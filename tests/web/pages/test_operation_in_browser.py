@@ -1,0 +1,61 @@
+"""Pages of the operation in a real browser: by role, in both schemes, on a phone."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from reconciler.control.access.tokens import Tokens
+from reconciler.core.access.token_hash import token_hash
+from reconciler.core.runs.run import Completed
+from reconciler.core.runs.usage import Usage
+from tests.support.accessible import violations
+from tests.support.rig import Rig, agent, autopilot, id_of, webhook
+from tests.support.web import Web
+from tests.web.pages.conftest import Open
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(
+    ("role", "workspaces", "status"),
+    [("viewer", "", 403), ("operator", 'workspaces = ["default"]\n', 403), ("operator", "", 200)],
+)
+def test_the_server_is_for_operators_of_all_of_it(
+    rig: Rig, tmp_path: Path, opened: Open, role: str, workspaces: str, status: int
+) -> None:
+    path = tmp_path / "tokens.toml"
+    path.write_text(
+        f'[[token]]\nname = "ada"\nrole = "{role}"\n{workspaces}'
+        f'sha256 = "{token_hash("rct_ada")}"\n'
+    )
+    with Web(rig, authority=Tokens(path, rig.clock)).served() as url:
+        page = opened(f"{url}/login")
+        page.get_by_label("Token").fill("rct_ada")
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{url}/")
+        assert page.get_by_role("link", name="Server").count() == (role == "operator")
+        answer = page.context.request.get(f"{url}/settings")
+        assert answer.status == status
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_these_pages(rig: Rig, web: Web, opened: Open, scheme: str) -> None:
+    rig.apply(agent(), autopilot("triage", webhook(), maxConcurrency=5))
+    trigger = rig.triggers()["hook"].id
+    rig.end(rig.launch(), Completed("ok", Usage(cost_micros=10)))
+    rig.clock.advance(minutes=1)
+    with web.served() as url:
+        shown = httpx.get(f"{url}/v1/autopilots/{id_of('triage')}/triggers/{trigger}/url").json()
+        sent = httpx.post(
+            f"{url}/v1/{shown['url'].partition('/v1/')[2]}", json={"a": [1, {"b": 2}]}
+        )
+        delivery = f"/deliveries/{sent.json()['deliveryId']}"
+        paths = ("/deliveries", delivery, "/agents", "/sources", "/revision?id=1")
+        page = opened(url, color_scheme=scheme)
+        for path in (*paths, "/usage", "/settings"):
+            page.goto(url + path)
+            assert violations(page) == [], path
+            page.set_viewport_size({"width": 390, "height": 700})
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+            page.set_viewport_size({"width": 1240, "height": 900})
