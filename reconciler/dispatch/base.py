@@ -54,6 +54,7 @@ class Job:
     may hold secrets and are never logged. `own_headers` go with the request alone that begins the
     work. `handle` is what an earlier attempt recorded, if any; `unsure` says that one came as far
     as the agent and recorded nothing. `expect` is for the runner, which judges the result by it.
+    `allowance_micros` is what the run may cost, for agents that can be told; 0 is no limit.
     """
 
     run_id: str
@@ -74,6 +75,7 @@ class Job:
     run_token: str | None = field(default=None, repr=False)
     handle: Handle | None = None
     expect: str | None = None
+    allowance_micros: int = 0
     unsure: bool = False
 
 

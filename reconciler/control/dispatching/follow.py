@@ -7,6 +7,7 @@ import structlog
 from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.ended import end_work
+from reconciler.control.dispatching.metering import meter
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Run, Status
 from reconciler.core.runs.usage import Usage, priced
@@ -21,7 +22,7 @@ from reconciler.dispatch.base import (
     Working,
 )
 from reconciler.store.runs.leases import held_by
-from reconciler.store.runs.runs import change_run, owned_by, usage_columns
+from reconciler.store.runs.runs import change_run, owned_by
 
 log = structlog.get_logger(__name__)
 
@@ -76,13 +77,12 @@ async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> 
 
 
 async def _use(runner: RunnerContext, run: Run, usage: Usage | None) -> None:
-    """Record on the run what it has used until now; written only when it changes."""
+    """Record on the run what it has used until now; a write only where that has changed."""
     if (usage := priced(usage, runner.settings.prices)) is None:
         return
-    columns = usage_columns(usage.over(run.usage))
-    if columns["usage"] != run.usage:
-        mine = owned_by(runner.owner)
-        await runner.database.awrite(lambda tx: change_run(tx, run.id, columns, mine))
+    if usage.over(run.usage).document() != run.usage:
+        mine, now = owned_by(runner.owner), runner.database.now
+        await runner.database.awrite(lambda tx: meter(tx, run, usage, now(tx), mine))
 
 
 async def _note(runner: RunnerContext, run: Run, detail: str) -> None:

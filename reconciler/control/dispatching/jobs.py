@@ -72,6 +72,7 @@ def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str
         callback_url=f"{base_url}/v1/runs/{run.id}/complete",
         run_token=token,
         handle=handle_of(run),
+        allowance_micros=run.allowance_micros or 0,
         expect=spec.get("expect"),
     )
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.control.dispatching.allocation import hold_room
+from reconciler.control.dispatching.metering import meter
 from reconciler.control.dispatching.stop import PROOF_GRACE, why_stopped, without_proof
 from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
@@ -22,6 +23,7 @@ from reconciler.core.runs.context import run_prompt
 from reconciler.core.runs.lease import lease_of
 from reconciler.core.runs.run import Failed, Outcome, Reason, Run, Status
 from reconciler.core.runs.turns import next_workspace, served, with_in_flight
+from reconciler.core.runs.usage import Usage
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.agents import agent_caps
 from reconciler.store.objects.manifests import get_document
@@ -151,8 +153,12 @@ def _lease(
     return {**values, "status": Status.RUNNING, "started_at": now}
 
 
-def heartbeat(tx: Tx, run_id: str, lease_token: str, now: datetime) -> Beat:
+def heartbeat(
+    tx: Tx, run_id: str, lease_token: str, now: datetime, usage: Usage | None = None
+) -> Beat:
     """Prolong a lease by as much as was asked for; says whether the run is to be stopped.
+
+    `usage` is what the work has used until now: too much of it is a reason to stop.
 
     Raises Conflict where the lease is lost, NotFound.
     """
@@ -162,6 +168,9 @@ def heartbeat(tx: Tx, run_id: str, lease_token: str, now: datetime) -> Beat:
         raise _lost()
     if run.status is Status.SESSION_CREATED:
         change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now})
+    if usage is not None:
+        meter(tx, run, usage, now)
+        run = get_run(tx, run_id) or run
     return Beat(run.cancel_requested_at is not None, until)
 
 

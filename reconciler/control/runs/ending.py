@@ -11,6 +11,7 @@ from typing import Any
 from reconciler.control.unreadable import find_readable
 from reconciler.core.manifest.notify import Event
 from reconciler.core.runs.admission import moved_blockers, promotable
+from reconciler.core.runs.allowance import held_to_allowance
 from reconciler.core.runs.context import last_completed
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.live import LiveAutopilot, SpecTimes
@@ -67,6 +68,8 @@ def finish(
     Where the autopilot's row cannot be read the run ends all the same, and that is all: what waits
     is looked for again once the row is put back.
     """
+    if not isinstance(outcome, NothingToDo):
+        outcome = held_to_allowance(run, outcome)
     live = find_readable(tx, run.autopilot_id, lock=True)
     held = [] if owner is None else [owned_by(owner)]
     if isinstance(outcome, Completed):

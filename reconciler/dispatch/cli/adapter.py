@@ -29,6 +29,7 @@ class Answer:
     status: int | None = None
     retry_at: int | None = None
     began: bool = False
+    over_budget: bool = False
     denied: tuple[Record, ...] = ()
     usage: Mapping[str, Json] = field(default_factory=dict)
 
@@ -43,7 +44,8 @@ class Adapter:
 
     `chooses` says that the session's id is ours to choose. `lines` are texts of which each line
     that matters holds one; `read` takes one record into the answer, `exited` the exit status;
-    `resume` is what a person types. `variables` are set unless the manifest sets them.
+    `resume` is what a person types. `variables` are set unless the manifest sets them. `budget` is
+    the option that says what a run may cost, in dollars.
     """
 
     call: Callable[[CliRuntime, str, Sequence[str]], list[str]]
@@ -53,6 +55,7 @@ class Adapter:
     lines: tuple[bytes, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     exited: Callable[[Answer, int], Answer] = _says_nothing
+    budget: str | None = None
 
 
 def read_lines(adapter: Adapter, lines: bytes) -> Answer:

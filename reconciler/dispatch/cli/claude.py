@@ -68,6 +68,7 @@ def _ended(answer: Answer, record: Record) -> Answer:
         text=answer.text if is_error else text,
         structured=record.get("structured_output"),
         error=_why(record, text) if is_error else None,
+        over_budget=record.get("subtype") == "error_max_budget_usd",
         api=is_error and (answer.api or isinstance(status, int)),
         status=status if isinstance(status, int) else None,
         denied=tuple(_denial(denial) for denial in record.get("permission_denials") or ()),
@@ -107,6 +108,7 @@ CLAUDE = Adapter(
     read=_read,
     resume=lambda session: ["claude", "--resume", session],
     chooses=True,
+    budget="--max-budget-usd",
     lines=(
         b'"type":"assistant"',
         b'"type":"result"',

@@ -6,8 +6,11 @@ All that a `command` runtime does for its programs holds here: gate, supervisor,
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
 from functools import partial
 
+from reconciler.core.base.money import parse_dollars
 from reconciler.core.manifest.arguments import fill_in
 from reconciler.core.manifest.coding_agents import CodingAgent
 from reconciler.core.manifest.runtime import CliRuntime, Runtime
@@ -54,7 +57,7 @@ class CodingAgents:
         home = {} if runtime.home is None else {"home": runtime.home}
         return Order(
             program=runtime.program,
-            arguments=adapter.call(runtime, session_of(job), _further(runtime, job)),
+            arguments=adapter.call(runtime, session_of(job), _budgeted(adapter, runtime, job)),
             environment={
                 **adapter.variables,
                 **environment(job),
@@ -115,6 +118,20 @@ def _of(job: Job) -> tuple[CliRuntime, Adapter]:
     if not isinstance(job.runtime, CliRuntime):
         raise TypeError(f"a cli runtime was given a job of type {job.runtime.type}")
     return job.runtime, ADAPTERS[job.runtime.agent]
+
+
+def _budgeted(adapter: Adapter, runtime: CliRuntime, job: Job) -> list[str]:
+    """The manifest's options, and what the run may cost: the less of the two where both say it."""
+    further, option = _further(runtime, job), f"{adapter.budget}="
+    if adapter.budget is None or not job.allowance_micros:
+        return further
+    most = job.allowance_micros
+    for text in further:
+        if text.startswith(option):
+            with suppress(ValueError):
+                most = min(most, parse_dollars(text.removeprefix(option)))
+    others = [text for text in further if not text.startswith(option)]
+    return [*others, f"{option}{Decimal(most).scaleb(-6).normalize():f}"]
 
 
 def _further(runtime: CliRuntime, job: Job) -> list[str]:

@@ -54,6 +54,8 @@ def _judged(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -
         by, end = signal_name(ending.outside), how(ending.status)
         message = f"{name} was stopped from outside by {by} and {end}"
         return Failed(Reason.LOST, message, result)
+    if answer.over_budget:
+        return Failed(Reason.OVER_BUDGET, f"{name}: {_line(answer.error or '')}", result)
     if answer.error is not None and _is_unavailable(answer):
         return Failed(Reason.TARGET_UNAVAILABLE, _unavailable(answer), result)
     if answer.error is not None:

@@ -69,6 +69,8 @@ _SCARCE = frozenset(
     {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.ESRCH}
 )
 """What the host may have again in a moment."""
+METER_SECONDS = 5.0
+"""Between two readings of what a program has used until now."""
 HOUR, DAY = 3600.0, 86_400.0
 BEGIN_POLLS = 500
 """Hundredths of a second that a program gets to begin, once its server was seen to be gone."""
@@ -106,6 +108,7 @@ class Commands:
         self._children: dict[str, Child] = {}
         self._since = time.monotonic()
         self._tidied: float | None = None
+        self._metered: dict[str, float] = {}
 
     async def start(self, job: Job, record: Record) -> Start:
         """Start the program once, or take over what an earlier attempt has started."""
@@ -156,6 +159,7 @@ class Commands:
         stop = Stopped() if clear else await self.stop(job, handle)
         if isinstance(stop, Stopped):
             self._children.pop(job.run_id, None)
+            self._metered.pop(job.run_id, None)
             if (folder := self._folder_of(job, handle)) is not None:
                 remove_folder(folder)
         return stop
@@ -269,7 +273,9 @@ class Commands:
     async def _poll(self, job: Job, handle: Handle) -> Observation:
         child = self._children.get(job.run_id)
         if child is not None and not child.done:
-            return Working()
+            if not job.allowance_micros:
+                return Working()
+            return Working(usage=await asyncio.to_thread(self._used_so_far, job, handle))
         if child is not None and child.ending is not None:
             return await asyncio.to_thread(self._observed, job, handle, child.ending)
         return await asyncio.to_thread(self._look_for, job, handle)
@@ -285,7 +291,7 @@ class Commands:
         if (ending := self._kept_ending(job, handle)) is not None:
             return self._observed(job, handle, ending)
         if supervised:
-            return Working()
+            return Working(usage=self._used_so_far(job, handle))
         used = self._recipe.used(job, self._answer(job, handle))
         return _unsupervised(tree, job.run_id, used)
 
@@ -302,6 +308,14 @@ class Commands:
         if ending is None:
             return Stopped(usage=self._recipe.used(job, answer))
         return self._recipe.remains(job, ending, answer)
+
+    def _used_so_far(self, job: Job, handle: Handle) -> Usage | None:
+        """Read now and then what a program has used, and only where it may not use any amount."""
+        now = time.monotonic()
+        if not job.allowance_micros or now < self._metered.get(job.run_id, now):
+            return None
+        self._metered[job.run_id] = now + METER_SECONDS
+        return self._recipe.used(job, self._answer(job, handle))
 
     def _answer(self, job: Job, handle: Handle) -> bytes:
         folder = self._folder_of(job, handle)

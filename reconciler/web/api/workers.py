@@ -19,7 +19,7 @@ from reconciler.core.access.roles import Caller, Role
 from reconciler.core.manifest.fields import Instant, Name
 from reconciler.core.runs.lease import outcome_of
 from reconciler.core.runs.run import Completed, Outcome
-from reconciler.core.runs.usage import priced
+from reconciler.core.runs.usage import Usage, priced
 from reconciler.store.engine.database import Tx
 from reconciler.web.api.runs import require_run
 from reconciler.web.http.answers import Reply
@@ -73,6 +73,8 @@ class BeatOrder(Wire):
 
     lease_token: LeaseToken
     """Of the claim."""
+    usage: UsageReport | None = None
+    """What the work has used until now."""
 
 
 class BeatView(Wire):
@@ -124,10 +126,11 @@ def _claimed(claimed: Claimed) -> ClaimedView:
 async def beat(call: Call[NoQuery, BeatOrder]) -> Reply:
     """Prolong a lease, and learn whether the run was cancelled."""
     run_id, database = call.path["id"].lower(), call.context.database
+    usage = _usage(call.body.usage, call.context)
 
     def write(tx: Tx) -> BeatView:
         require_run(tx, run_id, call.caller)
-        beat_ = heartbeat(tx, run_id, call.body.lease_token, database.now(tx))
+        beat_ = heartbeat(tx, run_id, call.body.lease_token, database.now(tx), usage)
         return BeatView(cancel=beat_.cancel, lease_until=beat_.lease_until)
 
     return Reply(content=await database.awrite(write, quiet=True))
@@ -139,8 +142,7 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     token = own_token(call.request) or body.lease_token
     if token is None:
         raise HttpProblem(422, "lease-token-missing", "say which lease, in leaseToken")
-    usage = body.usage.usage() if body.usage is not None else None
-    usage = priced(usage, context.settings.price_table)
+    usage = _usage(body.usage, context)
     outcome = await _judged(call, run_id, token, outcome_of(body.status, body.result, usage))
 
     def write(tx: Tx) -> RunView:
@@ -151,6 +153,10 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     ended = await context.database.awrite(write)
     context.notify()
     return Reply(content=ended)
+
+
+def _usage(report: UsageReport | None, context: Context) -> Usage | None:
+    return priced(report.usage() if report else None, context.settings.price_table)
 
 
 async def _judged(

@@ -319,3 +319,46 @@ def test_a_session_follows_from_run_and_attempt() -> None:
 
 def test_no_lines_are_an_empty_answer() -> None:
     assert read_lines(ADAPTERS[CodingAgent.CODEX], b'{"type":\nnull\n[1]\n') == Answer()
+
+
+@pytest.mark.parametrize(
+    ("args", "allowance", "expected"),
+    [
+        pytest.param((), 500_000, ["--max-budget-usd=0.5"], id="of the budget"),
+        pytest.param((), 100_000_000, ["--max-budget-usd=100"], id="whole dollars"),
+        pytest.param(("--max-budget-usd", "2"), 0, ["--max-budget-usd=2"], id="of the manifest"),
+        pytest.param(
+            ("--max-budget-usd", "2"), 500_000, ["--max-budget-usd=0.5"], id="the budget is less"
+        ),
+        pytest.param(
+            ("--max-budget-usd", "0.2"), 500_000, ["--max-budget-usd=0.2"], id="the manifest's is"
+        ),
+        pytest.param(
+            ("--max-budget-usd", "two"), 500_000, ["--max-budget-usd=0.5"], id="no amount"
+        ),
+    ],
+)
+def test_claude_is_told_what_a_run_may_cost(
+    args: tuple[str, ...], allowance: int, expected: list[str]
+) -> None:
+    job = a_job(coding_agent(args=args), allowance_micros=allowance)
+    arguments = CodingAgents(()).order(job).arguments
+    assert [text for text in arguments if "budget" in text] == expected
+
+
+@pytest.mark.parametrize("agent", ["codex", "gemini", "copilot", "opencode"])
+def test_others_take_no_such_option(agent: str) -> None:
+    job = a_job(coding_agent(agent), allowance_micros=500_000)
+    assert not any("budget" in text for text in CodingAgents(()).order(job).arguments)
+
+
+def test_a_claude_that_came_to_its_limit_was_over_budget() -> None:
+    end = CLAUDE_RESULT | {
+        "subtype": "error_max_budget_usd",
+        "is_error": True,
+        "errors": ["Reached maximum budget"],
+        "result": None,
+    }
+    ended = outcome("claude", [end], ending(1))
+    assert isinstance(ended, Failed)
+    assert (ended.reason, ended.message) == (Reason.OVER_BUDGET, "agent: Reached maximum budget")
