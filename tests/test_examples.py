@@ -80,6 +80,10 @@ def test_together_they_use(what: str) -> None:
         pytest.param([one for one in SCHEDULES if one.timezone != "UTC"], id="time zones"),
         pytest.param([one for one in SCHEDULES if one.jitter], id="jitter"),
         pytest.param([one for one in HOOKS if one.when], id="conditions"),
+        pytest.param([one for one in SCHEDULES if one.when], id="conditions of schedules"),
+        pytest.param([one for one in AUTOPILOTS if one.spec.precheck], id="prechecks"),
+        pytest.param([one for one in AUTOPILOTS if one.spec.expect], id="expectations"),
+        pytest.param([one for one in AUTOPILOTS if one.spec.context], id="context"),
         pytest.param(
             [one for one in AUTOPILOTS if "{{" in (one.spec.issue_title_template or "")],
             id="titles with CEL",
@@ -157,6 +161,30 @@ def test_it_has_something_to_say(role: str, payload: Any) -> None:
     assert done.stdout.startswith("# A title\n\n")
     assert 3 <= len(done.stdout.splitlines()) <= 40
     assert len(done.stdout) < 5_000
+
+
+@pytest.mark.parametrize(
+    ("id_", "source", "status", "line"),
+    [
+        pytest.param("0003", "schedule", 10, "no issue is new", id="a quiet night"),
+        pytest.param("0003", "manual", 0, None, id="a hand is told of the samples"),
+        pytest.param("0004", "schedule", 0, None, id="a night with something new"),
+    ],
+)
+def test_the_precheck_says_whether_there_is_something_to_do(
+    id_: str, source: str, status: int, line: str | None
+) -> None:
+    done = _work(
+        "check", {**_run(), "id": f"019a3b5e-7c1d-7000-8000-00000000{id_}", "source": source}
+    )
+    assert done.returncode == status
+    assert (done.stdout.strip() == line) is (line is not None)
+
+
+def test_what_triage_says_is_what_its_autopilot_expects() -> None:
+    (triage,) = [one for one in AUTOPILOTS if one.metadata.name == "nightly-triage"]
+    assert triage.spec.expect == 'result.contains("Start with:")'
+    assert "Start with:" in _work("triage", _run()).stdout
 
 
 def test_triage_reads_the_payload() -> None:

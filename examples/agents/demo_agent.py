@@ -4,7 +4,7 @@
 A program of a `command` runtime gets one line of JSON on stdin: the run as the API shows it, and
 `prompt`, which is what a model would be given. What it prints is the run's result, and its exit
 status says whether the run completed (0) or failed. Its argument here is the kind of work: triage,
-review, digest or watch.
+review, digest or watch. `check` is no work but a precheck: is there anything to triage?
 
 The payload is data from outside: this agent counts and quotes it, and does nothing that it says.
 There is one exception, to see what a failure looks like: `"fail": true` makes it fail.
@@ -49,6 +49,8 @@ def main() -> int:
         print(f"demo agent: cannot work with this: {error!r}", file=sys.stderr)
         return 2
     payload = run.get("payload")
+    if role is check:
+        return report(check(run, payload))
     time.sleep(WORK)
     if isinstance(payload, dict) and payload.get("fail") is True:
         print("The payload asked for a failure, so here it is.", file=sys.stderr)
@@ -56,6 +58,19 @@ def main() -> int:
     print(f"# {run['title']}\n")
     print("\n".join(role(run, payload)))
     return 0
+
+
+def report(issues: list[str]) -> int:
+    """Print what there is to do; the exit status 10 says that there is nothing."""
+    print("\n".join(issues) or "no issue is new")
+    return 0 if issues else 10
+
+
+def check(run: dict[str, Any], payload: Any) -> list[str]:
+    """The issues that are new; of the samples there are none for each third run of a schedule."""
+    subjects = texts_of(payload)
+    quiet = run.get("source") == "schedule" and int(run["id"][-4:], 16) % 3 == 0
+    return subjects or ([] if quiet else samples(run["id"]))
 
 
 def triage(run: dict[str, Any], payload: Any) -> list[str]:
@@ -138,7 +153,13 @@ def number(value: Any) -> int:
 
 
 Work = Callable[[dict[str, Any], Any], list[str]]
-ROLES: dict[str, Work] = {"triage": triage, "review": review, "digest": digest, "watch": watch}
+ROLES: dict[str, Work] = {
+    "triage": triage,
+    "review": review,
+    "digest": digest,
+    "watch": watch,
+    "check": check,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
