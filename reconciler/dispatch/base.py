@@ -53,7 +53,8 @@ class Job:
     an aegis runtime or signing secret of an http one; `env` and `headers` are resolved too: they
     may hold secrets and are never logged. `own_headers` go with the request alone that begins the
     work. `handle` is what an earlier attempt recorded, if any; `unsure` says that one came as far
-    as the agent and recorded nothing. `expect` is for the runner, which judges the result by it.
+    as the agent and recorded nothing. `expect` is for the runner, which judges the result by it,
+    and `holds` too: it names what no other run may use before this one has ended.
     `allowance_micros` is what the run may cost, for agents that can be told; 0 is no limit.
     """
 
@@ -77,6 +78,7 @@ class Job:
     expect: str | None = None
     allowance_micros: int = 0
     unsure: bool = False
+    holds: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -414,6 +414,7 @@ autopilot_run = Table(
     Column("lease_until", Instant),
     Column("lease_token", String(64), comment="its SHA-256"),
     Column("run_token", String(64), comment="its SHA-256; lives as long as the run"),
+    Column("holds", String(64), comment="SHA-256 of what no other run may use before it has ended"),
     Column(
         "precheck_due",
         Boolean,
@@ -466,6 +467,7 @@ autopilot_run = Table(
     _partial("ix_run_agent", "agent", "workspace_id", where=f"agent IS NOT NULL AND {_OPEN}"),
     _partial("ix_run_owner", "lease_owner", where="lease_owner IS NOT NULL"),
     _partial("ix_run_worker", "lease_token", where="lease_token IS NOT NULL"),
+    _partial("uq_run_holds", "holds", where=f"holds IS NOT NULL AND {_OPEN}", unique=True),
     _partial("ix_run_cancel", "cancel_requested_at", where=_ASKED_TO_STOP),
     # All that a report of usage sums up: the rows, with their payloads, are not read.
     _partial(

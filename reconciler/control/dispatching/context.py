@@ -20,7 +20,7 @@ from reconciler.control.dispatching.jobs import (
 from reconciler.control.evaluation.expectations import Expectations, read_expected
 from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
-from reconciler.core.base.errors import ReconcilerError
+from reconciler.core.base.errors import Conflict, ReconcilerError
 from reconciler.core.runs.precheck import NothingToDo
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason, Run
 from reconciler.core.runs.usage import Price, priced
@@ -28,7 +28,7 @@ from reconciler.dispatch.base import Handle, Job, Stopped, Written, cut_result, 
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.runs.claims import token_hashes
-from reconciler.store.runs.leases import leased
+from reconciler.store.runs.leases import holder_of, leased
 from reconciler.store.runs.outputs import save_output
 from reconciler.store.runs.runs import change_run, get_run
 
@@ -36,6 +36,10 @@ log = structlog.get_logger(__name__)
 
 OUTPUT_LIMIT = 64 * 1024
 """Bytes of an agent's output that are kept beside its result."""
+
+
+class InUse(Exception):
+    """Another run that has not ended uses what this one needs for itself."""
 
 
 class LeaseLost(Exception):
@@ -102,7 +106,7 @@ class RunnerContext:
         """The job of a run that is given to its agent now: its token opens from here on.
 
         The token on the row says as well that an attempt came as far as the agent. Raises
-        SecretMissing, and LeaseLost where the lease has expired before that.
+        SecretMissing, InUse, and LeaseLost where the lease has expired before that.
         """
         self.jobs.pop(run.id, None)
         job = await self.job(run)
@@ -111,11 +115,23 @@ class RunnerContext:
 
             def write(tx: Tx) -> bool:
                 held = leased(run, self.owner, self.database.now(tx))
-                return change_run(tx, run.id, {"run_token": digest}, *held)
+                values = {"run_token": digest, "holds": job.holds}
+                return change_run(tx, run.id, values, *held)
 
-            if not await self.database.awrite(write):
+            try:
+                written = await self.database.awrite(write)
+            except Conflict as error:
+                raise InUse(await self._holder(run, job)) from error
+            if not written:
                 raise LeaseLost(run.id)
         return job
+
+    async def _holder(self, run: Run, job: Job) -> str:
+        """Which run uses what this one needs, in a sentence that tells nothing of other teams."""
+        holder = await self.database.aread(lambda tx: holder_of(tx, job.holds or ""))
+        if holder is None or holder.workspace != run.workspace:
+            return "a run of another agent works in the same place; this one waits until it ended"
+        return f"run {holder.id} works in the same place; this one waits until it has ended"
 
     async def _unsure(self, run: Run) -> bool:
         """Whether an earlier attempt came as far as the agent, and nobody recorded what of it.

@@ -94,7 +94,7 @@ async def _note(runner: RunnerContext, run: Run, detail: str) -> None:
         before = runner.notes.setdefault(run.id, run.note)
         note = with_note(replace(run, note=before), detail)
     else:
-        note = runner.notes.pop(run.id, run.note)
+        note = runner.notes.pop(run.id, with_note(run, None))
     if note != run.note:
         mine = owned_by(runner.owner)
         await runner.database.awrite(lambda tx: change_run(tx, run.id, {"note": note}, mine))

@@ -74,6 +74,7 @@ def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str
         handle=handle_of(run),
         allowance_micros=run.allowance_micros or 0,
         expect=spec.get("expect"),
+        holds=runtime.holds() if isinstance(runtime, AegisRuntime) else None,
     )
 
 

@@ -17,7 +17,7 @@ from reconciler.dispatch.base import Exhausted
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import LiveAgent, find_agent, mark_unavailable
 from reconciler.store.runs.in_flight import count_in_flight
-from reconciler.store.runs.leases import as_read, leased
+from reconciler.store.runs.leases import as_read, free_held, leased
 from reconciler.store.runs.queues import queued
 from reconciler.store.runs.runs import change_run
 
@@ -54,8 +54,9 @@ def put_back(
         "attempts": run.attempts - 1,
         "lease_owner": None,
         "lease_until": None,
-        **({"handle": None, "session_id": None} if anew else {}),
+        **({"handle": None, "session_id": None, "holds": None} if anew else {}),
     }
+    free_held(tx, run.id)
     return change_run(tx, run.id, values, *leased(run, owner, now))
 
 

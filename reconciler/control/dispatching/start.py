@@ -7,12 +7,13 @@ from typing import Any
 import structlog
 
 from reconciler.control.access.secrets import SecretMissing
-from reconciler.control.dispatching.context import LeaseLost, RunnerContext
+from reconciler.control.dispatching.context import InUse, LeaseLost, RunnerContext
 from reconciler.control.dispatching.ended import end_work
 from reconciler.control.dispatching.precheck import begin_precheck
 from reconciler.control.dispatching.quota import put_back
 from reconciler.control.dispatching.stop import stop
 from reconciler.core.manifest.model import ExecutionMode, Retry
+from reconciler.core.runs.key import wait_note
 from reconciler.core.runs.retry import (
     TARGET_PAUSE,
     GiveUp,
@@ -27,7 +28,7 @@ from reconciler.dispatch.base import AwaitClaim, Ended, Handle, Start, Started
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import mark_unavailable
 from reconciler.store.objects.manifests import get_document
-from reconciler.store.runs.leases import leased, wait_on
+from reconciler.store.runs.leases import free_held, leased, wait_on
 from reconciler.store.runs.runs import change_run, get_run, request_cancel
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,8 @@ async def _start(runner: RunnerContext, run: Run) -> Start:
         job = await (runner.job(run) if run.handle else runner.fresh_job(run))
     except SecretMissing as error:
         return Transient(str(error))
+    except InUse as error:
+        return TargetDown(str(error))
     if job is None:
         return TargetDown(f"agent {run.workspace}/{run.agent} does not exist any more")
     return await runner.runtimes.start(job, _recorder(runner, run, job.mode))
@@ -181,7 +184,9 @@ def _wait_until(
     owner = runner.owner
     if isinstance(failure, Transient):
         return wait_on(tx, run, owner, now, WaitingFor.RETRY, at)
-    waits = wait_on(tx, run, owner, now, WaitingFor.AGENT, at, attempts=run.attempts - 1)
+    attempts, note = run.attempts - 1, wait_note(failure.message)
+    free_held(tx, run.id)
+    waits = wait_on(tx, run, owner, now, WaitingFor.AGENT, at, attempts=attempts, note=note)
     if waits and run.agent is not None:
         until = now + TARGET_PAUSE
         mark_unavailable(tx, run.workspace, run.agent, until, failure.message)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -47,6 +48,11 @@ class AegisRuntime(Model):
     """The model of the session, where the server takes one."""
     env: dict[EnvName, Value] = Field(default_factory=dict, max_length=100)
     """The environment of the session."""
+
+    def holds(self) -> str:
+        """SHA-256 of what a run has for itself: sessions of one folder mix their words."""
+        place = f"{self.url.rstrip('/')}\n{self.work_dir.rstrip('/')}"
+        return sha256(place.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class HttpRuntime(Model):

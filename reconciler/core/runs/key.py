@@ -3,6 +3,7 @@
 from reconciler.core.runs.run import Run
 
 _OWN = "run:"
+_WAITS = "waits: "
 
 
 def own_key(run_id: str) -> str:
@@ -15,9 +16,15 @@ def key_note(why: str) -> str:
     return f"concurrencyKey could not be evaluated, so this run stands alone: {why}"
 
 
+def wait_note(why: str) -> str:
+    """The note of a run that waits for its agent; it goes when work begins."""
+    return f"{_WAITS}{why}"
+
+
 def with_note(run: Run, note: str | None) -> str | None:
     """The note of a run with a new second part; why it stands alone stays in front."""
-    if run.key != own_key(run.id) or run.note is None:
-        return note or run.note
-    first = run.note.split("\n", 1)[0]
-    return f"{first}\n{note}" if note else run.note
+    first, second = "", run.note or ""
+    if run.key == own_key(run.id):
+        first, _, second = second.partition("\n")
+    second = note or ("" if second.startswith(_WAITS) else second)
+    return "\n".join(part for part in (first, second) if part) or None

@@ -19,6 +19,7 @@ _MEANINGS: dict[str, tuple[str, str]] = {
     "uq_trigger_name": ("name-taken", "another trigger of the autopilot already has this name"),
     "uq_trigger_webhook_token": ("token-taken", "another trigger already has this webhook URL"),
     "uq_run_occurrence": ("occurrence-claimed", "the occurrence already has its run"),
+    "uq_run_holds": ("in-use", "another run uses what this one needs for itself"),
     "uq_missed_interval_first": ("interval-recorded", "the missed interval is already recorded"),
     "uq_missed_interval_open": ("interval-open", "the trigger already has an open interval"),
     "pk_idempotency_key": ("key-taken", "the idempotency key is already used"),

@@ -27,6 +27,7 @@ HISTORY = (
     "0012",
     "0013",
     "0014",
+    "0015",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]

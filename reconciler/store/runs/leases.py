@@ -191,6 +191,7 @@ def wait_on(
     at: datetime | None,
     *,
     attempts: int | None = None,
+    note: str | None = None,
 ) -> bool:
     """Give a leased run back to wait until `at` (None: until there is room).
 
@@ -202,7 +203,19 @@ def wait_on(
         "attempts": run.attempts if attempts is None else attempts,
         "lease_owner": None,
         "lease_until": None,
+        "note": with_note(run, note),
     }
     if waiting_for is WaitingFor.RETRY:
         values["queue"] = f"{run.workspace}/agent/{run.agent}"
     return change_run(tx, run.id, values, *leased(run, owner, now))
+
+
+def holder_of(tx: Connection, holds: str) -> Run | None:
+    """The run that has not ended and uses what no other run may use meanwhile."""
+    row = tx.execute(LIGHT.where(_R.holds == holds, _R.completed_at.is_(None))).first()
+    return None if row is None else run_of(row)
+
+
+def free_held(tx: Connection, run_id: str) -> bool:
+    """Let others use what a run holds of which nothing has begun."""
+    return change_run(tx, run_id, {"holds": None}, _R.handle.is_(None))

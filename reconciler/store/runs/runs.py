@@ -48,7 +48,7 @@ _RENAMED = {
 }
 _JOINED = {"autopilot": autopilot.c.name, "trigger": autopilot_trigger.c.name}
 _FIELDS = tuple(f.name for f in fields(Run))
-_COLUMNS = ("run_token", "lease_token", "input_tokens", "output_tokens", "cached_tokens")
+_COLUMNS = ("run_token", "holds", "lease_token", "input_tokens", "output_tokens", "cached_tokens")
 """Columns that are no fields of a `Run`."""
 _STORED = {name: name for name in _COLUMNS} | {
     name: _RENAMED.get(name, name) for name in _FIELDS if name not in _JOINED
