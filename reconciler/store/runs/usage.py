@@ -1,12 +1,14 @@
 """Sums of what runs used, by an index that holds all of it: payloads and results are not read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Connection, Select, case, cast, func, literal_column, select
 
+from reconciler.core.base.uuid7 import uuid7
+from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.tables import WORKED, autopilot, autopilot_run
 
 _R = autopilot_run.c
@@ -90,3 +92,20 @@ def _usage(row: Any) -> UsageSum:
         output_tokens=output,
         cached_tokens=cached,
     )
+
+
+def usage_of(tx: Connection, ids: Sequence[str], start: datetime) -> dict[str, UsageSum]:
+    """What the runs that were triggered since `start` used, of each autopilot that has any.
+
+    Read along the key of each autopilot, so that what others ran costs nothing.
+    """
+    query = (
+        select(_R.autopilot_id, *_SUMS)
+        .where(_R.autopilot_id.in_(IDS), _R.id >= uuid7(start, 0), literal_column(WORKED))
+        .group_by(_R.autopilot_id)
+    )
+    return {
+        row[0]: _usage(row[1:])
+        for batch in batches(ids)
+        for row in tx.execute(query, {"ids": batch})
+    }

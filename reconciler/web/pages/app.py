@@ -42,6 +42,10 @@ _EDITORS: tuple[tuple[str, View], ...] = (
 )
 """Pages and forms at once."""
 _FOR_OPERATORS: tuple[tuple[str, View], ...] = (("/settings", settings.settings),)
+_CHANGES: tuple[tuple[str, View], ...] = (
+    ("/autopilots/{id}/triggers/{trigger_id}", edit.change_trigger),
+)
+"""Forms that change a manifest."""
 _FORMS: tuple[tuple[str, View], ...] = (
     ("/autopilots/{id}/run", detail.run),
     ("/autopilots/{id}/pause", detail.pause),
@@ -68,6 +72,10 @@ def page_routes(context: Context) -> list[Route | Mount]:
         Route(path, serving(view, context, asks=Role.OPERATOR), methods=[method])
         for method, paths in (("GET", _FOR_OPERATORS), ("POST", _FORMS))
         for path, view in paths
+    ]
+    routes += [
+        Route(path, serving(view, context, asks=Role.ADMIN), methods=["POST"])
+        for path, view in _CHANGES
     ]
     routes += [_login(context), _logout(context)]
     return [*routes, Mount("/static", StaticFiles(directory=STATIC))]

@@ -38,12 +38,4 @@
   form.addEventListener("submit", () => { sent = true; });
   addEventListener("beforeunload", (event) => { if (changed && !sent) event.preventDefault(); });
   addEventListener("pageshow", () => { sent = false; });
-
-  for (const button of document.querySelectorAll("button[data-copy]")) {
-    button.hidden = !navigator.clipboard;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).value);
-      button.textContent = "Copied";
-    });
-  }
 })();

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
@@ -22,12 +23,13 @@ from reconciler.settings import Settings
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.http.endpoint import AnyOperation
-from reconciler.web.pages.app import _EDITORS, _FORMS
+from reconciler.web.pages.app import _CHANGES, _EDITORS, _FORMS
 from tests.support.rig import KEY, Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import Web
 from tests.web.conftest import Ask
 
 TOKENS = {role: f"rct_{role.value}{'x' * 40}" for role in Role}
+_WRITING = (*_CHANGES, *_EDITORS, *_FORMS)
 LIMITED = f"rct_limited{'x' * 40}"
 OLD = f"rct_old{'x' * 40}"
 
@@ -106,7 +108,7 @@ WITH_BODY = [
     if one.method not in ("GET", "HEAD") and one.role is not None
 ] + [
     pytest.param("POST", path, id=f"POST {path}")
-    for path in [*(path.replace('{id}', UNKNOWN) for path, _ in (*_EDITORS, *_FORMS)), "/logout"]
+    for path in [*(re.sub(r"{\w+}", UNKNOWN, path) for path, _ in _WRITING), "/logout"]
 ]  # fmt: skip
 
 

@@ -1,11 +1,15 @@
 """Pages in a real browser, each test with a context of its own."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.browser import chromium
+from tests.support.rig import Rig
+from tests.support.yaml_styles import AGENT
+from tests.web.api.test_write_back import TEXT, reconcile
 
 Open = Callable[..., Any]
 
@@ -42,3 +46,14 @@ def opened(browser: Any) -> Iterator[Open]:
 def is_ours(url: str) -> bool:
     """Whether a request stays on this machine's loopback."""
     return url.startswith(("http://127.0.0.1:", "data:"))
+
+
+@pytest.fixture
+def folder(rig: Rig, tmp_path: Path) -> Path:
+    """What the server follows, in force."""
+    folder = tmp_path / "autopilots"
+    folder.mkdir()
+    (folder / "agents.yaml").write_bytes(AGENT)
+    (folder / "all.yaml").write_text(TEXT)
+    reconcile(rig, folder)
+    return folder

@@ -4,38 +4,21 @@ import json
 import re
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from reconciler.control.apply.source_files import SourceFiles
-from reconciler.control.apply.write_back import WriteChecks
-from reconciler.control.apply.write_folder import FolderWriter
-from reconciler.core.manifest.checks import OFFLINE
-from reconciler.settings import Settings
+from tests.support.following import following
 from tests.support.forms import form_of
 from tests.support.git import GitFolder
-from tests.support.rig import Rig, hash_of, id_of
+from tests.support.rig import Rig, id_of
 from tests.support.web import BASE, Web
-from tests.support.yaml_styles import AGENT
-from tests.web.api.test_write_back import TEXT, changed, reconcile
+from tests.web.api.test_write_back import changed, reconcile
 from tests.web.conftest import Ask
 
 EDIT = f"/autopilots/{id_of('triage')}/edit"
 NEW = "/autopilots/new"
 EVIL = "</textarea><script>alert(1)</script>\"'&amp;\u202e"
-
-
-@pytest.fixture
-def folder(rig: Rig, tmp_path: Path) -> Path:
-    """What the server follows, in force."""
-    folder = tmp_path / "autopilots"
-    folder.mkdir()
-    (folder / "agents.yaml").write_bytes(AGENT)
-    (folder / "all.yaml").write_text(TEXT)
-    reconcile(rig, folder)
-    return folder
 
 
 @pytest.fixture
@@ -47,15 +30,7 @@ def policy() -> str:
 @pytest.fixture
 def web(rig: Rig, folder: Path, policy: str) -> Web:
     """A server that follows the folder."""
-    checks = WriteChecks(
-        database=rig.database, source_id="default", policy=OFFLINE, token_hash=hash_of
-    )
-    files, writer = SourceFiles.below(folder), FolderWriter(folder, checks)
-    more: dict[str, Any] = {"files": lambda _source: files}
-    if policy == "files":
-        more["writer"] = {"default": writer}.get
-    settings = Settings(write_policy=policy)
-    return Web(rig, settings=settings, more=more)
+    return following(rig, folder, policy)
 
 
 def fields_of(page: httpx.Response, action: str = EDIT) -> dict[str, str]:

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.write_back import WriteChecks
-from reconciler.control.apply.write_folder import FolderWriter
 from reconciler.control.apply.write_git import GitWriter
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.core.runs.run import Failed, Reason
@@ -17,11 +15,12 @@ from reconciler.manifest.git.mirror import Mirror
 from reconciler.settings import Settings
 from tests.support.bad_day import BY_ADA, TROUBLES, bad_day
 from tests.support.browser import violations
+from tests.support.following import following
 from tests.support.hub import Hub
 from tests.support.rig import Rig, hash_of, id_of
 from tests.support.web import Web
 from tests.support.yaml_styles import AGENT
-from tests.web.api.test_write_back import TEXT, reconcile
+from tests.web.api.test_write_back import TEXT
 from tests.web.api.test_write_git import reconcile as reconcile_git
 
 pytestmark = pytest.mark.browser
@@ -30,25 +29,9 @@ HOSTILE = '"><img src=x onerror=alert(1)></textarea><script>document.title="take
 
 
 @pytest.fixture
-def folder(rig: Rig, tmp_path: Path) -> Path:
-    """What the server follows, in force."""
-    folder = tmp_path / "autopilots"
-    folder.mkdir()
-    (folder / "agents.yaml").write_bytes(AGENT)
-    (folder / "all.yaml").write_text(TEXT)
-    reconcile(rig, folder)
-    return folder
-
-
-@pytest.fixture
 def editing(rig: Rig, folder: Path) -> Iterator[str]:
     """A server that writes into the folder that it follows; its URL."""
-    checks = WriteChecks(
-        database=rig.database, source_id="default", policy=OFFLINE, token_hash=hash_of
-    )
-    files, writer = SourceFiles.below(folder), FolderWriter(folder, checks)
-    more: dict[str, Any] = {"files": lambda _source: files, "writer": {"default": writer}.get}
-    with Web(rig, settings=Settings(write_policy="files"), more=more).served() as url:
+    with following(rig, folder).served() as url:
         yield url
 
 

@@ -10,32 +10,42 @@ from reconciler.control.runs import switches
 from reconciler.control.runs.launch import Order
 from reconciler.control.unreadable import unreadable
 from reconciler.core.access.roles import Role
+from reconciler.core.base.errors import Conflict
 from reconciler.core.base.identity import is_commit
 from reconciler.core.calendar.schedule import Occurrence
 from reconciler.core.manifest.model import Autopilot, AutopilotStatus
 from reconciler.core.manifest.state import Document
 from reconciler.core.runs.condition import Condition
-from reconciler.core.runs.run import MissedInterval, Run
+from reconciler.core.runs.run import Json, MissedInterval, Run
 from reconciler.core.runs.standing import NotInForce, Standing, standing_of
-from reconciler.core.runs.streak import explained
 from reconciler.core.schedule.outlook import forecast
+from reconciler.core.webhooks.errors import BodyError
+from reconciler.core.webhooks.payload import parse_json
 from reconciler.manifest.edit.export import to_yaml
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview, ShownTrigger
+from reconciler.store.revisions.revisions import author_of
 from reconciler.store.runs.lists import RunFilter
 from reconciler.store.runs.missed import missed_between
+from reconciler.store.runs.usage import UsageSum, usage_of
+from reconciler.store.webhooks.deliveries import Delivery, list_deliveries
 from reconciler.web.api.autopilots import require_overview
 from reconciler.web.api.runs import require_autopilot
 from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
 from reconciler.web.models.urls import webhook_url
+from reconciler.web.pages.autopilots.places import Places, places_of
+from reconciler.web.pages.autopilots.trouble import Trouble, trouble_of
 from reconciler.web.pages.lanes.page import Picture, picture_of
 from reconciler.web.pages.run_lists import RunTable, run_table
 from reconciler.web.pages.serving import Visit, see_other
 
-COMING = 3
+COMING = 5
 """Occurrences that are shown of each schedule."""
 MISSED_FOR = timedelta(days=30)
 MOST_MISSED = 20
+DELIVERIES = 5
+"""Deliveries that are shown of each webhook."""
+USAGE_OF = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,12 @@ class TriggerCard:
     trigger: ShownTrigger
     coming: list[Occurrence]
     url: str | None
+    deliveries: list[Delivery]
+
+    @property
+    def masked(self) -> str:
+        """The URL without what makes it secret."""
+        return f"{(self.url or '').rpartition('whk_')[0]}whk_…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,10 @@ class Detail:
     manifest: str
     illegible: bool
     picture: Picture
+    trouble: Trouble | None
+    author: str | None
+    usage: UsageSum
+    written_at: Places
 
     @property
     def is_paused_here(self) -> bool:
@@ -77,10 +97,14 @@ class Detail:
         return switches.paused_at is None and switches.status is AutopilotStatus.ACTIVE
 
     @property
-    def failing(self) -> str:
-        """The sentence about its failing streak."""
-        streak = self.overview.streak
-        return explained(streak) if streak else ""
+    def revert(self) -> str | None:
+        """The command that undoes the commit with which it began to fail."""
+        return self.overview.streak.revert if self.overview.streak else None
+
+    @property
+    def can_be_forced(self) -> bool:
+        """Whether a run by hand would be taken if it is said twice."""
+        return not (isinstance(self.standing, NotInForce) and self.standing.final)
 
     @property
     def next_run_at(self) -> datetime | None:
@@ -105,29 +129,41 @@ class Detail:
 
 async def show(visit: Visit) -> Response:
     """One autopilot, archived ones too."""
+    return await _shown(visit)
+
+
+async def _shown(visit: Visit, refusal: str | None = None, status: int = 200) -> Response:
     now = visit.context.clock.now()
     detail = await visit.context.database.aread(lambda tx: _read(tx, visit, now))
     saved = visit.request.query_params.get("saved")
     saved = saved if saved == "yes" or is_commit(saved) else None
-    return visit.page("autopilot.html", detail=detail, saved=saved)
+    return visit.page(
+        "autopilot.html", status, detail=detail, saved=saved, refusal=refusal, form=visit.form
+    )
 
 
 def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
     stored = require_overview(tx, visit.path["id"].lower(), visit.caller)
     overview = legible(stored)
-    id_ = overview.stored.id
+    id_, origin = overview.stored.id, overview.stored.origin
     missed = missed_between(tx, id_, now - MISSED_FOR, now)
     standing = standing_of(overview.switches, visit.context.settings.breaker_cooldown, now)
+    condition = condition_at(overview, now, visit.context.secret_store)
+    source, revision = overview.stored.source_id, origin.revision if origin else None
     return Detail(
         overview=overview,
-        condition=condition_at(overview, now, visit.context.secret_store),
+        condition=condition,
         standing=standing,
-        cards=[_card(visit, trigger, standing, now) for trigger in overview.triggers],
+        cards=[_card(tx, visit, trigger, standing, now) for trigger in overview.triggers],
         runs=run_table(tx, visit, RunFilter(autopilot_id=id_)),
         missed=missed[: -MOST_MISSED - 1 : -1],
         manifest=to_yaml(overview.stored.document),
         illegible=overview is not stored,
         picture=picture_of(tx, visit, overview, now),
+        trouble=trouble_of(tx, overview, condition),
+        author=author_of(tx, source, revision) if source and revision else None,
+        usage=usage_of(tx, [id_], now - USAGE_OF).get(id_, UsageSum()),
+        written_at=places_of(origin, visit.context.followed().get(source or "")),
     )
 
 
@@ -161,21 +197,40 @@ def _is_whole(document: Document) -> bool:
     return all(full.keys() <= other.keys() for full, other in pairs)
 
 
-def _card(visit: Visit, trigger: ShownTrigger, standing: Standing, now: datetime) -> TriggerCard:
-    url = None
-    if trigger.kind == "webhook" and visit.caller.may(Role.OPERATOR):
-        url = webhook_url(visit.context, trigger)
+def _card(
+    tx: Tx, visit: Visit, trigger: ShownTrigger, standing: Standing, now: datetime
+) -> TriggerCard:
+    url, deliveries = None, []
+    if trigger.kind == "webhook":
+        deliveries = list_deliveries(tx, trigger_id=trigger.id, limit=DELIVERIES)
+        if visit.caller.may(Role.OPERATOR):
+            url = webhook_url(visit.context, trigger)
     fires = trigger.enabled and not isinstance(standing, NotInForce)
     coming = forecast(trigger.id, trigger.document, now, COMING) if fires else []
-    return TriggerCard(trigger, coming, url)
+    return TriggerCard(trigger, coming, url, deliveries)
 
 
 async def run(visit: Visit) -> Response:
-    """Start a run by hand, then show it."""
-    id_ = await _seen(visit)
-    order = Order(autopilot_id=id_, actor=visit.caller.name)
-    started: Run = await asyncio.to_thread(visit.context.launcher.launch, order)
+    """Start a run by hand, then show it; what cannot be started is told beside the form."""
+    id_, form = await _seen(visit), visit.form
+    try:
+        order = Order(
+            autopilot_id=id_,
+            actor=visit.caller.name,
+            trigger=form.get("trigger") or None,
+            payload=_payload(form.get("payload", "")),
+            force="force" in form,
+        )
+        started: Run = await asyncio.to_thread(visit.context.launcher.launch, order)
+    except BodyError as error:
+        return await _shown(visit, f"the payload is not JSON: {error}", error.status)
+    except Conflict as error:
+        return await _shown(visit, str(error), 409)
     return see_other(f"/runs/{started.id}")
+
+
+def _payload(text: str) -> Json:
+    return parse_json(text.encode()) if text.strip() else None
 
 
 async def pause(visit: Visit) -> Response:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from starlette.responses import Response
 
 from reconciler.control.apply.write_back import StaleWrite
-from reconciler.core.base.errors import Conflict, InvalidManifests, Problem
+from reconciler.core.base.errors import Conflict, InvalidManifests, NotFound, Problem
 from reconciler.core.calendar.zone import timezones
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Declared
@@ -24,7 +24,7 @@ from reconciler.web.http.problems import problem_of
 from reconciler.web.pages.autopilots import choices
 from reconciler.web.pages.autopilots.detail import legible
 from reconciler.web.pages.autopilots.draft import Draft, acted, read_draft
-from reconciler.web.pages.autopilots.form import empty, secret_lines
+from reconciler.web.pages.autopilots.form import empty, secret_lines, with_change
 from reconciler.web.pages.autopilots.preview import Preview, preview_of
 from reconciler.web.pages.serving import Visit, see_other
 from reconciler.web.writing.edits import Edit
@@ -76,6 +76,27 @@ async def edit(visit: Visit) -> Response:
     id_ = visit.path["id"].lower()
     stored = await visit.context.database.aread(lambda tx: require_overview(tx, id_, visit.caller))
     return await _page(visit, legible(stored))
+
+
+async def change_trigger(visit: Visit) -> Response:
+    """Switch a trigger on or off, or give a webhook a new URL: an edit of one value, saved at once.
+
+    By the write policy it may become a patch or a proposal instead: the editor shows it.
+    """
+    id_, trigger_id = visit.path["id"].lower(), visit.path["trigger_id"].lower()
+    stored = await visit.context.database.aread(lambda tx: require_overview(tx, id_, visit.caller))
+    overview = legible(stored)
+    document = overview.stored.document
+    trigger = next((t for t in overview.triggers if t.id == trigger_id), None)
+    if trigger is None:
+        raise NotFound(f"there is no trigger {trigger_id}")
+    mine = with_change(document, trigger.name, visit.form.get("change", ""))
+    source = source_of(visit.context, overview)
+    draft = Draft(base=document, mine=mine)
+    editor = await _previewed(visit, Editor(draft, overview, source, (), ()))
+    if editor.preview is None:
+        return _shown(visit, editor)
+    return await _save(visit, editor, editor.preview.edit)
 
 
 async def _page(visit: Visit, overview: Overview | None) -> Response:

@@ -100,6 +100,27 @@ def without_trigger_at(document: Document, place: int) -> Document:
     return _with_triggers(document, triggers[:place] + triggers[place + 1 :])
 
 
+def with_change(document: Document, name: str, change: str) -> Document:
+    """The manifest with one of its triggers enabled, disabled, or at a new URL (`rotate`)."""
+    return _with_triggers(
+        document,
+        [
+            {**trigger, **_change(trigger, change)} if trigger.get("name") == name else trigger
+            for trigger in document["spec"].get("triggers", ())
+        ],
+    )
+
+
+def _change(trigger: Document, change: str) -> Document:
+    match change:
+        case "enable" | "disable":
+            return {"enabled": change == "enable"}
+        case "rotate":
+            return {"tokenGeneration": trigger.get("tokenGeneration", 1) + 1}
+        case _:
+            return {}
+
+
 def secret_lines(trigger: Document) -> str:
     """The references to secrets of a webhook, each on a line, as the form has them."""
     secrets = trigger.get("signature", {}).get("secrets", ())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview, read_overviews
 from reconciler.store.objects.roster import read_roster
 from reconciler.store.runs.newest import newest_runs
+from reconciler.store.runs.usage import UsageSum, usage_of
 from reconciler.web.api.autopilots import AutopilotQuery, autopilot_filter
 from reconciler.web.http.parameters import read_query
 from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
@@ -25,6 +26,9 @@ from reconciler.web.pages.autopilots.order import Sort, counted, in_order, judge
 from reconciler.web.pages.autopilots.ticks import SHOWN, Ticks, ticks_of
 from reconciler.web.pages.autopilots.trouble import Trouble, trouble_of
 from reconciler.web.pages.serving import Visit
+
+USAGE_OF = timedelta(days=7)
+"""How far back the cost of the list reaches."""
 
 
 class ListQuery(AutopilotQuery):
@@ -46,6 +50,7 @@ class Row:
     no_next_run: str
     ticks: Ticks | None
     trouble: Trouble | None
+    usage: UsageSum
 
     @property
     def last(self) -> Run | None:
@@ -145,14 +150,20 @@ def _read(tx: Tx, query: ListQuery, visit: Visit, moment: Moment) -> Listing:
 
 
 def _rows(tx: Tx, ids: Sequence[str], moment: Moment) -> list[Row]:
-    runs = newest_runs(tx, ids, SHOWN)
+    runs, used = newest_runs(tx, ids, SHOWN), usage_of(tx, ids, moment.now - USAGE_OF)
     return [
-        _row(tx, overview, runs.get(overview.stored.id, []), moment)
+        _row(
+            tx,
+            overview,
+            runs.get(overview.stored.id, []),
+            used.get(overview.stored.id, UsageSum()),
+            moment,
+        )
         for overview in read_overviews(tx, ids)
     ]
 
 
-def _row(tx: Tx, overview: Overview, runs: Sequence[Run], moment: Moment) -> Row:
+def _row(tx: Tx, overview: Overview, runs: Sequence[Run], usage: UsageSum, moment: Moment) -> Row:
     condition = condition_at(overview, moment.now, moment.secrets)
     standing = standing_of(overview.switches, moment.cooldown, moment.now)
     return Row(
@@ -162,4 +173,5 @@ def _row(tx: Tx, overview: Overview, runs: Sequence[Run], moment: Moment) -> Row
         no_next_run=no_next_run(overview, standing),
         ticks=ticks_of(runs),
         trouble=trouble_of(tx, overview, condition),
+        usage=usage,
     )
