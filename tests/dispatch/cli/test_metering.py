@@ -16,7 +16,9 @@ from tests.support.eventually import eventually_async
 
 pytestmark = pytest.mark.anyio
 
-STEP = json.dumps({"type": "step_finish", "part": {"reason": "tool-calls", "cost": 0.75}})
+STEP = json.dumps(
+    {"type": "step_finish", "part": {"reason": "tool-calls", "cost": 0.75}}, separators=(",", ":")
+)
 
 
 async def test_steps_are_summed_up_while_it_works(
