@@ -228,6 +228,7 @@ class Settings(BaseSettings):
     trusted_proxies: Words = ()
     """The proxies, as addresses or networks, whose `X-Forwarded-For` names the client."""
     metrics_access: Literal["open", "viewer"] = "open"
+    badges: bool = False
     """Who reads `/metrics`: everybody, or whoever has a token that may read."""
     public_url: str | None = None
     """What webhook and callback URLs begin with; `http://HOST:PORT` by default."""

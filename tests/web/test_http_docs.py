@@ -31,7 +31,10 @@ def test_every_health_is_explained() -> None:
 
 
 def test_every_page_is_listed(web: Web) -> None:
-    shown = {code(row[0])[0].replace("ID", "{id}") for row in table(DASHBOARD, "page")}
+    shown = {
+        re.sub(r"ID|WORKSPACE|NAME", lambda match: f"{{{match[0].lower()}}}", code(row[0])[0])
+        for row in table(DASHBOARD, "page")
+    }
     paths = {
         route.path
         for route in page_routes(web.context)

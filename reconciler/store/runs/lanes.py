@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import log
 
 from sqlalchemy import Connection, func, select
 
@@ -25,15 +26,21 @@ class RunCount:
     count: int
 
 
+def step_near(step: timedelta) -> timedelta:
+    """The step of `count_runs` that is nearest to this one: a power of 16 of milliseconds."""
+    return timedelta(milliseconds=16 ** _power(step))
+
+
 def count_runs(
     tx: Connection, autopilot_id: str, since: datetime, until: datetime, step: timedelta
 ) -> list[RunCount]:
-    """Count the runs of an autopilot by status and by steps of time, the oldest first.
+    """Count the runs of an autopilot by status and by steps of `step_near(step)`, oldest first.
 
-    A step is a power of 16 of milliseconds, the largest that is no longer than `step`: what ids of
-    one step have in common is how they begin, so that the database counts by the index it reads.
+    What ids of one step have in common is how they begin, so that the database counts by the index
+    that it reads.
     """
-    begin = func.substr(_R.id, 1, _shared(step))
+    digits = _DIGITS - _power(step)
+    begin = func.substr(_R.id, 1, digits + (digits > 8))  # after the eighth there is a hyphen
     query = (
         select(func.min(_R.id), func.max(_R.id), _R.status, func.count())
         .where(_R.autopilot_id == autopilot_id, _R.id >= uuid7(since, 0), _R.id < uuid7(until, 0))
@@ -46,12 +53,10 @@ def count_runs(
     ]
 
 
-def _shared(step: timedelta) -> int:
-    """Characters that ids of one step share; after the eighth there is a hyphen."""
-    digits = _DIGITS
-    while digits > 1 and timedelta(milliseconds=16 ** (_DIGITS - digits + 1)) <= step:
-        digits -= 1
-    return digits + (digits > 8)
+def _power(step: timedelta) -> int:
+    """Of 16; between 1 and all of the digits but one."""
+    milliseconds = max(1.0, step / timedelta(milliseconds=1))
+    return min(_DIGITS - 1, max(1, round(log(milliseconds, 16))))
 
 
 def _moment(id_: str) -> datetime:

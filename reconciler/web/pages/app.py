@@ -18,6 +18,7 @@ from reconciler.web.pages import (
 )
 from reconciler.web.pages.autopilots import detail, edit
 from reconciler.web.pages.autopilots.listing import overview
+from reconciler.web.pages.badge import badge_route
 from reconciler.web.pages.lanes import page as lanes
 from reconciler.web.pages.rendering import STATIC
 from reconciler.web.pages.serving import View, serving
@@ -77,7 +78,7 @@ def page_routes(context: Context) -> list[Route | Mount]:
         Route(path, serving(view, context, asks=Role.ADMIN), methods=["POST"])
         for path, view in _CHANGES
     ]
-    routes += [_login(context), _logout(context)]
+    routes += [_login(context), _logout(context), badge_route(context)]
     return [*routes, Mount("/static", StaticFiles(directory=STATIC))]
 
 

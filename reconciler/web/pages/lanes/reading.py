@@ -9,7 +9,7 @@ from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.core.schedule.outlook import forecast
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.overview import Overview
-from reconciler.store.runs.lanes import count_runs
+from reconciler.store.runs.lanes import count_runs, step_near
 from reconciler.store.runs.lists import RunFilter, find_runs
 from reconciler.store.runs.missed import missed_between
 from reconciler.store.runs.runs import open_runs_of
@@ -38,25 +38,25 @@ def read_lane(
 ) -> Lane:
     """The lane of one autopilot; with more than `most` runs they are counted by cells of `cell`."""
     stored = overview.stored
-    where = RunFilter(autopilot_id=stored.id, since=window.since, until=window.until)
-    runs = find_runs(tx, where, limit=most + 1)
+    stretch = window.until - window.since
+    rows = count_runs(tx, stored.id, window.since, window.until, stretch * (cell / WIDTH))
     missed = missed_between(tx, stored.id, window.since, window.until)[-MOST_MISSED:]
     names = {trigger.id: trigger.name for trigger in overview.triggers}
     bands = missed_marks(missed, window, names)
     others = [*_due(overview, window, cooldown)]
-    if len(runs) > most:
-        step = (window.until - window.since) * (cell / WIDTH)
-        rows = count_runs(tx, stored.id, window.since, window.until, step)
+    if sum(row.count for row in rows) > most:
         counted = [Counted(row.first, row.last, row.status, row.count) for row in rows]
-        marks = count_marks(counted, window, cell, f"{stored.key.workspace}/{stored.key.name}")
+        width = max(cell, WIDTH * (step_near(stretch * (cell / WIDTH)) / stretch))
+        marks = count_marks(counted, window, width, f"{stored.key.workspace}/{stored.key.name}")
         links, height = list[Link](), 1
-        of_each = Counter[str]()
-        for row in rows:
-            of_each[row.status.replace("_", " ")] += row.count
     else:
+        where = RunFilter(autopilot_id=stored.id, since=window.since, until=window.until)
+        runs = find_runs(tx, where, limit=most) if rows else []
         runs += _still_open(tx, overview, window, {run.id for run in runs})
         marks, links, height = run_marks(runs, window)
-        of_each = Counter(run.status.replace("_", " ") for run in runs)
+    of_each = Counter[str]()
+    for row in rows:
+        of_each[row.status.replace("_", " ")] += row.count
     not_run = Counter[str]()
     for interval in missed:
         not_run[interval.reason] += interval.count or 1
