@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Text, cast, func, select, text
 
 from reconciler.core.calendar.zone import rules_version
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger, delivery, revision
@@ -47,6 +47,21 @@ def count_outdated(tx: Connection) -> int:
     other = _T.zone_rules.is_distinct_from(rules_version())
     query = select(func.count()).where(_T.next_run_at.is_not(None), other)
     return tx.execute(query).scalar_one()
+
+
+def list_prechecks(tx: Connection) -> list[tuple[str, str, str]]:
+    """Return the workspace and name of each living autopilot with a precheck, and its program."""
+    # By its text: of many thousands only a few have one.
+    query = select(_A.workspace_id, _A.name, _A.spec).where(
+        _A.archived_at.is_(None), cast(_A.spec, Text).like('%"precheck"%')
+    )
+    rows = tx.execute(query.order_by(_A.workspace_id, _A.name))
+    known = ((workspace, name, (spec or {}).get("precheck")) for workspace, name, spec in rows)
+    return [
+        (workspace, name, str(precheck.get("program")))
+        for workspace, name, precheck in known
+        if isinstance(precheck, dict)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

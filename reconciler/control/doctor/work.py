@@ -12,7 +12,7 @@ from reconciler.core.manifest.reach import is_loopback, parse_url
 from reconciler.core.manifest.runtime import CliRuntime, CommandRuntime, secret_refs
 from reconciler.dispatch.command.program import program_path
 from reconciler.settings import Settings
-from reconciler.store.checkup import list_stalled
+from reconciler.store.checkup import list_prechecks, list_stalled
 from reconciler.store.engine.database import Database
 from reconciler.store.objects.agents import LiveAgent, list_agents
 from reconciler.store.objects.triggers import count_due
@@ -128,6 +128,8 @@ def check_agents(database: Database, settings: Settings) -> Iterator[Check]:
     now = database.read(database.now)
     agents = database.read(list_agents)
     checks = [check for agent in agents for check in _agent(agent, settings)]
+    for workspace, name, program in database.read(list_prechecks):
+        checks += _program(f"the precheck of {workspace}/{name}", program, settings)
     checks += [
         error(
             AGENTS,
@@ -155,11 +157,13 @@ def check_agents(database: Database, settings: Settings) -> Iterator[Check]:
 def _agent(agent: LiveAgent, settings: Settings) -> Iterator[Check]:
     if not isinstance(agent.runtime, CommandRuntime | CliRuntime):
         return
-    name = agent.runtime.program
+    yield from _program(f"{agent.workspace}/{agent.name}", agent.runtime.program, settings)
+
+
+def _program(where: str, name: str, settings: Settings) -> Iterator[Check]:
     if name in settings.programs:
         return  # `programs` says whether it can be executed
     try:
         program_path(name, settings.programs)
     except (OSError, ValueError) as failure:
-        where = f"{agent.workspace}/{agent.name}"
         yield error(AGENTS, f"{where} cannot be used: {failure}", "bind it in the settings")

@@ -34,7 +34,9 @@ def told(run: Run, subject: str, now: datetime) -> Step:
         return Step(subject, "waiting", _held_back(run), run.id)
     if run.status in (Status.SESSION_CREATED, Status.RUNNING):
         return Step(subject, run.status.value, _under_way(run, now), run.id)
-    return Step(subject, run.status.value, f"run {run.id} by {run.source}", run.id)
+    prechecked = "; its precheck is asked whether there is anything to do"
+    how = prechecked if run.precheck_handle is not None else ""
+    return Step(subject, run.status.value, f"run {run.id} by {run.source}{how}", run.id)
 
 
 def _held_back(run: Run) -> str:

@@ -11,6 +11,7 @@ from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.precheck_follow import follow_prechecks_once
 from reconciler.control.dispatching.runner import run_once, settle
 from reconciler.control.runs.cancel import cancel
+from reconciler.control.runs.told import told
 from reconciler.core.runs.condition import recent_occurrences
 from reconciler.core.runs.run import Reason, Run, Status
 from tests.control.dispatching.test_runner import program, stationed, until_ended
@@ -186,6 +187,20 @@ def test_one_that_takes_too_long_is_stopped(rig: Rig, commands: Path) -> None:
     assert ended.reason is Reason.PRECHECK_FAILED
     assert "did not end within its timeout" in (ended.failure_reason or "")
     assert pids_of(run) == []
+
+
+def test_why_says_that_it_is_asked(rig: Rig, commands: Path) -> None:
+    rig.apply(*declared("sleep 600"))
+    run = rig.launch()
+
+    async def body() -> None:
+        async with stationed(rig) as runner:
+            current = await checking(runner, rig, run)
+            assert "its precheck is asked" in told(current, "run", rig.clock.now()).why
+            rig.database.write(lambda tx: cancel(tx, run.id, "ada", rig.clock.now(), COOLDOWN))
+            await until_ended(runner, rig, run)
+
+    asyncio.run(body())
 
 
 def test_a_cancel_stops_it(rig: Rig, commands: Path) -> None:

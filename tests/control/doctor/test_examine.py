@@ -167,6 +167,9 @@ def test_runs_that_nobody_claims_are_counted(rig: HostRig, settings: Settings) -
 def test_a_program_that_is_not_there_or_not_bound_is_named(
     rig: HostRig, settings: Settings, tmp_path: Path
 ) -> None:
+    rig.apply(agent(), autopilot("triage", precheck={"program": "new-issues"}))
+    (precheck,) = wrong(examine(settings, {}), "agents")
+    assert precheck.startswith("the precheck of default/triage cannot be used")
     command: Document = {"type": "command", "program": "labeler"}
     rig.apply(agent(runtime=command), autopilot())
     (unbound,) = wrong(examine(settings, {}), "agents")

@@ -100,6 +100,13 @@ def test_what_an_agent_newly_reaches(before: Any, after: Any, expected: Any) -> 
     assert reached(follows([row(before)], [after])["bot"]) == expected
 
 
+def test_the_program_of_a_precheck_is_newly_reached() -> None:
+    precheck = {"program": "new-issues", "args": ["--all"]}
+    autopilot = {"title": "T", "assignee": {"type": "agent", "id": "bot"}, "precheck": precheck}
+    shown = reached(follows([], [declared("Autopilot", "triage", autopilot)])["triage"])
+    assert shown == {"programs": ["new-issues"]}
+
+
 def test_a_map_of_texts_is_never_taken_for_a_reference() -> None:
     runtime = {"type": "command", "program": "run", "env": {"env": "hunter2", "file": "hunter3"}}
     shown = reached(follows([], [declared("Agent", "bot", {"runtime": runtime})])["bot"])
