@@ -41,9 +41,17 @@ def declared(
     return Declared.of(manifest, origin)
 
 
-def agent(name: str = "bot", *, limit: int = 10, line: int = 1, **metadata: Any) -> Declared:
+def agent(
+    name: str = "bot",
+    *,
+    limit: int = 10,
+    line: int = 1,
+    budget: Any = None,
+    **metadata: Any,
+) -> Declared:
     """An agent whose workers claim."""
-    spec = {"maxConcurrency": limit, "runtime": {"type": "worker"}}
+    spec: dict[str, Any] = {"maxConcurrency": limit, "runtime": {"type": "worker"}}
+    spec |= {} if budget is None else {"budget": budget}
     return declared("Agent", name, spec, line=line, **metadata)
 
 

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.cli.rendering.fields import Line
 from reconciler.cli.rendering.safe_text import one_line
+from reconciler.core.base.money import format_dollars, parse_dollars
 from reconciler.core.plan.report import (
     ConsequencesReport,
+    DollarsPerDayReport,
     FireTimeReport,
     NextRunsReport,
     ReachedReport,
@@ -24,13 +26,15 @@ _REACHED = {
 
 
 def consequence_lines(consequences: ConsequencesReport | None) -> Iterator[Line]:
-    """Fire times and runs a day where they change, and what is newly reached."""
+    """Fire times, runs and dollars a day where they change, and what is newly reached."""
     if consequences is None:
         return
     if (next_runs := consequences.next_runs) and next_runs.before != next_runs.after:
         yield from _next_runs(next_runs)
     if (per_day := consequences.runs_per_day) and per_day.before != per_day.after:
         yield _runs_per_day(per_day)
+    if (dollars := consequences.dollars_per_day) and _is_news(dollars):
+        yield _dollars_per_day(dollars)
     yield from _reached(consequences.newly_reaches)
 
 
@@ -62,6 +66,21 @@ def _fire(fire: FireTimeReport) -> str:
 def _runs_per_day(runs: RunsPerDayReport) -> Line:
     before, after = _bound(runs.before), _bound(runs.after)
     return Line(" ", f"most runs a day: {before} -> {after}")
+
+
+def _is_news(dollars: DollarsPerDayReport) -> bool:
+    """Without any budget nothing is known of money: that a run begins or ceases to be says less."""
+    both = {dollars.before, dollars.after}
+    return len(both) == 2 and both != {None, 0}
+
+
+def _dollars_per_day(dollars: DollarsPerDayReport) -> Line:
+    before, after = _amount(dollars.before), _amount(dollars.after)
+    return Line(" ", f"most dollars a day: {before} -> {after}")
+
+
+def _amount(dollars: float | None) -> str:
+    return "unbounded" if dollars is None else format_dollars(parse_dollars(dollars))
 
 
 def _bound(runs: int | None) -> str:

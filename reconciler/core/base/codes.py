@@ -96,6 +96,8 @@ class Code(StrEnum):
     SCHEDULE_EMPTY = "schedule-empty"
     CRON_EITHER_DAY = "cron-either-day"
     FILE_KUSTOMIZATION = "file-kustomization"
+    BUDGET_RANGE = "budget-range"
+    BUDGET_UNKNOWN_COST = "budget-unknown-cost"
     CHANNEL_UNCHECKED = "channel-unchecked"
 
 
@@ -105,6 +107,8 @@ WARNINGS = frozenset(
         Code.SCHEDULE_EMPTY,
         Code.CRON_EITHER_DAY,
         Code.FILE_KUSTOMIZATION,
+        Code.BUDGET_RANGE,
+        Code.BUDGET_UNKNOWN_COST,
         Code.CHANNEL_UNCHECKED,
     }
 )
@@ -192,6 +196,8 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.SCHEDULE_EMPTY: "A schedule has no occurrence within its bounds.",
         Code.CRON_EITHER_DAY: "A cron expression names a week of the month and a weekday.",
         Code.FILE_KUSTOMIZATION: "A kustomization lies beside manifests.",
+        Code.BUDGET_RANGE: "One limit of a budget makes another one pointless.",
+        Code.BUDGET_UNKNOWN_COST: "An agent with a budget does not tell what it costs.",
         Code.CHANNEL_UNCHECKED: "Which channels there are is not known here.",
     }
 )

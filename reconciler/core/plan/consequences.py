@@ -1,13 +1,14 @@
-"""What follows from a change: what fires next, the most runs a day, and what is newly reached."""
+"""What follows from a change: fire times, most runs and dollars a day, what is newly reached."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Current, Declared, Desired, Document, Stored
 from reconciler.core.plan.changes import Archive, Blocked, Change, Create, Move, Restore, Update
+from reconciler.core.plan.dollars import most_micros_a_day
 from reconciler.core.plan.forecast import Forecast, Forecaster
 from reconciler.core.plan.reached import FindAgent, Reached, reached_by
 
@@ -76,7 +77,11 @@ def _known(
     if document is None:
         return Forecast(), Reached()
     try:
-        starts = forecast(document) if document["kind"] == Kind.AUTOPILOT else Forecast()
+        starts = Forecast()
+        if document["kind"] == Kind.AUTOPILOT:
+            starts = forecast(document)
+            dollars = most_micros_a_day(document, find, starts.runs_per_day)
+            starts = replace(starts, micros_per_day=dollars)
         return starts, reached_by(document, find)
     except (KeyError, TypeError, AttributeError, ValueError):
         # A row that somebody edited by hand may be of any shape; nothing is known of it then, and

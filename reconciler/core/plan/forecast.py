@@ -39,10 +39,11 @@ class FireTime:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What an autopilot will start. `runs_per_day` is None where nothing bounds it."""
+    """What an autopilot will start, and may cost: None where nothing bounds it."""
 
     fires: tuple[FireTime, ...] = ()
     runs_per_day: int | None = 0
+    micros_per_day: int | None = 0
 
 
 @dataclass(slots=True)
@@ -53,7 +54,10 @@ class Forecaster:
     _known: dict[Any, tuple[tuple[datetime, ...], int]] = field(default_factory=dict)
 
     def __call__(self, document: Document) -> Forecast:
-        """Return the forecast of an autopilot's manifest; what takes no work starts nothing."""
+        """Return the forecast of an autopilot's manifest; what takes no work starts nothing.
+
+        Budgets are not asked here: they are those of other objects too.
+        """
         spec = document["spec"]
         if spec["status"] != AutopilotStatus.ACTIVE:
             return Forecast()
@@ -62,9 +66,8 @@ class Forecaster:
         fires = merge(*(self._fires(trigger) for trigger in scheduled))
         by_schedule = sum(self._of(trigger)[1] for trigger in scheduled)
         called = len(scheduled) < len(enabled)
-        return Forecast(
-            tuple(islice(fires, SHOWN)), _most(None if called else by_schedule, spec["limits"])
-        )
+        most = _most(None if called else by_schedule, spec["limits"])
+        return Forecast(tuple(islice(fires, SHOWN)), most, 0 if most == 0 else None)
 
     def _fires(self, trigger: Document) -> Iterator[FireTime]:
         for moment in self._of(trigger)[0]:

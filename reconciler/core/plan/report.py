@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from reconciler.core.base.errors import Problem
 from reconciler.core.base.identity import Key
+from reconciler.core.base.money import as_number
 from reconciler.core.manifest.fields import Model, format_instant
 from reconciler.core.manifest.state import Origin
 from reconciler.core.plan.changes import Blocked, Change, fields_of, origin_of
@@ -79,6 +80,13 @@ class RunsPerDayReport(_Report):
     after: int | None
 
 
+class DollarsPerDayReport(_Report):
+    """The most US dollars that the runs of a day may cost; null stands for "without bound"."""
+
+    before: float | None
+    after: float | None
+
+
 class ReachedReport(_Report):
     """What an object reaches that it did not reach before, by name, sorted."""
 
@@ -96,6 +104,7 @@ class ConsequencesReport(_Report):
 
     next_runs: NextRunsReport | None = None
     runs_per_day: RunsPerDayReport | None = None
+    dollars_per_day: DollarsPerDayReport | None = None
     newly_reaches: ReachedReport = ReachedReport()
 
 
@@ -236,6 +245,10 @@ def _change(change: Change, consequences: Consequences | None) -> ChangeReport:
     )
 
 
+def _dollars(micros: int | None) -> float | None:
+    return None if micros is None else as_number(micros)
+
+
 def _consequences(consequences: Consequences) -> dict[str, Any]:
     reached = consequences.newly_reached
     names = {name: sorted(getattr(reached, name)) for name in ReachedReport.model_fields}
@@ -245,6 +258,10 @@ def _consequences(consequences: Consequences) -> dict[str, Any]:
     return {
         "next_runs": {"before": _fires(before), "after": _fires(after)},
         "runs_per_day": {"before": before.runs_per_day, "after": after.runs_per_day},
+        "dollars_per_day": {
+            "before": _dollars(before.micros_per_day),
+            "after": _dollars(after.micros_per_day),
+        },
         "newly_reaches": names,
     }
 

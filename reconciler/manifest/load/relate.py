@@ -8,8 +8,10 @@ from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Position, Problem
 from reconciler.core.base.identity import Key
 from reconciler.core.base.near import NearMisses
+from reconciler.core.manifest.checks.budget import budget_findings
 from reconciler.core.manifest.checks.finding import Finding
 from reconciler.core.manifest.checks.policy import Policy
+from reconciler.core.manifest.checks.raw import Raw
 from reconciler.core.manifest.checks.warnings import warning_findings
 from reconciler.core.manifest.references import Scope, reference_findings
 from reconciler.manifest.files import Source, problem
@@ -55,8 +57,15 @@ def warn(
     """Yield what is likely wrong with the valid objects as of `now`, and what is not read."""
     for path in gathered.kustomizations:
         yield problem(path, _KUSTOMIZATION, Code.FILE_KUSTOMIZATION)
+
+    def find(key: Key) -> Raw | None:
+        other = gathered.objects.get(key)
+        return other.document if other is not None else None
+
     for loaded in checked_often(gathered.objects.values(), checkpoint):
         for finding in warning_findings(loaded.document, now, policy):
+            yield places.problem(loaded.at, finding)
+        for finding in budget_findings(loaded.document, find):
             yield places.problem(loaded.at, finding)
 
 

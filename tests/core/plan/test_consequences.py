@@ -219,3 +219,42 @@ def test_every_change_says_what_the_scheduler_does_before_and_after(
             case _:
                 expected = (forecast(change.before.document), forecast(change.after.document))
         assert (shown.before, shown.after) == expected
+
+
+EVERY_HOUR = [schedule("a", "0 * * * *")]
+DOLLAR = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([agent(), autopilot("x", triggers=EVERY_HOUR)], None, id="no budget"),
+        pytest.param(
+            [agent(), autopilot("x", triggers=EVERY_HOUR, budget={"perRun": 0.5})],
+            12 * DOLLAR,
+            id="perRun times the runs",
+        ),
+        pytest.param(
+            [agent(), autopilot("x", triggers=EVERY_HOUR, budget={"perRun": 0.5, "perDay": 5})],
+            5 * DOLLAR,
+            id="perDay is less",
+        ),
+        pytest.param(
+            [agent(), autopilot("x", triggers=EVERY_HOUR, budget={"perMonth": 3, "perDay": 5})],
+            3 * DOLLAR,
+            id="the month is less than a day",
+        ),
+        pytest.param(
+            [agent(budget={"perDay": 2}), autopilot("x", triggers=EVERY_HOUR)],
+            2 * DOLLAR,
+            id="the agent's",
+        ),
+        pytest.param(
+            [agent(), autopilot("x", triggers=[], budget={"perDay": 5})], 0, id="nothing fires"
+        ),
+    ],
+)
+def test_the_most_dollars_a_day(objects: list[Any], expected: int | None) -> None:
+    after = follows([], objects)["x"].after
+    assert after is not None
+    assert after.micros_per_day == expected
