@@ -35,6 +35,7 @@ RULES: dict[str, list[Document]] = {
 _STEPS = st.one_of(
     st.tuples(st.just("fire"), st.sampled_from(sorted(RULES))),
     st.tuples(st.just("end"), st.sampled_from(sorted(RULES)), st.sampled_from(ENDS)),
+    st.tuples(st.just("work"), st.sampled_from(sorted(RULES)), st.sampled_from(ENDS)),
     st.tuples(st.just("pass"), st.sampled_from([30, 90, 400, 3700])),
     st.tuples(st.just("edit"), st.integers(0, 9)),
 )
@@ -64,8 +65,11 @@ def carry_out(rig: Rig, step: tuple[object, ...]) -> None:
     """One thing that happens; what the state does not allow just does not happen."""
     rig.clock.advance(seconds=1)
     match step:
-        case ("fire", str(name)):
-            rig.launch(name, force=False) if in_force(rig, name) else None
+        case ("fire", str(name)) if in_force(rig, name):
+            rig.launch(name)
+        case ("work", str(name), outcome):
+            carry_out(rig, ("fire", name))
+            carry_out(rig, ("end", name, outcome))
         case ("end", str(name), outcome):
             open_runs = [run for run in rig.runs(name) if run.active]
             if open_runs:
@@ -136,8 +140,8 @@ def examples(number: int) -> settings:
     return settings(max_examples=number, deadline=None, suppress_health_check=checks)
 
 
-@examples(40)
-@given(steps=st.lists(_STEPS, max_size=25))
+@examples(25)
+@given(steps=st.lists(_STEPS, min_size=10, max_size=30))
 def test_every_end_that_asks_for_it_is_told_exactly_once(
     on_sqlite: Fresh, steps: list[tuple[object, ...]]
 ) -> None:
@@ -145,7 +149,7 @@ def test_every_end_that_asks_for_it_is_told_exactly_once(
 
 
 @pytest.mark.postgres
-@examples(12)
-@given(steps=st.lists(_STEPS, max_size=25))
+@examples(8)
+@given(steps=st.lists(_STEPS, min_size=10, max_size=30))
 def test_the_same_on_postgresql(on_postgres: Fresh, steps: list[tuple[object, ...]]) -> None:
     holds(on_postgres, steps)
