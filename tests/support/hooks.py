@@ -33,6 +33,8 @@ class HookServer:
     posted: list[Posted] = field(default_factory=list)
     arriving: int = 0
     """Requests that came, answered or not."""
+    arrived: threading.Event = field(default_factory=threading.Event)
+    """Set by the first of them."""
     answer: Callable[[Posted], int] | None = None
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -54,6 +56,7 @@ def hook_server() -> Iterator[HookServer]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             post = Posted(self.path, headers, body)
             state.arriving += 1
+            state.arrived.set()
             if state.hangs:
                 state.released.wait(60)
             state.posted.append(post)

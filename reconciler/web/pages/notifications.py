@@ -1,0 +1,58 @@
+"""The page of notifications: what people were told of, what waits, and why."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from reconciler.core.notify.entry import KINDS, Entry, NotificationStatus
+from reconciler.store.engine.database import Tx
+from reconciler.store.notify.lists import EntryFilter, find_entries
+from reconciler.web.api.notifications import NotificationQuery
+from reconciler.web.http.cursor import decode_cursor, encode_cursor
+from reconciler.web.http.parameters import read_query
+from reconciler.web.pages.serving import Visit
+
+SHOWN = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One page; `older` and `newest` are addresses."""
+
+    entries: list[Entry]
+    older: str | None
+    newest: str | None
+
+
+async def listed(visit: Visit) -> Response:
+    """Notifications, newest first."""
+    query = read_query(visit.request, NotificationQuery, from_form=True)
+    table = await visit.context.database.aread(lambda tx: _table(tx, visit, query))
+    return visit.page(
+        "notifications.html",
+        table=table,
+        query=query,
+        kinds=KINDS,
+        statuses=list(NotificationStatus),
+        filtered=any((query.workspace, query.channel, query.kind, query.status, query.run_id)),
+    )
+
+
+def _table(tx: Tx, visit: Visit, query: NotificationQuery) -> Table:
+    before = str(decode_cursor(query.cursor, "notifications", str)[0]) if query.cursor else None
+    where = EntryFilter(
+        workspaces=visit.caller.narrowed(query.workspace),
+        channel=query.channel,
+        kind=query.kind,
+        status=query.status,
+        run_id=query.run_id,
+    )
+    entries = find_entries(tx, where, limit=SHOWN + 1, before=before)
+    others = [(n, v) for n, v in visit.request.query_params.items() if v and n != "cursor"]
+    older = None
+    if len(entries) > SHOWN:
+        cursor = encode_cursor("notifications", entries[SHOWN - 1].id)
+        older = f"/notifications?{urlencode([*others, ('cursor', cursor)])}"
+    newest = f"/notifications?{urlencode(others)}" if before else None
+    return Table(entries[:SHOWN], older, newest)
