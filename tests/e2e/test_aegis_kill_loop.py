@@ -44,6 +44,7 @@ def test_both_sides_are_killed_and_no_prompt_is_doubled(
         "RECONCILER_AEGIS": '{"folders": ["/srv"]}',
     }
     script = {"boot": 0.3, "shown_late": 0.3, "work": 1.0, "settle": 0.3, "per_minute": 0}
+    script |= {"metrics_late": 0.0}
     with running(witness=tmp_path / "agents") as aegis:
         aegis.control(script=script)
         sqlite_site.write("all.yaml", *manifests(aegis))

@@ -30,7 +30,7 @@ from reconciler.store.engine.database import Database, Tx
 from reconciler.store.runs.claims import token_hashes
 from reconciler.store.runs.leases import holder_of, leased
 from reconciler.store.runs.outputs import save_output
-from reconciler.store.runs.runs import change_run, get_run
+from reconciler.store.runs.runs import add_usage, change_run, get_run
 
 log = structlog.get_logger(__name__)
 
@@ -228,11 +228,17 @@ class RunnerContext:
             await self.release(job, handle_of(current))
 
     async def release(self, job: Job, handle: Handle | None) -> None:
-        """Release once; what is not proven to be gone is tried again with each round."""
-        if isinstance(await self.runtimes.release(job, handle), Stopped):
-            self.leftovers.pop(job.run_id, None)
-        else:
+        """Release once; what is not proven to be gone is tried again with each round.
+
+        Some agents tell what a run has used only after its end.
+        """
+        released = await self.runtimes.release(job, handle)
+        if not isinstance(released, Stopped):
             self.leftovers[job.run_id] = (job, handle)
+            return
+        self.leftovers.pop(job.run_id, None)
+        if (usage := priced(released.usage, self.settings.prices)) is not None:
+            await self.database.awrite(lambda tx: add_usage(tx, job.run_id, usage))
 
 
 def _storable(outcome: Outcome | NothingToDo, prices: Mapping[str, Price]) -> Outcome | NothingToDo:

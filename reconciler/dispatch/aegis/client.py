@@ -166,10 +166,12 @@ class AegisClient:
         answer = await self._call("DELETE", f"/v1/sessions/{session_id}")
         return None if isinstance(answer, Reply) else answer
 
-    async def metrics(self, session_id: str) -> Mapping[str, Json]:
+    async def metrics(self, session_id: str) -> Mapping[str, Json] | Absent | Trouble:
         """What a session has used so far; empty where that is not known (yet)."""
         answer = await self._call("GET", f"/v1/sessions/{session_id}/metrics")
-        usage = answer.object().get("tokenUsage") if isinstance(answer, Reply) else None
+        if not isinstance(answer, Reply):
+            return answer
+        usage = answer.object().get("tokenUsage")
         return usage if isinstance(usage, dict) else {}
 
     async def has_run_since(self, moment: Json) -> bool:

@@ -6,6 +6,7 @@ known by its handle alone, so that any server process can go on with it.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import httpx
 
@@ -14,7 +15,9 @@ from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.reach import Grant, folder_refusal, variables_refusal
 from reconciler.core.manifest.runtime import AegisRuntime
 from reconciler.core.runs.run import Failed, Reason
+from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.aegis.client import AegisClient, Target
+from reconciler.dispatch.aegis.costs import Cost, Costs
 from reconciler.dispatch.aegis.ending import RESTARTED, Alive, Deleted, NotThere, end
 from reconciler.dispatch.aegis.events import Listener, Rhythm
 from reconciler.dispatch.aegis.handle import Mark, Phase, asked_since
@@ -37,6 +40,9 @@ from reconciler.dispatch.base import (
     no_hint,
 )
 from reconciler.dispatch.reach import Reach, is_here, links_refusal
+
+CLOSING = 3.0
+"""Seconds that a server which stops may take for its sessions."""
 
 
 class AegisSessions:
@@ -66,13 +72,15 @@ class AegisSessions:
         self._waits = waits or Waits()
         self._apis: dict[Target, AegisClient] = {}
         self._watches: dict[Target, Watch] = {}
+        self._costs_of: dict[Target, Costs] = {}
 
     async def start(self, job: Job, record: Record) -> Start:
         """Make a session and give it the prompt, or take over what an attempt before has made."""
         runtime = _runtime(job)
         if (refusal := self._refusal(job, runtime)) is not None:
             return Ended(Failed(Reason.DISPATCH_FAILED, refusal))
-        return await Beginning(self._api(job), job, runtime, record).begin()
+        api = self._api(job)
+        return await Beginning(api, job, runtime, record, self._costs(api)).begin()
 
     async def observe(self, jobs: Sequence[Followed]) -> Mapping[str, Observation]:
         """How each session is: one list call for each server and key, whatever their number."""
@@ -91,11 +99,13 @@ class AegisSessions:
             return released if known or isinstance(released, Stopping) else Stopping(RESTARTED)
         if (refusal := self._reach.refusal(api.target.url)) is not None:
             return Stopping(refusal)
+        cost: Usage | Cost = Cost.NEVER
         if mark.phase is not Phase.MADE:
             await api.interrupt(mark.session_id)
+            cost = await self._costs(api).read(mark.session_id)
         match await self._end(api, mark.session_id):
             case Deleted():
-                return Stopped()
+                return Stopped(usage=cost if isinstance(cost, Usage) else None)
             case Alive(message):
                 return Stopping(message)
             case NotThere():
@@ -104,13 +114,22 @@ class AegisSessions:
                 return Stopped() if dead else Stopping(RESTARTED)
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:
-        """End the session, so that nobody is given it; without a handle the one by the run's id."""
+        """End the session, so that nobody is given it; without a handle the one by the run's id.
+
+        One that worked is kept until its cost is known, two minutes at most.
+        """
         api = self._api(job)
         if (refusal := self._reach.refusal(api.target.url)) is not None:
             return Stopping(refusal)
         if (mark := Mark.read(handle)) is not None:
-            return await self._released(api, mark.session_id)
-        match await Beginning(api, job, _runtime(job), _no_record).find():
+            worked = mark.phase is Phase.WORKING
+            cost = await self._costs(api).keep(mark.session_id) if worked else Cost.NEVER
+            if cost is Cost.LATER:
+                return Stopping("the cost of its session is awaited")
+            released = await self._released(api, mark.session_id)
+            usage = cost if isinstance(cost, Usage) else None
+            return Stopped(usage=usage) if isinstance(released, Stopped) else released
+        match await Beginning(api, job, _runtime(job), _no_record, self._costs(api)).find():
             case None:
                 return Stopped()
             case Session(id=session_id):
@@ -119,10 +138,17 @@ class AegisSessions:
                 return Stopping(trouble.message)
 
     async def close(self) -> None:
-        """Sessions go on; connections belong to the client, which others use as well."""
+        """Sessions go on, but for those that are there for their cost alone.
+
+        Connections belong to the client, which others use as well.
+        """
         listeners = [*self._listeners.values()]
         self._listeners.clear()
         await asyncio.gather(*(listener.close() for listener in listeners))
+        ended = [(c.api, over) for c in self._costs_of.values() for over in c.sessions_over()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await asyncio.gather(*(self._end(api, session_id) for api, session_id in ended))
 
     def _api(self, job: Job) -> AegisClient:
         target = _target(job)
@@ -131,7 +157,10 @@ class AegisSessions:
         return self._apis[target]
 
     def _watch(self, api: AegisClient) -> Watch:
-        return self._watches.setdefault(api.target, Watch(api, Turns(api)))
+        return self._watches.setdefault(api.target, Watch(api, Turns(api, self._costs(api))))
+
+    def _costs(self, api: AegisClient) -> Costs:
+        return self._costs_of.setdefault(api.target, Costs(api))
 
     def _refusal(self, job: Job, runtime: AegisRuntime) -> str | None:
         if job.mode is ExecutionMode.RUN_ONLY:
@@ -176,6 +205,7 @@ class AegisSessions:
 
     async def _end(self, api: AegisClient, session_id: str) -> Deleted | NotThere | Alive:
         self._watch(api).forget(session_id)
+        self._costs(api).forget(session_id)
         return await end(api, session_id)
 
     async def _released(self, api: AegisClient, session_id: str) -> Stop:

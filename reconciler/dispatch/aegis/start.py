@@ -12,8 +12,9 @@ from reconciler.core.manifest.runtime import AegisRuntime
 from reconciler.core.runs.run import Failed, Json, Reason
 from reconciler.dispatch.aegis.answers import Absent, Busy, Down, Rejected, Trouble, Unsure
 from reconciler.dispatch.aegis.client import AegisClient
+from reconciler.dispatch.aegis.costs import Costs
 from reconciler.dispatch.aegis.delivery import Arrived, Delivery, Foreign, Lost
-from reconciler.dispatch.aegis.ending import discard
+from reconciler.dispatch.aegis.ending import Deleted, NotThere, discard, end
 from reconciler.dispatch.aegis.handle import Mark, Phase, asked, asked_since, nothing
 from reconciler.dispatch.aegis.paste import prompt_of, typed
 from reconciler.dispatch.aegis.prompt import CREATE_LIMIT, SEND_LIMIT, is_cut, units
@@ -40,6 +41,7 @@ class Beginning:
     job: Job
     runtime: AegisRuntime
     record: Record
+    costs: Costs
 
     async def begin(self) -> Start:
         """1. What an earlier attempt recorded is taken over; 2. what it may have made without a
@@ -73,9 +75,12 @@ class Beginning:
         if (left := self._ours(listed)) is not None:
             return await self._adopt(left, since)
         folder = self.runtime.work_dir
-        live = (s for s in listed if s.work_dir == folder and s.live)
-        if (other := next(live, None)) is not None:
-            return _in_the_way(other, folder)
+        for other in (s for s in listed if s.work_dir == folder and s.live):
+            if other.id not in self.costs.sessions_over():
+                return _in_the_way(other, folder)
+            self.costs.forget(other.id)  # its run has ended: what it cost is worth no wait
+            if not isinstance(await end(self.api, other.id), Deleted | NotThere):
+                return _in_the_way(other, folder)
         return await self._create()
 
     async def _create(self) -> Start | Again:

@@ -5,17 +5,19 @@ and then at work for ever. What tells are the hooks that the server has heard of
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.aegis.answers import Absent, Trouble
 from reconciler.dispatch.aegis.client import AegisClient
+from reconciler.dispatch.aegis.costs import Cost, Costs
 from reconciler.dispatch.aegis.handle import Mark
-from reconciler.dispatch.aegis.paste import clean
+from reconciler.dispatch.aegis.paste import clean, prompt_of
 from reconciler.dispatch.aegis.reading import ASKS, Session, detail
 from reconciler.dispatch.aegis.transcript import Entry, answer, last_is_answer
-from reconciler.dispatch.base import Ended, NeedsApproval, Unseen, Working, cut_result
+from reconciler.dispatch.base import Ended, Job, NeedsApproval, Unseen, Working, cut_result
 
 _BUSY: Final = "esc to interrupt"
 _DONE: Final = re.compile(r"^\W?\s*\w+ for \d+m? ?\d*s\b", re.MULTILINE)
@@ -50,10 +52,11 @@ class Turns:
     """The sessions of one server, each with one turn."""
 
     api: AegisClient
+    costs: Costs
     memory: dict[str, Memory] = field(default_factory=dict)
 
     async def judge(
-        self, mark: Mark, session: Session, prompt: str
+        self, mark: Mark, session: Session, job: Job
     ) -> Working | NeedsApproval | Unseen | Ended:
         """One session as the list shows it now; at rest, its terminal and words are read."""
         memory, now = self.memory.setdefault(session.id, Memory()), self.api.clock.monotonic()
@@ -67,10 +70,10 @@ class Turns:
         if session.stamp == memory.read_stamp and now - memory.read_at < waits.read_again:
             return _goes_on(session)  # the terminal said so
         memory.read_stamp, memory.read_at = session.stamp, now
-        return await self._at_rest(mark, session, memory, prompt)
+        return await self._at_rest(mark, session, memory, job)
 
     async def _at_rest(
-        self, mark: Mark, session: Session, memory: Memory, prompt: str
+        self, mark: Mark, session: Session, memory: Memory, job: Job
     ) -> Working | NeedsApproval | Unseen | Ended:
         """No hook for some seconds: a later turn, or a tool that takes long, shows on the pane."""
         pane = await self.api.pane(session.id) if session.live else ""
@@ -88,7 +91,20 @@ class Turns:
         entries = await self.api.transcript(session.id)
         if not isinstance(entries, tuple):
             return _unseen(entries)
-        return _over(mark, session, entries, prompt)
+        seen = _over(mark, session, entries, prompt_of(job))
+        return await self._with_cost(session.id, seen, job) if isinstance(seen, Ended) else seen
+
+    async def _with_cost(self, session_id: str, ended: Ended, job: Job) -> Working | Ended:
+        """With `budget.perRun` the end depends on the cost; it comes before the deadline."""
+        left = (job.deadline - self.api.clock.now()).total_seconds()
+        if not job.allowance_micros or left < self.api.waits.read_again:
+            return ended
+        cost = await self.costs.settle(session_id)
+        if cost is Cost.LATER:
+            self.memory[session_id].read_stamp = None  # look again with the next list
+            return Working("the agent is done; its cost is awaited")
+        usage = cost if isinstance(cost, Usage) else None
+        return Ended(replace(ended.outcome, usage=usage))
 
 
 def _over(

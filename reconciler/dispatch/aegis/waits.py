@@ -31,6 +31,8 @@ class Waits:
     """How long no hook may have been called for a turn to count as over."""
     read_again: float = 15.0
     """How long the terminal of a session that says nothing new is not read again."""
+    cost: float = 120.0
+    """How long after a turn the cost of a session may take to be told."""
     per_minute: int = 100
     """Calls of a key that a server admits by default."""
     reserved: int = 40

@@ -14,7 +14,6 @@ from reconciler.dispatch.aegis.answers import Absent
 from reconciler.dispatch.aegis.client import AegisClient
 from reconciler.dispatch.aegis.ending import RESTARTED
 from reconciler.dispatch.aegis.handle import Mark, Phase, asked_since
-from reconciler.dispatch.aegis.paste import prompt_of
 from reconciler.dispatch.aegis.reading import Session
 from reconciler.dispatch.aegis.turn import Turns
 from reconciler.dispatch.base import Gone, Handle, Job, Observation, Unseen, Working
@@ -81,7 +80,7 @@ class Watch:
                     return Unseen(trouble.message)
         if mark.phase is Phase.MADE:
             return Working("the prompt has not been delivered yet")
-        return await self.turns.judge(mark, session, prompt_of(job))
+        return await self.turns.judge(mark, session, job)
 
     async def _absent(self, mark: Mark) -> Observation:
         if not await self.api.has_run_since(mark.since):

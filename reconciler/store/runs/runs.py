@@ -230,15 +230,30 @@ def end_run(
     status, reason = Status(values["status"]), values.get("reason")
     row = tx.execute(_ENDED.where(autopilot_run.c.id == run_id)).one()
     note(tx, RunEnded(status, Source(row.source), Reason(reason) if reason else None))
-    if row.usage is not None:
-        note(tx, RunUsed(read_usage(row.usage)))
-    if row.cost_micros:
-        spent_by = (row.autopilot_id, row.workspace_id, row.agent)
-        book(tx, values["completed_at"], row.cost_micros, *spent_by)
+    _count_usage(tx, row, values["completed_at"])
     recovers = _count_streak(tx, row, status, reason, values["completed_at"])
     end = End(run_id, row.autopilot_id, row.workspace_id, row.spec_digest, status, reason, recovers)
     note_ends(tx, [end], values["completed_at"])
     return True
+
+
+def add_usage(tx: Connection, run_id: str, usage: Usage) -> bool:
+    """Record, once, what a run has used where its agent told it only after the end."""
+    r = autopilot_run.c
+    unknown = (r.id == run_id, r.completed_at.is_not(None), r.usage.is_(None))
+    if not tx.execute(update(autopilot_run).where(*unknown).values(usage_columns(usage))).rowcount:
+        return False
+    ended_at = tx.execute(select(r.completed_at).where(r.id == run_id)).scalar_one()
+    _count_usage(tx, tx.execute(_ENDED.where(r.id == run_id)).one(), ended_at)
+    return True
+
+
+def _count_usage(tx: Connection, row: Row[Any], ended_at: datetime) -> None:
+    if row.usage is not None:
+        note(tx, RunUsed(read_usage(row.usage)))
+    if row.cost_micros:
+        spent_by = (row.autopilot_id, row.workspace_id, row.agent)
+        book(tx, ended_at, row.cost_micros, *spent_by)
 
 
 def _count_streak(
