@@ -51,6 +51,9 @@ from reconciler.dispatch.worker import Workers
 
 log = structlog.get_logger(__name__)
 
+OUTPUT_SECONDS = 5.0
+"""What a runtime gets to tell what the work has written."""
+
 
 class Runtimes:
     """All runtimes on one HTTP client; itself a `Runtime`. Create it within the event loop."""
@@ -150,11 +153,19 @@ class Runtimes:
     async def output(
         self, job: Job, handle: Handle, after: str | None
     ) -> Written | Elsewhere | None:
-        """What the work has written after a position; None where its runtime cannot tell."""
+        """What the work has written after a position; None where its runtime cannot tell.
+
+        Whoever ends a run asks as well: nothing that goes wrong here may keep it from its end.
+        """
         runtime = self.of(job.runtime)
         if not isinstance(runtime, TellsOutput):
             return None
-        return await runtime.output(job, handle, after)
+        try:
+            async with asyncio.timeout(OUTPUT_SECONDS):
+                return await runtime.output(job, handle, after)
+        except Exception as error:
+            log.warning("output cannot be told", runtime=job.runtime.type, exc_info=error)
+            return None
 
     async def close(self) -> None:
         """Close connections and open requests; processes and sessions stay as they are."""

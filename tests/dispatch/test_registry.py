@@ -25,6 +25,7 @@ from reconciler.dispatch.base import (
     Working,
 )
 from reconciler.dispatch.registry import Runtimes
+from reconciler.dispatch.worker import Workers
 from tests.dispatch.aegis.runtime_kit import MODES, QUICK, WAITS, job_on
 from tests.dispatch.builders import Recorder, a_job, command, poll, script
 from tests.support.aegis.process import Aegis
@@ -127,3 +128,14 @@ async def test_an_agent_that_takes_no_answers_from_here_says_so(tmp_path: Path) 
     async with Runtimes(SystemClock(), runs_dir=tmp_path) as runtimes:
         answer = await runtimes.answer(a_job(command()), Handle("1"), "run `make`?", approved=True)
     assert answer == NotAnswered("a command agent takes no answers from here")
+
+
+async def test_a_runtime_that_fails_to_tell_its_output_keeps_no_run_from_its_end() -> None:
+    class Broken(Workers):
+        async def output(self, job: Job, handle: Handle, after: str | None) -> None:
+            raise OSError("the disk is gone")
+
+    async with Runtimes(SystemClock()) as runtimes:
+        runtimes._by_type[WorkerRuntime] = Broken()
+        job = a_job(WorkerRuntime(type="worker"))
+        assert await runtimes.output(job, Handle(None), None) is None

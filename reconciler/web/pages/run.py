@@ -51,11 +51,18 @@ async def show(visit: Visit) -> Response:
         events=history(run),
         since=working_since(run),
         took=duration_ms(run),
-        waiting=WAITING.get(run.waiting_for) if run.waiting_for else None,
+        waiting=_waiting(run),
         payload=payload,
         result=result,
         live=live,
     )
+
+
+def _waiting(run: Run) -> str | None:
+    """What keeps it from its agent; None for one that waits for nothing."""
+    if run.precheck_due and run.precheck_handle is not None and not run.ended:
+        return "Its precheck runs, and says whether there is anything to do"
+    return WAITING.get(run.waiting_for) if run.waiting_for else None
 
 
 def _parts(run: Run) -> tuple[object, object]:

@@ -13,12 +13,13 @@ from reconciler.core.manifest.fields import Instant, format_instant
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.autopilot_filter import AutopilotFilter
 from reconciler.store.objects.overview import Overview, PageKey, list_overviews
-from reconciler.store.revisions.revisions import Attempt, RevisionResult, list_attempts
+from reconciler.store.revisions.revisions import RevisionResult, list_attempts
 from reconciler.web.api.autopilots import require_overview
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.operation import Wire
 from reconciler.web.http.parameters import Text, read_query
 from reconciler.web.http.problems import HttpProblem
+from reconciler.web.models.source import RevisionView
 from reconciler.web.pages.lanes.calendar import Day, calendar
 from reconciler.web.pages.lanes.layout import Lane
 from reconciler.web.pages.lanes.reading import read_lane
@@ -119,8 +120,10 @@ async def one_lane(visit: Visit) -> Response:
 
 
 def picture_of(tx: Tx, visit: Visit, overview: Overview, now: datetime) -> Picture:
-    """The last day of one autopilot, for its page."""
-    return _picture(tx, visit, [overview], Window.of("day", now), (MOST_ONE, CELL_ONE), None)
+    """The last day of one autopilot, for its page; without the week to come."""
+    window = Window.of("day", now)
+    lane = _lanes(tx, visit, [overview], window, (MOST_ONE, CELL_ONE))
+    return Picture(window, lane, _revisions(tx, visit, [overview], window), [])
 
 
 def _picture(
@@ -132,10 +135,20 @@ def _picture(
     following: PageKey | None,
 ) -> Picture:
     cooldown = visit.context.settings.breaker_cooldown
-    most, cell = bounds
-    lanes = [read_lane(tx, o, window, cooldown, most=most, cell=cell) for o in overviews]
+    lanes = _lanes(tx, visit, overviews, window, bounds)
     week = calendar(overviews, window.now, cooldown) if window.until > window.now else []
     return Picture(window, lanes, _revisions(tx, visit, overviews, window), week, following)
+
+
+def _lanes(
+    tx: Tx,
+    visit: Visit,
+    overviews: Sequence[Overview],
+    window: Window,
+    bounds: tuple[int, float],
+) -> list[Lane]:
+    cooldown, (most, cell) = visit.context.settings.breaker_cooldown, bounds
+    return [read_lane(tx, o, window, cooldown, most=most, cell=cell) for o in overviews]
 
 
 def _revisions(
@@ -145,7 +158,9 @@ def _revisions(
     sources = {o.stored.origin.source_id for o in overviews if o.stored.origin}
     attempts = list_attempts(tx, workspaces=visit.caller.workspaces, limit=MOST_REVISIONS)
     return [
-        RevisionMark(window.x(attempt.created_at), _told(attempt, window))
+        RevisionMark(
+            window.x(attempt.created_at), _told(RevisionView.of(attempt, visit.caller), window)
+        )
         for attempt in attempts
         if attempt.source_id in sources
         and attempt.result is RevisionResult.APPLIED
@@ -153,11 +168,10 @@ def _revisions(
     ]
 
 
-def _told(attempt: Attempt, window: Window) -> str:
-    revision = attempt.revision
-    by = f" by {revision.author}" if revision.author else f" by {attempt.actor}"
-    about = f": {revision.subject}" if revision.subject else ""
-    short = revision.id.removeprefix("sha256:")[:10]
+def _told(attempt: RevisionView, window: Window) -> str:
+    by = f" by {attempt.author or attempt.actor}"
+    about = f": {attempt.subject}" if attempt.subject else ""
+    short = attempt.revision.removeprefix("sha256:")[:10]
     return f"{shown_moment(attempt.created_at, window.now)}: revision {short}{by}{about}"
 
 

@@ -1,10 +1,14 @@
 """The pages of time: lanes of all autopilots and of one, and the week that is to come."""
 
+import asyncio
 import re
 from html import unescape
+from pathlib import Path
 
 import pytest
 
+from reconciler.control.access.tokens import Tokens
+from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.identity import Revision
 from reconciler.core.runs.run import Completed, Failed, Reason
 from tests.support.accessible import violations
@@ -92,6 +96,39 @@ def test_time_is_turned_by_the_address(busy: Rig, ask: Ask) -> None:
     assert "What is to come" in page
     assert "What is to come" not in before
     assert ">Now</a>" in before
+
+
+def test_a_token_of_one_workspace_learns_nothing_of_what_others_committed(
+    rig: Rig, tmp_path: Path
+) -> None:
+    theirs = agent()
+    theirs["metadata"]["workspace"] = "secret"
+    revision = Revision("sha256:both", author="Ada", subject="Fire Bob", committed_at=None)
+    rig.apply(agent(), theirs, autopilot(), revision=revision)
+    path = tmp_path / "tokens.toml"
+    path.write_text(
+        '[[token]]\nname = "ada"\nrole = "viewer"\nworkspaces = ["default"]\n'
+        f'sha256 = "{token_hash("rct_ada")}"\n'
+    )
+    web = Web(rig, authority=Tokens(path, rig.clock))
+
+    async def read() -> list[str]:
+        async with web.client() as client:
+            field = re.findall(
+                r'name="form_token" value="([^"]+)"', (await client.get("/login")).text
+            )
+            data = {"token": "rct_ada", "form_token": field[0]}
+            sent = await client.post("/login", data=data)
+            cookie = {"Cookie": sent.headers["set-cookie"].partition(";")[0]}
+            address = f"/autopilots/{id_of('triage')}"
+            paths = ("/timeline", "/sources", "/revision?id=1", address, f"{address}/timeline")
+            answers = [await client.get(path, headers=cookie) for path in paths]
+            assert {answer.status_code for answer in answers} == {200}
+            return [answer.text for answer in answers]
+
+    for page in asyncio.run(read()):
+        assert "both" in page or "revision" not in page
+        assert "Fire Bob" not in page
 
 
 @pytest.mark.parametrize(
