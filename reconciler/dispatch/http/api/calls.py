@@ -30,6 +30,8 @@ async def no_expressions(_texts: Sequence[str], _variables: Mapping[str, Json]) 
     raise EvaluationError("nothing evaluates expressions here")
 
 
+ANSWER_LIMIT = 8 * 1024 * 1024
+"""Bytes of an answer that are read: a session often brings all that was said in it."""
 MAX_HANDLE = 2000
 """Characters of one value of a handle."""
 
@@ -128,7 +130,7 @@ class Calls:
         values = await self._values([text])
         url = self._admitted(placeholders.address(text, values))
         headers = {name.lower(): value for name, value in self.job.headers.items()}
-        return Call(method="GET", url=url, headers=headers, within=self.within)
+        return Call(method="GET", url=url, headers=headers, within=self.within, limit=ANSWER_LIMIT)
 
     async def _values(self, texts: Sequence[Json]) -> Mapping[str, Json]:
         expressions = [text for each in texts for text in placeholders.expressions_in(each)]

@@ -193,6 +193,16 @@ async def test_what_the_work_uses_is_read_while_it_works_and_at_its_end(
     assert ended.outcome == Completed(1, note=note)
 
 
+async def test_a_session_that_brings_all_that_was_said_can_be_followed(
+    runtime: HttpAgents, api: HttpAgent, clock: FakeClock
+) -> None:
+    job = job_on(api, clock)
+    handle = await begun(runtime, api, job)
+    said = [{"text": "x" * 1000} for _ in range(3000)]
+    api.answer(200, {"status": "finished", "output": "Done.", "messages": said})
+    assert await seen_after(runtime, clock, job, handle) == Ended(Completed("Done."))
+
+
 async def test_an_api_is_asked_no_more_often_than_every(
     runtime: HttpAgents, api: HttpAgent, clock: FakeClock
 ) -> None:
