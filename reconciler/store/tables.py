@@ -37,6 +37,7 @@ from sqlalchemy.ext.compiler import compiles
 from reconciler.core.manifest.model import AutopilotStatus, ConcurrencyPolicy, ExecutionMode
 from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.notify.entry import KINDS, AttemptResult, NotificationStatus
+from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import MissedReason, Reason, Source, Status, WaitingFor
 
 metadata = MetaData(
@@ -524,6 +525,30 @@ shared_setting = Table(
     Column("updated_at", Instant, nullable=False),
     comment="What all processes of this database have to agree on; a server writes it as it "
     "starts.",
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    _big_serial(),
+    Column(
+        "run_id",
+        String(36),
+        ForeignKey("autopilot_run.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("question", Words(), nullable=False),
+    Column("answer_at", Words(), nullable=False, comment="empty: it can be answered here"),
+    Column("reported", Boolean, nullable=False, comment="by the agent, not seen by polling"),
+    Column("asked_at", Instant, nullable=False),
+    Column("decision", String(16)),
+    Column("decided_by", Words()),
+    Column("decided_at", Instant),
+    Column("settled_at", Instant, comment="NULL: it is still asked"),
+    _in("decision", Decision, "decision"),
+    Index("ix_approval_run", "run_id", "id"),
+    _partial("uq_approval_open", "run_id", where="settled_at IS NULL", unique=True),
+    comment="What agents asked people for permission, and who answered.",
 )
 
 workspace_turn = Table(

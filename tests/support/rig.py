@@ -203,10 +203,12 @@ class Rig:
         )
         return self.database.write(lambda tx: claim(self.database, tx, asked))
 
-    def beat(self, held: Claimed) -> Beat:
-        """A worker says that it lives."""
+    def beat(self, held: Claimed, question: str | None = None) -> Beat:
+        """A worker says that it lives, and what its agent asks a person."""
         token, now = held.lease_token, self.clock.now()
-        return self.database.write(lambda tx: heartbeat(tx, held.run.id, token, now))
+        return self.database.write(
+            lambda tx: heartbeat(tx, held.run.id, token, now, question=question)
+        )
 
     def complete(self, held: Claimed, status: str = "completed", result: Any = "done") -> Run:
         """A worker reports the end of its run."""

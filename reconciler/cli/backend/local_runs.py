@@ -21,6 +21,7 @@ from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.trigger import TriggerKind, WebhookTrigger
+from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Run
 from reconciler.core.runs.standing import standing_of
 from reconciler.core.runs.view import run_document
@@ -71,6 +72,14 @@ class LocalRuns:
         """End a waiting run, or ask an active one to stop."""
         who, cooldown, now = actor(), self.settings.breaker_cooldown, self.database.now
         run = self.database.write(lambda tx: cancel(tx, run_id, who, now(tx), cooldown))
+        return run_document(run)
+
+    def decide_run(self, run_id: str, decision: Decision) -> Document:
+        """Answer what the agent of a run asks."""
+        from reconciler.control.runs.approving import decide
+
+        who, now = actor(), self.database.now
+        run = self.database.write(lambda tx: decide(tx, run_id, decision, who, now(tx)))
         return run_document(run)
 
     def rerun_run(self, run_id: str) -> Document:

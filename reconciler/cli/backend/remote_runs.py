@@ -21,6 +21,7 @@ from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.trigger import TriggerKind
+from reconciler.core.runs.approval import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class RemoteRuns:
     def cancel_run(self, run_id: str) -> Document:
         """End a waiting run, or ask an active one to stop."""
         return _document(self.connection.post(f"/v1/runs/{_id(run_id)}/cancel"))
+
+    def decide_run(self, run_id: str, decision: Decision) -> Document:
+        """Answer what the agent of a run asks."""
+        verb = {Decision.APPROVED: "approve", Decision.REJECTED: "reject"}[decision]
+        return _document(self.connection.post(f"/v1/runs/{_id(run_id)}/{verb}"))
 
     def rerun_run(self, run_id: str) -> Document:
         """Start a run with the trigger and the payload of another one."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from reconciler.core.base.errors import NotFound
 from reconciler.core.base.identity import Key
+from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Reason, Source, Status
 
 Document = dict[str, Any]
@@ -56,6 +57,10 @@ class RunState(Protocol):
 
     def cancel_run(self, run_id: str) -> Document:
         """End a waiting run, or ask an active one to stop."""
+        ...
+
+    def decide_run(self, run_id: str, decision: Decision) -> Document:
+        """Answer what the agent of a run asks. Raises Conflict where it cannot be answered."""
         ...
 
     def rerun_run(self, run_id: str) -> Document:

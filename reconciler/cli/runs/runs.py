@@ -1,4 +1,4 @@
-"""`reconciler runs`: history, one run, and cancelling."""
+"""`reconciler runs`: history, one run, cancelling, and answering its agent."""
 
 import sys
 from dataclasses import replace
@@ -14,6 +14,7 @@ from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_table, run_text
 from reconciler.cli.runs.following import written
 from reconciler.core.base.errors import UsageError
+from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Reason, Source, Status
 from reconciler.settings import Settings
 
@@ -21,7 +22,10 @@ from reconciler.settings import Settings
 def runs(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME | show ID | rerun ID | cancel ID", show_default=False),
+        typer.Argument(
+            metavar="NAME | show|rerun|cancel|approve|reject ID",
+            show_default=False,
+        ),
     ] = None,
     status: Annotated[Status | None, typer.Option(help="Only runs of this status.")] = None,
     source: Annotated[Source | None, typer.Option(help="Only runs started by this.")] = None,
@@ -37,13 +41,14 @@ def runs(
     token_file: options.TokenFile = None,
     config: options.Config = None,
 ) -> int:
-    """List runs, newest first; show one; run one again; or cancel one.
+    """List runs, newest first; show one; run one again; cancel one; or answer its agent.
 
     [bold]runs[/bold] lists all, [bold]runs NAME[/bold] those of an autopilot.
     [bold]runs show ID[/bold] says everything that is known of a run.
     With --follow it first writes what its agent writes, until it ends; exit code 1 if it failed.
     [bold]runs rerun ID[/bold] starts one with the same trigger and payload.
     [bold]runs cancel ID[/bold] ends a run: a waiting one at once, an active one on proof.
+    [bold]runs approve ID[/bold] and [bold]runs reject ID[/bold] answer what its agent asks.
     """
     settings = Settings.load_for_state(
         config, server=server, database=database, token_file=token_file
@@ -66,13 +71,19 @@ def runs(
                 cancelled = state.cancel_run(run_id)
                 note_done(f"run {run_id} was cancelled, or asked to stop")
                 _show(cancelled, output)
+            case ["approve" | "reject" as verb, run_id]:
+                decision = Decision.APPROVED if verb == "approve" else Decision.REJECTED
+                decided = state.decide_run(run_id, decision)
+                note_done(f"run {run_id}: {decision}; its agent is told by a running server")
+                _show(decided, output)
             case []:
                 _list(state.list_runs(where), output)
             case [name]:
                 _list(state.list_runs(replace(where, name=name)), output)
             case _:
                 raise UsageError(
-                    "write: runs, runs NAME, runs show ID, runs rerun ID or runs cancel ID"
+                    "write: runs, runs NAME, or runs with one of show, rerun, cancel, approve and "
+                    "reject before an ID"
                 )
     return 0
 

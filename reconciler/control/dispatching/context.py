@@ -63,7 +63,8 @@ class RunnerContext:
 
     `jobs` holds what is known of leased runs, `prechecks` the same of their prechecks, `tasks` the
     starts and stops that are under way, `leftovers` what ended runs left behind, `notes` what polls
-    wrote over; by run id. All may be lost at any time: the rows say what is needed to go on. `key`
+    wrote over; by run id. `answered` says when an answer to a question was last passed on, by the
+    question's id. All may be lost at any time: the rows say what is needed to go on. `key`
     is the server's, for the tokens of runs. `notify` is called, in the event loop, when a start or
     a stop has changed something: another round would find work.
     """
@@ -80,6 +81,7 @@ class RunnerContext:
     prechecks: dict[str, Job] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
     leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
+    answered: dict[int, datetime] = field(default_factory=dict)
     notes: dict[str, str | None] = field(default_factory=dict)
 
     async def now(self) -> datetime:

@@ -5,11 +5,12 @@ from dataclasses import replace
 import structlog
 
 from reconciler.control.access.secrets import SecretMissing
+from reconciler.control.dispatching.approvals import need_approval, need_no_approval
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.ended import end_work
 from reconciler.control.dispatching.metering import meter
 from reconciler.core.runs.key import with_note
-from reconciler.core.runs.run import Failed, Run, Status
+from reconciler.core.runs.run import Failed, Run, Status, WaitingFor
 from reconciler.core.runs.usage import Usage, priced
 from reconciler.dispatch.base import (
     Ended,
@@ -37,7 +38,8 @@ async def follow_once(runner: RunnerContext) -> list[str]:
         for run in runs
         if run.status in _BEGUN and run.handle is not None and run.id not in runner.tasks
     }
-    followed = [pair for run in begun.values() if (pair := await _pair(runner, run))]
+    pairs = {run.id: pair for run in begun.values() if (pair := await _pair(runner, run))}
+    followed = [*pairs.values()]
     if not followed:
         return []
     # All agents at once: one that answers slowly does not hold up what others have to say.
@@ -45,7 +47,7 @@ async def follow_once(runner: RunnerContext) -> list[str]:
     return [
         run_id
         for run_id, observation in seen.items()
-        if await _settle(runner, begun[run_id], observation)
+        if await _settle(runner, begun[run_id], pairs[run_id], observation)
     ]
 
 
@@ -58,7 +60,9 @@ async def _pair(runner: RunnerContext, run: Run) -> tuple[Job, Handle] | None:
     return (job, job.handle) if job is not None and job.handle is not None else None
 
 
-async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> bool:
+async def _settle(
+    runner: RunnerContext, run: Run, pair: tuple[Job, Handle], observation: Observation
+) -> bool:
     match observation:
         case Ended() as ended:
             return await end_work(runner, run, ended)
@@ -66,10 +70,13 @@ async def _settle(runner: RunnerContext, run: Run, observation: Observation) -> 
             if run.cancel_requested_at is not None:
                 return False  # asked to stop and gone: stop.py records why it was stopped
             return await runner.end(run, Failed(reason, message, usage=usage))
-        case NeedsApproval(question):
-            await _note(runner, run, f"asks for permission: {question}")
+        case NeedsApproval() as asks:
+            await need_approval(runner, run, pair, asks)
         case Working(detail, usage):
-            await _note(runner, run, detail)
+            if run.waiting_for is WaitingFor.APPROVAL:
+                await need_no_approval(runner, run)
+            else:
+                await _note(runner, run, detail)
             await _use(runner, run, usage)
         case Unseen(message):  # that says nothing about the work
             await _note(runner, run, f"cannot be seen: {message}")

@@ -10,10 +10,12 @@ from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.patience import put_off
 from reconciler.control.dispatching.precheck import stop_precheck
 from reconciler.control.dispatching.quota import waited_too_long
+from reconciler.control.runs.approving import unanswered
 from reconciler.control.runs.ending import finish
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.runs.run import Failed, Reason, Run, WaitingFor
+from reconciler.core.runs.standstill import go_on
 from reconciler.dispatch.base import Stopped, Stopping
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import find_agent
@@ -80,6 +82,8 @@ def _overdue(tx: Tx, run: Run) -> Failed:
     if run.waiting_for is WaitingFor.QUOTA:
         agent = find_agent(tx, run.workspace, run.agent) if run.agent else None
         return waited_too_long(run, agent.unavailable_reason if agent else None)
+    if run.waiting_for is WaitingFor.APPROVAL:
+        return unanswered(tx, run)
     return unavailable(run) if _never_had(run) else Failed(Reason.TIMED_OUT, _too_long(run))
 
 
@@ -130,6 +134,8 @@ async def stop(runner: RunnerContext, run: Run) -> bool:
     current = await runner.database.aread(lambda tx: get_run(tx, run.id))
     if current is None or current.lease_owner != runner.owner:
         return False
+    if current.remaining_ms is not None and not _out_of_time(current, await runner.now()):
+        current = await _in_its_own_time(runner, current)
     stop = await _ask(runner, current)
     if isinstance(stop, Stopped):
         ended = replace(why_stopped(current), result=stop.result, usage=stop.usage)
@@ -138,6 +144,16 @@ async def stop(runner: RunnerContext, run: Run) -> bool:
         return False
     why = await runner.database.awrite(lambda tx: without_proof(tx, current, stop.message))
     return await runner.end(current, why)
+
+
+async def _in_its_own_time(runner: RunnerContext, run: Run) -> Run:
+    """A run that is to stop has no longer than its timeout leaves, whatever it waited for."""
+
+    def write(tx: Tx) -> Run:
+        values = go_on(run, runner.database.now(tx))
+        return replace(run, **values) if change_run(tx, run.id, values) else run
+
+    return await runner.database.awrite(write)
 
 
 def without_proof(tx: Tx, run: Run, missing: str) -> Failed:

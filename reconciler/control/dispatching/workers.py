@@ -15,13 +15,15 @@ from typing import Any
 from reconciler.control.dispatching.allocation import hold_room
 from reconciler.control.dispatching.metering import meter
 from reconciler.control.dispatching.stop import PROOF_GRACE, why_stopped, without_proof
+from reconciler.control.runs.approving import ask, asks_no_more
 from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.manifest.model import ExecutionMode
+from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.context import run_prompt
 from reconciler.core.runs.lease import lease_of
-from reconciler.core.runs.run import Failed, Outcome, Reason, Run, Status
+from reconciler.core.runs.run import Failed, Outcome, Reason, Run, Status, WaitingFor
 from reconciler.core.runs.turns import next_workspace, served, with_in_flight
 from reconciler.core.runs.usage import Usage
 from reconciler.store.engine.database import Database, Tx
@@ -69,10 +71,12 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """The answer to a heartbeat: whether to stop, and until when the lease holds."""
+    """The answer to a heartbeat: whether to stop, until when the lease holds, and what a person
+    has decided about what the agent asks."""
 
     cancel: bool
     lease_until: datetime | None
+    approval: Decision | None = None
 
 
 def claim(database: Database, tx: Tx, asked: Claim) -> list[Claimed]:
@@ -154,24 +158,44 @@ def _lease(
 
 
 def heartbeat(
-    tx: Tx, run_id: str, lease_token: str, now: datetime, usage: Usage | None = None
+    tx: Tx,
+    run_id: str,
+    token: str,
+    now: datetime,
+    usage: Usage | None = None,
+    question: str | None = None,
 ) -> Beat:
     """Prolong a lease by as much as was asked for; says whether the run is to be stopped.
 
-    `usage` is what the work has used until now: too much of it is a reason to stop.
-
-    Raises Conflict where the lease is lost, NotFound.
+    With the run's own token there is no lease to prolong. `usage` is what the work has used until
+    now: too much of it is a reason to stop. `question` is what the agent asks a person for; a
+    heartbeat without one says that it asks for nothing. Raises Conflict where the lease is lost,
+    NotFound.
     """
-    run = held_run(tx, run_id, lease_token)
-    until = now + timedelta(seconds=float((run.handle or {}).get("leaseSeconds", 60)))
-    if not prolong(tx, run_id, token_hash(lease_token), now, until):
-        raise _lost()
-    if run.status is Status.SESSION_CREATED:
-        change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now})
+    run = held_run(tx, run_id, token)
+    until = None
+    if not _is_own(tx, run_id, token):
+        until = now + timedelta(seconds=float((run.handle or {}).get("leaseSeconds", 60)))
+        if not prolong(tx, run_id, token_hash(token), now, until):
+            raise _lost()
+        if run.status is Status.SESSION_CREATED:
+            change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now})
     if usage is not None:
         meter(tx, run, usage, now)
         run = get_run(tx, run_id) or run
-    return Beat(run.cancel_requested_at is not None, until)
+    if question is None:
+        if run.waiting_for is WaitingFor.APPROVAL:
+            asks_no_more(tx, run, now, "asks for nothing any more")
+        return Beat(run.cancel_requested_at is not None, until)
+    asked = ask(tx, run, question, now, reported=True)
+    # Read again: a question that nobody may wait for has just asked the run to stop.
+    current = get_run(tx, run_id) or run
+    return Beat(current.cancel_requested_at is not None, until, asked.decision if asked else None)
+
+
+def _is_own(tx: Tx, run_id: str, token: str) -> bool:
+    _, own = token_hashes(tx, run_id)
+    return hmac.compare_digest(token_hash(token), own or "")
 
 
 def complete(

@@ -28,7 +28,7 @@ def told(run: Run, subject: str, now: datetime) -> Step:
         return Step(subject, "waiting", f"waits ({run.waiting_for}){blocked}", run.id)
     if run.status in (Status.SKIPPED, Status.FAILED):
         return Step(subject, run.status.value, f"{run.failure_reason} [{run.reason}]", run.id)
-    if run.waiting_for is WaitingFor.QUOTA or (
+    if run.waiting_for in (WaitingFor.QUOTA, WaitingFor.APPROVAL) or (
         run.status is Status.PENDING and run.waiting_for is not None
     ):
         return Step(subject, "waiting", _held_back(run), run.id)
@@ -47,6 +47,8 @@ def _held_back(run: Run) -> str:
         "agent's maxConcurrency and the server's max_active_runs",
         WaitingFor.CLAIM: f"waits for a worker to claim it for agent{agent}",
         WaitingFor.QUOTA: f"waits until its agent{agent} has quota again; its timeout does not run",
+        WaitingFor.APPROVAL: f"waits for a person to answer its agent{agent}; its timeout does not "
+        "run",
         WaitingFor.RETRY: "waits for the next attempt of dispatch",
     }
     sentence = what.get(run.waiting_for) if run.waiting_for else None

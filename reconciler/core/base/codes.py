@@ -95,6 +95,7 @@ class Code(StrEnum):
     MOMENT_PAST = "moment-past"
     SCHEDULE_EMPTY = "schedule-empty"
     CRON_EITHER_DAY = "cron-either-day"
+    APPROVAL_UNATTENDED = "approval-unattended"
     FILE_KUSTOMIZATION = "file-kustomization"
     BUDGET_RANGE = "budget-range"
     BUDGET_UNKNOWN_COST = "budget-unknown-cost"
@@ -106,6 +107,7 @@ WARNINGS = frozenset(
         Code.MOMENT_PAST,
         Code.SCHEDULE_EMPTY,
         Code.CRON_EITHER_DAY,
+        Code.APPROVAL_UNATTENDED,
         Code.FILE_KUSTOMIZATION,
         Code.BUDGET_RANGE,
         Code.BUDGET_UNKNOWN_COST,
@@ -195,6 +197,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.MOMENT_PAST: "A moment is past, so that a trigger does not fire.",
         Code.SCHEDULE_EMPTY: "A schedule has no occurrence within its bounds.",
         Code.CRON_EITHER_DAY: "A cron expression names a week of the month and a weekday.",
+        Code.APPROVAL_UNATTENDED: "An agent asks for permission where nobody is there to give it.",
         Code.FILE_KUSTOMIZATION: "A kustomization lies beside manifests.",
         Code.BUDGET_RANGE: "One limit of a budget makes another one pointless.",
         Code.BUDGET_UNKNOWN_COST: "An agent with a budget does not tell what it costs.",

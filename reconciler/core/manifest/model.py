@@ -53,6 +53,13 @@ class QueueKeep(StrEnum):
     NEWEST = "newest"
 
 
+class OnApproval(StrEnum):
+    """What a run does when its agent asks a person for permission."""
+
+    FAIL = "fail"
+    WAIT = "wait"
+
+
 class AutopilotStatus(StrEnum):
     """The switch in git; the runtime's own switch stands beside it."""
 
@@ -188,6 +195,10 @@ class AutopilotSpec(Model):
         examples=[[{"on": ["failed", "recovered"], "to": "oncall"}]],
     )
     """Who hears of what becomes of the runs; by default what the operator set for the workspace."""
+    on_approval: OnApproval = Field(
+        default=OnApproval.FAIL, strict=False, exclude_if=lambda value: value is OnApproval.FAIL
+    )
+    """What a run does when its agent asks for permission: it fails, or waits for a person."""
     deletion_policy: DeletionPolicy = Field(default=DeletionPolicy.ARCHIVE, strict=False)
     """Whether leaving the source archives the object or is refused."""
     triggers: tuple[Trigger, ...] = Field(default=(), max_length=50, strict=False)

@@ -91,7 +91,6 @@ BREAKER_REASONS = frozenset(
         Reason.LOST,
         Reason.PRECHECK_FAILED,
         Reason.EXPECTATION_UNMET,
-        Reason.APPROVAL_NEEDED,
     }
 )
 """The failures that count towards opening the breaker."""

@@ -12,7 +12,9 @@ from reconciler.core.manifest.checks.budget import budget_findings
 from reconciler.core.manifest.checks.finding import Finding
 from reconciler.core.manifest.checks.policy import Policy
 from reconciler.core.manifest.checks.raw import Raw
+from reconciler.core.manifest.checks.unattended import unattended_findings
 from reconciler.core.manifest.checks.warnings import warning_findings
+from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.references import Scope, reference_findings
 from reconciler.manifest.files import Source, problem
 from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
@@ -55,6 +57,7 @@ def warn(
     checkpoint: Checkpoint = proceed,
 ) -> Iterator[Problem]:
     """Yield what is likely wrong with the valid objects as of `now`, and what is not read."""
+
     for path in gathered.kustomizations:
         yield problem(path, _KUSTOMIZATION, Code.FILE_KUSTOMIZATION)
 
@@ -67,6 +70,9 @@ def warn(
             yield places.problem(loaded.at, finding)
         for finding in budget_findings(loaded.document, find):
             yield places.problem(loaded.at, finding)
+        if loaded.key.kind == Kind.AUTOPILOT:
+            for finding in unattended_findings(loaded.document, find):
+                yield places.problem(loaded.at, finding)
 
 
 _KUSTOMIZATION = (

@@ -28,6 +28,7 @@ HISTORY = (
     "0013",
     "0014",
     "0015",
+    "0016",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]

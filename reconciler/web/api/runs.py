@@ -6,12 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from reconciler.control.runs.approving import decide
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.launch import Order
 from reconciler.control.runs.rerun import rerun
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant
+from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Reason, Run, Source, Status
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.lists import RunFilter, list_runs
@@ -165,6 +167,28 @@ async def cancel_run(call: Call[NoQuery, NoBody]) -> Reply:
     return Reply(content=RunView.of(run), status=200 if run.ended else 202)
 
 
+async def approve_run(call: Call[NoQuery, NoBody]) -> Reply:
+    """Allow what the agent of a run asks for; it is told as soon as its run is polled."""
+    return await _decide(call, Decision.APPROVED)
+
+
+async def reject_run(call: Call[NoQuery, NoBody]) -> Reply:
+    """Refuse what the agent of a run asks for; what it does then is up to it."""
+    return await _decide(call, Decision.REJECTED)
+
+
+async def _decide(call: Call[NoQuery, NoBody], decision: Decision) -> Reply:
+    context, run_id = call.context, call.path["id"].lower()
+
+    def write(tx: Tx) -> Run:
+        require_run(tx, run_id, call.caller)
+        return decide(tx, run_id, decision, call.caller.name, context.database.now(tx))
+
+    run = await context.database.awrite(write)
+    context.notify()
+    return Reply(content=RunView.of(run), status=202)
+
+
 def require_run(tx: Tx, run_id: str, caller: Caller) -> Run:
     """The run, if the caller may know of it. Raises NotFound."""
     run = get_run(tx, run_id)
@@ -208,6 +232,16 @@ OPERATIONS = (
         tag="runs", summary="Run again", headers=IDEMPOTENCY_KEY,
         answers={202: json_content(RunView, "The new run, as it was admitted.", "Location")},
         problems=(404, 409, 422),
+    ),
+    Operation(
+        method="POST", path="/v1/runs/{id}/approve", handler=approve_run, role=Role.OPERATOR,
+        tag="runs", summary="Approve what an agent asks", problems=(404, 409),
+        answers={202: json_content(RunView, "The run; its agent is told.")},
+    ),
+    Operation(
+        method="POST", path="/v1/runs/{id}/reject", handler=reject_run, role=Role.OPERATOR,
+        tag="runs", summary="Reject what an agent asks", problems=(404, 409),
+        answers={202: json_content(RunView, "The run; its agent is told.")},
     ),
     Operation(
         method="POST", path="/v1/runs/{id}/cancel", handler=cancel_run, role=Role.OPERATOR,

@@ -17,6 +17,7 @@ from reconciler.control.dispatching.workers import (
 from reconciler.control.evaluation.expectations import Expected, read_expected
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.manifest.fields import Instant, Name
+from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.lease import outcome_of
 from reconciler.core.runs.run import Completed, Outcome
 from reconciler.core.runs.usage import Usage, priced
@@ -71,10 +72,12 @@ class ClaimedPage(Wire):
 class BeatOrder(Wire):
     """A sign of life."""
 
-    lease_token: LeaseToken
-    """Of the claim."""
+    lease_token: LeaseToken | None = None
+    """Of the claim; not needed with the run's own token as bearer token."""
     usage: UsageReport | None = None
     """What the work has used until now."""
+    approval: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    """What the agent asks a person for, as long as it asks."""
 
 
 class BeatView(Wire):
@@ -83,7 +86,9 @@ class BeatView(Wire):
     cancel: bool
     """Whether to stop, and then to complete."""
     lease_until: Instant | None
-    """Until when the lease holds now."""
+    """Until when the lease holds now; null without a lease."""
+    approval: Decision | None
+    """What a person has decided about what is asked, once they have."""
 
 
 class EndOrder(Wire):
@@ -124,14 +129,15 @@ def _claimed(claimed: Claimed) -> ClaimedView:
 
 
 async def beat(call: Call[NoQuery, BeatOrder]) -> Reply:
-    """Prolong a lease, and learn whether the run was cancelled."""
+    """Prolong a lease, ask for permission, and learn what people decided."""
     run_id, database = call.path["id"].lower(), call.context.database
+    token = _token(call.request, call.body.lease_token)
     usage = _usage(call.body.usage, call.context)
 
     def write(tx: Tx) -> BeatView:
         require_run(tx, run_id, call.caller)
-        beat_ = heartbeat(tx, run_id, call.body.lease_token, database.now(tx), usage)
-        return BeatView(cancel=beat_.cancel, lease_until=beat_.lease_until)
+        beat_ = heartbeat(tx, run_id, token, database.now(tx), usage, call.body.approval)
+        return BeatView(cancel=beat_.cancel, lease_until=beat_.lease_until, approval=beat_.approval)
 
     return Reply(content=await database.awrite(write, quiet=True))
 
@@ -139,9 +145,7 @@ async def beat(call: Call[NoQuery, BeatOrder]) -> Reply:
 async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     """Report the end of a run, by its lease or by its own token."""
     run_id, context, body = call.path["id"].lower(), call.context, call.body
-    token = own_token(call.request) or body.lease_token
-    if token is None:
-        raise HttpProblem(422, "lease-token-missing", "say which lease, in leaseToken")
+    token = _token(call.request, body.lease_token)
     usage = _usage(body.usage, context)
     outcome = await _judged(call, run_id, token, outcome_of(body.status, body.result, usage))
 
@@ -173,6 +177,12 @@ async def _judged(
 
     expected = await call.context.database.aread(read)
     return await call.context.expectations.judge(expected, outcome)
+
+
+def _token(request: Request, lease_token: str | None) -> str:
+    if (token := own_token(request) or lease_token) is None:
+        raise HttpProblem(422, "lease-token-missing", "say which lease, in leaseToken")
+    return token
 
 
 async def worker_or_run(request: Request, context: Context) -> Caller:

@@ -50,6 +50,8 @@ READING = [
     ("runs", "nobody"),
     ("runs", "show", "no-id/../x"),
     ("runs", "cancel", "00000000-0000-0000-0000-000000000000"),
+    ("runs", "approve", "00000000-0000-0000-0000-000000000000"),
+    ("runs", "reject", "no-id"),
     ("why", "one", "--at", "2026-01-02T00:00:00Z"),
     ("why", "one", "--at", "2026-01-02T00:00:00Z", "-o", "json"),
     ("why", "default/nobody"),
@@ -89,6 +91,17 @@ def test_a_run_is_started_listed_shown_and_cancelled(full: Cli) -> None:
     assert way == local
     skipped = full("run", "one")
     assert (skipped.code, "skipped (overlap)" in skipped.out) == (1, True)
+    execute(
+        full.database,
+        "INSERT INTO approval (run_id, question, answer_at, reported, asked_at) "
+        "SELECT id, 'push?', '', 0, '2026-01-01T00:00:00.000000Z' FROM autopilot_run "
+        "WHERE status = 'pending'",
+    )
+    approved = full("runs", "approve", made["id"], "-o", "json").json
+    assert approved["note"].startswith("approved by ")
+    assert approved["note"].endswith(": push?")
+    refused = full("runs", "reject", made["id"])
+    assert (refused.code, "has approved this already" in refused.err) == (1, True)
     assert full("runs", "cancel", made["id"]).code == 0
     assert len(full("runs", "-o", "json", "--limit", "1").json) == 1
 

@@ -186,5 +186,8 @@ def test_fields_that_came_later_change_no_digest_while_they_hold_their_defaults(
     explicit = model_of(an_autopilot(concurrencyPolicy="queue", queueKeep="all")).document()
     assert explicit == plain
     assert "queueKeep" not in plain["spec"]
+    assert (
+        model_of(an_autopilot(onApproval="fail")).document() == model_of(an_autopilot()).document()
+    )
     other = model_of(an_autopilot(concurrencyPolicy="queue", queueKeep="newest")).document()
     assert other["spec"]["queueKeep"] == "newest"

@@ -38,7 +38,7 @@ def test_claim_heartbeat_complete(rig: Rig, waiting: str, ask: Ask) -> None:
     lease = {"leaseToken": claimed["leaseToken"]}
     rig.clock.advance(seconds=30)
     beat = ask("POST", f"/v1/runs/{waiting}/heartbeat", json=lease).json()
-    assert beat == {"cancel": False, "leaseUntil": "2026-11-02T08:01:30Z"}
+    assert beat == {"cancel": False, "leaseUntil": "2026-11-02T08:01:30Z", "approval": None}
     end = {**lease, "status": "completed", "result": {"done": True}}
     run = ask("POST", f"/v1/runs/{waiting}/complete", json=end).json()
     assert (run["status"], run["result"]) == ("completed", {"done": True})
@@ -194,3 +194,34 @@ def test_usage_that_cannot_be_is_refused_and_the_run_goes_on(
     answer = ask("POST", f"/v1/runs/{waiting}/complete", content=body, headers=headers)
     assert answer.status_code in (400, 422), answer.text
     assert not rig.run_of(waiting).ended
+
+
+def test_what_an_agent_asks_is_answered_with_a_heartbeat(
+    rig: Rig, waiting: str, web: Web, ask: Ask
+) -> None:
+    notified: list[str] = []
+    web.more["notify"] = lambda: notified.append("now")
+    rig.apply(agent(), autopilot("triage", onApproval="wait"))
+    run = ask("POST", f"/v1/autopilots/{rig.live().id}/run", json={"force": True}).json()["id"]
+    ask("POST", f"/v1/runs/{waiting}/cancel")
+    rig.round()
+    claimed = _claim(ask)
+    assert claimed["run"]["id"] == run
+    beat = {"leaseToken": claimed["leaseToken"], "approval": "may I push?"}
+    assert ask("POST", f"/v1/runs/{run}/heartbeat", json=beat).json()["approval"] is None
+    notified.clear()
+    answered = ask("POST", f"/v1/runs/{run}/approve")
+    assert (answered.status_code, answered.json()["waitingFor"]) == (202, "approval")
+    assert notified == ["now"]
+    assert ask("POST", f"/v1/runs/{run}/heartbeat", json=beat).json()["approval"] == "approved"
+    other = ask("POST", f"/v1/runs/{run}/reject")
+    assert (other.status_code, other.json()["code"]) == (409, "already-decided")
+    still = {"leaseToken": claimed["leaseToken"]}
+    assert ask("POST", f"/v1/runs/{run}/heartbeat", json=still).json()["approval"] is None
+    late = ask("POST", f"/v1/runs/{run}/approve")
+    assert (late.status_code, late.json()["code"]) == (409, "nothing-asked")
+
+
+def test_a_heartbeat_without_a_lease_says_what_is_missing(waiting: str, ask: Ask) -> None:
+    answer = ask("POST", f"/v1/runs/{waiting}/heartbeat", json={})
+    assert (answer.status_code, answer.json()["code"]) == (422, "lease-token-missing")
