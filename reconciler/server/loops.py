@@ -5,6 +5,7 @@ logged and tried again; it never ends the loop.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
@@ -18,6 +19,8 @@ from reconciler.server.system import System
 
 log = structlog.get_logger(__name__)
 
+GAP = 0.05
+"""Seconds at least from the start of one round to the next."""
 AFTER_FAILURE = 2.0
 """Seconds to wait after a round that failed."""
 
@@ -35,6 +38,7 @@ async def repeat(
     """
     failure: str | None = None
     while True:
+        began = time.monotonic()
         try:
             pause, failure = await once(), None
         except ReconcilerError as error:
@@ -46,6 +50,9 @@ async def repeat(
                 log.exception("round failed", loop=name)
             pause, failure = AFTER_FAILURE, repr(error)
         await signal.sleep(pause)
+        # What notifies again and again is done together: the first at once, then so many a second.
+        await asyncio.sleep(max(0.0, began + GAP - time.monotonic()))
+        signal.clear()
 
 
 def start_loops(system: System) -> list[asyncio.Task[None]]:

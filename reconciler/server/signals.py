@@ -14,6 +14,10 @@ class WorkSignal:
         """End the sleep; from the event loop's thread."""
         self._event.set()
 
+    def clear(self) -> None:
+        """Forget what was notified: a round that begins now sees it anyway."""
+        self._event.clear()
+
     async def sleep(self, seconds: float) -> None:
         """Sleep until notified, at most so long."""
         try:
@@ -21,7 +25,7 @@ class WorkSignal:
                 await self._event.wait()
         except TimeoutError:
             pass
-        self._event.clear()
+        self.clear()
 
 
 @dataclass(frozen=True, slots=True)

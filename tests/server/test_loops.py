@@ -86,3 +86,18 @@ async def counted(rounds: "asyncio.Queue[int]") -> float:
 async def untold() -> bool:
     """Nothing is in the log yet."""
     return False
+
+
+def test_a_burst_of_notifications_is_one_round() -> None:
+    async def body() -> int:
+        notify, rounds = WorkSignal(), asyncio.Queue[int]()
+        looping = asyncio.create_task(repeat("test", lambda: counted(rounds), notify, untold))
+        await asyncio.wait_for(rounds.get(), 5)
+        for _ in range(50):
+            notify.notify()
+            await asyncio.sleep(0)
+        await asyncio.wait_for(rounds.get(), 5)
+        looping.cancel()
+        return rounds.qsize()
+
+    assert asyncio.run(body()) == 0

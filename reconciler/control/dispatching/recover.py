@@ -22,8 +22,12 @@ async def recover_once(runner: RunnerContext) -> list[str]:
     to stop, or that is past its deadline, is not begun again: `stop_once` finds it leased.
     """
     busy, known = frozenset(runner.tasks), frozenset(runner.jobs)
-    now = await runner.now()
-    if not await runner.database.aread(lambda tx: abandoned(tx, now, 1)):
+
+    def read(tx: Tx) -> datetime | None:
+        now = runner.database.now(tx)
+        return now if abandoned(tx, now, 1) else None
+
+    if (now := await runner.database.aread(read)) is None:
         return []
 
     def adopt(tx: Tx) -> list[Run]:

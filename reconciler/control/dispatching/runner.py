@@ -34,8 +34,12 @@ async def run_once(runner: RunnerContext) -> None:
 async def end_silent_once(runner: RunnerContext) -> list[str]:
     """End the runs of workers that let their lease expire."""
     database, cooldown = runner.database, runner.settings.cooldown
-    now = await runner.now()
-    if not await database.aread(lambda tx: silent_workers(tx, now, now - PROOF_GRACE, 1)):
+
+    def any_silent(tx: Tx) -> bool:
+        now = database.now(tx)
+        return bool(silent_workers(tx, now, now - PROOF_GRACE, 1))
+
+    if not await database.aread(any_silent):
         return []
     return await database.awrite(lambda tx: end_silent(tx, database.now(tx), cooldown))
 

@@ -44,13 +44,20 @@ async def stop_once(runner: RunnerContext) -> None:
     transaction that does it: a run may begin between the two.
     """
     database = runner.database
-    now = await runner.now()
-    if await database.aread(lambda tx: overdue(tx, now, 1)):
-        await database.awrite(lambda tx: _time_out(tx, runner))
-    if await database.aread(lambda tx: untouched_cancels(tx, now, 1)):
-        await database.awrite(lambda tx: _end_untouched(tx, runner))
-    if await database.aread(lambda tx: unattended_cancels(tx, now, 1)):
-        await database.awrite(lambda tx: _lease_unattended(tx, runner))
+
+    def read(tx: Tx) -> tuple[datetime, bool]:
+        now = database.now(tx)
+        lists = (overdue, untouched_cancels, unattended_cancels)
+        return now, any(runs_of(tx, now, 1) for runs_of in lists)
+
+    def write(tx: Tx) -> None:
+        _time_out(tx, runner)
+        _end_untouched(tx, runner)
+        _lease_unattended(tx, runner)
+
+    now, any_work = await database.aread(read)
+    if any_work:
+        await database.awrite(write)
     for run in await database.aread(lambda tx: held_by(tx, runner.owner)):
         if run.cancel_requested_at is not None:
             _give_up_starting(runner, run, now)

@@ -8,12 +8,14 @@ first argument; no row and no connection leaves the package.
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -24,6 +26,7 @@ from reconciler.store.engine.backend import Backend, Tx, Watcher
 from reconciler.store.engine.facts import Fact, begin_notes
 from reconciler.store.engine.schema import Schema, migrate, require_current, schema_of
 from reconciler.store.engine.sqlite import Sqlite
+from reconciler.store.grouping import Group, Result
 
 __all__ = ["Database", "Schema", "Tx", "Watcher"]
 
@@ -47,6 +50,9 @@ class Database:
         """Called at the beginning of each transaction that writes."""
         self._readers = ThreadPoolExecutor(_READER_THREADS, "database-read")
         self._writers = ThreadPoolExecutor(backend.writers, "database-write")
+        self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, Group]] = (
+            WeakKeyDictionary()
+        )
 
     @classmethod
     def open(cls, url: str, *, create: bool = True, clock: Clock | None = None) -> "Database":
@@ -112,9 +118,45 @@ class Database:
     ) -> T:
         """`write` from a coroutine. Cancelling it does not undo a write that has begun.
 
+        On SQLite writes that wait at the same time share a transaction, so `fn` may run several
+        times here too. With `within`, or a deadline around it, it has one of its own. PostgreSQL
+        takes several writers, and two groups of two servers would lock rows in different orders.
+
         Raises `Unavailable` where it takes longer than `within` seconds; it may have been written.
         """
-        return await self._in(self._writers, lambda: self.write(fn, quiet=quiet), within)
+        alone = within is not None or deadline.is_set() or self._backend.writers > 1
+        if alone:
+            return await self._in(self._writers, lambda: self.write(fn, quiet=quiet), within)
+        result: T = await self._group(quiet).submit(fn)
+        return result
+
+    def _group(self, quiet: bool) -> Group:
+        """The writes of this event loop that may share a transaction."""
+        loop = asyncio.get_running_loop()
+        groups = self._groups.setdefault(loop, {})
+        if quiet not in groups:
+            carry_out = partial(self._write_together, quiet=quiet)
+            groups[quiet] = Group(carry_out, self._writers)
+        return groups[quiet]
+
+    def _write_together(self, fns: Sequence[Callable[[Tx], Any]], *, quiet: bool) -> list[Result]:
+        """Write all of them in one transaction. Where one of them fails, each gets its own."""
+        if len(fns) > 1:
+            try:
+                values = self.write(lambda tx: [fn(tx) for fn in fns], quiet=quiet)
+            except (Locked, Unavailable) as error:
+                return [(None, error)] * len(fns)  # it would be the same for each
+            except Exception:  # noqa: BLE001, S110 - whoever it was hears of it below
+                pass
+            else:
+                return [(value, None) for value in values]
+        return [self._write_alone(fn, quiet=quiet) for fn in fns]
+
+    def _write_alone(self, fn: Callable[[Tx], Any], *, quiet: bool) -> Result:
+        try:
+            return self.write(fn, quiet=quiet), None
+        except Exception as error:  # noqa: BLE001 - raised where the caller waits
+            return None, error
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T], within: float | None) -> T:
         # The deadline is the thread's as well: one that waits on after its caller has left would be

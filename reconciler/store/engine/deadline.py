@@ -29,3 +29,8 @@ def remaining(most: float) -> float:
     """Return the seconds that may still be waited: `most`, or fewer, and never below 0."""
     until = _until.get()
     return most if until is None else max(0.0, min(most, until - time.monotonic()))
+
+
+def is_set() -> bool:
+    """Return whether there is a deadline."""
+    return _until.get() is not None

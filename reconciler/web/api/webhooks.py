@@ -68,6 +68,8 @@ async def answer(scope: Scope, receive: Receive, context: Context) -> Response:
         query=scope.get("query_string", b"").decode("latin-1"),
     )
     result = await context.intake.receive(inbound)
+    if result.status == 202:
+        context.notify()  # its agent is not to wait for the next poll
     if result.text is not None:
         # A stranger's own text goes back: as plain text that no browser takes for anything else.
         safe = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

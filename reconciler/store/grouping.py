@@ -1,0 +1,77 @@
+"""Writes of one process that share a transaction: what waits while another commits goes together.
+
+A commit costs the same for one write as for fifty. Nothing waits in order to become a group: a
+write that finds nobody before it begins at once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+MOST = 50
+"""Writes in one transaction; whoever else wants to write waits for all of them."""
+
+Call = Callable[..., Any]
+Result = tuple[Any, BaseException | None]
+"""What a call returned, and what it raised."""
+_Member = tuple[Call, "asyncio.Future[Any]"]
+
+
+@dataclass(slots=True)
+class Group:
+    """Calls of one event loop that are carried out together, one group after the other.
+
+    `carry_out` runs in a thread of `pool`, and gives a result for each call in their order.
+    """
+
+    carry_out: Callable[[Sequence[Call]], Sequence[Result]]
+    pool: Executor
+    _waiting: deque[_Member] = field(default_factory=deque)
+    _under_way: "asyncio.Task[None] | None" = None
+
+    async def submit(self, call: Call) -> Any:
+        """Return what the call returns, or raise what it raises.
+
+        Whoever is cancelled before its group begins takes its call back; later it is carried out.
+        """
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, future))
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.create_task(self._drain())
+        return await future
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        while members := self._next():
+            calls = [call for call, _ in members]
+            try:
+                results = await loop.run_in_executor(self.pool, self.carry_out, calls)
+            except BaseException as error:
+                results = [(None, error)] * len(members)
+                if isinstance(error, asyncio.CancelledError):
+                    _deliver(members, results)
+                    raise
+            _deliver(members, results)
+
+    def _next(self) -> list[_Member]:
+        members: list[_Member] = []
+        while self._waiting and len(members) < MOST:
+            member = self._waiting.popleft()
+            if not member[1].done():
+                members.append(member)
+        return members
+
+
+def _deliver(members: Sequence[_Member], results: Sequence[Result]) -> None:
+    for (_, future), (value, error) in zip(members, results, strict=True):
+        if future.done():
+            continue  # its caller was cancelled meanwhile
+        if error is None:
+            future.set_result(value)
+        elif isinstance(error, asyncio.CancelledError):
+            future.cancel()
+        else:
+            future.set_exception(error)

@@ -1,0 +1,93 @@
+"""Writes that wait together share a transaction on SQLite, and none of them notices."""
+
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from sqlalchemy import text
+
+from reconciler.core.base.errors import Conflict, Unavailable
+from reconciler.store.engine.database import Database, Tx
+
+
+@pytest.fixture
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database with one table."""
+    path = tmp_path_factory.mktemp("grouping") / "state.db"
+    with Database.open(f"sqlite:///{path}") as database:
+        database.write(lambda tx: tx.execute(text("CREATE TABLE seen (number INTEGER UNIQUE)")))
+        yield database
+
+
+def insert(tx: Tx, number: int) -> Tx:
+    """Insert a number; return the transaction."""
+    tx.execute(text("INSERT INTO seen VALUES (:number)"), {"number": number})
+    return tx
+
+
+def numbers(database: Database) -> list[int]:
+    """What is stored."""
+    query = text("SELECT number FROM seen ORDER BY number")
+    return [*database.read(lambda tx: tx.execute(query).scalars().all())]
+
+
+async def write_all(database: Database, wanted: list[int]) -> list[object]:
+    """Write all of them at once; return what each gave or raised."""
+    writes = [database.awrite(partial(insert, number=number)) for number in wanted]
+    return [*await asyncio.gather(*writes, return_exceptions=True)]
+
+
+def test_what_waits_together_is_committed_together(sqlite: Database) -> None:
+    transactions = asyncio.run(write_all(sqlite, [*range(40)]))
+    assert numbers(sqlite) == [*range(40)]
+    assert len(set(map(id, transactions))) <= 3
+
+
+def test_one_that_fails_takes_nobody_with_it(sqlite: Database) -> None:
+    results = asyncio.run(write_all(sqlite, [1, 2, 2, 3]))
+    assert [isinstance(result, Exception) for result in results] == [False, False, True, False]
+    assert numbers(sqlite) == [1, 2, 3]
+
+
+def test_what_a_write_raises_reaches_its_own_caller(sqlite: Database) -> None:
+    def refuse(tx: Tx) -> None:
+        insert(tx, 99)
+        raise Conflict("no", reason="test")
+
+    async def scenario() -> list[object]:
+        results = asyncio.gather(
+            write_all(sqlite, [1, 2]), sqlite.awrite(refuse), return_exceptions=True
+        )
+        return [*await results]
+
+    _, refused = asyncio.run(scenario())
+    assert isinstance(refused, Conflict)
+    assert numbers(sqlite) == [1, 2], "and nothing of it stays"
+
+
+def test_an_outage_is_said_to_each_at_once(sqlite: Database) -> None:
+    assert sqlite.path is not None
+    sqlite.path.rename(sqlite.path.with_suffix(".gone"))
+    results = asyncio.run(write_all(sqlite, [*range(20)]))
+    assert all(isinstance(result, Unavailable) for result in results)
+
+
+def test_who_is_cancelled_before_its_turn_writes_nothing(sqlite: Database) -> None:
+    async def scenario() -> None:
+        first = asyncio.create_task(sqlite.awrite(lambda tx: insert(tx, 1)))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(sqlite.awrite(lambda tx: insert(tx, 2)))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+        await sqlite.awrite(lambda tx: insert(tx, 3))
+
+    asyncio.run(scenario())
+    assert numbers(sqlite) == [1, 3]
+
+
+def test_a_later_event_loop_has_groups_of_its_own(sqlite: Database) -> None:
+    asyncio.run(write_all(sqlite, [1, 2]))
+    asyncio.run(write_all(sqlite, [3, 4]))
+    assert numbers(sqlite) == [1, 2, 3, 4]
