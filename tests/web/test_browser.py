@@ -115,7 +115,7 @@ def test_a_page_keeps_itself_current(rig: Rig, full: str, page: Any, url: str) -
     assert "It has not run yet." in page.inner_text("main")
     rig.launch("nightly-triage")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.get_by_text("pending").first.wait_for(timeout=5_000)
+    page.locator("table.runs").get_by_text("pending").wait_for(timeout=5_000)
 
 
 def test_everything_works_without_a_script(rig: Rig, full: str, browser: Any, url: str) -> None:

@@ -6,6 +6,12 @@
   const preview = () => document.getElementById("preview");
   let timer, asked, sent = false, changed = false;
 
+  function tell(text) {
+    const banner = document.getElementById("banner");
+    banner.textContent = text;
+    banner.hidden = !text;
+  }
+
   async function show() {
     asked?.abort();
     asked = new AbortController();
@@ -16,11 +22,14 @@
     let page;
     try {
       const answer = await fetch(address, { method: "POST", body, redirect: "manual", signal: asked.signal });
-      if (!answer.ok) return;
+      if (answer.type === "opaqueredirect") return tell("Your session has ended: sign in again in another tab. What you wrote is still here.");
+      if (!answer.ok) return tell(`The server answers with an error (${answer.status}). What you wrote is still here.`);
       page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    } catch {
-      return; // superseded, or the server is away: the page says so by itself
+    } catch (error) {
+      if (error.name !== "AbortError") tell("The server cannot be reached. What you wrote is still here.");
+      return; // else a newer one is on its way
     }
+    tell("");
     const fresh = page.getElementById("preview");
     if (!fresh) return;
     const open = preview().querySelector("details")?.open;

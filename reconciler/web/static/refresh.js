@@ -1,38 +1,114 @@
-// Keeps a page current: asks for it again and puts in what changed. Pages work without this.
+// Keeps a page current, and honest: the server's events say when to ask for it again, what changed
+// is put in, and a banner says when it is older than it seems. Pages work without this.
 "use strict";
 (() => {
   const main = () => document.querySelector("main[data-refresh]");
+  if (!main()) return;
+  const banner = document.getElementById("banner");
+  const root = document.querySelector("a.brand").getAttribute("href"); // the server's own path
+  const GAP = 2000; // at least so long between two refreshes
+  const OLD = 60_000; // after this the page says how old it is
+  let shown = main().innerHTML, asOf = Date.now(), ended = false;
+  let took = 0, waiting, asking = false, stream;
+
+  // An open menu, a field that is being filled, or selected text: nothing is taken from somebody.
   const busy = () =>
-    document.hidden ||
-    main().querySelector("details[open], :is(input, select, textarea):focus") ||
-    String(getSelection()) !== "";
-  let shown = main() && main().innerHTML;
+    main().querySelector("details[open], :is(input, select, textarea):focus") || String(getSelection()) !== "";
+
+  function say(kind, text, link) {
+    if (banner.dataset.kind === kind) return;
+    banner.dataset.kind = kind;
+    banner.hidden = !kind;
+    banner.replaceChildren(text, ...(link ? [" ", link] : []));
+  }
+
+  const at = () => new Date(asOf).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+  function gone(why) {
+    say("gone", `${why} This page shows how things stood at ${at()}.`);
+  }
+
+  function loggedOut() {
+    ended = true;
+    stream?.close();
+    const link = document.createElement("a");
+    link.href = `${root}login?next=${encodeURIComponent(location.pathname.replace(root, "/"))}`;
+    link.textContent = "Sign in again";
+    say("ended", `Your session has ended. This page shows how things stood at ${at()}.`, link);
+  }
+
+  function old() {
+    const link = document.createElement("a");
+    link.href = location.href;
+    link.textContent = "Load it again";
+    say("old", `This page shows how things stood at ${at()}: it waits while you are at work on it.`, link);
+  }
 
   async function refresh() {
-    if (!main() || busy()) return;
-    let answer;
-    try {
-      answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
-    } catch {
-      return; // the server is away: the page stays as it is
+    clearTimeout(waiting);
+    waiting = undefined;
+    if (ended || asking || document.hidden || !main()) return;
+    if (busy()) {
+      if (Date.now() - asOf > OLD && banner.dataset.kind !== "gone") old();
+      return;
     }
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    asking = true;
+    const began = Date.now();
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
+      if (answer.type === "opaqueredirect" || answer.status === 401) return loggedOut();
+      if (!answer.ok) return gone(`The server answers with an error (${answer.status}).`);
+      put(new DOMParser().parseFromString(await answer.text(), "text/html"), began);
+      if (!stream || stream.readyState === EventSource.CLOSED) listen();
+    } catch {
+      gone("The server cannot be reached.");
+    } finally {
+      took = Date.now() - began;
+      asking = false;
+    }
+  }
+
+  function put(page, began) {
     const fresh = page.querySelector("main");
-    if (!fresh || busy() || fresh.innerHTML === shown) return;
-    const focused = document.activeElement && document.activeElement.getAttribute("href");
+    if (!fresh || !main() || busy()) return;
+    asOf = began;
+    say("", "");
+    document.title = page.title;
+    main().dataset.now = fresh.dataset.now;
+    document.dispatchEvent(new Event("refreshed"));
+    if (fresh.innerHTML === shown) return;
+    const focused = document.activeElement?.getAttribute("href");
     shown = fresh.innerHTML;
     main().replaceWith(document.adoptNode(fresh));
     if (focused) document.querySelector(`main a[href="${CSS.escape(focused)}"]`)?.focus();
-    schedule();
+    document.dispatchEvent(new Event("refreshed"));
   }
 
-  let timer;
-  function schedule() {
-    clearInterval(timer);
-    const seconds = main() && Number(main().dataset.refresh);
-    if (seconds) timer = setInterval(refresh, seconds * 1000);
+  // Bursts become one refresh, and a page that takes long is asked for less often.
+  function soon() {
+    waiting ??= setTimeout(refresh, Math.max(GAP, 10 * took));
   }
-  document.addEventListener("visibilitychange", refresh); // somebody came back to look
-  schedule();
+
+  // A browser has six connections for a server: only the page that is seen holds one.
+  function listen() {
+    stream?.close();
+    if (document.hidden || ended) return;
+    stream = new EventSource(`${root}v1/events`);
+    for (const kind of ["run", "autopilot", "revision", "reset"]) stream.addEventListener(kind, soon);
+    stream.addEventListener("error", soon); // gone, or logged out: the refresh finds out which
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) stream?.close();
+    else {
+      refresh();
+      listen();
+    }
+  });
+  addEventListener("pagehide", () => stream?.close());
+  addEventListener("pageshow", (event) => event.persisted && listen());
+  const seconds = Number(main().dataset.refresh);
+  // Also where nothing is told: words such as "in 5 minutes" grow old by themselves.
+  if (seconds) setInterval(refresh, seconds * 1000);
+  if (seconds) listen();
 })();

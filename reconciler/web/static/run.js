@@ -1,4 +1,4 @@
-// One run while it works: what its agent writes, how long it has been at it; and buttons that copy.
+// One run while it works: what its agent writes, how long it has been at it.
 // The page works without this: it shows what there is whenever it is loaded.
 "use strict";
 (() => {
@@ -38,9 +38,6 @@
         shown.scrollTop = top;
       } else follow(box);
     }
-    for (const button of document.querySelectorAll("button[data-copy][hidden]")) {
-      button.hidden = !navigator.clipboard;
-    }
   }
 
   function elapsed() {
@@ -51,12 +48,6 @@
     }
   }
 
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("button[data-copy]");
-    if (!button) return;
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    button.textContent = "Copied";
-  });
   new MutationObserver(adopt).observe(document.body, { childList: true });
   addEventListener("pagehide", () => stream?.close());
   adopt();
