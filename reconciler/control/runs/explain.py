@@ -15,12 +15,15 @@ from reconciler.core.base.units import format_duration
 from reconciler.core.calendar.errors import ScheduleError
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.trigger import ScheduleTrigger, TriggerKind
+from reconciler.core.money.budget import statement
 from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
+from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.core.runs.streak import explained
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.store.engine.database import Tx
+from reconciler.store.money.budgets import read_accounts
 from reconciler.store.objects.overview import read_overviews
 from reconciler.store.objects.triggers import NamedTrigger, list_triggers
 from reconciler.store.runs.lists import RunFilter, list_runs
@@ -52,7 +55,10 @@ def explain(
     steps = [_switches(row, at, now, retained.cooldown)]
     if at >= now:
         steps += _failing(tx, autopilot_id, steps[0].subject)
-    if find_readable(tx, autopilot_id) is None:
+    live = find_readable(tx, autopilot_id)
+    if live is not None and at >= now:
+        steps += _money(tx, live, now)
+    if live is None:
         why = str(unreadable(f"Autopilot {row.workspace}/{row.name}"))
         steps.append(Step(steps[0].subject, "unreadable", why))
     for trigger in list_triggers(tx, autopilot_id):
@@ -90,6 +96,16 @@ def _failing(tx: Tx, autopilot_id: str, subject: str) -> Iterator[Step]:
     (overview,) = read_overviews(tx, [autopilot_id])
     if (streak := overview.streak) is not None:
         yield Step(subject, "failing", explained(streak), streak.run_id)
+
+
+def _money(tx: Tx, live: LiveAutopilot, now: datetime) -> Iterator[Step]:
+    """How the budgets stand that its runs fall under, and which one keeps a run out now."""
+    accounts = read_accounts(tx, [live], now, hold=False)
+    for account in accounts.of(live):
+        yield Step(f"budget of {account.owner}", "budget", statement(account))
+    if (over := accounts.exceeded(live)) is not None:
+        subject = f"autopilot {live.workspace}/{live.name}"
+        yield Step(subject, "over budget", f"a run would be skipped now: {over.why}")
 
 
 def _trigger(

@@ -127,6 +127,25 @@ def _limits(account: Account, periods: Periods) -> list[tuple[str, int, int, dat
     return [(name, limit, spent, until) for name, limit, spent, until in rows if limit is not None]
 
 
+def statement(account: Account) -> str:
+    """How a budget stands now."""
+    sums = (
+        (account.today, account.budget.per_day, "today"),
+        (account.this_month, account.budget.per_month, "this month"),
+    )
+    spent = [
+        f"{format_dollars(used)} of {format_dollars(limit)} {when}"
+        for used, limit, when in sums
+        if limit is not None
+    ]
+    parts = [f"it has spent {' and '.join(spent)}"] if spent else []
+    if account.budget.per_run is not None:
+        parts.append(f"one run may cost {format_dollars(account.budget.per_run)}")
+    if account.reserved:
+        parts.append(f"{format_dollars(account.reserved)} are reserved for active runs")
+    return "; ".join(parts)
+
+
 def _sentence(
     account: Account, name: str, limit: int, spent: int, most: int | None, until: datetime
 ) -> str:

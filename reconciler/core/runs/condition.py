@@ -99,7 +99,7 @@ class Signs:
     its end; `occurrences` say of the newest moments of its schedules, newest first, whether each
     became a run that was not skipped. `stalled` says which trigger is stalled and why, `stalled_at`
     since when, `ahead` which one a wrong clock left in the future, `dead_webhook` why a webhook can
-    take no delivery.
+    take no delivery, `nearly_spent` how much of its budget it has used.
     """
 
     switches: Switches
@@ -110,6 +110,7 @@ class Signs:
     stalled_at: datetime | None = None
     ahead: str | None = None
     dead_webhook: str | None = None
+    nearly_spent: str | None = None
 
 
 def condition_of(signs: Signs, now: datetime) -> Condition:
@@ -136,6 +137,8 @@ def _degraded(signs: Signs) -> Condition | None:
         return Condition(Health.DEGRADED, signs.dead_webhook)
     if signs.last is not None and signs.last.status is Status.FAILED:
         return Condition(Health.DEGRADED, "the last run failed", signs.last.completed_at)
+    if signs.nearly_spent is not None:
+        return Condition(Health.DEGRADED, signs.nearly_spent)
     newest = signs.occurrences[:RECENT]
     if len(newest) == RECENT and not any(occurred.ran for occurred in newest):
         why = f"the last {RECENT} occurrences were skipped or missed"

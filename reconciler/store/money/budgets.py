@@ -100,11 +100,13 @@ class Accounts:
         return most
 
 
-def read_accounts(tx: Connection, autopilots: Iterable[LiveAutopilot], now: datetime) -> Accounts:
+def read_accounts(
+    tx: Connection, autopilots: Iterable[LiveAutopilot], now: datetime, *, hold: bool = True
+) -> Accounts:
     """What has been spent, and may still be, under every budget of these autopilots.
 
     The caller holds their rows, and admits by what it gets: until it commits, nobody else admits a
-    run under a budget that these autopilots share with others.
+    run under a budget that these autopilots share with others. Without `hold` it only tells.
     """
     terms = read_terms(tx)
     periods, shared = Periods.of(now, terms.timezone), terms.budgets
@@ -122,7 +124,7 @@ def read_accounts(tx: Connection, autopilots: Iterable[LiveAutopilot], now: date
         budgets |= scopes
     if not budgets:
         return Accounts(periods)
-    if any(scope in shared for scope in budgets):
+    if hold and any(scope in shared for scope in budgets):
         _hold(tx)
     names = {autopilot_scope(live.id): f"autopilot {live.workspace}/{live.name}" for live in lives}
     by_scope = {s: Account(names.get(s) or _words(s), b) for s, b in budgets.items()}

@@ -37,6 +37,12 @@ def workspace_scope(workspace: str) -> str:
     return f"workspace/{workspace}"
 
 
+def read_timezone(tx: Connection) -> str:
+    """The time zone that money is counted by."""
+    value = tx.execute(select(_S.value).where(_S.name == MONEY)).scalar_one_or_none() or {}
+    return str(value.get("timezone", "UTC"))
+
+
 def book(
     tx: Connection,
     at: datetime,
@@ -49,10 +55,9 @@ def book(
 
     In the transaction that ends the run: what is no longer reserved is spent.
     """
-    value = tx.execute(select(_S.value).where(_S.name == MONEY)).scalar_one_or_none() or {}
     scopes = [autopilot_scope(autopilot_id), workspace_scope(workspace), SERVER]
     scopes += [agent_scope(workspace, agent)] if agent else []
-    day = day_of(at, value.get("timezone", "UTC")).isoformat()
+    day = day_of(at, read_timezone(tx)).isoformat()
     # In the same order by everybody: two that end at once must not wait for each other.
     rows = [{"scope": scope, "day": day, "cost": cost_micros} for scope in sorted(scopes)]
     tx.execute(_BOOK, rows)

@@ -15,6 +15,7 @@ from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.runs.ahead import DECIDED_AHEAD
 from reconciler.core.runs.condition import LATE, Health
 from reconciler.core.runs.run import Status
+from reconciler.store.money.own import may_be_nearly_spent
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger, missed_interval
 
 _A = autopilot.c
@@ -119,7 +120,9 @@ def _may_be(health: Health, now: datetime) -> Iterator[ColumnElement[bool]]:
     yield ~late
     if health is Health.DEGRADED:
         halted = _A.id.in_(_halted(now))
-        yield or_(_has_trouble(), exists(_missed()), halted, exists(_webhooks()))
+        yield or_(
+            _has_trouble(), exists(_missed()), halted, exists(_webhooks()), may_be_nearly_spent()
+        )
 
 
 def _overdue(now: datetime) -> Any:

@@ -10,10 +10,12 @@ from sqlalchemy import Connection, Row, func, select, tuple_
 
 from reconciler.core.manifest.model import Kind
 from reconciler.core.manifest.state import Stored
+from reconciler.core.money.own import OwnSpending
 from reconciler.core.runs.run import MissedInterval, Run, Status
 from reconciler.core.runs.standing import Switches
 from reconciler.core.runs.streak import Streak
 from reconciler.store.engine.batches import batches
+from reconciler.store.money.own import read_own_spending
 from reconciler.store.objects.autopilot_filter import RECENT, AutopilotFilter
 from reconciler.store.objects.current import list_objects
 from reconciler.store.objects.documents import trigger_document
@@ -78,6 +80,7 @@ class Overview:
     runs: tuple[Run, ...]
     missed: tuple[MissedInterval, ...]
     streak: Streak | None = None
+    spending: OwnSpending | None = None
 
     @property
     def place(self) -> PageKey:
@@ -120,6 +123,8 @@ def _overviews(tx: Connection, ids: Sequence[str]) -> Iterator[Overview]:
     runs, missed = newest_runs(tx, ids, RECENT), newest_missed(tx, ids, RECENT)
     columns = (_A.id, _A.last_run_at, _A.created_at, _A.updated_at, _A.created_by)
     dates = {row.id: row for row in tx.execute(select(*columns).where(_A.id.in_(ids)))}
+    budgeted = [row.id for row in stored if row.document["spec"].get("budget")]
+    spending = read_own_spending(tx, budgeted) if budgeted else {}
     for autopilot_row in stored:
         id_ = autopilot_row.id
         row, (active, waiting) = dates[id_], counts.get(id_, (0, 0))
@@ -138,6 +143,7 @@ def _overviews(tx: Connection, ids: Sequence[str]) -> Iterator[Overview]:
             streak=streak_of_autopilot(tx, autopilot_row)
             if _may_fail(rows[id_].switches, runs.get(id_, ()))
             else None,
+            spending=spending.get(id_),
         )
 
 

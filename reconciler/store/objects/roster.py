@@ -13,10 +13,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Text, cast, func, select
 
+from reconciler.core.money.own import OwnSpending
 from reconciler.core.runs.condition import Occurred, last_worked, recent_occurrences
 from reconciler.core.runs.run import MissedReason, Reason, Source, Status
 from reconciler.core.runs.standing import Switches
 from reconciler.store.engine.batches import IDS
+from reconciler.store.money.own import read_own_spending
 from reconciler.store.objects.autopilot_filter import RECENT, AutopilotFilter
 from reconciler.store.objects.documents import trigger_document
 from reconciler.store.runs.newest import newest_missed, newest_run_ids
@@ -58,6 +60,7 @@ class RosterEntry:
     last: RunMark | None = None
     occurrences: tuple[Occurred, ...] = ()
     webhooks: tuple[dict[str, Any], ...] = ()
+    spending: OwnSpending | None = None
 
 
 def read_roster(tx: Connection, where: AutopilotFilter) -> list[RosterEntry]:
@@ -66,6 +69,7 @@ def read_roster(tx: Connection, where: AutopilotFilter) -> list[RosterEntry]:
     clocks, webhooks = _clocks(tx, conditions), _webhooks(tx, conditions)
     rows = tx.execute(_LIGHT.where(*conditions).order_by(_A.name, _A.id)).all()
     in_doubt = [row.id for row in rows if _is_in_doubt(row)]
+    spending = read_own_spending(tx)
     runs, missed = _newest_marks(tx, in_doubt), newest_missed(tx, in_doubt, RECENT)
     return [
         RosterEntry(
@@ -80,6 +84,7 @@ def read_roster(tx: Connection, where: AutopilotFilter) -> list[RosterEntry]:
             last=last_worked(marks),
             occurrences=recent_occurrences(marks, missed.get(row.id, ())),
             webhooks=tuple(webhooks.get(row.id, ())),
+            spending=spending.get(row.id),
         )
         for row in rows
         for next_run_at, cursor, stalled_at in [clocks.get(row.id, _NO_CLOCK)]

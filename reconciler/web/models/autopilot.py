@@ -8,6 +8,7 @@ from reconciler.control.webhooks.secret_problems import dead_webhooks
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.model import AutopilotSpec, Metadata
 from reconciler.core.manifest.state import Origin
+from reconciler.core.money.own import nearly_spent
 from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
 from reconciler.core.runs.condition import (
     Condition,
@@ -265,6 +266,7 @@ def condition_at(overview: Overview, now: datetime, secrets: SecretStore) -> Con
         stalled=next(filter(None, map(_stalled, overview.triggers)), None),
         stalled_at=next(filter(None, (t.stalled_at for t in overview.triggers)), None),
         ahead=next((_ahead(t) for t in overview.triggers if _is_ahead(t, now)), None),
+        nearly_spent=nearly_spent(overview.spending, now),
         dead_webhook=dead_webhooks(documents, overview.stored.key.workspace, secrets, now),
     )
     return condition_of(signs, now)

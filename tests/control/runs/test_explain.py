@@ -10,6 +10,7 @@ from reconciler.control.runs.switches import pause
 from reconciler.control.runs.told import Step
 from reconciler.core.base.errors import NotFound
 from reconciler.core.runs.run import Completed
+from reconciler.core.runs.usage import Usage
 from reconciler.store.webhooks.deliveries import Delivery, insert_deliveries
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule, webhook
 
@@ -186,3 +187,18 @@ def test_requests_that_made_no_run_are_told(
     assert expected in step.why
     assert "4 such requests" in step.why
     assert verdict not in why(rig, at(8, 7))
+
+
+def test_how_its_budgets_stand_and_which_one_keeps_it_from_running(rig: Rig) -> None:
+    rig.apply(agent(budget={"perDay": 9}), autopilot("triage", budget={"perDay": 1, "perRun": 0.5}))
+    rig.end(rig.launch(), Completed("x", Usage(cost_micros=600_000)))
+    now = rig.clock.now()
+    steps = rig.database.read(lambda tx: explain(tx, id_of("triage"), now, now, TERMS))
+    said = {(step.subject, step.verdict): step.why for step in steps}
+    assert said["budget of autopilot default/triage", "budget"] == (
+        "it has spent $0.60 of $1.00 today; one run may cost $0.50"
+    )
+    assert said["budget of agent default/bot", "budget"] == "it has spent $0.00 of $9.00 today"
+    assert said["autopilot default/triage", "over budget"].startswith(
+        "a run would be skipped now: autopilot default/triage has spent $0.60 today"
+    )

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.webhooks.secret_problems import dead_webhooks
+from reconciler.core.money.own import nearly_spent
 from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
 from reconciler.core.runs.condition import WORST_FIRST, Condition, Health, Signs, condition_of
 from reconciler.core.runs.standing import InForce, standing_of
@@ -58,6 +59,7 @@ def _signs(entry: RosterEntry, now: datetime, secrets: SecretStore) -> Signs:
         stalled_at=entry.stalled_at,
         ahead="a trigger" if is_ahead(entry.cursor, now, DECIDED_AHEAD) else None,
         dead_webhook=dead,
+        nearly_spent=nearly_spent(entry.spending, now),
     )
 
 
