@@ -5,6 +5,7 @@ Every source gives its files in path order, and refuses by Problems what cannot 
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,16 @@ def is_manifest(name: str) -> bool:
 def is_kustomization(path: str) -> bool:
     """Whether kustomize reads this file, which is no manifest; its name is fixed."""
     return path.rsplit("/", 1)[-1] in ("kustomization.yaml", "kustomization.yml")
+
+
+def is_json_schema(path: str, content: bytes) -> bool:
+    """Whether a JSON file is a JSON Schema, such as manifests name with `expectSchema`."""
+    if not path.endswith(".json"):
+        return False
+    return _SCHEMA.search(content) is not None and b'"apiVersion"' not in content
+
+
+_SCHEMA = re.compile(rb'"\$schema"\s*:\s*"https?://json-schema\.org/')
 
 
 def is_hidden(name: str) -> bool:

@@ -214,7 +214,7 @@ class Rig:
         """A worker reports the end of its run."""
         token, now, outcome = held.lease_token, self.clock.now(), outcome_of(status, result)
         expected = self.database.read(lambda tx: read_expected(tx, held.run.id))
-        if expected.expression is not None:
+        if expected.anything:
             outcome = asyncio.run(Expectations(self.evaluator).judge(expected, outcome))
         return self.database.write(
             lambda tx: complete(tx, held.run.id, token, outcome, now, COOLDOWN)

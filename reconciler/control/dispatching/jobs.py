@@ -73,7 +73,7 @@ def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str
         run_token=token,
         handle=handle_of(run),
         allowance_micros=run.allowance_micros or 0,
-        expect=spec.get("expect"),
+        expect=spec.get("expect") or spec.get("resultSchema"),
         holds=runtime.holds() if isinstance(runtime, AegisRuntime) else None,
     )
 

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from reconciler.control.evaluation.process import EvaluationProcess, ProcessLost
-from reconciler.control.evaluation.worker import KINDS
+from reconciler.control.evaluation.worker import KINDS, SCHEMA
 from reconciler.core.cel import (
     ANSWER_VARIABLES,
     EvaluationBusy,
@@ -122,6 +122,21 @@ class Evaluator:
             shown[text] = str(result.value)
         title = render(parsed, lambda expression: shown[expression.text])
         return Ok(title) if title else Failed("the title is empty")
+
+    async def fits(self, schema: str, result: Json) -> EvaluationResult:
+        """Whether a result fits a JSON Schema: Ok(True), or Failed with the first mismatch.
+
+        From an event loop; always in a process, since a pattern of a schema may take any time.
+        """
+        if self._closed or self._waiting >= MAX_WAITING:
+            return Failed("too many results wait to be checked", transient=True)
+        frame = _frame(schema, SCHEMA, {"result": result})
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._in_process, frame)
+        finally:
+            self._waiting -= 1
 
     def evaluate_many(
         self, requests: Sequence[Request], variables: Mapping[str, Json]
@@ -266,7 +281,7 @@ def _in_place(expression: Expression, kind: Kind, needed: Mapping[str, Json]) ->
         return Failed(error.message)
 
 
-def _frame(text: str, kind: Kind, needed: Mapping[str, Json]) -> bytes:
+def _frame(text: str, kind: str, needed: Mapping[str, Json]) -> bytes:
     asked = {"text": text, "kind": kind, "variables": needed}
     # A lone surrogate becomes a question mark: no CEL text can hold it.
     return json.dumps(asked, ensure_ascii=False).encode("utf-8", "replace")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from reconciler.control.evaluation.evaluator import EvaluationResult, Evaluator, Failed, Kind, Ok
 from reconciler.core.base.errors import NotFound
 from reconciler.core.cel import expect_scope
-from reconciler.core.runs.expectation import parsed, unmet
+from reconciler.core.runs.expectation import parsed, unfit, unmet
 from reconciler.core.runs.run import Completed, Json, Outcome, Run
 from reconciler.core.runs.view import run_document
 from reconciler.store.engine.database import Tx
@@ -22,10 +22,16 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A run, and the `expect` of the manifest that it keeps, if it has one."""
+    """A run, and the `expect` and the schema of the manifest that it keeps, if it has them."""
 
     run: Run
     expression: str | None
+    schema: str | None = None
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to judge by."""
+        return self.expression is not None or self.schema is not None
 
 
 def read_expected(tx: Tx, run_id: str) -> Expected:
@@ -33,7 +39,8 @@ def read_expected(tx: Tx, run_id: str) -> Expected:
     run = get_run(tx, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
-    return Expected(run, get_document(tx, run.spec_digest)["spec"].get("expect"))
+    spec = get_document(tx, run.spec_digest)["spec"]
+    return Expected(run, spec.get("expect"), spec.get("resultSchema"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,13 @@ class Expectations:
 
         `outcome` holds the result as it will be stored: what people see is what was judged.
         """
-        if expected.expression is None or not isinstance(outcome, Completed):
+        if not expected.anything or not isinstance(outcome, Completed):
+            return outcome
+        if expected.schema is not None:
+            match await self._fit(expected.schema, parsed(outcome.result)):
+                case Failed(mismatch):
+                    return unfit(outcome, mismatch)
+        if expected.expression is None:
             return outcome
         scope = expect_scope(run_document(expected.run), parsed(outcome.result))
         match await self._evaluate(expected.expression, scope):
@@ -56,6 +69,14 @@ class Expectations:
                 return unmet(expected.expression, outcome, message)
             case Ok(value):
                 return outcome if value is True else unmet(expected.expression, outcome)
+
+    async def _fit(self, schema: str, result: Json) -> EvaluationResult:
+        async with self._turn:
+            for _ in range(ATTEMPTS - 1):
+                answer = await self.evaluator.fits(schema, result)
+                if not isinstance(answer, Failed) or not answer.transient:
+                    return answer
+            return await self.evaluator.fits(schema, result)
 
     async def _evaluate(self, expression: str, scope: Mapping[str, Json]) -> EvaluationResult:
         request = [(expression, Kind.EXPECTATION)]

@@ -57,6 +57,7 @@ class Code(StrEnum):
     VARIABLE_UNKNOWN = "variable-unknown"
     FUNCTION_UNKNOWN = "function-unknown"
     TEMPLATE_INVALID = "template-invalid"
+    SCHEMA_INVALID = "schema-invalid"
     # One document: its fields together
     TRIGGER_DUPLICATE = "trigger-duplicate"
     SCHEDULE_ONE_OF = "schedule-one-of"
@@ -164,6 +165,7 @@ MEANINGS: Mapping[Code, str] = MappingProxyType(
         Code.VARIABLE_UNKNOWN: "The CEL expression names an unknown variable or field.",
         Code.FUNCTION_UNKNOWN: "The CEL expression calls an unknown function.",
         Code.TEMPLATE_INVALID: "The placeholders of a title are wrong.",
+        Code.SCHEMA_INVALID: "The JSON Schema of results cannot be used.",
         Code.TRIGGER_DUPLICATE: "Two triggers of an autopilot have the same name.",
         Code.SCHEDULE_ONE_OF: "A schedule has not exactly one of `cron`, `every` and `at`.",
         Code.SCHEDULE_RANGE: "A schedule ends before it starts.",

@@ -187,6 +187,10 @@ class AutopilotSpec(Model):
         default=None, min_length=1, examples=['result.status == "ok" && size(result.issues) > 0']
     )
     """CEL over `result` and `run`: a run that completes and gives anything but true has failed."""
+    expect_schema: FileRef | None = None
+    """A file with a JSON Schema (draft 2020-12) that a good result fits; below the manifest."""
+    result_schema: str | None = Field(default=None, min_length=1, max_length=50_000)
+    """The same written here, as JSON text; instead of `expectSchema`."""
     notify: tuple[NotifyRule, ...] | None = Field(
         default=None,
         min_length=1,

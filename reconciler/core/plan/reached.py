@@ -68,7 +68,7 @@ _FIELDS = {
 _NAMING = {"url", *_FIELDS}
 _CHOSEN_NAMES = {"env", "headers"}
 """Maps whose keys are the manifest's own: a header may be called `url`, a variable `file`."""
-_CONTENT = {"body", "handle", "descriptionFrom"}
+_CONTENT = {"body", "handle", "descriptionFrom", "expectSchema"}
 """What names no place that a run reaches."""
 _REFERENCE = {"env", "file", "notBefore", "notAfter"}
 

@@ -48,6 +48,17 @@ def unmet(expression: str, completed: Completed, problem: str | None = None) -> 
     )
 
 
+def unfit(completed: Completed, mismatch: str) -> Failed:
+    """The end of a run whose result does not fit the schema that was expected; the result stays."""
+    message = (
+        f"the result does not fit the expected schema: {one_line(mismatch, 2 * SHOWN)}; "
+        f"the result is {_quoted(completed.result)}"
+    )
+    return Failed(
+        Reason.EXPECTATION_UNMET, message, completed.result, completed.usage, completed.note
+    )
+
+
 def _quoted(result: Json) -> str:
     if isinstance(result, str) and not result.strip():
         return "empty"

@@ -14,7 +14,7 @@ from reconciler.core.manifest.checks.raw import Raw
 from reconciler.core.manifest.model import MODEL_VERSION
 from reconciler.core.manifest.state import Declared, FileDigest, Origin, digest_of
 from reconciler.core.manifest.state import Document as Canonical
-from reconciler.manifest.files import Source, is_kustomization
+from reconciler.manifest.files import Source, is_json_schema, is_kustomization
 from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
 from reconciler.manifest.load.locate import Locator
 from reconciler.manifest.load.objects import read_object
@@ -91,6 +91,8 @@ def gather(source: Source, reading: Reading, reuse: Reuse) -> Gathered:
             continue
         if is_kustomization(file.path):
             gathered.kustomizations.append(file.path)
+            continue
+        if is_json_schema(file.path, file.content):
             continue
         content = hashlib.sha256(file.content).digest()
         contents.update(file.path.encode("utf-8", "backslashreplace") + b"\0" + content)

@@ -154,6 +154,8 @@ def as_mapping(loc: Loc, value: Any) -> str:
             return f"; write {_signature(value)}"
         case "descriptionFrom", str():
             return "; write {file: prompts/NAME.md}"
+        case "expectSchema", str():
+            return "; write {file: schemas/NAME.json}"
         case "runtime", str():
             return f"; write {{type: {word or 'worker'}}}"
         case "retry", int():

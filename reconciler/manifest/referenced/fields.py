@@ -1,11 +1,16 @@
 """Which fields of a spec name a file, and which field takes what stands in it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.manifest.checks.finding import Loc
 from reconciler.core.manifest.checks.raw import Raw, mapping, text
+from reconciler.core.manifest.checks.result_schema import LONGEST, schema_problem
+
+
+def _nothing(_text: str) -> str | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +21,15 @@ class Field:
     into: str
     longest: int
     """Characters."""
+    holds: str
+    """What is to be written into the file, for who left it empty."""
+    problem: Callable[[str], str | None] = _nothing
+    """What is wrong with a text; None where nothing is."""
 
 
-DESCRIPTION = Field("descriptionFrom", "description", 100_000)
-FIELDS = (DESCRIPTION,)
+DESCRIPTION = Field("descriptionFrom", "description", 100_000, "what the agent is asked to do")
+RESULT_SCHEMA = Field("expectSchema", "resultSchema", LONGEST, "a JSON Schema", schema_problem)
+FIELDS = (DESCRIPTION, RESULT_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,11 +83,13 @@ def _text(reference: Reference, texts: Texts) -> str | Finding | Problem:
         return text
     if not text.strip():
         # An editor that saves empties the file for a moment: that must not reach an agent.
-        message = f"{reference.file} is empty; write into it what the agent is asked to do"
+        message = f"{reference.file} is empty; write into it {reference.field.holds}"
         return Finding(reference.loc, message, Code.VALUE_LENGTH)
     if len(text) > reference.field.longest:
         message = f"expected at most {reference.field.longest} characters, found {len(text)}"
         return Finding(reference.loc, f"{reference.file}: {message}", Code.VALUE_LENGTH)
+    if (wrong := reference.field.problem(text)) is not None:
+        return Finding(reference.loc, f"{reference.file}: {wrong}", Code.SCHEMA_INVALID)
     return text
 
 

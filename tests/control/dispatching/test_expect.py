@@ -119,3 +119,41 @@ def test_an_expression_that_takes_too_long_is_not_met(rig: Rig) -> None:
     ended = claimed(rig, {"l": [1] * 300}, expect=deep)
     assert judged(ended) == UNMET
     assert "could not be evaluated" in (ended.failure_reason or "")
+
+
+SCHEMA = '{"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}'
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict"),
+    [
+        pytest.param({"n": 1}, MET, id="it fits"),
+        pytest.param('```json\n{"n": 1}\n```', MET, id="in a code block"),
+        pytest.param({"n": "one"}, UNMET, id="it does not fit"),
+        pytest.param("All done!", UNMET, id="a text"),
+        pytest.param(None, UNMET, id="nothing"),
+    ],
+)
+def test_a_result_has_to_fit_the_schema(
+    rig: Rig, result: Any, verdict: tuple[str, str | None]
+) -> None:
+    ended = claimed(rig, result, resultSchema=SCHEMA, expect="true")
+    assert judged(ended) == verdict
+    assert ended.result == result
+
+
+def test_the_sentence_says_where_it_does_not_fit(rig: Rig) -> None:
+    sentence = claimed(rig, {"n": "one"}, resultSchema=SCHEMA).failure_reason
+    assert sentence is not None
+    assert "$.n: 'one' is not of type 'integer'" in sentence
+
+
+def test_what_fits_is_still_asked_for_more(rig: Rig) -> None:
+    assert judged(claimed(rig, {"n": 1}, resultSchema=SCHEMA, expect="result.n > 1")) == UNMET
+
+
+def test_a_pattern_that_never_ends_is_ended(rig: Rig) -> None:
+    slow = '{"type": "string", "pattern": "^(a+)+$"}'
+    ended = claimed(rig, "a" * 60 + "!", resultSchema=slow, expect="true")
+    assert judged(ended) == UNMET
+    assert "CPU time" in (ended.failure_reason or "")

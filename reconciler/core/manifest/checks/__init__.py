@@ -7,6 +7,7 @@ from reconciler.core.manifest.checks.notify import channel_findings
 from reconciler.core.manifest.checks.nul import nul_findings
 from reconciler.core.manifest.checks.policy import OFFLINE, Policy
 from reconciler.core.manifest.checks.raw import Raw
+from reconciler.core.manifest.checks.result_schema import result_schema_findings
 from reconciler.core.manifest.checks.runtime import precheck_findings, runtime_findings
 from reconciler.core.manifest.checks.secrets import secret_findings
 
@@ -24,6 +25,7 @@ def check(document: Raw, policy: Policy = OFFLINE) -> list[Finding]:
         case "Autopilot":
             findings += autopilot_findings(document)
             findings += precheck_findings(document, policy)
+            findings += result_schema_findings(document)
             findings += channel_findings(document, policy)
             findings += secret_findings(document)
         case "Agent":

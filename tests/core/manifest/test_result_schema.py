@@ -1,0 +1,75 @@
+"""JSON Schemas of results: which can be used, and what does not fit them."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.manifest.checks.result_schema import mismatch, schema_problem
+
+NUMBERS = json.dumps(
+    {
+        "type": "object",
+        "required": ["labelled"],
+        "properties": {"labelled": {"type": "array", "items": {"$ref": "#/$defs/number"}}},
+        "$defs": {"number": {"type": "integer"}},
+    }
+)
+
+
+def test_a_schema_that_can_be_used() -> None:
+    assert schema_problem(NUMBERS) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("{", "this is not JSON", id="no JSON"),
+        pytest.param("[" * 100_000, "this is not JSON", id="nested without end"),
+        pytest.param("true", "is an object", id="no object"),
+        pytest.param('{"type": "objekt"}', "at $.type", id="no schema"),
+        pytest.param('{"$ref": "https://h.example/s"}', "leads out", id="another host"),
+        pytest.param('{"items": {"$ref": "other.json"}}', "leads out", id="another file"),
+        pytest.param('{"$dynamicRef": "file:///etc/passwd"}', "leads out", id="a dynamic one"),
+    ],
+)
+def test_a_schema_that_cannot(text: str, told: str) -> None:
+    assert told in (schema_problem(text) or "")
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        pytest.param({"labelled": [7]}, None, id="it fits"),
+        pytest.param("All done!", "$: ", id="text"),
+        pytest.param({}, "$: ", id="a field is missing"),
+        pytest.param({"labelled": [7, "x"]}, "$.labelled[1]: ", id="further in"),
+    ],
+)
+def test_where_a_result_does_not_fit(value: Any, where: str | None) -> None:
+    told = mismatch(NUMBERS, value)
+    assert (told is None) if where is None else (told or "").startswith(where)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"$ref": "#/nowhere"}', '{"type": "string", "pattern": "("}', '{"$ref": "#"}']
+)
+def test_a_schema_that_fails_while_it_is_used_is_a_sentence(text: str) -> None:
+    assert mismatch(text, "x") is not None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(VALUES, VALUES)
+def test_no_schema_and_no_value_raise(schema: Any, value: Any) -> None:
+    text = json.dumps(schema)
+    if schema_problem(text) is None:
+        told = mismatch(text, value)
+        assert told is None or "\n" not in told
