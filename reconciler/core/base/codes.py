@@ -98,9 +98,9 @@ class Code(StrEnum):
     CRON_EITHER_DAY = "cron-either-day"
     APPROVAL_UNATTENDED = "approval-unattended"
     FILE_KUSTOMIZATION = "file-kustomization"
+    CHANNEL_UNCHECKED = "channel-unchecked"
     BUDGET_RANGE = "budget-range"
     BUDGET_UNKNOWN_COST = "budget-unknown-cost"
-    CHANNEL_UNCHECKED = "channel-unchecked"
 
 
 WARNINGS = frozenset(
