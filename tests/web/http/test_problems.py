@@ -123,6 +123,8 @@ def test_what_nobody_foresaw_is_a_500_without_details(
     web: Web, ask: Ask, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Broken:
+        titles = web.rig.titles
+
         def launch(self, order: Any) -> Any:
             raise ValueError("the password is hunter2")
 
