@@ -27,7 +27,7 @@ class RunCount:
 
 
 def step_near(step: timedelta) -> timedelta:
-    """The step of `count_runs` that is nearest to this one: a power of 16 of milliseconds."""
+    """The step of `count_runs` for this one: a power of 16 of milliseconds, at most its double."""
     return timedelta(milliseconds=16 ** _power(step))
 
 
@@ -55,8 +55,8 @@ def count_runs(
 
 def _power(step: timedelta) -> int:
     """Of 16; between 1 and all of the digits but one."""
-    milliseconds = max(1.0, step / timedelta(milliseconds=1))
-    return min(_DIGITS - 1, max(1, round(log(milliseconds, 16))))
+    milliseconds = max(1.0, 2 * step / timedelta(milliseconds=1))
+    return min(_DIGITS - 1, max(1, int(log(milliseconds, 16))))
 
 
 def _moment(id_: str) -> datetime:

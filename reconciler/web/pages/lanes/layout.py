@@ -18,13 +18,28 @@ ROW = 11
 TOP = 5
 MOST_ROWS = 4
 NARROWEST = 3.0
-_WORST = (Status.FAILED, Status.RUNNING, Status.SESSION_CREATED, Status.PENDING, Status.SKIPPED)
+HIGHEST = 2 * ROW - 3.0
+"""The bar of the cell that has the most runs."""
+LOWEST = 2.5
+_ORDER = (
+    Status.FAILED, Status.RUNNING, Status.SESSION_CREATED, Status.PENDING, Status.SKIPPED,
+    Status.COMPLETED,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Runs of one status within a cell."""
+
+    kind: str
+    y: float
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
     """One thing in a lane. `kind` is its class, `words` its sentence, `waited` from where on a run
-    waited before it began."""
+    waited before it began, `parts` what a cell of many runs is made of."""
 
     x: float
     width: float
@@ -33,6 +48,7 @@ class Mark:
     words: str
     href: str | None = None
     waited: float | None = None
+    parts: tuple[Bar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,32 +167,47 @@ class Counted:
 
 
 def count_marks(counts: Iterable[Counted], window: Window, cell: float, key: str) -> list[Mark]:
-    """Thousands of runs: a mark for each cell, coloured by the worst in it.
+    """Thousands of runs: a bar for each cell, as high as there are many, divided by status.
 
     `key` is the autopilot as the list of runs finds it.
     """
     cells: dict[int, list[Counted]] = defaultdict(list)
     for counted in counts:
         cells[int(window.x(counted.first) // cell)].append(counted)
-    return [_cell(number * cell, cell, parts, window, key) for number, parts in cells.items()]
+    most = max((sum(part.count for part in parts) for parts in cells.values()), default=1)
+    return [_cell(number * cell, cell, parts, window, key, most) for number, parts in cells.items()]
 
 
-def _cell(x: float, width: float, parts: Sequence[Counted], window: Window, key: str) -> Mark:
+def _cell(
+    x: float, width: float, parts: Sequence[Counted], window: Window, key: str, most: int
+) -> Mark:
     first, last = min(part.first for part in parts), max(part.last for part in parts)
     of_each: Counter[Status] = Counter()
     for part in parts:
         of_each[part.status] += part.count
-    worst = next((status for status in _WORST if of_each[status]), Status.COMPLETED)
-    told = ", ".join(
+    listed = ", ".join(
         f"{count} {status.replace('_', ' ')}" for status, count in of_each.most_common()
     )
     total = of_each.total()
     words = (
         f"{total} run{'' if total == 1 else 's'} from {shown_moment(first, window.now)} "
-        f"to {shown_moment(last, window.now)}: {told}"
+        f"to {shown_moment(last, window.now)}: {listed}"
     )
     query = {"autopilot": key, "since": format_instant(first), "until": format_instant(last)}
-    return Mark(x, width - 0.5, TOP, f"status-{worst}", words, f"/runs?{urlencode(query)}")
+    address = f"/runs?{urlencode(query)}"
+    bars = tuple(_bars(of_each, HIGHEST * total / most))
+    return Mark(x, width - 0.5, TOP, "counted", words, address, parts=bars)
+
+
+def _bars(of_each: Counter[Status], height: float) -> Iterator[Bar]:
+    """From the top: what is bad first, and never too low to be seen."""
+    present = [status for status in _ORDER if of_each[status]]
+    shares = [max(LOWEST, height * of_each[status] / of_each.total()) for status in present]
+    y = TOP + HIGHEST - min(HIGHEST, sum(shares))
+    for status, share in zip(present, shares, strict=True):
+        low = min(share, TOP + HIGHEST - y)
+        yield Bar(f"status-{status}", round(y, 1), round(low, 1))
+        y += low
 
 
 def missed_marks(

@@ -48,7 +48,7 @@ def read_lane(
         counted = [Counted(row.first, row.last, row.status, row.count) for row in rows]
         width = max(cell, WIDTH * (step_near(stretch * (cell / WIDTH)) / stretch))
         marks = count_marks(counted, window, width, f"{stored.key.workspace}/{stored.key.name}")
-        links, height = list[Link](), 1
+        links, height = list[Link](), 2
     else:
         where = RunFilter(autopilot_id=stored.id, since=window.since, until=window.until)
         runs = find_runs(tx, where, limit=most) if rows else []

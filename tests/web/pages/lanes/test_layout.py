@@ -18,9 +18,12 @@ from reconciler.core.runs.run import (
     Status,
 )
 from reconciler.web.pages.lanes.layout import (
+    HIGHEST,
+    LOWEST,
     MOST_ROWS,
     NARROWEST,
     ROW,
+    TOP,
     Counted,
     count_marks,
     late_mark,
@@ -142,10 +145,27 @@ def test_counted_runs_keep_their_number_and_stand_once_in_each_cell(
     assert len({mark.x for mark in marks}) == len(marks) <= WIDTH / cell + 1
 
 
-def test_a_cell_has_the_colour_of_the_worst_in_it() -> None:
+@given(COUNTS)
+def test_a_cell_is_divided_by_status_and_stays_within_its_lane(
+    counts: list[tuple[int, Status, int]],
+) -> None:
+    moments = [(NOW + timedelta(minutes=at), status, count) for at, status, count in counts]
+    parts = [Counted(at, at, status, count) for at, status, count in moments]
+    for mark in count_marks(parts, DAY, 8, "default/triage"):
+        y = mark.parts[0].y
+        assert y >= TOP
+        for bar in mark.parts:
+            assert bar.height > 0
+            assert bar.y == pytest.approx(y, abs=0.2)
+            y += bar.height
+        assert y == pytest.approx(TOP + HIGHEST, abs=0.7)
+
+
+def test_one_that_failed_among_many_is_seen_first() -> None:
     parts = [Counted(NOW, NOW, Status.COMPLETED, 900), Counted(NOW, NOW, Status.FAILED, 1)]
     (mark,) = count_marks(parts, DAY, 4, "default/triage")
-    assert mark.kind == "status-failed"
+    assert [bar.kind for bar in mark.parts] == ["status-failed", "status-completed"]
+    assert mark.parts[0].height == LOWEST
     assert "900 completed, 1 failed" in mark.words
 
 
