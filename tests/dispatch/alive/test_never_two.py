@@ -1,0 +1,74 @@
+"""Never two alive: for no run, and in no place, whatever is lost, slow or killed.
+
+Everything happens at random: lost requests and answers, slow starts, cancels, and the death of
+either side at any moment. The property is one for all runtimes; each brings its own bad luck.
+"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.dispatch.alive.aegis_double import LONG, AegisDouble
+from tests.dispatch.alive.driver import play
+from tests.dispatch.alive.http_double import HttpDouble
+from tests.dispatch.alive.process_double import ProcessDouble
+from tests.support.virtual_time import VirtualLoop
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_aegis(seed: int) -> None:
+    """The agents of an Aegis that was killed work on."""
+
+    async def body() -> None:
+        double = AegisDouble()
+        rows = await play(double, seed, steps=800, unlucky=600)
+        assert [row for row in rows if row.ended is None] == []
+        for row in rows:
+            prompts = double.server.prompts(row.job.run_id)
+            assert row.job.prompt == LONG or len(prompts) <= 1
+            assert prompts or "Completed" not in (row.ended or "")
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as loop:
+        loop.run(body())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_http(seed: int) -> None:
+    """An endpoint keeps its side: one piece of work for one key."""
+
+    async def body() -> None:
+        double = HttpDouble()
+        rows = await play(double, seed, steps=500, unlucky=300)
+        assert [row for row in rows if row.ended is None] == []
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as loop:
+        loop.run(body())
+
+
+def test_the_property_finds_an_endpoint_that_begins_twice() -> None:
+    async def body() -> None:
+        for seed in range(12):
+            await play(HttpDouble(forgetful=True), seed, steps=300, unlucky=300)
+
+    with (
+        asyncio.Runner(loop_factory=VirtualLoop) as loop,
+        pytest.raises(AssertionError, match="two alive for one run"),
+    ):
+        loop.run(body())
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("cli", [False, True], ids=["command", "cli"])
+def test_programs(tmp_path: Path, seed: int, cli: bool) -> None:
+    """Real processes, in real time."""
+
+    async def body() -> None:
+        double = ProcessDouble(tmp_path, cli)
+        rows = await play(double, seed, steps=150, unlucky=40, deaths=0.1)
+        assert [row for row in rows if row.ended is None] == []
+        assert {row.job.run_id: double.alive(row.job.run_id) for row in rows} == dict.fromkeys(
+            (row.job.run_id for row in rows), 0
+        )
+
+    asyncio.run(body())
