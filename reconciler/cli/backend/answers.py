@@ -90,7 +90,7 @@ def _of_problem(document: Mapping[str, Any], status: int, detail: str, url: str)
             return StalePlan(detail)
         case "locked":
             return Locked(detail)
-        case "usage":
+        case "usage" | "stretch-invalid":
             return UsageError(detail)
         case "not-found":
             return NotFound(detail)

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from reconciler.cli.backend.local_apply import LocalApply, prepare
-from reconciler.cli.backend.state import PlanRequest, PlanResult
+from reconciler.cli.backend.state import PlanRequest, PlanResult, Simulated
+from reconciler.cli.progress import progress
 from reconciler.cli.session import load_path, opened
 from reconciler.control.apply import inventory
 from reconciler.core.base.identity import Key
@@ -64,6 +66,42 @@ class LocalState:
         with self._current() as state:
             attempts = inventory.history(state, source, limit=limit)
         return [inventory.attempt_document(attempt) for attempt in attempts]
+
+    def audit(self, since: datetime, until: datetime) -> dict[str, Any]:
+        """What became of all that was due in a stretch of time."""
+        from reconciler.control.prune import COUNTED
+        from reconciler.control.runs.auditing import AuditRetention, audit_period
+        from reconciler.core.schedule.audit_report import audit_document
+
+        settings = self.settings
+        retention = AuditRetention(max(settings.keep_runs, COUNTED), settings.keep_deliveries)
+        with self._current() as state:
+            outcome = state.read(
+                lambda tx: audit_period(tx, since, until, state.now(tx), retention)
+            )
+        return audit_document(outcome)
+
+    def simulate(self, request: PlanRequest, since: datetime, until: datetime) -> Simulated:
+        """What manifests would have done in a stretch of time; without a database, no history."""
+        from reconciler.control.evaluation.evaluator import Evaluator
+        from reconciler.control.runs.simulating import Past, simulate_manifests
+        from reconciler.core.schedule.audit import Period
+        from reconciler.core.schedule.simulation_report import simulation_document
+
+        settings = self.settings
+        with opened(settings) as state:
+            there = state.schema() is not Schema.MISSING
+            loaded = load_path(state, request.path, settings, named_source=request.named_source)
+            with Evaluator() as evaluator, progress("simulating"):
+                simulation = simulate_manifests(
+                    Past(state if there else None, evaluator),
+                    loaded.desired.objects,
+                    loaded.seen.current.objects,
+                    settings.source,
+                    Period(since, until),
+                )
+            note = f"there is no history: there is no database at {state.shown} yet"
+        return Simulated(simulation_document(simulation), None if there else note)
 
     def adopt(self, key: Key) -> dict[str, Any]:
         """Give an object that no source owns to the source of the settings."""

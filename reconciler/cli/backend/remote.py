@@ -2,14 +2,16 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
 from reconciler.cli.backend.connection import Connection
-from reconciler.cli.backend.remote_apply import RemoteApply, plan, prepare
-from reconciler.cli.backend.state import PlanRequest, PlanResult
+from reconciler.cli.backend.remote_apply import RemoteApply, plan, prepare, simulate
+from reconciler.cli.backend.state import PlanRequest, PlanResult, Simulated
 from reconciler.core.base.identity import Key
+from reconciler.core.manifest.fields import format_instant
 from reconciler.core.manifest.state import Document
 from reconciler.core.plan.report import DriftReport
 from reconciler.settings import Settings
@@ -43,6 +45,16 @@ class RemoteState:
         """Revisions that were tried, newest first."""
         rows = self.connection.items("/v1/revisions", limit, source=source)
         return [{name: row[name] for name in row if name != "partial"} for row in rows]
+
+    def audit(self, since: datetime, until: datetime) -> dict[str, Any]:
+        """What became of all that was due in a stretch of time."""
+        stretch = {"from": format_instant(since), "to": format_instant(until)}
+        answer: dict[str, Any] = json.loads(self.connection.get("/v1/audit", **stretch))
+        return answer
+
+    def simulate(self, request: PlanRequest, since: datetime, until: datetime) -> Simulated:
+        """What manifests would have done in a stretch of time."""
+        return simulate(self.settings, self.connection, request, since, until)
 
     def adopt(self, key: Key) -> dict[str, Any]:
         """Give an object that no source owns to the source of the settings."""

@@ -4,13 +4,14 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from reconciler.cli.backend.connection import Connection
-from reconciler.cli.backend.state import ApplyResult, PlanRequest, PlanResult
+from reconciler.cli.backend.state import ApplyResult, PlanRequest, PlanResult, Simulated
 from reconciler.cli.progress import progress
 from reconciler.cli.saved_plan import is_saved_plan, load_plan, read_bytes, require_source
 from reconciler.cli.session import seen_from_here
@@ -54,6 +55,21 @@ class RemoteApply:
 def plan(settings: Settings, connection: Connection, request: PlanRequest) -> PlanResult:
     """Have the server plan the manifests at a path."""
     return _planned(connection, _of_path(settings, connection, request))
+
+
+def simulate(
+    settings: Settings,
+    connection: Connection,
+    request: PlanRequest,
+    since: datetime,
+    until: datetime,
+) -> Simulated:
+    """Have the server simulate the manifests at a path."""
+    order = _of_path(settings, connection, request)
+    stretch = {"from": format_instant(since), "to": format_instant(until)}
+    with progress("simulating"):
+        content = connection.post("/v1/simulate", {**order, **stretch})
+    return Simulated(json.loads(content))
 
 
 def prepare(settings: Settings, connection: Connection, request: PlanRequest) -> RemoteApply:

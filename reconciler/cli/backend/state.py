@@ -4,6 +4,7 @@ Every method raises the same errors for the same cause, so that exit codes do no
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from reconciler.core.base.errors import Objection
@@ -54,6 +55,14 @@ class ApplyResult:
     cancelled: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A simulation, as `simulation_document` gives it; `note` is a remark for people."""
+
+    document: dict[str, Any]
+    note: str | None = None
+
+
 class PreparedApply(Protocol):
     """A plan that is ready to be carried out, and no other."""
 
@@ -84,6 +93,17 @@ class State(Protocol):
 
     def history(self, source: str | None, limit: int) -> list[dict[str, Any]]:
         """Revisions that were tried, newest first, as `attempt_document` gives them."""
+        ...
+
+    def audit(self, since: datetime, until: datetime) -> dict[str, Any]:
+        """What became of all that was due in `since..until`, as `audit_document` gives it."""
+        ...
+
+    def simulate(self, request: PlanRequest, since: datetime, until: datetime) -> Simulated:
+        """What manifests would have done in `since..until`; nothing is written.
+
+        Raises InvalidManifests, Refused.
+        """
         ...
 
     def adopt(self, key: Key) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A simulation beside what happened, as a value and as the document that machines read."""
 
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -79,7 +79,7 @@ def summary_sentence(simulation: Simulation) -> str:
     return f"{begin}{middle}{end}."
 
 
-def reasons(counts: Counter[str]) -> str:
+def reasons(counts: Mapping[str, int]) -> str:
     """`4 overlap, 1 expired`; nothing where there are none."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {reason}" for reason, count in ordered if count)
