@@ -7,7 +7,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reconciler.core.base.masking import mask
 from reconciler.core.base.near import did_you_mean
 from reconciler.core.base.units import parse_duration
 from reconciler.core.manifest.checks.notify import LOG_CHANNEL, is_open_to
@@ -54,7 +53,9 @@ class ChannelSettings(BaseModel):
 
     url: Place | None = None
     """Where the URL is found by which Apprise knows the service."""
-    webhook: Annotated[str, AfterValidator(_http_url)] | Place | None = None
+    webhook: Annotated[str, AfterValidator(_http_url)] | Place | None = Field(
+        default=None, repr=False
+    )
     """The URL of a webhook, or where it is found."""
     secret: Place | None = None
     """Where the secret of the webhook is found, `whsec_…`."""
@@ -72,8 +73,16 @@ class ChannelSettings(BaseModel):
         return self
 
     def __str__(self) -> str:
-        place = f"url {self.url}" if self.url else f"webhook {mask(str(self.webhook))}"
+        """As settings are shown: of a webhook no more than its host, as its path may be a token."""
+        place = f"url {self.url}" if self.url else f"webhook {_origin(self.webhook)}"
         return place + ("" if self.workspaces is None else f" for {sorted(self.workspaces)}")
+
+
+def _origin(webhook: str | Place | None) -> str:
+    url = parse_url(webhook) if isinstance(webhook, str) else None
+    if url is None:
+        return str(webhook)
+    return f"{url.scheme}://{url.host}{f':{url.port}' if url.port else ''}"
 
 
 class NotifySettings(BaseModel):

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from reconciler.core.notify.entry import AttemptResult, Entry, NotificationStatus
 from reconciler.store.engine.paging import newest_page
-from reconciler.store.notify.queue import ENTRIES, entry_of
+from reconciler.store.notify.queue import ENTRIES, IS_PENDING, entry_of
 from reconciler.store.tables import notification, notification_attempt
 
 _N, _A = notification.c, notification_attempt.c
@@ -82,8 +82,7 @@ def attempts_of(tx: Connection, entry_id: str) -> list[LoggedAttempt]:
 
 def count_pending(tx: Connection) -> dict[str, int]:
     """Return how many entries wait, by channel."""
-    waits = _N.status == NotificationStatus.PENDING.value
-    query = select(_N.channel, func.count()).where(waits)
+    query = select(_N.channel, func.count()).where(IS_PENDING)
     return dict(tx.execute(query.group_by(_N.channel)).all())
 
 

@@ -23,13 +23,15 @@ from reconciler.core.notify.routing import (
     rules_of,
 )
 from reconciler.core.runs.run import Reason, Status
+from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.engine.bulk import Known, insert_tuples
 from reconciler.store.tables import manifest, notification
 
 _DEFAULTS = "reconciler.notify_defaults"
-_MOST_RULES = 4096
-_rules_by_digest: dict[str, Rules | None] = {}
+_MOST_RULES = 32_768
+_by_digest: dict[str, Rules | None] = {}
 """What a digest names never changes, so that most ends read nothing."""
+_UNREAD: Rules = {}
 
 
 class End(NamedTuple):
@@ -67,10 +69,12 @@ def using(defaults: Defaults) -> Callable[[Connection], None]:
 
 def note_ends(tx: Connection, ends: Iterable[End], now: datetime) -> None:
     """Write what is to be told of runs that ended in this transaction."""
-    rows = []
-    for end in ends:
-        events = events_of_end(end.status, end.reason, recovers=end.recovers)
-        for channel, event in _routes(tx, end.workspace, end.digest, events).items():
+    telling = [(end, events) for end in ends if (events := _events_of(end))]
+    known = _rules(tx, {end.digest for end, _ in telling})
+    defaults, rows = _defaults(tx), []
+    for end, events in telling:
+        rules = known.get(end.digest)
+        for channel, event in _routes(rules, defaults, end.workspace, events).items():
             rows.append(
                 _row(channel, event, end.autopilot_id, end.run_id, now, end.workspace)
                 | {"autopilot_id": end.autopilot_id, "run_id": end.run_id}
@@ -80,9 +84,12 @@ def note_ends(tx: Connection, ends: Iterable[End], now: datetime) -> None:
 
 def note_occasions(tx: Connection, occasions: Iterable[Occasion], now: datetime) -> None:
     """Write what is to be told beside ends of runs."""
-    rows = []
-    for told in occasions:
-        for channel, event in _routes(tx, told.workspace, told.digest, [told.event]).items():
+    telling = list(occasions)
+    known = _rules(tx, {told.digest for told in telling})
+    defaults, rows = _defaults(tx), []
+    for told in telling:
+        rules = known.get(told.digest)
+        for channel, event in _routes(rules, defaults, told.workspace, [told.event]).items():
             rows.append(
                 _row(channel, event, told.autopilot_id, told.occasion, now, told.workspace)
                 | {
@@ -106,13 +113,14 @@ def note_revision(
     _insert(tx, rows)
 
 
+def _events_of(end: End) -> tuple[Event, ...]:
+    return events_of_end(end.status, end.reason, recovers=end.recovers)
+
+
 def _routes(
-    tx: Connection, workspace: str, digest: str, events: Sequence[Event]
+    rules: Rules | None, defaults: Defaults, workspace: str, events: Sequence[Event]
 ) -> dict[str, Event]:
-    if not events:
-        return {}
-    rules = _rules(tx, digest)
-    return routes(_defaults(tx).of(workspace) if rules is None else rules, events)
+    return routes(defaults.of(workspace) if rules is None else rules, events)
 
 
 def _defaults(tx: Connection) -> Defaults:
@@ -120,15 +128,23 @@ def _defaults(tx: Connection) -> Defaults:
     return defaults
 
 
-def _rules(tx: Connection, digest: str) -> Rules | None:
-    """The rules of the manifest that a run keeps: those under which it was triggered."""
-    if digest not in _rules_by_digest:
-        if len(_rules_by_digest) >= _MOST_RULES:
-            _rules_by_digest.clear()
-        document: Any = manifest.c.document
-        query = select(document["spec"]["notify"]).where(manifest.c.digest == digest)
-        _rules_by_digest[digest] = rules_of(tx.execute(query).scalar_one_or_none())
-    return _rules_by_digest[digest]
+def _rules(tx: Connection, digests: set[str]) -> dict[str, Rules | None]:
+    """The rules of the manifests that runs keep: those under which they were triggered."""
+    # One by one: another thread may forget all of it at any moment.
+    known = {
+        digest: rules
+        for digest in digests
+        if (rules := _by_digest.get(digest, _UNREAD)) is not _UNREAD
+    }
+    document: Any = manifest.c.document
+    query = select(manifest.c.digest, document["spec"]["notify"]).where(manifest.c.digest.in_(IDS))
+    for batch in batches(sorted(digests - known.keys())):
+        for digest, notify in tx.execute(query, {"ids": batch}):
+            known[digest] = rules_of(notify)
+    if len(_by_digest) > _MOST_RULES:
+        _by_digest.clear()
+    _by_digest.update(known)
+    return known
 
 
 def _row(

@@ -10,7 +10,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from reconciler.core.notify.again import QUIET
 from reconciler.core.notify.entry import AttemptResult, Entry, NotificationStatus
@@ -18,7 +28,8 @@ from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.tables import autopilot, notification, notification_attempt
 
 _N = notification.c
-_PENDING = _N.status == NotificationStatus.PENDING.value
+IS_PENDING: ColumnElement[bool] = literal_column("notification.status = 'pending'")
+"""Just what the index of these says: with the word bound, neither database would use it."""
 _FIELDS = tuple(name for name in Entry.__dataclass_fields__ if name != "autopilot")
 _STORED = {"workspace": "workspace_id"}
 ENTRIES = (
@@ -50,7 +61,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
 
 def channels_due(tx: Connection, now: datetime) -> list[str]:
     """The channels for which there is something to send now."""
-    query = select(_N.channel).where(_PENDING, _N.due_at <= now, _free(now)).distinct()
+    query = select(_N.channel).where(IS_PENDING, _N.due_at <= now, _free(now)).distinct()
     return sorted(tx.execute(query).scalars())
 
 
@@ -71,7 +82,7 @@ def claim_entries(
     3. A lease that expired means that nobody recorded an attempt: it may have arrived.
     """
     query = ENTRIES.add_columns(_N.lease_owner).where(
-        _N.channel == channel, _PENDING, _N.due_at <= now, _free(now)
+        _N.channel == channel, IS_PENDING, _N.due_at <= now, _free(now)
     )
     # Held: whoever sent one of them may be recording it in this very moment.
     held = query.order_by(_N.due_at, _N.id).limit(SCANNED).with_for_update(of=notification)
@@ -109,7 +120,7 @@ def _busy(
     sent = and_(_N.status == NotificationStatus.SENT.value, _N.ended_at > now - QUIET)
     newest = select(_N.topic, _N.kind, func.max(_N.ended_at)).where(of_channel, sent)
     tried = select(_N.topic, _N.kind, func.max(func.coalesce(_N.lease_until, _N.due_at))).where(
-        of_channel, _PENDING, _N.attempts > 0
+        of_channel, IS_PENDING, _N.attempts > 0
     )
     for batch in batches(sorted(topics)):
         for topic, kind, ended in tx.execute(newest.group_by(_N.topic, _N.kind), {"ids": batch}):
@@ -161,7 +172,7 @@ def settle_entries(tx: Connection, attempts: Iterable[Attempt], owner: str, now:
     for attempt in attempts:
         tx.execute(
             update(notification)
-            .where(_N.id == attempt.entry_id, _N.lease_owner == owner, _PENDING)
+            .where(_N.id == attempt.entry_id, _N.lease_owner == owner, IS_PENDING)
             .values(_after(attempt, now))
         )
     _record(tx, attempts, now, {attempt.entry_id: owner for attempt in attempts})
@@ -182,7 +193,7 @@ def hand_back(tx: Connection, ids: Sequence[str], owner: str, due_at: datetime) 
     for batch in batches(ids):
         tx.execute(
             update(notification)
-            .where(_N.id.in_(IDS), _N.lease_owner == owner, _PENDING)
+            .where(_N.id.in_(IDS), _N.lease_owner == owner, IS_PENDING)
             .values(lease_owner=None, lease_until=None, attempts=_N.attempts - 1, due_at=due_at),
             {"ids": batch},
         )

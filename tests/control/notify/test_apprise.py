@@ -109,6 +109,18 @@ def test_a_digest_reaches_people_by_mail(rig: Rig, mailbox: tuple[str, Mailbox])
     assert "None is urgent." in body
 
 
+def test_markup_is_words_in_a_mail(rig: Rig, mailbox: tuple[str, Mailbox]) -> None:
+    url, box = mailbox
+    rig.apply(agent(), autopilot(notify=[tells("completed")]))
+    rig.end(rig.launch(), Completed("<img src='https://evil.example/x'><b>bold</b>"))
+    send(rig, {"oncall": AppriseChannel(lambda: url)})
+    (mail,) = box.mails
+    source = mail.as_string()
+    assert "<img" not in source
+    assert "<b>" not in source
+    assert "https://evil" not in source
+
+
 def test_several_messages_take_one_process(mailbox: tuple[str, Mailbox]) -> None:
     url, box = mailbox
     outcomes, begun = deliver(url, *(message(number) for number in range(3)))
