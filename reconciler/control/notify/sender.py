@@ -29,7 +29,7 @@ from reconciler.store.notify.queue import (
     hand_back,
     settle_entries,
 )
-from reconciler.store.runs.runs import get_runs
+from reconciler.store.runs.runs import get_runs_to_tell
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,8 @@ BATCHES_AT_ONCE = 16
 """Channels that are sent to at once."""
 FAREWELL = 1.0
 """Seconds that batches under way have when the server stops."""
+UNDECLARED = timedelta(minutes=2)
+"""How long what goes to a channel that this server does not know is left to others."""
 LEASE_BEYOND = timedelta(seconds=3)
 """How much longer than a batch may take its lease lasts."""
 
@@ -83,8 +85,18 @@ class Sender:
 async def send_once(sender: Sender) -> None:
     """Begin a batch for every channel that has something to send and none under way."""
     database, clock = sender.database, asyncio.get_running_loop().time
-    names = await database.aread(lambda tx: channels_due(tx, database.now(tx)))
-    for name in names:
+
+    def read(tx: Tx) -> list[str]:
+        now = database.now(tx)
+        due = channels_due(tx, now)
+        # Where settings are being rolled out, another server may know the channel already.
+        return [
+            name
+            for name, oldest in sorted(due.items())
+            if name in sender.channels or now - oldest >= UNDECLARED
+        ]
+
+    for name in await database.aread(read):
         gone = sender.gone.get(name)
         paused = gone is not None and clock() < gone.until
         if name not in sender.tasks and not paused and len(sender.tasks) < BATCHES_AT_ONCE:
@@ -137,16 +149,19 @@ async def _send_batch(sender: Sender, name: str) -> None:
             why = f"the settings of this server have no channel {name!r}"
             batch.outcomes[entries[0].id] = NotSent(why, gone=True)
         else:
-            messages = [
-                message_of(
-                    entry, runs.get(entry.run_id or ""), sender.base_url, links=channel.links
-                )
-                for entry in entries
-            ]
+            # Results may be large: their texts are made beside the event loop.
+            messages = await asyncio.to_thread(_messages, sender, channel, entries, runs)
             await _deliver(channel, messages, sender.timeout.total_seconds(), batch)
     finally:
         # Also where a stop breaks it off: what is not recorded would be sent again.
         await asyncio.shield(_record(sender, name, batch))
+
+
+def _messages(
+    sender: Sender, channel: Channel, entries: Sequence[Entry], runs: Mapping[str, Run]
+) -> list[Message]:
+    url, links = sender.base_url, channel.links
+    return [message_of(each, runs.get(each.run_id or ""), url, links=links) for each in entries]
 
 
 async def _deliver(
@@ -170,7 +185,7 @@ async def _claim(sender: Sender, name: str) -> tuple[list[Entry], dict[str, Run]
         now = database.now(tx)
         entries = claim_entries(tx, name, sender.owner, now, now + lease, BATCH)
         ids = [entry.run_id for entry in entries if entry.run_id]
-        return entries, get_runs(tx, ids) if ids else {}
+        return entries, get_runs_to_tell(tx, ids) if ids else {}
 
     return await database.awrite(claim, quiet=True)
 

@@ -59,10 +59,12 @@ def entry_of(row: Sequence[Any]) -> Entry:
     return Entry(**{**values, "status": NotificationStatus(values["status"])})
 
 
-def channels_due(tx: Connection, now: datetime) -> list[str]:
-    """The channels for which there is something to send now."""
-    query = select(_N.channel).where(IS_PENDING, _N.due_at <= now, _free(now)).distinct()
-    return sorted(tx.execute(query).scalars())
+def channels_due(tx: Connection, now: datetime) -> dict[str, datetime]:
+    """The channels for which there is something to send now, each with the oldest moment of it."""
+    query = select(_N.channel, func.min(_N.created_at)).where(
+        IS_PENDING, _N.due_at <= now, _free(now)
+    )
+    return dict(tx.execute(query.group_by(_N.channel)).all())
 
 
 def _free(now: datetime) -> Any:

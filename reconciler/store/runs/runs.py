@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -28,6 +28,7 @@ from reconciler.core.runs.run import (
     sources_of,
 )
 from reconciler.core.runs.usage import Usage, read_usage
+from reconciler.store.engine.batches import IDS
 from reconciler.store.engine.bulk import insert_tuples
 from reconciler.store.engine.facts import RunEnded, RunStarted, RunUsed, note
 from reconciler.store.money.ledger import book
@@ -94,7 +95,7 @@ WHOLE = _selection(_FIELDS)
 LIGHT = _selection(_LIGHT_FIELDS)
 
 
-def run_of(row: Row[Any]) -> Run:
+def run_of(row: Sequence[Any]) -> Run:
     """The run that a row of `WHOLE` or `LIGHT` holds."""
     names = _FIELDS if len(row) == len(_FIELDS) else _LIGHT_FIELDS
     values: dict[str, Any] = dict(zip(names, row, strict=True))
@@ -129,6 +130,14 @@ def get_runs(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """Several runs, whole, by id."""
     rows = tx.execute(WHOLE.where(autopilot_run.c.id.in_(run_ids)))
     return {run.id: run for run in map(run_of, rows)}
+
+
+def get_runs_to_tell(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
+    """Runs by id without their payloads, which may be megabytes and are told to nobody."""
+    light = LIGHT.add_columns(autopilot_run.c.result).where(autopilot_run.c.id.in_(IDS))
+    rows = tx.execute(light, {"ids": list(run_ids)})
+    runs = (replace(run_of(tuple(columns)), result=result) for *columns, result in rows)
+    return {run.id: run for run in runs}
 
 
 def run_of_occurrence(tx: Connection, trigger_id: str, scheduled_for: datetime) -> Run | None:

@@ -10,6 +10,7 @@ def test_it_says_who_was_told_of_what_and_what_went_wrong(rig: Rig, ask: Ask) ->
     rig.apply(agent(), autopilot("triage", notify=[tells("failed")]))
     run = rig.launch()
     rig.end(run, Failed(Reason.AGENT_FAILED, "no"))
+    rig.clock.advance(minutes=2)
     send(rig, {})
     page = ask("GET", "/notifications").text
     assert f'href="/runs/{run.id}"' in page
