@@ -14,7 +14,7 @@ from reconciler.cli.console import note_done, out, out_json, say
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_text
 from reconciler.core.base.errors import Unavailable, UsageError
-from reconciler.core.runs.run import ENDED, Status
+from reconciler.core.runs.run import ENDED, Reason, Status
 from reconciler.settings import Settings
 
 
@@ -41,7 +41,7 @@ def run(
 
     The run is recorded at once. A running server gives it to its agent: without one it waits, and
     a message says so. Exit code 1 if the run was refused, or with --wait if it failed or no server
-    runs.
+    runs; that there is nothing to do is fine.
     """
     settings = Settings.load_for_state(
         config, server=server, database=database, token_file=token_file
@@ -53,7 +53,8 @@ def run(
         if made["status"] not in ENDED:
             made = _wait(state, made) if wait else _recorded(state, made)
     _show(made, output)
-    return 0 if made["status"] not in (Status.SKIPPED, Status.FAILED) else 1
+    refused = made["status"] in (Status.SKIPPED, Status.FAILED)
+    return 1 if refused and made["reason"] != Reason.NOTHING_TO_DO else 0
 
 
 def _payload(text: str | None) -> Any:

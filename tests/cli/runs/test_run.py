@@ -53,6 +53,15 @@ def test_a_run_that_has_ended_already_needs_no_server(cli: Cli) -> None:
     assert (skipped.code, NOBODY in skipped.err) == (1, False)
 
 
+def test_nothing_to_do_is_no_failure_of_a_script(cli: Cli) -> None:
+    never = "  triggers: [{name: release, kind: api, when: 'false'}]\n"
+    cli.write(bot=BOT, triage=autopilot("triage", more=never))
+    cli.apply()
+    answer = cli("run", "triage", "--trigger", "release")
+    assert answer.code == 0
+    assert "nothing_to_do" in answer.out
+
+
 def test_where_a_server_is_nothing_is_said(applied: Cli) -> None:
     heard_of(applied, pid=1, host="elsewhere")
     answer = applied("run", "triage")

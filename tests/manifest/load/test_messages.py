@@ -214,6 +214,20 @@ def titled(title: str) -> str:
             id="CronJob's timeZone",
         ),
         pytest.param(
+            AUTOPILOT + "  when: lastRun == null\n",
+            [
+                "7:3: spec.when: unknown field 'when'; it belongs to a trigger: triggers: [{name: daily, kind: schedule, cron: \"@daily\", when: lastRun == null}] [field-unknown]",
+            ],
+            id="a condition beside the triggers",
+        ),
+        pytest.param(
+            AUTOPILOT + "  outputSchema: {type: object}\n",
+            [
+                "7:3: spec.outputSchema: unknown field 'outputSchema'; write expectSchema: {file: schemas/NAME.json} [field-unknown]",
+            ],
+            id="a schema of results by another name",
+        ),
+        pytest.param(
             AUTOPILOT + "  timeZone: Europe/Rome\n",
             [
                 "7:3: spec.timeZone: unknown field 'timeZone'; it belongs to a trigger: triggers: [{name: daily, kind: schedule, cron: \"@daily\", timezone: Europe/Rome}] [field-unknown]",
