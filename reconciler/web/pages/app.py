@@ -54,6 +54,8 @@ _FORMS: tuple[tuple[str, View], ...] = (
     ("/autopilots/{id}/pause", detail.pause),
     ("/autopilots/{id}/resume", detail.resume),
     ("/runs/{id}/cancel", run.stop),
+    ("/runs/{id}/approve", run.approve),
+    ("/runs/{id}/reject", run.reject),
     ("/runs/{id}/rerun", run.again),
     ("/deliveries/{id}/replay", deliveries.repeat),
     ("/sources/poll", sources.poll),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from reconciler.core.runs.approval import Approval
 from reconciler.core.runs.run import Run, Status
 from reconciler.web.pages.words import length
 
@@ -25,9 +26,9 @@ class Event:
     after: str = ""
 
 
-def history(run: Run) -> list[Event]:
-    """What the run itself recorded, oldest first."""
-    events = sorted(_events(run), key=lambda event: event.at)
+def history(run: Run, asked: Approval | None = None) -> list[Event]:
+    """What was recorded of the run, oldest first; `asked` is what its agent asked last."""
+    events = sorted([*_events(run), *_question(asked)], key=lambda event: event.at)
     return [
         Event(event.at, event.what, event.detail, _after(earlier, event))
         for earlier, event in zip([None, *events], events, strict=False)
@@ -54,6 +55,15 @@ def _events(run: Run) -> Iterator[Event]:
         yield Event(run.cancel_requested_at, "Asked to stop", run.cancel_note or "")
     if run.completed_at:
         yield Event(run.completed_at, _ENDS[run.status], run.failure_reason or "")
+
+
+def _question(asked: Approval | None) -> Iterator[Event]:
+    if asked is None:
+        return
+    yield Event(asked.asked_at, "Asked for permission", asked.question)
+    if asked.settled_at is not None:
+        answer = f"{asked.decision} by {asked.decided_by}" if asked.decision else ""
+        yield Event(asked.settled_at, "Went on", answer)
 
 
 def _trigger(run: Run) -> str:

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from reconciler.control.runs.approving import decide
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.rerun import rerun
 from reconciler.core.access.roles import Role
+from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Run, WaitingFor
 from reconciler.core.runs.view import duration_ms
 from reconciler.dispatch.base import Elsewhere, Written
 from reconciler.store.engine.database import Tx
+from reconciler.store.runs.approvals import last_approval
 from reconciler.web.api.runs import require_run
 from reconciler.web.pages.history import history, working_since
 from reconciler.web.pages.results.result import part_of, shown_result
@@ -43,12 +46,14 @@ class Live:
 async def show(visit: Visit) -> Response:
     """One run."""
     run = await _run(visit)
+    asked = await visit.context.database.aread(lambda tx: last_approval(tx, run.id))
     live = await _live(visit, run) if visit.caller.may(Role.OPERATOR) else None
     payload, result = await asyncio.to_thread(_parts, run)
     return visit.page(
         "run.html",
         run=run,
-        events=history(run),
+        events=history(run, asked),
+        asked=asked,
         since=working_since(run),
         took=duration_ms(run),
         waiting=_waiting(run),
@@ -98,6 +103,28 @@ async def stop(visit: Visit) -> Response:
         return cancel(tx, run_id, visit.caller.name, now, cooldown)
 
     await context.database.awrite(write)
+    return see_other(f"/runs/{run_id}")
+
+
+async def approve(visit: Visit) -> Response:
+    """Allow what the agent asks for."""
+    return await _decide(visit, Decision.APPROVED)
+
+
+async def reject(visit: Visit) -> Response:
+    """Refuse what the agent asks for."""
+    return await _decide(visit, Decision.REJECTED)
+
+
+async def _decide(visit: Visit, decision: Decision) -> Response:
+    context, run_id = visit.context, visit.path["id"].lower()
+
+    def write(tx: Tx) -> Run:
+        require_run(tx, run_id, visit.caller)
+        return decide(tx, run_id, decision, visit.caller.name, context.database.now(tx))
+
+    await context.database.awrite(write)
+    context.notify()
     return see_other(f"/runs/{run_id}")
 
 

@@ -12,8 +12,9 @@
     if (stream) stream.close();
     shown = box;
     toEnd(box);
+    const root = document.querySelector("a.brand").getAttribute("href"); // the server's own path
     const after = box.dataset.position;
-    stream = new EventSource(box.dataset.output + (after ? `?after=${encodeURIComponent(after)}` : ""));
+    stream = new EventSource(root + box.dataset.output + (after ? `?after=${encodeURIComponent(after)}` : ""));
     stream.addEventListener("output", (event) => {
       const told = JSON.parse(event.data);
       const follows = atEnd(shown);

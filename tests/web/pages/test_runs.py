@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.control.runs.approving import ask as asks
+from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.base import Elsewhere, Written
+from reconciler.store.runs.approvals import last_approval
 from tests.support.rig import Rig, agent, autopilot, id_of
 from tests.support.web import Web
 from tests.web.conftest import Ask
@@ -98,3 +101,38 @@ def test_the_page_leads_to_the_run_in_the_way(rig: Rig, ask: Ask) -> None:
     first, second = rig.launch(), rig.launch()
     assert f'href="/runs/{first.id}">The run in the way' in ask("GET", f"/runs/{second.id}").text
     assert id_of("triage") in ask("GET", f"/runs/{second.id}").text
+
+
+@pytest.mark.parametrize("decision", [Decision.APPROVED, Decision.REJECTED])
+def test_what_an_agent_asks_is_answered_on_the_page(rig: Rig, ask: Ask, decision: Decision) -> None:
+    rig.apply(agent(), autopilot(onApproval="wait"))
+    rig.launch()
+    rig.round()
+    rig.claim()
+    run = rig.runs()[0]
+    now = rig.clock.now()
+    rig.database.write(lambda tx: asks(tx, run, "run <b>deploy</b>?", now))
+    page = ask("GET", f"/runs/{run.id}").text
+    assert "run &lt;b&gt;deploy&lt;/b&gt;?" in page
+    field = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
+    verb = {"approved": "approve", "rejected": "reject"}[decision]
+    assert f'action="/runs/{run.id}/{verb}"' in page
+    assert ask("POST", f"/runs/{run.id}/{verb}", data={"form_token": field}).status_code == 303
+    asked = rig.database.read(lambda tx: last_approval(tx, run.id))
+    assert asked is not None
+    assert asked.decision is decision
+    assert f'action="/runs/{run.id}/{verb}"' not in ask("GET", f"/runs/{run.id}").text
+
+
+def test_a_question_that_is_answered_elsewhere_leads_there(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot(onApproval="wait"))
+    rig.launch()
+    rig.round()
+    rig.claim()
+    run, now = rig.runs()[0], rig.clock.now()
+    for place, link in (("https://a.example/1", True), ("javascript:alert(1)", False)):
+        rig.database.write(lambda tx, p=place: asks(tx, run, "may I?", now, answer_at=p))  # type: ignore[misc]
+        page = ask("GET", f"/runs/{run.id}").text
+        assert (f'href="{place}"' in page) is link
+        assert place in page
+        assert "/approve" not in page

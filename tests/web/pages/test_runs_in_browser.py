@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.core.runs.run import Completed, Run
 from reconciler.dispatch.base import Written
+from reconciler.settings import Settings
 from tests.support.accessible import violations
 from tests.support.rig import Rig, agent, autopilot
 from tests.support.web import Web
@@ -61,6 +62,17 @@ def test_output_comes_while_the_run_works_and_then_its_result(
     assert page.title() != "taken"
     assert page.get_by_text("claude --resume x").is_visible()
     assert page.get_by_role("button", name="Run again").is_visible()
+
+
+def test_output_comes_below_a_path_as_well(rig: Rig, talker: Agent, opened: Open) -> None:
+    settings = Settings(public_url="http://127.0.0.1/autopilots")
+    rig.apply(agent(), autopilot())
+    run = rig.launch()
+    talker.text = "begun\n"
+    with Web(rig, settings=settings, more={"output": talker.output}).served() as url:
+        page = opened(f"{url}/autopilots/runs/{run.id}")
+        talker.text += "more\n"
+        page.get_by_role("log").get_by_text("more").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
