@@ -35,8 +35,11 @@ async def data(updater: TaskUpdater) -> None:
     await updater.complete()
 
 
-async def work(_updater: TaskUpdater) -> None:
-    """Goes on until it is cancelled."""
+async def work(updater: TaskUpdater) -> None:
+    """Says something, then goes on until it is cancelled."""
+    for step in ("Reading.", "Labelling."):
+        message = updater.new_agent_message([Part(text=step)])
+        await updater.update_status(TaskState.TASK_STATE_WORKING, message)
     await asyncio.sleep(600)
 
 

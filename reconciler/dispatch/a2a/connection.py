@@ -134,10 +134,10 @@ class Connection:
         return await self._sent(message, headers)
 
     async def task(
-        self, task_id: str, headers: Mapping[str, str], within: float
+        self, task_id: str, headers: Mapping[str, str], within: float, messages: int = 0
     ) -> A2aTask | Unknown | Trouble:
-        """Return a task as it is now."""
-        request = GetTaskRequest(id=task_id, history_length=0)
+        """Return a task as it is now, with so many messages of its history at most."""
+        request = GetTaskRequest(id=task_id, history_length=messages)
 
         async def call() -> A2aTask:
             return _read(await self._client.get_task(request, context=_context(headers)))

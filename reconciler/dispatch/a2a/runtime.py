@@ -44,6 +44,7 @@ from reconciler.dispatch.base import (
     Transient,
     Unseen,
     Working,
+    Written,
 )
 from reconciler.dispatch.open_request import OpenRequest
 from reconciler.dispatch.poller import Poller
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from reconciler.dispatch.a2a.connection import Connection
 
 _HELD = "it may be at work, and is held until its deadline"
+_HISTORY = 200
+"""Messages of a task that are shown while it goes on."""
 _NO_SDK = "this server speaks no A2A: install autopilot-reconciler[a2a]"
 
 
@@ -179,6 +182,21 @@ class A2aTasks:
         if isinstance(sent, A2aTask | Replied):
             return Answered()
         return NotAnswered(sent.message)
+
+    async def output(self, job: Job, handle: Handle, after: str | None) -> Written | None:
+        """Return what the agent has said; a position counts characters."""
+        task_id = handle.detail.get("taskId") or self._ids.get(job.run_id)
+        connection = await self._connect(job)
+        if not isinstance(task_id, str) or isinstance(connection, Refused | Away | Lost):
+            return None
+        headers, within = _headers(job), self._patience.ask
+        task = await connection.task(task_id, headers, within, _HISTORY)
+        if not isinstance(task, A2aTask):
+            return None
+        begin = int(after) if after and after.isascii() and after.isdigit() else 0
+        # An agent may have said something else in place of what was read: told from the start.
+        begin = begin if begin <= len(task.log) else 0
+        return Written(task.log[begin:], str(len(task.log)))
 
     async def close(self) -> None:
         """Hang up; tasks go on, and the next server finds them."""

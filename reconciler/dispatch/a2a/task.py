@@ -37,6 +37,8 @@ class A2aTask:
     result: Json = None
     usage: Usage | None = None
     note: str | None = None
+    log: str = ""
+    """All that the agent has said: the messages of the history that came along, then artifacts."""
 
     @property
     def ended(self) -> bool:
@@ -51,7 +53,8 @@ def read_task(document: Document) -> A2aTask:
     usage, note = reported(_usage(document))
     state = str(status.get("state", "")).removeprefix(_PREFIX)
     result = _result(document, words)
-    return A2aTask(str(document.get("id", "")), state, words, result, usage, note)
+    log = "\n".join(_said(document, words))
+    return A2aTask(str(document.get("id", "")), state, words, result, usage, note, log)
 
 
 def observation_of(task: A2aTask) -> Observation:
@@ -92,6 +95,22 @@ def content_of(parts: list[Document]) -> Json:
         return data[0]
     known = {"text": text or None, "data": data or None, "files": files or None}
     return {name: value for name, value in known.items() if value is not None}
+
+
+def _said(document: Document, words: str) -> Iterator[str]:
+    history = document.get("history")
+    told = [
+        text_of(message)
+        for message in (history if isinstance(history, list) else [])
+        if isinstance(message, dict) and message.get("role") == "ROLE_AGENT"
+    ]
+    yield from (text for text in told if text)
+    if words and words not in told:
+        yield words
+    artifacts = document.get("artifacts")
+    for artifact in artifacts if isinstance(artifacts, list) else []:
+        if text := text_of(_mapping(artifact)):
+            yield text
 
 
 def _result(document: Document, words: str) -> Json:

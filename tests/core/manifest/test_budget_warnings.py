@@ -40,6 +40,23 @@ def test_limits_that_contradict_each_other(budget: Document, message: str) -> No
     [
         pytest.param({"type": "worker"}, None, id="a worker may tell it"),
         pytest.param({"type": "http", "url": "http://127.0.0.1"}, None, id="http may tell it"),
+        pytest.param({"type": "a2a", "url": "http://127.0.0.1"}, None, id="a2a may tell it"),
+        pytest.param(
+            {
+                "type": "http",
+                "url": "http://127.0.0.1/s",
+                "request": {},
+                "follow": {"url": "http://127.0.0.1/s", "status": "'running'"},
+            },
+            "follow tells no usage, so the budget cannot be kept; write follow.usage",
+            id="an API that is not asked",
+        ),
+        pytest.param(
+            {"type": "http", "url": "http://127.0.0.1/s", "request": {"done": "accepted"}},
+            "work that is handed over tells no cost, so the budget cannot be kept; "
+            "bound its runs by limits and timeout",
+            id="an API that work is handed over to",
+        ),
         pytest.param({"type": "aegis", "workDir": "/srv"}, None, id="aegis"),
         pytest.param({**CLI, "agent": "claude"}, None, id="claude"),
         pytest.param({**CLI, "agent": "opencode"}, None, id="opencode"),

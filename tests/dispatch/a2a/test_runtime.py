@@ -28,6 +28,7 @@ from reconciler.dispatch.base import (
     Transient,
     Unseen,
     Working,
+    Written,
 )
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import new_client
@@ -175,6 +176,26 @@ async def test_a_question_is_shown_and_answered_once(
         again = await runtime.answer(job, handle, asked.question, approved)
         assert again == NotAnswered("the agent does not ask any more")
         assert every_kind.executions().count(job.run_id) == 2, "the work, and the answer"
+
+
+async def test_what_an_agent_says_can_be_read_while_it_works(
+    runtime: A2aTasks, every_kind: A2aAgent
+) -> None:
+    job = job_on(every_kind, "work")
+    handle = await begun(runtime, job)
+
+    async def said() -> str | None:
+        written = await runtime.output(job, handle, None)
+        assert written is not None
+        return written.position if written.text == "Reading.\nLabelling." else None
+
+    position = await eventually_async(said)
+    assert await runtime.output(job, handle, position) == Written("", str(position))
+    assert await runtime.output(job, handle, "9") == Written("Labelling.", str(position))
+    assert await runtime.output(job, handle, "rubbish") == Written(
+        "Reading.\nLabelling.", str(position)
+    )
+    assert isinstance(await runtime.stop(job, handle), Stopped)
 
 
 async def test_a_credential_cannot_be_given_from_here(runtime: A2aTasks, shared: A2aAgent) -> None:

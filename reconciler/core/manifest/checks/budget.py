@@ -43,12 +43,22 @@ def _untold(document: Raw, find: Find) -> Iterator[str]:
     if document.get("kind") == Kind.AGENT:
         runtime = mapping(mapping(document.get("spec")).get("runtime"))
         kind = str(runtime.get("agent", runtime.get("type")))
-        if (why := _NO_COST.get(kind)) is not None:
+        if _is_untold(runtime):
+            yield "follow tells no usage, so the budget cannot be kept; write follow.usage"
+        elif mapping(runtime.get("request")).get("done") == "accepted":
+            why = "work that is handed over tells no cost"
+            yield f"{why}, so the budget cannot be kept; {_instead(kind, runtime)}"
+        elif (why := _NO_COST.get(kind)) is not None:
             yield f"{why}, so the budget cannot be kept; {_instead(kind, runtime)}"
         return
     for key in references_of(dict(document)):
         if (other := find(key)) is not None:
             yield from _untold(other, find)
+
+
+def _is_untold(runtime: Raw) -> bool:
+    """Whether an API of others is followed and never asked what the work used."""
+    return runtime.get("follow") is not None and "usage" not in runtime["follow"]
 
 
 def _instead(kind: str, runtime: Raw) -> str:

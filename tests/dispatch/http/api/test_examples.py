@@ -195,6 +195,18 @@ async def test_work_that_failed(
     assert ended.outcome.reason is Reason.AGENT_FAILED
 
 
+async def test_a_session_that_waits_after_its_work_has_ended(
+    runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    for done in ({"structured_output": {"n": 3}}, {"pull_request": {"url": "https://pr"}}):
+        api, job = opened("devin", serving, clock)
+        handle = await started(runtime, job)
+        say("devin", api, "waiting", structured_output=None, pull_request=None)
+        assert isinstance(await seen(runtime, clock, job, handle), NeedsApproval)
+        say("devin", api, "waiting", **done)
+        assert isinstance(await seen(runtime, clock, job, handle), Ended)
+
+
 async def test_results_are_what_a_person_looks_for(
     runtime: HttpAgents, serving: ExitStack, clock: FakeClock
 ) -> None:
