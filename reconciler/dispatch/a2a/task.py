@@ -53,7 +53,7 @@ def read_task(document: Document) -> A2aTask:
     usage, note = reported(_usage(document))
     state = str(status.get("state", "")).removeprefix(_PREFIX)
     result = _result(document, words)
-    log = "\n".join(_said(document, words))
+    log = "\n".join(_messages(document, words))
     return A2aTask(str(document.get("id", "")), state, words, result, usage, note, log)
 
 
@@ -97,7 +97,7 @@ def content_of(parts: list[Document]) -> Json:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _said(document: Document, words: str) -> Iterator[str]:
+def _messages(document: Document, words: str) -> Iterator[str]:
     history = document.get("history")
     told = [
         text_of(message)
