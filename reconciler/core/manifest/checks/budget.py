@@ -46,8 +46,8 @@ def _untold(document: Raw, find: Find) -> Iterator[str]:
         if _is_untold(runtime):
             yield "follow tells no usage, so the budget cannot be kept; write follow.usage"
         elif mapping(runtime.get("request")).get("done") == "accepted":
-            why = "work that is handed over tells no cost"
-            yield f"{why}, so the budget cannot be kept; {_instead(kind, runtime)}"
+            handed = "work that is handed over tells no cost"
+            yield f"{handed}, so the budget cannot be kept; {_instead(kind, runtime)}"
         elif (why := _NO_COST.get(kind)) is not None:
             yield f"{why}, so the budget cannot be kept; {_instead(kind, runtime)}"
         return
