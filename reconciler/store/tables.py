@@ -342,8 +342,9 @@ WORKED_ON = "status = 'completed' OR status = 'failed'"
 WORKED = "completed_at IS NOT NULL AND started_at IS NOT NULL"
 """Ended after its work had begun: the runs of which usage can be asked; see `QUEUED`."""
 
-BUDGETED = f"allowance_micros IS NOT NULL AND {_ACTIVE}"
-"""Active, and admitted under a budget; see `QUEUED`."""
+BUDGETED = f"allowance_micros IS NOT NULL AND {_OPEN}"
+"""Active, and admitted under a budget; see `QUEUED`. (Not `_ACTIVE`: SQLite would take
+`admitted_at` for a range of the index of limits, and read every run of an autopilot.)"""
 
 autopilot_run = Table(
     "autopilot_run",
@@ -484,7 +485,7 @@ autopilot_run = Table(
         "started_at",  # only so that SQLite need not read the row to know that it is not NULL
         where=WORKED,
     ),
-    _partial("ix_run_budget", "autopilot_id", where=BUDGETED),
+    _partial("ix_run_budget", "workspace_id", "agent", "queue", where=BUDGETED),
     _partial("ix_run_limits", "autopilot_id", "admitted_at", where="admitted_at IS NOT NULL"),
     _partial("ix_run_worked_on", "autopilot_id", "completed_at", where=WORKED_ON),
 )

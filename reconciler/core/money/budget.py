@@ -78,10 +78,14 @@ class Account:
     reserved: int = 0
     active: int = 0
 
+    def reserve(self, runs: int, micros: int) -> None:
+        """Count active runs that may cost so much together."""
+        self.active += runs
+        self.reserved += micros
+
     def enter(self, allowance: int | None) -> None:
         """Count a run that is admitted."""
-        self.reserved += allowance or 0
-        self.active += 1
+        self.reserve(1, allowance or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ HISTORY = (
     "0014",
     "0015",
     "0016",
+    "0017",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]

@@ -7,14 +7,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Text, case, cast, func, literal, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+)
 
 from reconciler.core.manifest.model import SquadSpec
 from reconciler.core.money.budget import Account, Budget, Exceeded, Periods, Terms, allowance
 from reconciler.core.money.budget import exceeded as exceeded_by
 from reconciler.core.runs.live import LiveAutopilot
 from reconciler.core.runs.queue import Queue
-from reconciler.store.engine.batches import batches
+from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.engine.bulk import Known, insert_rows
 from reconciler.store.engine.json_text import read_json
 from reconciler.store.money.ledger import (
@@ -28,6 +40,7 @@ from reconciler.store.tables import BUDGETED, agent, autopilot_run, shared_setti
 
 _R, _A, _S, _L, _Q = autopilot_run.c, agent.c, shared_setting.c, spending.c, squad.c
 
+_OWN = autopilot_scope("")
 _TERMS = (
     select(literal("").label("workspace"), literal("").label("name"), cast(_S.value, Text))
     .where(_S.name == MONEY)
@@ -141,14 +154,17 @@ def _hold(tx: Connection) -> None:
         tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('reconciler.budgets'))"))
 
 
+_SQUADS = select(_Q.workspace_id, _Q.name, _Q.spec).where(
+    _Q.workspace_id.in_(IDS), _Q.archived_at.is_(None)
+)
+
+
 def _members(tx: Connection, workspaces: AbstractSet[str]) -> dict[tuple[str, str], list[str]]:
     """The members of the squads of these workspaces: any of them may get a run of the squad."""
     if not workspaces:
         return {}
-    query = select(_Q.workspace_id, _Q.name, _Q.spec)
-    query = query.where(_Q.workspace_id.in_(sorted(workspaces)), _Q.archived_at.is_(None))
     members: dict[tuple[str, str], list[str]] = {}
-    for workspace, name, spec in tx.execute(query):
+    for workspace, name, spec in tx.execute(_SQUADS, {"ids": sorted(workspaces)}):
         with suppress(ValueError):
             members[workspace, name] = [*SquadSpec.model_validate(spec).members]
     return members
@@ -172,10 +188,16 @@ def _words(scope: str) -> str:
 _MAY_COST = func.sum(
     case((_R.cost_micros > _R.allowance_micros, _R.cost_micros), else_=_R.allowance_micros)
 )
-_RESERVED = (
-    select(_R.workspace_id, _R.autopilot_id, _R.agent, _R.queue, func.count(), _MAY_COST)
-    .where(literal_column(BUDGETED))
-    .group_by(_R.workspace_id, _R.autopilot_id, _R.agent, _R.queue)
+_BUDGETED: ColumnElement[bool] = literal_column(BUDGETED)
+_OF_AUTOPILOTS = (
+    select(_R.autopilot_id, func.count(), _MAY_COST)
+    .where(_R.autopilot_id.in_(IDS), _BUDGETED)
+    .group_by(_R.autopilot_id)
+)
+_OF_ALL = (
+    select(_R.workspace_id, _R.agent, _R.queue, func.count(), _MAY_COST)
+    .where(_BUDGETED)
+    .group_by(_R.workspace_id, _R.agent, _R.queue)
 )
 
 
@@ -185,25 +207,33 @@ def _reserve(
     members: Mapping[tuple[str, str], Sequence[str]],
 ) -> None:
     """Add what the active runs may cost, or have cost already where that is more."""
-    query = _RESERVED
-    ids = [scope.removeprefix("autopilot/") for scope in accounts if scope.startswith("autopilot/")]
-    if len(ids) == len(accounts):
-        query = query.where(_R.autopilot_id.in_(ids))
-    for workspace, autopilot_id, agent_name, queue, runs, micros in tx.execute(query):
-        waits_in = Queue.parse(queue)
-        if agent_name is not None:
-            waits_in = Queue(workspace, "agent", agent_name)
-        for scope in (autopilot_scope(autopilot_id), *_shared(workspace, waits_in, members)):
+    own = [scope.removeprefix(_OWN) for scope in accounts if scope.startswith(_OWN)]
+    for batch in batches(own):
+        for autopilot_id, runs, micros in tx.execute(_OF_AUTOPILOTS, {"ids": batch}):
+            accounts[autopilot_scope(autopilot_id)].reserve(runs, int(micros))
+    if len(own) == len(accounts):
+        return
+    for workspace, agent_name, queue, runs, micros in tx.execute(_OF_ALL):
+        # Until it has an agent, any member of a squad may get it.
+        waits_in = Queue(workspace, "agent", agent_name) if agent_name else Queue.parse(queue)
+        for scope in _shared(workspace, waits_in, members):
             if (account := accounts.get(scope)) is not None:
-                account.active += runs
-                account.reserved += int(micros)
+                account.reserve(runs, int(micros))
+
+
+_SPENT = (
+    select(
+        _L.scope,
+        func.sum(case((_L.day == bindparam("today"), _L.cost_micros), else_=0)),
+        func.sum(_L.cost_micros),
+    )
+    .where(_L.scope.in_(IDS), _L.day >= bindparam("month"))
+    .group_by(_L.scope)
+)
 
 
 def _spend(tx: Connection, accounts: Mapping[str, Account], periods: Periods) -> None:
-    today = func.sum(case((_L.day == periods.day.isoformat(), _L.cost_micros), else_=0))
-    month = func.sum(_L.cost_micros)
-    since = _L.day >= periods.month.isoformat()
+    since = {"today": periods.day.isoformat(), "month": periods.month.isoformat()}
     for batch in batches(list(accounts)):
-        query = select(_L.scope, today, month).where(_L.scope.in_(batch), since)
-        for scope, spent_today, spent in tx.execute(query.group_by(_L.scope)):
-            accounts[scope].today, accounts[scope].this_month = int(spent_today), int(spent)
+        for scope, today, month in tx.execute(_SPENT, {"ids": batch, **since}):
+            accounts[scope].today, accounts[scope].this_month = int(today), int(month)
