@@ -30,6 +30,7 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.money.budgets import Accounts, read_accounts
 from reconciler.store.notify.outbox import Occasion, note_occasions
 from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.approvals import settle_approval
 from reconciler.store.runs.last import read_last_completed
 from reconciler.store.runs.leases import as_read
 from reconciler.store.runs.occupancy import read_occupancy, save_blockers, save_breaker
@@ -78,6 +79,8 @@ def finish(
         tx, run.id, _ending(run, outcome, now), *held, *(as_read(run) if unchanged else ())
     ):
         return False
+    if run.waiting_for is WaitingFor.APPROVAL:
+        settle_approval(tx, run.id, now)
     if live is not None:
         _count(tx, live, run.id, outcome, now, counts=counts)
         promote(tx, run.autopilot_id, now, cooldown)

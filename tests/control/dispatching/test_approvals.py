@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.jobs import run_token
 from reconciler.control.dispatching.runner import hand_back
+from reconciler.control.dispatching.workers import Beat, heartbeat
 from reconciler.control.runs.approving import decide
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.told import told
@@ -30,7 +32,7 @@ from reconciler.dispatch.base import (
 )
 from reconciler.store.runs.approvals import last_approval
 from tests.control.dispatching.test_proof import HTTP, Agents, rounds, runner
-from tests.support.rig import COOLDOWN, Rig, agent, autopilot
+from tests.support.rig import COOLDOWN, KEY, Rig, agent, autopilot
 
 ASKS = NeedsApproval("run `make deploy`?")
 
@@ -315,3 +317,35 @@ def test_a_failure_while_it_asks_is_a_failure(rig: Rig) -> None:
         None,
         None,
     )
+    asked = rig.database.read(lambda tx: last_approval(tx, run.id))
+    assert asked is not None
+    assert not asked.is_open
+
+
+def test_what_an_agent_reports_by_itself_is_not_settled_by_polls(rig: Rig) -> None:
+    """An agent behind a URL reports with the run's own token; its polls show nothing of it."""
+    run = asking(rig)
+    agents = Asked(rig, Working())
+
+    async def body(context: RunnerContext) -> None:
+        await rounds(context)
+        token = run_token(KEY, rig.run_of(run.id))
+
+        def beat(question: str | None) -> Beat:
+            now = rig.clock.now()
+            return rig.database.write(
+                lambda tx: heartbeat(tx, run.id, token, now, question=question)
+            )
+
+        assert beat("may I push?") == Beat(cancel=False, lease_until=None, approval=None)
+        await rounds(context)
+        assert str(rig.run_of(run.id).waiting_for) == "approval"
+        answer(rig, run)
+        await rounds(context)
+        assert beat("may I push?").approval is Decision.APPROVED
+        assert beat(None).approval is None
+        await rounds(context)
+        assert rig.run_of(run.id).waiting_for is None
+
+    during(rig, agents, body)
+    assert agents.told == []
