@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Text, cast, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Text, case, cast, func, select
 
+from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.money.own import OwnSpending
 from reconciler.core.runs.condition import Occurred, last_worked, recent_occurrences
 from reconciler.core.runs.run import MissedReason, Reason, Source, Status
@@ -68,7 +69,7 @@ def read_roster(tx: Connection, where: AutopilotFilter) -> list[RosterEntry]:
     conditions = list(where.conditions())
     clocks, webhooks = _clocks(tx, conditions), _webhooks(tx, conditions)
     rows = tx.execute(_LIGHT.where(*conditions).order_by(_A.name, _A.id)).all()
-    in_doubt = [row.id for row in rows if _is_in_doubt(row)]
+    in_doubt = [row.id for row in rows if _is_in_doubt(row, clocks.get(row.id, _NO_CLOCK))]
     spending = read_own_spending(tx)
     runs, missed = _newest_marks(tx, in_doubt), newest_missed(tx, in_doubt, RECENT)
     return [
@@ -78,26 +79,37 @@ def read_roster(tx: Connection, where: AutopilotFilter) -> list[RosterEntry]:
             name=row.name,
             switches=switches_of(*row[: len(SWITCHES)]),
             last_run_at=row.last_run_at,
-            next_run_at=next_run_at,
-            cursor=cursor,
-            stalled_at=stalled_at,
+            next_run_at=clock.next_run_at,
+            cursor=clock.cursor,
+            stalled_at=clock.stalled_at,
             last=last_worked(marks),
             occurrences=recent_occurrences(marks, missed.get(row.id, ())),
             webhooks=tuple(webhooks.get(row.id, ())),
             spending=spending.get(row.id),
         )
         for row in rows
-        for next_run_at, cursor, stalled_at in [clocks.get(row.id, _NO_CLOCK)]
+        for clock in [clocks.get(row.id, _NO_CLOCK)]
         for marks in [runs[row.id] if row.id in runs else _only(row)]
     ]
 
 
-def _is_in_doubt(row: Any) -> bool:
+class _Clock(NamedTuple):
+    """What an autopilot's triggers say together. `scheduled`: it has, or had, a schedule."""
+
+    next_run_at: datetime | None
+    cursor: datetime | None
+    stalled_at: datetime | None
+    scheduled: bool
+
+
+def _is_in_doubt(row: Any, clock: _Clock) -> bool:
     """Whether the newest run alone does not tell how the autopilot fares."""
     if row.run_status is None:
         return row.missed_at is not None
-    if row.run_status not in _WORKED or row.source != Source.SCHEDULE:
+    if row.run_status not in _WORKED:
         return True
+    if row.source != Source.SCHEDULE:
+        return clock.scheduled
     return row.missed_at is not None and row.missed_at >= row.scheduled_for
 
 
@@ -132,24 +144,26 @@ def _newest_marks(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, lis
     }
 
 
-_NO_CLOCK: tuple[datetime | None, datetime | None, datetime | None] = (None, None, None)
+_NO_CLOCK = _Clock(None, None, None, scheduled=False)
 
 
-def _clocks(
-    tx: Connection, conditions: Sequence[ColumnElement[bool]]
-) -> dict[str, tuple[datetime | None, datetime | None, datetime | None]]:
-    """When a trigger is due next, the furthest cursor, and since when one is stalled."""
+def _clocks(tx: Connection, conditions: Sequence[ColumnElement[bool]]) -> dict[str, _Clock]:
+    there = _T.removed_at.is_(None)
     query = (
         select(
             _T.autopilot_id,
-            func.min(_T.next_run_at),
-            func.max(_T.cursor),
-            func.min(_T.stalled_at),
+            func.min(case((there, _T.next_run_at))),
+            func.max(case((there, _T.cursor))),
+            func.min(case((there, _T.stalled_at))),
+            func.max(case((_T.kind == TriggerKind.SCHEDULE, 1), else_=0)),
         )
-        .where(_T.removed_at.is_(None), *_of(conditions))
+        .where(*_of(conditions))
         .group_by(_T.autopilot_id)
     )
-    return {id_: (due, cursor, stalled) for id_, due, cursor, stalled in tx.execute(query)}
+    return {
+        id_: _Clock(due, cursor, stalled, bool(scheduled))
+        for id_, due, cursor, stalled, scheduled in tx.execute(query)
+    }
 
 
 def _webhooks(

@@ -18,14 +18,13 @@ from reconciler.web.pages import (
     usage,
 )
 from reconciler.web.pages.autopilots import detail, edit
-from reconciler.web.pages.autopilots.listing import overview
+from reconciler.web.pages.autopilots.listing import list_page
 from reconciler.web.pages.badge import badge_route
 from reconciler.web.pages.lanes import page as lanes
 from reconciler.web.pages.rendering import STATIC
 from reconciler.web.pages.serving import View, serving
 
 _PAGES: tuple[tuple[str, View], ...] = (
-    ("/", overview),
     ("/autopilots/{id}", detail.show),
     ("/autopilots/{id}/timeline", lanes.one_lane),
     ("/runs", run_lists.runs),
@@ -72,7 +71,8 @@ def page_routes(context: Context) -> list[Route | Mount]:
         )
         for path, view in _EDITORS
     ]
-    routes += [Route(path, serving(view, context), methods=["GET"]) for path, view in _PAGES]
+    pages = (("/", list_page(context.clock)), *_PAGES)
+    routes += [Route(path, serving(view, context), methods=["GET"]) for path, view in pages]
     routes += [
         Route(path, serving(view, context, asks=Role.OPERATOR), methods=[method])
         for method, paths in (("GET", _FOR_OPERATORS), ("POST", _FORMS))

@@ -1,5 +1,6 @@
 """Autopilots are made and edited on a page, by the writer of the API; no script runs here."""
 
+import asyncio
 import json
 import re
 from html import unescape
@@ -8,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from reconciler.control.access.tokens import Tokens
+from reconciler.core.access.token_hash import token_hash
 from tests.support.following import following
 from tests.support.forms import form_of
 from tests.support.git import GitFolder
@@ -255,3 +258,42 @@ def test_a_manifest_that_is_wrong_in_every_value_is_told_of(ask: Ask) -> None:
     page = send(ask, fields | {"under": json.dumps(under)}, "save")
     assert page.status_code == 200
     assert "things are wrong" in text_of(page)
+
+
+def test_a_limited_admin_makes_nothing_elsewhere_and_sees_nobody_elses(
+    folder: Path, rig: Rig, tmp_path: Path
+) -> None:
+    """Viewers and operators have no editor at all."""
+    tokens = {"admin": "red", "operator": "default", "viewer": "default"}
+    path = tmp_path / "tokens.toml"
+    path.write_text(
+        "".join(
+            f'[[token]]\nname = "{role}"\nrole = "{role}"\nworkspaces = ["{workspace}"]\n'
+            f'sha256 = "{token_hash(f"rct_{role}")}"\n'
+            for role, workspace in tokens.items()
+        )
+    )
+    web = following(rig, folder)
+    web.authority = Tokens(path, rig.clock)
+
+    async def ask(role: str, method: str, path: str, **fields: str) -> httpx.Response:
+        async with web.client(headers={"Origin": BASE}) as client:
+            login = form_of((await client.get("/login")).text, "/login").fields
+            await client.post("/login", data={**login, "token": f"rct_{role}"})
+            if method == "GET":
+                return await client.get(path)
+            form = form_of((await client.get(path)).text, path).fields
+            return await client.post(path, data={**form, **fields})
+
+    with asyncio.Runner() as runner:
+        for role in ("operator", "viewer"):
+            page = runner.run(ask(role, "GET", EDIT))
+            assert page.status_code == 403
+            shown = runner.run(ask(role, "GET", EDIT.removesuffix("/edit")))
+            assert "/edit" not in shown.text
+        assert runner.run(ask("admin", "GET", EDIT)).status_code == 404
+        new = {"name": "mine", "title": "Mine", "assignee": "agent:bot", "action": "save"}
+        page = runner.run(ask("admin", "POST", NEW, workspace="default", **new))
+        assert "your token does not reach workspace default" in text_of(page)
+        assert "bot (agent" not in text_of(runner.run(ask("admin", "GET", NEW)))
+    assert not (folder / "default").exists()

@@ -6,6 +6,9 @@ from html import unescape
 import pytest
 
 from reconciler.core.runs.run import Failed, Reason
+from reconciler.web.pages.autopilots.lists import JudgedLists
+from reconciler.web.pages.autopilots.order import Judged
+from tests.support.clock import FakeClock
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule, webhook
 from tests.web.conftest import Ask
 
@@ -116,3 +119,39 @@ def test_an_archived_autopilot_is_listed_on_request(rig: Rig, ask: Ask) -> None:
     assert shown(ask) == ["triage"]
     assert shown(ask, "/?status=archived") == ["gone"]
     assert id_of("gone") in ask("GET", "/?status=archived").text
+
+
+class SlowClock(FakeClock):
+    """A clock by which each read of a list takes a second."""
+
+    slow = False
+
+    def monotonic(self) -> float:
+        """Go on by a second each time."""
+        if self.slow:
+            self.advance(seconds=1)
+        return super().monotonic()
+
+
+def test_the_order_of_a_list_that_takes_long_is_kept_for_ten_times_as_long() -> None:
+    clock, reads = SlowClock(), []
+    lists = JudgedLists(clock)
+
+    def read() -> list[Judged]:
+        reads.append(clock.ticks)
+        return []
+
+    lists.get("quick", read)
+    lists.get("quick", read)
+    assert len(reads) == 2
+    clock.slow = True
+    lists.get("long", read)
+    clock.slow = False
+    lists.get("long", read)
+    clock.advance(seconds=9)
+    lists.get("long", read)
+    assert len(reads) == 3
+    clock.advance(seconds=2)
+    lists.get("long", read)
+    lists.get("another", read)
+    assert len(reads) == 5

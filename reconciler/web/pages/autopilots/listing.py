@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from pydantic import Field
 from starlette.responses import Response
 
+from reconciler.clock import Clock
 from reconciler.core.runs.condition import NEEDS_ATTENTION, Condition, Health
 from reconciler.core.runs.run import Run
 from reconciler.core.runs.standing import standing_of
@@ -21,11 +22,12 @@ from reconciler.web.api.autopilots import AutopilotQuery, autopilot_filter
 from reconciler.web.http.parameters import read_query
 from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
 from reconciler.web.models.source import SourceView, source_views
+from reconciler.web.pages.autopilots.lists import JudgedLists
 from reconciler.web.pages.autopilots.moment import Moment
 from reconciler.web.pages.autopilots.order import Sort, counted, in_order, judge
 from reconciler.web.pages.autopilots.ticks import SHOWN, Ticks, ticks_of
 from reconciler.web.pages.autopilots.trouble import Trouble, trouble_of
-from reconciler.web.pages.serving import Visit
+from reconciler.web.pages.serving import View, Visit
 
 USAGE_OF = timedelta(days=7)
 """How far back the cost of the list reaches."""
@@ -119,19 +121,26 @@ def _filters(query: ListQuery) -> dict[str, object]:
     return query.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-async def overview(visit: Visit) -> Response:
-    """The list of autopilots."""
-    query = read_query(visit.request, ListQuery, from_form=True)
-    context = visit.context
-    moment = Moment(context.clock.now(), context.secret_store, context.settings.breaker_cooldown)
-    listing = await context.database.aread(lambda tx: _read(tx, query, visit, moment))
-    return visit.page("autopilots.html", listing=listing, query=query, sorts=list(Sort))
+def list_page(clock: Clock) -> View:
+    """The list of autopilots, with a memory of its own for long lists."""
+    lists = JudgedLists(clock)
+
+    async def overview(visit: Visit) -> Response:
+        query = read_query(visit.request, ListQuery, from_form=True)
+        context = visit.context
+        cooldown = context.settings.breaker_cooldown
+        moment = Moment(context.clock.now(), context.secret_store, cooldown)
+        listing = await context.database.aread(lambda tx: _read(tx, query, visit, moment, lists))
+        return visit.page("autopilots.html", listing=listing, query=query)
+
+    return overview
 
 
-def _read(tx: Tx, query: ListQuery, visit: Visit, moment: Moment) -> Listing:
+def _read(tx: Tx, query: ListQuery, visit: Visit, moment: Moment, lists: JudgedLists) -> Listing:
     """All that the other filters fit are judged, since the counts are of all healths."""
-    where = autopilot_filter(query.model_copy(update={"health": None}), visit.caller, moment.now)
-    everything = judge(read_roster(tx, where), moment)
+    asked = query.model_copy(update=dict.fromkeys(("health", "cursor"), None))
+    where = autopilot_filter(asked, visit.caller, moment.now)
+    everything = lists.get(where, lambda: judge(read_roster(tx, where), moment))
     fits = [j for j in everything if query.health in (None, j.condition.health)]
     ordered = in_order(fits, query.sort)
     # A page that is no longer there, since there are fewer autopilots now, is the last one.
