@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.control.apply.reconcile import plan_once
 from reconciler.core.manifest.checks import Policy
-from reconciler.core.manifest.model import MODELS, Agent, Autopilot, Squad
+from reconciler.core.manifest.model import MODELS, Agent, Autopilot, QueueKeep, Squad
 from reconciler.core.manifest.runtime import CommandRuntime
 from reconciler.core.manifest.trigger import ScheduleTrigger, WebhookTrigger
 from reconciler.manifest.load.load import load_path
@@ -84,6 +84,14 @@ def test_together_they_use(what: str) -> None:
         pytest.param([one for one in AUTOPILOTS if one.spec.precheck], id="prechecks"),
         pytest.param([one for one in AUTOPILOTS if one.spec.expect], id="expectations"),
         pytest.param([one for one in AUTOPILOTS if one.spec.context], id="context"),
+        pytest.param(
+            [one for one in AUTOPILOTS if one.spec.queue_keep is QueueKeep.NEWEST],
+            id="queues that keep the newest",
+        ),
+        pytest.param(
+            [one for one in AUTOPILOTS if one.spec.description.startswith("# Release notes")],
+            id="descriptions in files of their own",
+        ),
         pytest.param(
             [one for one in AUTOPILOTS if "{{" in (one.spec.issue_title_template or "")],
             id="titles with CEL",
