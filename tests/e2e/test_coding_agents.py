@@ -46,8 +46,9 @@ class Bench:
         """The HOME of the agents."""
         return self.site.folder / "home"
 
-    def declare(self, kind: str, **runtime: Any) -> Serving:
+    def declare(self, kind: str, *, budget: Any = None, **runtime: Any) -> Serving:
         """Declare an agent and an autopilot for it, and start a server."""
+        money: dict[str, Any] = {} if budget is None else {"budget": budget}
         env = {
             "claude": {
                 "ANTHROPIC_API_KEY": "k",
@@ -76,6 +77,7 @@ class Bench:
                 executionMode="create_session",
                 description="Label the issues.",
                 timeout="2m",
+                **money,
             ),
         )
         return self.site.serve()
@@ -249,3 +251,28 @@ def test_an_agent_goes_on_under_the_next_server(bench: Bench, kind: str) -> None
     assert (ended.id, ended.status) == (run.id, Status.COMPLETED), ended.failure_reason
     assert ended.result["text"] == TEXT
     assert ended.result["sessionId"] == ended.session_id
+
+
+def test_claude_stays_within_what_a_run_may_cost(bench: Bench) -> None:
+    """The stand-in's one answer costs more than that: Claude says so, and no run follows."""
+    bench.declare("claude", budget={"perRun": 0.000001, "perDay": 0.000002})
+    bench.run()
+    run = bench.ended()
+    assert (run.status, run.reason) == (Status.FAILED, Reason.OVER_BUDGET), run.failure_reason
+    assert run.cost_micros is not None
+    assert run.cost_micros > 2
+    assert "more than budget.perRun of $0.000001" in (run.failure_reason or "")
+    bench.site.cli("run", "hand")
+    following = bench.newest()
+    assert (following.status, following.reason) == (Status.SKIPPED, Reason.OVER_BUDGET)
+
+
+def test_codex_costs_what_the_operators_prices_say(bench: Bench) -> None:
+    bench.site.settings["RECONCILER_PRICES"] = json.dumps({"gpt-*": {"input": 2, "output": 10}})
+    bench.declare("codex", model="gpt-5")
+    bench.run()
+    run = bench.ended()
+    assert run.status is Status.COMPLETED, run.failure_reason
+    usage = run.usage or {}
+    assert usage["model"] == "gpt-5"
+    assert run.cost_micros == 2 * usage["inputTokens"] + 10 * usage["outputTokens"]
