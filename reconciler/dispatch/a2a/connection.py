@@ -56,9 +56,9 @@ T = TypeVar("T")
 class _Bounded(httpx.AsyncBaseTransport):
     """Reads no more of an answer than the limit, and asks for none that is packed."""
 
-    def __init__(self) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport | None) -> None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
-        self._inner = httpx.AsyncHTTPTransport(limits=limits)
+        self._inner = inner or httpx.AsyncHTTPTransport(limits=limits)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Decompressed, a few bytes may be gigabytes."""
@@ -92,10 +92,10 @@ class _BoundedStream(httpx.AsyncByteStream):
         await self._response.aclose()
 
 
-def new_a2a_client() -> httpx.AsyncClient:
+def new_a2a_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """The HTTP client of all A2A agents; the SDK adds a header of its own to it."""
     return httpx.AsyncClient(
-        transport=_Bounded(),
+        transport=_Bounded(transport),
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),

@@ -88,13 +88,16 @@ class A2aTasks:
         clock: Clock,
         notify: Callable[[], None],
         patience: A2aPatience | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`http` reads cards; calls go through a client of the SDK's own."""
+        """`http` reads cards; calls go through a client of the SDK's own, over `transport`, which
+        is for tests."""
         self._cards = http
         self._reach = reach
         self._clock = clock
         self._notify = notify
         self._patience = patience or A2aPatience()
+        self._transport = transport
         self._http: httpx.AsyncClient | None = None
         self._connections: dict[tuple[str, str | None], tuple[Connection, float]] = {}
         self._open: dict[str, OpenRequest[Creation]] = {}
@@ -180,6 +183,8 @@ class A2aTasks:
         except TimeoutError:
             sent = Lost("the agent did not answer")
         if isinstance(sent, A2aTask | Replied):
+            if (poller := self._pollers.pop(job.run_id, None)) is not None:
+                await poller.close()  # it has seen the question, which is answered now
             return Answered()
         return NotAnswered(sent.message)
 
@@ -352,7 +357,7 @@ class A2aTasks:
         if not isinstance(answer, Reply):
             return answer
         if self._http is None:
-            self._http = new_a2a_client()
+            self._http = new_a2a_client(self._transport)
         connection = connect(self._http, answer, url, self._reach)
         if not isinstance(connection, Refused):
             self._connections[key] = (connection, self._clock.monotonic() + self._patience.card)

@@ -10,7 +10,9 @@ import pytest
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.runner import run_once, settle
-from reconciler.core.runs.run import Reason, Run, Status
+from reconciler.control.runs.approving import decide
+from reconciler.core.runs.approval import Decision
+from reconciler.core.runs.run import Reason, Run, Status, WaitingFor
 from reconciler.dispatch.a2a.runtime import A2aPatience
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.runs.runs import request_cancel
@@ -33,10 +35,10 @@ async def server(rig: Rig, owner: str = "here") -> AsyncIterator[RunnerContext]:
         yield RunnerContext(rig.database, runtimes, secret_store, owner, KEY)
 
 
-def launched(rig: Rig, analyst: A2aAgent, prompt: str) -> Run:
+def launched(rig: Rig, analyst: A2aAgent, prompt: str, **spec: str) -> Run:
     rig.apply(
         agent(runtime={"type": "a2a", "url": analyst.url}),
-        autopilot(description=prompt, timeout="10m"),
+        autopilot(description=prompt, timeout="10m", **spec),
     )
     return rig.launch()
 
@@ -66,6 +68,44 @@ def test_a_run_is_a_task_and_ends_with_it(rig: Rig, analyst: A2aAgent) -> None:
     assert ended.usage == {"costUsd": 0.25, "inputTokens": 100}
     assert ended.session_id
     assert analyst.executions().count(run.id) == 1
+
+
+@pytest.mark.parametrize("decision", Decision)
+def test_a_task_that_asks_waits_for_a_person_and_goes_on(
+    rig: Rig, analyst: A2aAgent, decision: Decision
+) -> None:
+    run = launched(rig, analyst, "ask", onApproval="wait")
+
+    async def body() -> Run:
+        async with server(rig) as runner:
+
+            async def asked() -> bool:
+                await run_once(runner)
+                await settle(runner)
+                rig.clock.advance(seconds=1)
+                return rig.run_of(run.id).waiting_for is WaitingFor.APPROVAL
+
+            await eventually_async(asked)
+            now = rig.clock.now()
+            rig.database.write(lambda tx: decide(tx, run.id, decision, "ada", now))
+            return await until(runner, rig, run, Status.COMPLETED, Status.FAILED)
+
+    ended = asyncio.run(body())
+    approved = decision is Decision.APPROVED
+    assert ended.status is (Status.COMPLETED if approved else Status.FAILED)
+    assert analyst.executions().count(run.id) == 2, "the work, and the answer, once"
+
+
+def test_a_task_that_asks_with_nobody_there_is_cancelled(rig: Rig, analyst: A2aAgent) -> None:
+    run = launched(rig, analyst, "ask")
+
+    async def body() -> Run:
+        async with server(rig) as runner:
+            return await until(runner, rig, run, Status.FAILED)
+
+    ended = asyncio.run(body())
+    assert (ended.status, ended.reason) == (Status.FAILED, Reason.APPROVAL_NEEDED)
+    assert "Delete the branch?" in str(ended.failure_reason)
 
 
 def test_a_cancelled_run_ends_when_its_task_has(rig: Rig, analyst: A2aAgent) -> None:

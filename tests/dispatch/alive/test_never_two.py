@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.manifest.runtime import Runtime
 from tests.dispatch.alive.aegis_double import LONG, AegisDouble
 from tests.dispatch.alive.driver import play
+from tests.dispatch.alive.forgetful_double import A2A, API, ForgetfulDouble
 from tests.dispatch.alive.http_double import HttpDouble
 from tests.dispatch.alive.process_double import ProcessDouble
 from tests.support.virtual_time import VirtualLoop
@@ -43,6 +45,35 @@ def test_http(seed: int) -> None:
         assert [row for row in rows if row.ended is None] == []
 
     with asyncio.Runner(loop_factory=VirtualLoop) as loop:
+        loop.run(body())
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("spec", [API, A2A], ids=["an API of others", "a2a"])
+def test_agents_that_begin_anew_with_each_request(spec: Runtime, seed: int) -> None:
+    """No request is sent twice, whoever lost its answer."""
+
+    async def body() -> None:
+        double = ForgetfulDouble(spec)
+        rows = await play(double, seed, steps=700, unlucky=300)
+        assert [row for row in rows if row.ended is None] == []
+        assert {len(double.of(row.job.run_id)) for row in rows} <= {0, 1}
+        assert any("Completed" in (row.ended or "") for row in rows)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as loop:
+        loop.run(body())
+
+
+@pytest.mark.parametrize("spec", [API, A2A], ids=["an API of others", "a2a"])
+def test_the_property_finds_an_agent_that_denies_what_it_began(spec: Runtime) -> None:
+    async def body() -> None:
+        for seed in range(12):
+            await play(ForgetfulDouble(spec, lists=False), seed, steps=300, unlucky=300)
+
+    with (
+        asyncio.Runner(loop_factory=VirtualLoop) as loop,
+        pytest.raises(AssertionError, match=r"two alive for one run|a run that ended"),
+    ):
         loop.run(body())
 
 
