@@ -70,3 +70,25 @@ def test_it_pins_what_it_installs_and_fetches_the_whole_history(workflow: Any) -
         "contents": "read",
         "pull-requests": "write",
     }
+
+
+DAILY = '  triggers:\n    - {name: clock, kind: schedule, cron: "0 9 * * *"}\n'
+TWICE = '  triggers:\n    - {name: clock, kind: schedule, cron: "0 9,18 * * *"}\n'
+
+
+def test_its_comment_says_what_the_change_would_have_done(
+    workflow: Any, pull_request: PullRequest, forge: ForgeServer
+) -> None:
+    """With a database, or a server: two runs a day in place of one, over the last week."""
+    there = {"RECONCILER_DATABASE": "sqlite:///../state.db"}
+    pull_request.push(report=autopilot("report", more=DAILY))
+    assert run(workflow, "apply", pull_request, forge, **there)[0] == 0
+    pull_request.push(report=autopilot("report", more=TWICE))
+    assert run(workflow, "plan", pull_request, forge, **there)[0] == 0
+    (comment,) = forge.bodies
+    assert "### What it would have done" in comment
+    assert "**Would have started 14 runs instead of 0.**" in comment
+    assert run(workflow, "apply", pull_request, forge, **there)[0] == 0
+    assert run(workflow, "plan", pull_request, forge, **there)[0] == 0
+    (unchanged,) = forge.bodies
+    assert "What it would have done" not in unchanged, "nothing changes, nothing is rehearsed"
