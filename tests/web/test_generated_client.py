@@ -18,6 +18,8 @@ from uuid import UUID
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from reconciler.core.runs.run import Run
+from reconciler.dispatch.base import Written
 from reconciler.web.app import OPERATIONS
 from reconciler.web.http.openapi import description, operation_id, webhook_path
 from reconciler.web.pages.reference import WEBHOOK
@@ -81,11 +83,16 @@ def test_every_operation_has_a_function(client_module: ModuleType) -> None:
         assert callable(_module(client_module, operation).sync_detailed)
 
 
+async def _written(_run: Run, _after: str | None) -> Written:
+    return Written("begun", "5.0")
+
+
 def test_what_the_server_answers_is_understood(rig: Rig, web: Web, client_module: Any) -> None:
     rig.apply(agent(), autopilot("triage", schedule(), webhook(), maxConcurrency=9))
     run = rig.launch(payload={"n": 1})
     rig.tick(minutes=1)
     trigger = rig.triggers()["hook"].id
+    web.more["output"] = _written
     with (
         web.served() as url,
         client_module.Client(base_url=url, raise_on_unexpected_status=True) as client,

@@ -21,6 +21,7 @@ class Load:
     active: int = 0
     unavailable_until: datetime | None = None
     unavailable_reason: str | None = None
+    out_of_quota: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,5 +85,6 @@ def _loads(tx: Connection, ids: Sequence[str]) -> dict[str, Load]:
     r, a = autopilot_run.c, agent.c
     mine = (ACTIVE, r.workspace_id == a.workspace_id, r.agent == a.name)
     active = select(func.count()).where(*mine).scalar_subquery()
-    query = select(a.id, active, a.unavailable_until, a.unavailable_reason).where(a.id.in_(ids))
-    return {id_: Load(*load) for id_, *load in tx.execute(query)}
+    columns = (a.id, active, a.unavailable_until, a.unavailable_reason, a.out_of_quota)
+    rows = tx.execute(select(*columns).where(a.id.in_(ids)))
+    return {id_: Load(*load) for id_, *load in rows}

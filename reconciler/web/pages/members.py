@@ -35,7 +35,7 @@ class MemberQuery(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One agent or squad. `state` is `down`, `full` or `free`; a squad has its members'."""
+    """One agent or squad. `state` is `down`, `quota`, `full` or `free`; a squad has none."""
 
     member: Member
     backlog: Backlog
@@ -81,7 +81,7 @@ def _read(tx: Tx, visit: Visit, query: MemberQuery, now: datetime) -> Roster:
     backlogs, at_work = read_backlogs(tx, workspaces), read_at_work(tx, workspaces)
     more = encode_cursor("agents", *agents[SHOWN - 1].place) if len(agents) > SHOWN else None
     seats = [_agent(agent, backlogs, at_work, now) for agent in agents[:SHOWN]]
-    order = {"down": 0, "full": 1, "free": 2}
+    order = {"down": 0, "quota": 1, "full": 2, "free": 3}
     return Roster(
         sorted(seats, key=lambda seat: order[seat.state]),
         [Seat(squad, backlogs.get(_queue(squad), _NONE), "") for squad in squads],
@@ -96,9 +96,12 @@ def _agent(
     now: datetime,
 ) -> Seat:
     room, load = int(agent.stored.document["spec"]["maxConcurrency"]), agent.load
-    is_down = load.unavailable_until is not None and load.unavailable_until > now
+    is_away = load.unavailable_until is not None and load.unavailable_until > now
     working = at_work.get((agent.stored.key.workspace, agent.stored.key.name), 0)
-    state = "down" if is_down else "full" if working >= room else "free"
+    if is_away:
+        state = "quota" if load.out_of_quota else "down"
+    else:
+        state = "full" if working >= room else "free"
     return Seat(agent, backlogs.get(_queue(agent), _NONE), state, room, working)
 
 

@@ -129,7 +129,7 @@ OPERATIONS = (
         answers={
             200: Content(
                 description="Text, at most its last 256 KiB; or a stream that ends with the run.",
-                media={"text/plain": None, EVENTS: None},
+                media={"text/plain": str, EVENTS: None},
                 headers=("ETag", POSITION),
             )
         },

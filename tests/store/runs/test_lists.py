@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.runs.run import Run, Source, Status
+from reconciler.core.runs.run import Failed, Reason, Run, Source, Status
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.store.runs.runs import insert_runs
@@ -89,6 +89,21 @@ def test_pages_of_workspaces_neither_repeat_nor_leave_out(
     assert pages(rig, RunFilter(workspaces=workspaces, status=status)) == expected
 
 
+@pytest.mark.parametrize("workspaces", [None, RED, BOTH])
+def test_what_has_not_ended_is_listed_page_by_page(
+    rig: Rig, runs: list[Run], workspaces: frozenset[str] | None
+) -> None:
+    ended = [run for number, run in enumerate(runs) if number % 4 == 0]
+    for run in ended:
+        rig.end(run, Failed(Reason.LOST, "gone"))
+    expected = [
+        run.id
+        for run in reversed(runs)
+        if run not in ended and (workspaces is None or run.workspace in workspaces)
+    ]
+    assert pages(rig, RunFilter(is_open=True, workspaces=workspaces)) == expected
+
+
 @pytest.mark.parametrize(
     ("since", "until", "expected"),
     [
@@ -166,3 +181,13 @@ def test_a_page_is_read_along_one_index_and_never_sorted(
         assert not scans or (where == RunFilter() and before is None), plan
         if len(where.workspaces or ()) < 2:  # of several the newest of each are sorted
             assert not any("B-TREE" in line for line in plan), plan
+
+
+@pytest.mark.parametrize("more", [{}, {"autopilot_id": "a"}, {"workspaces": BOTH, "agent": "b"}])
+def test_what_has_not_ended_is_found_by_its_status(
+    sqlite_file: Database, more: dict[str, object]
+) -> None:
+    where = RunFilter(is_open=True, **more)  # type: ignore[arg-type]
+    plan = plan_of(sqlite_file, lambda tx: list_runs(tx, where))
+    assert any("ix_run_status" in line for line in plan), plan
+    assert not any(line.startswith("SCAN autopilot_run") for line in plan), plan

@@ -64,7 +64,12 @@ def test_a_delivery_is_shown_with_its_body_as_text_and_replayed(
 def test_agents_that_cannot_take_work_come_first_with_the_reason(rig: Rig, ask: Ask) -> None:
     squad = manifest("Squad", "team", {"members": ["bot"]})
     rig.apply(
-        agent(maxConcurrency=1), agent("aaa"), agent("zzz"), squad, autopilot(maxConcurrency=9)
+        agent(maxConcurrency=1),
+        agent("aaa"),
+        agent("free"),
+        agent("zzz"),
+        squad,
+        autopilot(maxConcurrency=9),
     )
     for _ in range(3):
         rig.launch()
@@ -72,8 +77,11 @@ def test_agents_that_cannot_take_work_come_first_with_the_reason(rig: Rig, ask: 
     rig.claim(most=1)
     until = rig.clock.now() + timedelta(minutes=5)
     rig.database.write(lambda tx: mark_unavailable(tx, "default", "zzz", until, f"401 {EVIL}"))
+    rig.database.write(
+        lambda tx: mark_unavailable(tx, "default", "aaa", until, "429", out_of_quota=True)
+    )
     page = ask("GET", "/agents").text
-    assert re.findall(r"seat-(\w+)", page) == ["down", "full", "free"]
+    assert re.findall(r"seat-(\w+)", page) == ["down", "quota", "full", "free"]
     assert f"401 {EVIL}" not in page
     assert "1 of 1" in page
     assert 'status=pending&workspace=default">2</a>' in page
