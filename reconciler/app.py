@@ -76,6 +76,7 @@ def build_system(
         cooldown,
         helper=WriterProcess(settings.database, cooldown, defaults=settings.notify.defaults),
     )
+    channels = channels_of(settings.channels, os.environ if environment is None else environment)
     context = Context(
         database=database,
         settings=settings,
@@ -94,10 +95,11 @@ def build_system(
         notify=signals.run.notify,
         output=Outputs(runner).read,
         metrics=metrics,
+        channels=channels,
     )
     sender = Sender(
         database,
-        channels_of(settings.channels, os.environ if environment is None else environment),
+        channels,
         runner.owner,
         url,
         settings.notify.timeout,

@@ -1,6 +1,7 @@
 """`reconciler notify test`: does a channel of the settings work?"""
 
 import asyncio
+import json
 import os
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from reconciler.cli import options
 from reconciler.cli.console import out
 from reconciler.clock import SystemClock
-from reconciler.control.notify.channel import NotSent, Sent
+from reconciler.control.notify.channel import NotSent
 from reconciler.control.notify.channels import channels_of
 from reconciler.control.notify.trial import try_channel
 from reconciler.control.notify.webhook_channel import WebhookChannel
@@ -28,28 +29,39 @@ def notify() -> None:
 @app.command("test")
 def send_test(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The channel.")],
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
     config: options.Config = None,
 ) -> None:
-    """Send a test message to a channel of the settings, and say how it fared.
+    """Send a test message to a channel, and say how it fared.
 
-    It is sent from here, with the settings and the secrets of this command; no server is needed.
-    Exit code 1 if it was not sent.
+    It is sent from here, with the settings and the secrets of this command; with --server by that
+    server, with its own. Exit code 1 if it was not sent.
     """
-    settings = Settings.load(config)
-    if name not in settings.channel_workspaces:
-        hint = did_you_mean(name, settings.channel_workspaces)
-        raise UsageError(f"the settings have no channel {name!r}{hint or '; see [channels.NAME]'}")
-    outcome = asyncio.run(_send(settings, name))
-    if isinstance(outcome, NotSent):
-        raise Unavailable(f"channel {name}: {outcome.why}")
+    settings = Settings.load_for_state(config, server=server, database=None, token_file=token_file)
+    why = asyncio.run(_sent(settings, name)) if settings.server is None else _asked(settings, name)
+    if why is not None:
+        raise Unavailable(f"channel {name}: {why}")
     out(f"channel {name}: sent")
 
 
-async def _send(settings: Settings, name: str) -> Sent | NotSent:
-    channel = channels_of(settings.channels, os.environ)[name]
+def _asked(settings: Settings, name: str) -> str | None:
+    from reconciler.cli.backend.connection import connected
+
+    with connected(settings) as connection:
+        answer = json.loads(connection.post("/v1/channels/test", {"channel": name}))
+    return None if answer["sent"] else str(answer["why"])
+
+
+async def _sent(settings: Settings, name: str) -> str | None:
+    channel = channels_of(settings.channels, os.environ).get(name)
+    if channel is None:
+        hint = did_you_mean(name, settings.channel_workspaces)
+        raise UsageError(f"the settings have no channel {name!r}{hint or '; see [channels.NAME]'}")
     within = settings.notify.timeout.total_seconds()
     try:
-        return await try_channel(channel, name, SystemClock().now(), within)
+        outcome = await try_channel(channel, name, SystemClock().now(), within)
     finally:
         if isinstance(channel, WebhookChannel):
             await channel.close()
+    return outcome.why if isinstance(outcome, NotSent) else None

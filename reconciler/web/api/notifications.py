@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from reconciler.control.notify.channel import NotSent
+from reconciler.control.notify.trial import try_channel
 from reconciler.core.access.roles import Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant
@@ -118,6 +120,24 @@ class NotificationPage(Wire):
     """For the next page; null on the last one."""
 
 
+class TrialOrder(Wire):
+    """Which channel to try."""
+
+    channel: Text
+    """Its name."""
+
+
+class Trial(Wire):
+    """How a test message fared."""
+
+    channel: str
+    """The channel."""
+    sent: bool
+    """Whether the service took it."""
+    why: str | None
+    """Why not; nothing secret is in it."""
+
+
 def _values(entry: Entry) -> dict[str, Any]:
     same = {name: getattr(entry, name) for name in _SAME}
     pending = entry.status is NotificationStatus.PENDING
@@ -162,6 +182,20 @@ async def show(call: Call[NoQuery, NoBody]) -> Reply:
     return Reply(content=NotificationLog(**_values(entry), log=log))
 
 
+async def try_one(call: Call[NoQuery, TrialOrder]) -> Reply:
+    """Send a test message to a channel of this server, and say how it fared."""
+    name, context, caller = call.body.channel, call.context, call.caller
+    channel = context.channels.get(name)
+    spaces = context.settings.channel_workspaces.get(name)
+    hidden = caller.workspaces is not None and spaces is not None and not caller.workspaces & spaces
+    if channel is None or hidden:
+        raise NotFound(f"there is no channel {name!r}")
+    within = context.settings.notify.timeout.total_seconds()
+    outcome = await try_channel(channel, name, context.clock.now(), within)
+    why = outcome.why if isinstance(outcome, NotSent) else None
+    return Reply(content=Trial(channel=name, sent=why is None, why=why))
+
+
 def _sees(call: Call[NoQuery, NoBody], entry: Entry) -> bool:
     if entry.workspace is None:
         return call.caller.workspaces is None
@@ -169,6 +203,11 @@ def _sees(call: Call[NoQuery, NoBody], entry: Entry) -> bool:
 
 
 OPERATIONS = (
+    Operation(
+        method="POST", path="/v1/channels/test", handler=try_one, role=Role.OPERATOR,
+        tag="notifications", summary="Try a channel", body=TrialOrder, problems=(404,),
+        answers={200: json_content(Trial, "How it fared.")},
+    ),
     Operation(
         method="GET", path="/v1/notifications", handler=list_all, role=Role.VIEWER,
         tag="notifications", summary="List notifications", query=NotificationQuery,

@@ -11,6 +11,7 @@ from reconciler.control.apply.follow_source import Position
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.write_back import SourceWriter
 from reconciler.control.evaluation.expectations import Expectations
+from reconciler.control.notify.channel import Channel
 from reconciler.control.runs.launch import Launcher
 from reconciler.control.webhooks.inbound import Answer, InboundRequest
 from reconciler.core.access.client_address import Network, networks_of
@@ -90,7 +91,8 @@ class Context:
     `followed` says how the following of each source goes that this server itself follows, by its
     name; `files` gives their files, `writer` what writes into them where `write_policy` allows it.
     `poll` has one of them, or all, read now, and returns their names; `notify` tells the runner
-    that a slot became free: both are called from the event loop. `output` tells what the agent of
+    that a slot became free: both are called from the event loop. `channels` are those of
+    notifications, by name. `output` tells what the agent of
     a run has written after a position (control/dispatching/output.py).
     """
 
@@ -111,6 +113,7 @@ class Context:
     notify: Callable[[], None] = _no_runner
     output: Callable[[Run, str | None], Awaitable[Written | Elsewhere | None]] = _no_output
     metrics: Metrics = field(default_factory=Metrics)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
     plans: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLANS_AT_ONCE))
     expectations: Expectations = field(init=False)
     hub: Hub = field(init=False)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from reconciler.control.apply.attempts import ApplyRequest, record_failure
 from reconciler.core.base.errors import InvalidManifests, Problem
@@ -11,6 +12,7 @@ from reconciler.core.notify.routing import Defaults
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.store.notify.outbox import using
 from reconciler.store.revisions.revisions import Via
+from reconciler.store.tables import autopilot_trigger
 from tests.support.notifying import kinds, outbox, tells
 from tests.support.rig import Rig, agent, autopilot, schedule
 
@@ -140,6 +142,29 @@ def test_lateness_is_told_of_once_for_each_trigger_that_was_late(rig: Rig) -> No
     (entry,) = outbox(rig)
     assert entry.detail["trigger"] == "clock"
     assert entry.detail["started"] == 1
+
+
+def test_a_trigger_that_stalls_is_told_of(rig: Rig) -> None:
+    rig.apply(*declared("late"))
+    spoil = update(autopilot_trigger).values(cron_expression="nonsense")
+    rig.database.write(lambda tx: tx.execute(spoil))
+    rig.tick(minutes=1)
+    rig.tick(minutes=5)
+    (entry,) = outbox(rig)
+    assert entry.kind == "late"
+    assert "CronError" in entry.detail["stalled"] or "nonsense" in entry.detail["stalled"]
+
+
+def test_what_a_budget_stops_is_told_as_that_or_as_a_failure(rig: Rig) -> None:
+    rig.apply(
+        agent(),
+        autopilot(notify=[tells("failed", to="oncall"), tells("over_budget", to="money")]),
+    )
+    end(rig, Failed(Reason.OVER_BUDGET, "it cost 3 dollars"))
+    assert sorted((e.kind, e.channel) for e in outbox(rig)) == [
+        ("failed", "oncall"),
+        ("over_budget", "money"),
+    ]
 
 
 def test_an_autopilot_that_stands_still_on_purpose_is_not_late(rig: Rig) -> None:

@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from reconciler.control.access.tokens import Tokens
+from reconciler.control.notify.channels import channels_of
 from reconciler.control.runs.launch import Order
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.notify.routing import Defaults
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
+from reconciler.notify_settings import ChannelSettings, Place
 from reconciler.store.notify.outbox import note_revision, using
 from tests.support.hooks import HookServer, hook_server
 from tests.support.notifying import outbox, send, tells, webhook_to
@@ -111,3 +113,14 @@ def test_a_limited_token_sees_its_workspaces_only(rig: Rig, tmp_path: Path) -> N
     kinds, codes = asyncio.run(look())
     assert kinds == ["failed"]
     assert codes == {"red": 200, "blue": 404, None: 404}
+
+
+def test_a_channel_is_tried_by_the_server_with_its_own_secrets(web: Web, ask: Ask) -> None:
+    unusable = channels_of({"oncall": ChannelSettings(url=Place(env="ONCALL"))}, {})
+    web.more["channels"] = unusable
+    answer = ask("POST", "/v1/channels/test", json={"channel": "log"})
+    assert answer.json() == {"channel": "log", "sent": True, "why": None}
+    answer = ask("POST", "/v1/channels/test", json={"channel": "oncall"})
+    why = "the server's environment has no ONCALL"
+    assert answer.json() == {"channel": "oncall", "sent": False, "why": why}
+    assert ask("POST", "/v1/channels/test", json={"channel": "nobody"}).status_code == 404
