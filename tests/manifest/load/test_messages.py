@@ -265,7 +265,7 @@ def titled(title: str) -> str:
         pytest.param(
             AGENT + "spec: {runtime: {kind: worker}}\n",
             [
-                "4:8: spec.runtime.type: 'type' is missing, it is required; allowed: aegis, http, command, cli, worker [field-missing]",
+                "4:8: spec.runtime.type: 'type' is missing, it is required; allowed: aegis, a2a, http, command, cli, worker [field-missing]",
             ],
             id="a runtime without type",
         ),
