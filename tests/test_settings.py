@@ -64,6 +64,7 @@ def test_budgets_are_those_of_all_runs_and_of_workspaces(tmp_path: Path) -> None
     path = tmp_path / "reconciler.toml"
     path.write_text("[budgets]\nperMonth = 500\n[budgets.platform]\nperDay = 20.5\n")
     budgets = Settings.load(path).budgets
+    assert [str(budget) for budget in budgets.values()] == ["perMonth 500", "perDay 20.5"]
     assert {scope: budget.amounts for scope, budget in budgets.items()} == {
         "server": Amounts(per_month=500_000_000),
         "workspace/platform": Amounts(per_day=20_500_000),

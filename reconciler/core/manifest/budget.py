@@ -66,6 +66,10 @@ class Budget(Model):
             )
         return self
 
+    def __str__(self) -> str:
+        limits = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return " ".join(f"{name} {amount}" for name, amount in limits.items())
+
     @property
     def amounts(self) -> Amounts:
         """As admission counts: in micro-dollars."""
