@@ -66,3 +66,11 @@ def chromium() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+def is_wrong(line: Any) -> bool:
+    """Whether a line of the console is an error of the page.
+
+    A page that is still open when the server of its test has stopped looks for it in vain.
+    """
+    return line.type == "error" and "ERR_CONNECTION_REFUSED" not in line.text

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from reconciler.store.engine.database import Database
-from tests.support.browser import chromium
+from tests.support.browser import chromium, is_wrong
 from tests.support.clock import FakeClock
 from tests.support.rig import Rig
 from tests.support.web import Web
@@ -70,7 +70,7 @@ def page(browser: Any) -> Iterator[Any]:
     """A page that fails the test for anything that its policy forbids or that it cannot find."""
     context = browser.new_context(viewport={"width": 1200, "height": 800})
     page, wrong = context.new_page(), []
-    page.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
+    page.on("console", lambda line: wrong.append(line.text) if is_wrong(line) else None)
     page.on("request", lambda asked: None if is_ours(asked.url) else wrong.append(asked.url))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     yield page

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser import chromium
+from tests.support.browser import chromium, is_wrong
 from tests.support.rig import Rig
 from tests.support.yaml_styles import AGENT
 from tests.web.api.test_write_back import TEXT, reconcile
@@ -31,7 +31,7 @@ def opened(browser: Any) -> Iterator[Open]:
         context = browser.new_context(**{"viewport": {"width": 1240, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+        page.on("console", lambda line: wrong.append(line.text) if is_wrong(line) else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda sent: None if is_ours(sent.url) else wrong.append(sent.url))
         page.goto(url)

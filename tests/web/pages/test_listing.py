@@ -155,3 +155,13 @@ def test_the_order_of_a_list_that_takes_long_is_kept_for_ten_times_as_long() -> 
     lists.get("long", read)
     lists.get("another", read)
     assert len(reads) == 5
+
+
+def test_failures_behind_another_trouble_are_told_too(rig: Rig, ask: Ask) -> None:
+    hook = webhook("ci", "github", signature={"scheme": "github", "secrets": [{"file": "gone"}]})
+    rig.apply(agent(), autopilot("triage", hook))
+    rig.end(rig.launch(), Failed(Reason.AGENT_FAILED, "no such model"))
+    for address in ("/", f"/autopilots/{id_of('triage')}"):
+        text = text_of(ask, address)
+        assert "The webhook ci can take no delivery" in text
+        assert "The last run failed: no such model" in text

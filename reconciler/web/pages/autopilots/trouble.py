@@ -38,6 +38,8 @@ class Trouble:
     run_id: str | None = None
     by: str | None = None
     """Who switched it off."""
+    also: "Trouble | None" = None
+    """Failures behind something that comes before them, such as a webhook without its secret."""
 
 
 def trouble_of(tx: Tx, overview: Overview, condition: Condition) -> Trouble | None:
@@ -46,12 +48,22 @@ def trouble_of(tx: Tx, overview: Overview, condition: Condition) -> Trouble | No
         return None
     if condition.health is Health.PAUSED:
         return Trouble(condition.why, condition.since, None, by=overview.switches.paused_by)
-    streak = overview.streak if _is_of_runs(condition, overview) else None
+    failing = _failing(overview, condition.why if _is_of_runs(condition, overview) else None)
+    if failing is not None and _is_of_runs(condition, overview):
+        return failing
+    change = _last_change(tx, overview)
+    return Trouble(condition.why, condition.since, change, also=failing)
+
+
+def _failing(overview: Overview, why: str | None) -> Trouble | None:
+    """The streak of failures as a trouble, if there is one; `why` is its sentence."""
+    streak = overview.streak
     if streak is None:
-        return Trouble(condition.why, condition.since, _last_change(tx, overview))
+        return None
+    times = "the last run" if streak.failures == 1 else f"the last {streak.failures} runs"
     return Trouble(
-        why=_with_words(condition.why, overview.runs),
-        since=streak.began_at if streak.whole else condition.since,
+        why=_with_words(why or f"{times} failed", overview.runs),
+        since=streak.began_at if streak.whole else None,
         change=_beginning(streak),
         run_id=streak.run_id,
     )
