@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from reconciler.core.runs.run import Reason, Run, Status
+from reconciler.core.runs.run import Reason, Run, Status, WaitingFor
 from tests.e2e.ledger import Ledger
 from tests.support.eventually import eventually
 from tests.support.missing import missing
@@ -48,6 +48,11 @@ class Bench:
 
     def declare(self, kind: str, *, budget: Any = None, **runtime: Any) -> Serving:
         """Declare an agent and an autopilot for it, and start a server."""
+        self.declared(kind, budget=budget, **runtime)
+        return self.site.serve()
+
+    def declared(self, kind: str, *, budget: Any = None, **runtime: Any) -> None:
+        """Declare an agent and an autopilot for it."""
         money: dict[str, Any] = {} if budget is None else {"budget": budget}
         env = {
             "claude": {
@@ -80,13 +85,12 @@ class Bench:
                 **money,
             ),
         )
-        return self.site.serve()
 
     def run(self) -> Run:
         """Start a run and wait until its agent is at work or done."""
         answer = self.site.cli("run", "hand")
         assert answer.returncode == 0, answer.stderr
-        return self._once(lambda run: run.status is not Status.PENDING)
+        return self.once(lambda run: run.status is not Status.PENDING)
 
     def newest(self) -> Run:
         """The latest run."""
@@ -94,9 +98,11 @@ class Bench:
 
     def ended(self) -> Run:
         """The latest run, once it has ended."""
-        return self._once(lambda run: run.ended)
+        return self.once(lambda run: run.ended)
 
-    def _once(self, is_reached: Callable[[Run], bool]) -> Run:
+    def once(self, is_reached: Callable[[Run], bool]) -> Run:
+        """The latest run, once it is as it should be."""
+
         def reached() -> Run | None:
             run = self.newest()
             return run if is_reached(run) else None
@@ -194,16 +200,31 @@ def test_what_the_api_refuses_is_no_failure_of_the_agent_and_denials_are_kept(
     assert denied["input"]["command"] == "touch made"
     assert not (bench.site.folder / "work/made").exists()
 
-    bench.api.status = 429
-    bench.run()
-    run = bench.ended()
-    assert (run.reason, run.result["apiStatus"]) == (Reason.TARGET_UNAVAILABLE, 429)
-
     bench.api.stop()
     bench.run()
     run = bench.ended()
     assert run.reason is Reason.TARGET_UNAVAILABLE
     assert "did not answer" in str(run.failure_reason)
+
+
+@AGENTS
+def test_a_run_waits_for_quota_and_begins_anew_in_a_session_of_its_own(
+    bench: Bench, kind: str
+) -> None:
+    bench.declare(kind)
+    bench.api.status = 429
+    bench.run()
+    waits = bench.once(lambda run: run.waiting_for is WaitingFor.QUOTA)
+    assert (waits.status, waits.attempts, waits.session_id) == (Status.RUNNING, 0, None)
+    assert "its agent takes work again at" in str(waits.note)
+    assert bench.alive(waits) == []
+    # Whoever has raised the quota edits the agent, and it is asked at once.
+    bench.api.status = 200
+    bench.declared(kind, maxTurns=9) if kind == "claude" else bench.declared(kind, model="gpt-5")
+    done = bench.ended()
+    assert done.status is Status.COMPLETED, done.failure_reason
+    assert (done.id, done.attempts, done.result["text"]) == (waits.id, 1, TEXT)
+    assert done.session_id is not None
 
 
 def test_codex_tells_an_api_that_refuses_from_work_that_fails(bench: Bench) -> None:

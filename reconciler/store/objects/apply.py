@@ -37,6 +37,7 @@ from reconciler.store.objects.current import TABLES
 from reconciler.store.objects.documents import object_values
 from reconciler.store.objects.manifests import save_documents
 from reconciler.store.revisions.files import save_files
+from reconciler.store.runs.quotas import ask_at_once
 
 Changed = Update | Move | Restore
 """An object that has a row, and whose content becomes the manifest's."""
@@ -160,6 +161,9 @@ def _change(
     _update_all(
         tx, kind, [(change.id, {**_content(change.after, plan), **noted}) for change in changes]
     )
+    if kind is Kind.AGENT:
+        for change in changes:
+            ask_at_once(tx, change.after.key.workspace, change.after.key.name, context.now)
     if kind is Kind.AUTOPILOT:
         edited = [change.id for change in changes if _spec_changed(change)]
         _update_all(tx, kind, [(change, _CLOSED_BREAKER) for change in edited])

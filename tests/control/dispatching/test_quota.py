@@ -184,12 +184,12 @@ def test_an_edit_of_the_agent_has_it_asked_at_once(rig: Rig) -> None:
             agent(runtime=HTTP, maxConcurrency=3),
             *(autopilot(name, timeout="5m", pauseAfterFailures=1) for name in ("a", "b")),
         )
-        second = rig.launch("b")
         await rounds(context)
-        assert rig.run_of(second.id).status is Status.RUNNING
 
     during(rig, agents, body)
-    assert rig.run_of(run.id).active
+    works = rig.run_of(run.id)
+    assert (works.status, works.waiting_for) == (Status.RUNNING, None)
+    assert works.deadline_at == rig.clock.now() + timedelta(minutes=5)
 
 
 def test_a_full_agent_is_not_one_without_quota(rig: Rig) -> None:
