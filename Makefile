@@ -6,7 +6,7 @@ READY   := $(VENV)/.ready
 WORKERS ?= auto
 PORT    ?= 8484
 AGENT   := examples/agents/demo_agent.py
-BENCHES ?= startup plan schedule tick webhooks runs pages scale notifications budgets dashboard
+BENCHES ?= startup plan schedule tick webhooks runs pages scale gitops notifications budgets dashboard
 
 .PHONY: run test check format bench soak schemas system help
 

@@ -1,0 +1,109 @@
+"""A push of one changed file among thousands: how long until a server has applied it.
+
+A bare repository, a clone that pushes, and `reconciler serve --git` in processes of their own. Each
+round commits and pushes an edit of one file and calls `POST /v1/reconcile`, as a forge does. Beside
+it the least that anybody needs for it: the same `git fetch` into a bare clone.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+from bench.scale import write_folder
+from bench.webhooks import _used, running
+from tests.support.git import GitFolder
+from tests.support.ports import free_port
+
+PATIENCE = 120.0
+
+
+def applied(base: str) -> str:
+    """The revision in force."""
+    sources = httpx.get(f"{base}/v1/status", timeout=60).json().get("sources") or [{}]
+    return str((sources[0].get("applied") or {}).get("revision"))
+
+
+def await_applied(base: str, commit: str) -> float:
+    """Seconds until this commit is in force."""
+    began = time.monotonic()
+    while applied(base) != commit:
+        assert time.monotonic() - began < PATIENCE, f"{commit} was not applied"
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+def fetched(mirror: Path) -> float:
+    """Seconds of a `git fetch`."""
+    began = time.monotonic()
+    command = ["git", "fetch", "--quiet", "origin", "+main:main"]
+    subprocess.run(command, cwd=mirror, check=True)
+    return time.monotonic() - began
+
+
+def shown(what: str, seconds: list[float]) -> str:
+    """The middle one and the latest of a hundred."""
+    ordered = sorted(seconds)
+    p50, p99 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
+    return f"{what:<34} p50 {p50 * 1e3:6.0f} ms  p99 {p99 * 1e3:6.0f} ms"
+
+
+def measure(folder: Path, autopilots: int, pushes: int) -> None:
+    """Print the figures."""
+    remote = GitFolder.bare(folder / "remote.git")
+    work = GitFolder.make(folder / "work")
+    write_folder(work.folder / "autopilots", autopilots)
+    work.git("add", "-A")
+    work.git("commit", "--quiet", "-m", "all of them")
+    work.git("remote", "add", "origin", str(remote.folder))
+    work.git("push", "--quiet", "origin", "main")
+    mirror = folder / "mirror"
+    clone = ["git", "clone", "--quiet", "--bare", str(remote.folder), str(mirror)]
+    subprocess.run(clone, check=True)
+    port, site = free_port(), folder / "site"
+    site.mkdir()
+    command = [sys.executable, "-m", "reconciler", "serve", "--git", f"file://{remote.folder}"]
+    command += ["--path", "autopilots", "--port", str(port)]
+    settings = {
+        "RECONCILER_DATABASE": f"sqlite:///{site}/state.db",
+        "RECONCILER_KEY_FILE": f"{site}/server.key",
+        "RECONCILER_LOG_FORMAT": "json",
+    }
+    with running(command, port, site, **settings) as process:
+        base = f"http://127.0.0.1:{port}"
+        await_applied(base, work.git("rev-parse", "HEAD"))
+        ours, least = [], []
+        used = _used(process)
+        for number in range(pushes):
+            path = work.folder / "autopilots" / "team-1" / "a00001.yaml"
+            path.write_text(path.read_text().replace("title: ", f"title: {number} ", 1))
+            work.git("commit", "--quiet", "-a", "-m", f"edit {number}")
+            work.git("push", "--quiet", "origin", "main")
+            httpx.post(f"{base}/v1/reconcile", timeout=60).raise_for_status()
+            ours.append(await_applied(base, work.git("rev-parse", "HEAD")))
+            least.append(fetched(mirror))
+        took = (_used(process) - used) / pushes
+        resident = psutil.Process(process.pid).memory_info().rss / 2**20
+    print(shown("pushed until applied", ours))
+    print(shown("git fetch of the same push", least))
+    ratio = sorted(ours)[len(ours) // 2] / sorted(least)[len(least) // 2]
+    print(f"{ratio:.1f} x the fetch; {took:.2f} s CPU a push; {resident:.0f} MiB afterwards")
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--autopilots", type=int, default=10_000)
+    parser.add_argument("--pushes", type=int, default=10)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        measure(Path(name), options.autopilots, options.pushes)
+
+
+if __name__ == "__main__":
+    main()
