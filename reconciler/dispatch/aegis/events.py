@@ -69,9 +69,14 @@ class Frames:
 
 @dataclass(slots=True)
 class Listener:
-    """Listens to one server by one key; calls `notify` when a followed session did something."""
+    """Listens to one server by one key.
+
+    `hear` is called with a followed session and the hook that its agent called; `notify` when
+    another poll would find news.
+    """
 
     api: AegisClient
+    hear: Callable[[str, str], None]
     notify: Callable[[], None]
     rhythm: Rhythm
     followed: frozenset[str] = frozenset()
@@ -127,23 +132,26 @@ class Listener:
     def _take(self, event_id: str | None, data: str) -> None:
         if event_id and len(event_id) <= LONGEST_ID and event_id.isascii():
             self._last_id = event_id
-        now = self.api.clock.monotonic()
-        if _session_of(data) in self.followed and now - self._woke_at >= self.rhythm.between_hints:
+        news, now = _news_of(data), self.api.clock.monotonic()
+        if news is None or news[0] not in self.followed:
+            return
+        self.hear(*news)
+        if now - self._woke_at >= self.rhythm.between_hints:
             self._woke_at = now
             self.notify()
 
 
-def _session_of(data: str) -> str | None:
-    """The session of an event after which a list shows something new."""
+def _news_of(data: str) -> tuple[str, str] | None:
+    """The session of an event after which a list shows something new, and the hook or event."""
     with suppress(ValueError, RecursionError):
         event = json.loads(data)
         session_id = event.get("sessionId") if isinstance(event, dict) else None
-        if isinstance(session_id, str) and _is_news(event):
-            return session_id
+        if isinstance(session_id, str) and (name := _name_of(event)) in NEWS | ENDS:
+            return session_id, name
     return None
 
 
-def _is_news(event: Mapping[str, Json]) -> bool:
+def _name_of(event: Mapping[str, Json]) -> str:
     detail = event.get("data")
     hook = detail.get("hookEvent") if isinstance(detail, dict) else None
-    return f"{hook}" in NEWS or f"{event.get('event')}" in ENDS
+    return f"{event.get('event') if hook is None else hook}"

@@ -55,5 +55,7 @@ def _too_late(seen: "Ready | Trouble", session_id: str, seconds: float) -> NotRe
             "PATH of a login shell on the Aegis host, and past its first questions"
         )
     return NotReady(
-        f"session {session_id} was not ready for its prompt within {seconds:g} s: {seen.status}"
+        f"session {session_id} was not ready for its prompt within {seconds:g} s: its terminal "
+        f"shows {seen.status}. Start claude once in workDir as the user of Aegis and answer what "
+        "it asks (theme, API key, trust)"
     )

@@ -84,7 +84,7 @@ def read_session(value: Json) -> Session | None:
         created_at=_number(value.get("createdAt")),
         transcript=_text(value, "claudeSessionId") or None,
         failures=len(failures) if isinstance(failures, list) else None,
-        hooked_at=f"{value.get('lastHookAt')}",
+        hooked_at=f"{value.get('lastHookAt') or ''}",
         stamp=f"{value.get('lastActivity')}",
     )
 

@@ -199,7 +199,7 @@ class AegisSessions:
                 watch.hint()  # before the round that the next line brings about
                 self._notify()
 
-            self._listeners[api.target] = Listener(api, hint, self._rhythm)
+            self._listeners[api.target] = Listener(api, watch.turns.hear, hint, self._rhythm)
         ids = frozenset(handle.session_id for _, handle in followed if handle.session_id)
         self._listeners[api.target].follow(ids)
 

@@ -19,6 +19,8 @@ from reconciler.dispatch.aegis.reading import ASKS, Session, detail
 from reconciler.dispatch.aegis.transcript import Entry, answer, last_is_answer
 from reconciler.dispatch.base import Ended, Job, NeedsApproval, Unseen, Working, cut_result
 
+ENDED, FAILED = "Stop", "StopFailure"
+"""The hooks of a turn that ended."""
 _BUSY: Final = "esc to interrupt"
 _DONE: Final = re.compile(r"^\W?\s*\w+ for \d+m? ?\d*s\b", re.MULTILINE)
 """`✻ Baked for 5s`: the last line of a turn on the terminal, with a verb of chance."""
@@ -39,7 +41,9 @@ MIXED: Final = (
 class Memory:
     """What was seen of a session in earlier rounds; monotonic seconds. It may be lost."""
 
-    hooked_at: str = ""
+    stopped: str | None = None
+    """The hook with which the first turn ended, where an event told it."""
+    active_at: str = ""
     since: float = 0.0
     read_stamp: str | None = None
     read_at: float = 0.0
@@ -55,17 +59,23 @@ class Turns:
     costs: Costs
     memory: dict[str, Memory] = field(default_factory=dict)
 
+    def hear(self, session_id: str, hook: str) -> None:
+        """An event told how a turn ended; that of the first one counts."""
+        if hook in (FAILED, ENDED):
+            memory = self.memory.setdefault(session_id, Memory())
+            memory.stopped = memory.stopped or hook
+
     async def judge(
         self, mark: Mark, session: Session, job: Job
     ) -> Working | NeedsApproval | Unseen | Ended:
         """One session as the list shows it now; at rest, its terminal and words are read."""
         memory, now = self.memory.setdefault(session.id, Memory()), self.api.clock.monotonic()
-        activity = session.hooked_at if session.failures is not None else session.stamp
-        if activity != memory.hooked_at:
-            memory.hooked_at, memory.since, memory.rests = activity, now, 0
-        waits = self.api.waits
-        calm = waits.quiet if session.failures is not None else waits.read_again
-        if session.live and now - memory.since < calm:
+        if session.failures is None and memory.stopped is not None:
+            session = replace(session, failures=int(memory.stopped == FAILED))
+        activity, waits = session.hooked_at or session.stamp, self.api.waits
+        if activity != memory.active_at:
+            memory.active_at, memory.since, memory.rests = activity, now, 0
+        if session.live and now - memory.since < waits.quiet:
             return _goes_on(session)
         if session.stamp == memory.read_stamp and now - memory.read_at < waits.read_again:
             return _goes_on(session)  # the terminal said so
@@ -87,6 +97,7 @@ class Turns:
                 return _goes_on(session)
             memory.rests += 1
             if memory.rests < 2:
+                memory.read_stamp = None  # the next list reads it once more
                 return _goes_on(session)
         entries = await self.api.transcript(session.id)
         if not isinstance(entries, tuple):

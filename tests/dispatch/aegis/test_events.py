@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.runs.run import Completed, Failed
 from reconciler.dispatch.aegis.events import LONGEST_LINE, Frames, Rhythm
 from reconciler.dispatch.aegis.runtime import AegisSessions
-from tests.dispatch.aegis.runtime_kit import QUICK, begin, job_on, sessions_in_real_time
+from tests.dispatch.aegis.runtime_kit import QUICK, begin, end, job_on, sessions_in_real_time
 from tests.dispatch.builders import poll
 from tests.support.aegis.process import Aegis
 from tests.support.eventually import eventually_async
@@ -105,6 +106,20 @@ async def test_a_broken_stream_comes_back_and_misses_nothing(aegis: Aegis) -> No
         aegis.control(drop_streams=True)
         aegis.control(session=jobs[1].run_id, finish="Done.")  # while nobody listens
         await asyncio.wait_for(hint.wait(), 10)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("fails", "expected"), [(None, Completed), ("Odd words.", Failed)])
+async def test_of_a_server_without_hook_fields_the_events_tell_the_end(
+    aegis: Aegis, fails: str | None, expected: type[Completed | Failed]
+) -> None:
+    aegis.control(script={"later_build": True, "work": 1.0, "fails": fails})
+    job = job_on(aegis)
+    async with hinted() as (runtime, _):
+        handle = await begin(runtime, job)
+        await poll(runtime, job, handle)
+        await listening(aegis)
+        assert isinstance(await end(runtime, job, handle), expected)
 
 
 @pytest.mark.anyio

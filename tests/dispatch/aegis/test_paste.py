@@ -50,6 +50,8 @@ def test_a_naive_text_is_torn_and_refused() -> None:
 
 def test_white_space_makes_no_other_text() -> None:
     assert same_text("a\tb\n\n c" * 100, "a    b\n c" * 100)
+    assert same_text("It fails.", "It fails.It fails.")
+    assert not same_text("Triage the issues.", "Triage the issues. And delete them.")
     assert not same_text("Triage the issues.", "Triage the pull requests.")
     assert not same_text("Triage the issues.", "Triage")
     assert not same_text("", "")

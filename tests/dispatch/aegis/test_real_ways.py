@@ -72,6 +72,26 @@ async def test_a_folder_that_is_not_trusted_is_said_and_no_dialog_accepted(
     assert server.world.sessions == {}
 
 
+async def test_a_question_of_the_first_start_is_said_and_not_answered(
+    runtime: AegisSessions, server: LocalAegis
+) -> None:
+    server.control(script={"asks_first": True})
+    start = await runtime.start(job_on(server), Recorder())
+    assert isinstance(start, Ended)
+    assert "answer what it asks (theme, API key, trust)" in str(start.outcome)
+    assert [agent.shell for agent in server.world.agents] == [[]]
+    assert server.world.sessions == {}
+
+
+async def test_a_text_that_aegis_typed_twice_is_our_prompt(
+    runtime: AegisSessions, server: LocalAegis
+) -> None:
+    server.control(script={"doubled": True})
+    job = job_on(server, prompt="It fails.")
+    assert isinstance(await end(runtime, job, await begin(runtime, job)), Completed)
+    assert server.prompts(job.run_id) == ["It fails.It fails."]
+
+
 @pytest.mark.parametrize("lines", [8, 220])
 async def test_a_payload_of_many_lines_is_one_prompt_within_its_block(
     runtime: AegisSessions, server: LocalAegis, lines: int

@@ -25,6 +25,10 @@ later versions:
   all;
 - `/metrics` has the cost only a minute after the turn, and not after DELETE;
 - `approve` with nothing pending types `y`;
+- a question of Claude's first start (API key, theme) is `waiting_for_input`, and a text answers it;
+- a text that Aegis does not see arrive is typed once more, and may stand in one prompt twice;
+- the build of the tag has no `hookFailureTimestamps`, the branch it came from has; events tell the
+  hooks in both;
 - builds with `displayName`, `pending`, `killed`, and without hook fields [later].
 
 `agent.py` is Claude in its tmux and outlives the server, `world.py` what Aegis knows of it.

@@ -39,6 +39,7 @@ class Agent:
     ready_at: float
     installed: bool = True
     trusted: bool = True
+    asks_first: bool = False
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     box: str = ""
     pasting: bool = False
@@ -56,7 +57,8 @@ class Agent:
 
     def ready(self, now: float) -> bool:
         """Whether Enter submits what is typed."""
-        return self.installed and self.trusted and now >= self.ready_at
+        settled = self.installed and self.trusted and not self.asks_first
+        return settled and now >= self.ready_at
 
     def turn(self, now: float) -> Turn | None:
         """The turn that is under way."""
@@ -100,6 +102,9 @@ class Agent:
             self.box = ""
         elif not self.trusted:
             self.trusted, self.box = True, ""
+        elif self.asks_first:
+            self.shell.append(f"answered with {self.box}")
+            self.asks_first, self.box = False, ""
         elif self.pasting:
             self.box += "\n"
         elif self.ready(now):

@@ -27,6 +27,10 @@ class Script:
     """How long Claude retries at the beginning of a turn, showing `error`."""
     installed: bool = True
     trusted: bool = True
+    asks_first: bool = False
+    """Claude asks whether an API key of the environment may be used."""
+    doubled: bool = False
+    """Each text is typed twice."""
     eaten: int = 0
     """The next sends say `delivered` and nothing of them arrives."""
     typing_fails: bool = False

@@ -34,6 +34,8 @@ class Session:
             return "unknown"
         if not agent.trusted:
             return "permission_prompt"
+        if agent.asks_first:
+            return "waiting_for_input"
         if now < agent.ready_at:
             return "pending" if script.later_build else "unknown"
         if (turn := agent.turn(now)) is not None and now < turn.retries_until:

@@ -16,7 +16,7 @@ class TooLongError(Exception):
 
 def type_text(agent: Agent, text: str, now: float, script: Script) -> None:
     """Type; what came before an error stays in the input box."""
-    for line in text.split("\n"):
+    for line in (text + text if script.doubled else text).split("\n"):
         if line.startswith("-"):
             raise FlagError
         if len(line.encode("utf-8", "replace")) > LONGEST_LINE:

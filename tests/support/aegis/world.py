@@ -65,6 +65,7 @@ class World:
             ready_at=now + self.script.boot,
             installed=self.script.installed,
             trusted=self.script.trusted,
+            asks_first=self.script.asks_first,
         )
         session = Session(
             agent=agent,
