@@ -37,7 +37,10 @@ def history(run: Run, asked: Approval | None = None) -> list[Event]:
 
 def working_since(run: Run) -> datetime | None:
     """Since when an agent has it; None for a run that no agent has (any more)."""
-    return None if run.ended else run.started_at
+    if run.ended:
+        return None
+    # A session that has not said that it runs has been made for the run all the same.
+    return run.started_at or (run.admitted_at if run.status is Status.SESSION_CREATED else None)
 
 
 def _after(earlier: Event | None, event: Event) -> str:
