@@ -20,7 +20,7 @@ from tests.support.hub import Hub
 from tests.support.rig import Rig, hash_of, id_of
 from tests.support.web import Web
 from tests.support.yaml_styles import AGENT
-from tests.web.api.test_write_back import TEXT
+from tests.web.api.test_write_back import TEXT, reconcile
 from tests.web.api.test_write_git import reconcile as reconcile_git
 
 pytestmark = pytest.mark.browser
@@ -146,7 +146,9 @@ def test_the_editor_works_without_a_script(folder: Path, browser: Any, editing: 
     page.goto(f"{editing}{EDIT}")
     page.get_by_label("Title", exact=True).fill("By hand")
     page.get_by_role("button", name="schedule", exact=True).click()
-    page.get_by_role("group", name="Trigger 2: schedule").get_by_label("When").fill("@weekly")
+    page.get_by_role("group", name="Trigger 2: schedule").get_by_label("When", exact=True).fill(
+        "@weekly"
+    )
     page.get_by_role("button", name="Preview").last.click()
     assert "Every Sunday" in page.inner_text("#preview") or "weekly" in page.inner_text("#preview")
     page.get_by_role("button", name="YAML").click()
@@ -178,19 +180,52 @@ def test_no_page_shuts_anybody_out(
     context = browser.new_context(color_scheme=scheme, viewport={"width": 390, "height": 844})
     page = context.new_page()
     triage = f"/autopilots/{id_of('triage')}"
-    paths = (
-        "/",
-        triage,
-        f"{triage}/edit",
-        "/autopilots/new",
+    mine = ("/", triage, f"{triage}/edit", "/autopilots/new")
+    others = (
         "/runs",
         f"/runs/{run.id}",
         "/sources",
+        "/timeline",
+        "/deliveries",
+        "/agents",
+        "/usage",
     )
     told = {}
-    for path in paths:
+    for path in (*mine, *others):
         page.goto(f"{editing}{path}")
         told[path] = violations(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        if path in mine:
+            page.set_viewport_size({"width": 1280, "height": 900})
+            told[f"{path}, wide"] = violations(page)
+            page.set_viewport_size({"width": 390, "height": 844})
     context.close()
     assert {path: rules for path, rules in told.items() if rules} == {}
+
+
+def test_no_state_of_the_editor_shuts_anybody_out(
+    rig: Rig, folder: Path, page: Any, editing: str
+) -> None:
+    """With every trigger, with what is wrong, as YAML, and while two changes are merged."""
+    page.goto(f"{editing}{EDIT}")
+    told = {}
+    for kind in ("webhook", "API"):
+        page.get_by_role("button", name=kind, exact=True).click()
+    told["triggers"] = violations(page)
+    page.get_by_label("Time zone").fill("Berlin")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("alert").first.wait_for()
+    told["wrong"] = violations(page)
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    edited = (folder / "all.yaml").read_text().replace('"0 9 * * *"', '"0 8 * * *"')
+    (folder / "all.yaml").write_text(edited.replace('"Triage"', '"Theirs"'))
+    reconcile(rig, folder)
+    page.get_by_label("Title", exact=True).fill("Mine")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("heading", name="Somebody changed it while you edited").wait_for()
+    told["merge"] = violations(page)
+    page.get_by_role("button", name="Take theirs").click()
+    page.get_by_role("button", name="YAML").click()
+    assert "title: Theirs" in page.get_by_label("The manifest").input_value()
+    told["YAML"] = violations(page)
+    assert {state: rules for state, rules in told.items() if rules} == {}

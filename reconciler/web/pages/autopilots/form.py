@@ -154,11 +154,10 @@ def _trigger(before: Document, fields: Fields) -> Document:
     trigger = {**before, "name": fields.get("name", "").strip()}
     # A box that is not ticked is not sent.
     trigger["enabled"] = "enabled" in fields
-    _set_optional(trigger, fields, ("label",))
+    _set_optional(trigger, fields, ("label", "when"))
     if trigger.get("kind") == TriggerKind.SCHEDULE:
         _set_schedule(trigger, fields)
     if trigger.get("kind") == TriggerKind.WEBHOOK:
-        _set_optional(trigger, fields, ("when",))
         trigger["signature"] = _signature(before.get("signature", {}), fields)
     return trigger
 
