@@ -7,6 +7,7 @@ for by `find`, and never replaced by another request.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
@@ -49,6 +50,7 @@ from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import Reply, exchange
 
 _HELD = "it may be at work, and is held until its deadline"
+_EVALUATIONS = 5
 _GONE = frozenset({404, 410})
 
 
@@ -119,7 +121,9 @@ class ApiRuns:
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """Ask the API to stop; the proof is its own word, by its answer or by what is followed."""
-        values = _values_of(handle) or await self._sought(job)
+        values: dict[str, Json] | str | None = _values_of(handle)
+        if values is None:
+            values = await self._sought(job)
         if not isinstance(values, dict):
             return await self._stop_unnamed(job, values)
         calls = self._calls(job, values, self._patience.ask)
@@ -179,9 +183,9 @@ class ApiRuns:
                 return await self._search(job, record, message)
 
     async def _taken(self, job: Job, record: Record, answer: Json) -> Start:
+        calls = self._calls(job, {}, self._patience.ask)
         try:
-            calls = self._calls(job, {}, self._patience.ask)
-            values = await calls.handles(_request(job).handle, answer)
+            values = await _patiently(calls, _request(job).handle, answer)
         except (EvaluationError, ValueError) as error:
             if _request(job).done is Done.ACCEPTED:  # handed over, whatever its answer looks like
                 return Ended(Completed(answer))
@@ -328,6 +332,15 @@ class ApiRuns:
         return Calls(
             job, runtime, request, self._evaluate, self._reach, self._clock, values, within
         )
+
+
+async def _patiently(calls: Calls, wanted: Mapping[str, str], answer: Json) -> dict[str, Json]:
+    """The handle of work that has begun: not lost to an evaluator that is busy for a moment."""
+    for _ in range(_EVALUATIONS):
+        with suppress(EvaluationBusy):
+            return await calls.handles(wanted, answer)
+        await asyncio.sleep(1)
+    return await calls.handles(wanted, answer)
 
 
 def _answered(verdict: Creation | None) -> Observation:

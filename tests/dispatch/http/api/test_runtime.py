@@ -402,6 +402,26 @@ async def test_stopped_is_what_the_api_says_is_over(
     assert await runtime.stop(job, handle) == Stopped("half")
 
 
+async def test_work_that_goes_by_the_runs_own_id_needs_no_handle(
+    runtime: HttpAgents, api: HttpAgent, clock: FakeClock
+) -> None:
+    base = api.url.removesuffix("/runs")
+    spec = {
+        "request": {"handle": {}},
+        "follow": {"url": base + "/jobs/{{ run.id }}", "result": None},
+        "cancel": {"method": "DELETE", "url": base + "/jobs/{{ run.id }}"},
+        "find": ...,
+    }
+    job = job_on(api, clock, spec=spec)
+    handle = await begun(runtime, api, job)
+    api.answer(200, {"status": "running"})
+    assert await seen_after(runtime, clock, job, handle) == Working()
+    for answer in ({"status": "running"}, {}, {"status": "error"}):
+        api.answer(200, answer)
+    assert await runtime.stop(job, handle) == Stopped({"status": "error"})
+    assert {request.path for request in api.requests} == {f"/jobs/{job.run_id}"}
+
+
 async def test_what_was_deleted_and_is_gone_has_stopped(
     runtime: HttpAgents, api: HttpAgent, clock: FakeClock
 ) -> None:
