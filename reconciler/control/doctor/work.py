@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.util import find_spec
 
 from reconciler.control.access.keys import read_key, token_hasher
 from reconciler.control.access.secrets import SecretMissing, SecretStore
@@ -9,7 +10,7 @@ from reconciler.control.doctor.check import Check, error, ok, warning
 from reconciler.control.serving import serving
 from reconciler.control.webhooks.secret_problems import list_secret_problems
 from reconciler.core.manifest.reach import is_loopback, parse_url
-from reconciler.core.manifest.runtime import CliRuntime, CommandRuntime, secret_refs
+from reconciler.core.manifest.runtime import A2aRuntime, CliRuntime, CommandRuntime, secret_refs
 from reconciler.dispatch.command.program import program_path
 from reconciler.settings import Settings
 from reconciler.store.checkup import list_prechecks, list_stalled
@@ -155,6 +156,10 @@ def check_agents(database: Database, settings: Settings) -> Iterator[Check]:
 
 
 def _agent(agent: LiveAgent, settings: Settings) -> Iterator[Check]:
+    if isinstance(agent.runtime, A2aRuntime) and find_spec("a2a") is None:
+        where = f"{agent.workspace}/{agent.name}"
+        missing = f"{where} speaks A2A, and this installation does not"
+        yield error(AGENTS, missing, "install the extra: pip install 'autopilot-reconciler[a2a]'")
     if not isinstance(agent.runtime, CommandRuntime | CliRuntime):
         return
     yield from _program(f"{agent.workspace}/{agent.name}", agent.runtime.program, settings)

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -185,6 +186,17 @@ def test_a_program_that_is_not_there_or_not_bound_is_named(
     assert "not an executable file" in plain
     path.chmod(0o755)
     assert wrong(examine(bound, {}), "programs") == []
+
+
+def test_an_agent_whose_protocol_is_not_installed_is_named(
+    rig: HostRig, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(rig)
+    rig.apply(agent(runtime={"type": "a2a", "url": "http://127.0.0.1:9999"}))
+    assert wrong(examine(settings, {}), "agents") == []
+    monkeypatch.setitem(sys.modules, "a2a", None)  # as without the extra
+    (message,) = wrong(examine(settings, {}), "agents")
+    assert message == "default/bot speaks A2A, and this installation does not"
 
 
 def test_a_clock_behind_what_is_recorded_is_told(rig: HostRig, settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """A run as a task of a real A2A server: each protocol and binding, crashes, and lost answers."""
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -342,6 +343,17 @@ async def test_a_card_that_leads_elsewhere_is_not_followed(runtime: A2aTasks) ->
         assert isinstance(refused.outcome, Failed)
         assert "leads elsewhere" in refused.outcome.message
         assert elsewhere.requests == []
+
+
+async def test_without_the_extra_nothing_is_sent(
+    runtime: A2aTasks, shared: A2aAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "reconciler.dispatch.a2a.connection", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "a2a"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    refused = await runtime.start(job_on(shared, "complete"), Recorder())
+    why = "this server speaks no A2A: install autopilot-reconciler[a2a]"
+    assert refused == Ended(Failed(Reason.DISPATCH_FAILED, why))
 
 
 CARDS = [
