@@ -294,6 +294,27 @@ def test_programs_that_the_operator_bound() -> None:
     assert "did you mean 'triages'?" in finding.message
 
 
+def test_prechecks_run_what_the_operator_bound_and_nothing_else() -> None:
+    document = an_autopilot(precheck={"program": "new-issues"})
+    assert found(document, Policy(allowed_commands=None)) == []
+    assert found(document, Policy(allowed_commands=frozenset({"new-issues"}))) == []
+    (finding,) = check(document, Policy(allowed_commands=frozenset({"new-issue"})))
+    assert (dotted(finding.loc), finding.code) == ("spec.precheck.program", "command-not-allowed")
+    assert "did you mean 'new-issue'?" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "code"),
+    [
+        ({"expect": "reslut.ok"}, "spec.expect", Code.VARIABLE_UNKNOWN),
+        ({"expect": "size(result)"}, "spec.expect", Code.EXPRESSION_INVALID),
+        ({"resultSchema": "{"}, "spec.resultSchema", Code.SCHEMA_INVALID),
+    ],
+)
+def test_what_no_result_could_ever_be(fields: dict[str, Any], where: str, code: Code) -> None:
+    assert found(an_autopilot(**fields)) == [(where, code)]
+
+
 def test_urls_that_the_operator_admits() -> None:
     document = an_agent(runtime={**HTTP, "url": "https://agents.example/a/b"})
     assert found(document, Policy(allowed_runtime_urls=("https://agents.example/a",))) == []
