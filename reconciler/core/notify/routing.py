@@ -1,10 +1,12 @@
 """Which channels hear of what: an autopilot's own rules, or those of its workspace."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from reconciler.core.manifest.fields import NAME_PATTERN
 from reconciler.core.manifest.notify import Event
 from reconciler.core.runs.run import Reason, Status
 
@@ -14,6 +16,7 @@ EVERY_WORKSPACE = "*"
 Rules = Mapping[str, tuple[str, ...]]
 """Channels by event."""
 
+_NAME = re.compile(NAME_PATTERN)
 _NO_RULES: Rules = MappingProxyType({})
 
 
@@ -36,15 +39,19 @@ NO_DEFAULTS = Defaults()
 def rules_of(notify: Any) -> Rules | None:
     """The rules that the `spec.notify` of a document means; None where it has none.
 
-    A document that somebody edited by hand is read as far as it can be.
+    A document that somebody edited by hand is read as far as it can be: a run has to end, whatever
+    stands in it.
     """
     if not isinstance(notify, list):
         return None
     rules: dict[str, dict[str, None]] = {}
     for rule in notify:
-        if isinstance(rule, dict) and isinstance(rule.get("on"), list):
+        if not (isinstance(rule, dict) and isinstance(rule.get("on"), list)):
+            continue
+        channel = rule.get("to")
+        if isinstance(channel, str) and _NAME.fullmatch(channel):
             for event in rule["on"]:
-                rules.setdefault(str(event), {})[str(rule.get("to"))] = None
+                rules.setdefault(str(event), {})[channel] = None
     return {event: tuple(channels) for event, channels in rules.items()}
 
 

@@ -43,7 +43,17 @@ def test_what_is_no_list_has_no_rules(broken: Any) -> None:
     assert rules_of(broken) is None
 
 
-@pytest.mark.parametrize("broken", [[7], [{}], [{"on": "failed"}]])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        [7],
+        [{}],
+        [{"on": "failed"}],
+        [{"on": ["late"], "to": "x" * 64}],
+        [{"on": ["late"], "to": 7}],
+        [{"on": ["late"]}],
+    ],
+)
 def test_a_document_that_was_edited_by_hand_is_read_as_far_as_it_can_be(broken: Any) -> None:
     assert rules_of(broken) == {}
 
