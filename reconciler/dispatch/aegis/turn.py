@@ -47,6 +47,8 @@ class Memory:
     since: float = 0.0
     read_stamp: str | None = None
     read_at: float = 0.0
+    asks_since: float | None = None
+    """Since when it has shown a question."""
     rests: int = 0
     """How often the terminal of a session without hook fields looked finished."""
 
@@ -73,6 +75,13 @@ class Turns:
         if session.failures is None and memory.stopped is not None:
             session = replace(session, failures=int(memory.stopped == FAILED))
         activity, waits = session.hooked_at or session.stamp, self.api.waits
+        if session.status not in ASKS:
+            memory.asks_since = None
+        elif memory.asks_since is None:
+            memory.asks_since = now
+        if memory.asks_since is not None and now - memory.asks_since < waits.quiet:
+            # A question that Aegis answers by itself shows for a moment as well.
+            return Working(detail(session.status))
         if activity != memory.active_at:
             memory.active_at, memory.since, memory.rests = activity, now, 0
         if session.live and now - memory.since < waits.quiet:

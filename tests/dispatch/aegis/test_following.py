@@ -76,12 +76,18 @@ async def test_no_status_by_itself_is_an_end(
 async def test_an_agent_that_asks_is_said_with_the_place_to_answer(
     runtime: AegisSessions, server: LocalAegis, status: str
 ) -> None:
-    """Nothing is approved from here: with nothing pending that would type a prompt."""
+    """Nothing is approved from here: with nothing pending that would type a prompt.
+
+    A question that Aegis answers by itself shows for a moment too, and ends no run.
+    """
     server.control(script={"hold": True})
     job = job_on(server)
     handle = await begin(runtime, job)
     server.control(session=job.run_id, status=status)
-    seen = await poll(runtime, job, handle)
+    assert isinstance(await poll(runtime, job, handle), Working)
+    for _ in range(3):
+        await asyncio.sleep(2)
+        seen = await poll(runtime, job, handle)
     assert isinstance(seen, NeedsApproval)
     assert status in seen.question
     assert str(handle.session_id) in seen.answer_at
