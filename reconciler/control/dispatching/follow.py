@@ -65,6 +65,7 @@ async def _settle(
 ) -> bool:
     match observation:
         case Ended() as ended:
+            await _note(runner, run, "")  # what was waited for is over
             return await end_work(runner, run, ended)
         case Gone(message, reason, usage):
             if run.cancel_requested_at is not None:

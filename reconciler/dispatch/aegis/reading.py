@@ -17,8 +17,10 @@ DEAD: Final = frozenset({"killed", "completed", "crashed"})
 ASKS: Final = frozenset({"permission_prompt", "bash_approval", "plan_mode", "ask_question"})
 
 _DETAILS: Final[Mapping[str, str]] = {
-    # After its turn a session shows `working` for ever: it says nothing.
+    # After its turn a session looks idle for a moment and at work for ever: these say nothing.
     "working": "",
+    "idle": "",
+    "waiting_for_input": "",
     "rate_limit": "waits for the model: rate_limit",
     "error": "the agent retries: its session shows an error",
 }

@@ -8,7 +8,9 @@ from typing import Any
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
 from reconciler.control.dispatching.runner import run_once, settle
+from reconciler.core.runs.run import Completed
 from reconciler.dispatch.base import (
+    Ended,
     Handle,
     Job,
     Observation,
@@ -48,6 +50,11 @@ def test_while_an_agent_cannot_be_seen_its_run_says_so(rig: Rig) -> None:
         ),
         (Working("compacting"), "compacting"),
         (Working(), None),
+        (
+            Unseen("http://127.0.0.1:9100 cannot be reached"),
+            "cannot be seen: http://127.0.0.1:9100",
+        ),
+        (Ended(Completed("done")), None),
     ]
 
     async def body() -> None:

@@ -54,7 +54,7 @@ async def test_one_list_call_for_all_runs_of_an_agent(
         pytest.param("compacting", "compacting", id="at work on itself"),
         pytest.param("rate_limit", "waits for the model: rate_limit", id="rate limited"),
         pytest.param("error", "the agent retries: its session shows an error", id="retries"),
-        pytest.param("idle", "idle", id="idle before the work"),
+        pytest.param("idle", "", id="idle before the work"),
         pytest.param("dreaming", "dreaming", id="a status that is new"),
     ],
 )
