@@ -67,7 +67,7 @@ def test_an_autopilot_leads_to_its_runs_and_a_run_to_its_result(page: Page) -> N
     page.get_by_role("link", name="clock", exact=True).click()
     assert "clock" in page.get_by_role("heading", level=1).inner_text()
     assert "The clock" in page.inner_text("main")
-    page.locator("a[href^='/runs/']").first.click()
+    page.locator("table.runs a[href^='/runs/']").first.click()
     assert page.url.rsplit("/", 2)[-2] == "runs"
     assert "clock" in page.inner_text("main")
 
