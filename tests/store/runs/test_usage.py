@@ -8,7 +8,7 @@ import pytest
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.core.runs.usage import Usage
 from reconciler.store.engine.database import Database
-from reconciler.store.runs.usage import UsageSum, sum_usage, sum_usage_by
+from reconciler.store.runs.usage import UsageSum, sum_usage, sum_usage_by, usage_of
 from tests.support.plans import plan_of
 from tests.support.rig import Rig, agent, autopilot, id_of
 
@@ -94,3 +94,14 @@ def test_only_the_index_is_read(empty: Database, by: Any) -> None:
 
     plan = plan_of(empty, read)
     assert any("USING COVERING INDEX ix_run_usage (completed_at>" in line for line in plan), plan
+
+
+def test_what_autopilots_used_lately_is_summed_for_each(used: Rig) -> None:
+    now, ids = used.clock.now(), [id_of("triage"), id_of("digest"), id_of("unknown")]
+    hour = used.database.read(lambda tx: usage_of(tx, ids, now - timedelta(hours=1)))
+    late = used.database.read(lambda tx: usage_of(tx, ids, now))
+    assert {id_: (sum_.runs, sum_.cost_micros) for id_, sum_ in hour.items()} == {
+        ids[0]: (2, 500_002),
+        ids[1]: (1, 0),
+    }
+    assert late[ids[0]].cost_micros == 250_001
