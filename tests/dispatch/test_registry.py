@@ -44,7 +44,7 @@ async def test_each_job_goes_to_the_runtime_of_its_type(tmp_path: Path, aegis: A
         runs_dir=tmp_path,
         aegis=Grant(folders=("/srv",)),
         permission_modes=MODES,
-        waits=WAITS,
+        waits=replace(WAITS, cost=0.0),
     ) as runtimes:
         followed = []
         for job in jobs[:2]:

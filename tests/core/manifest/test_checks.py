@@ -1,5 +1,6 @@
 """Rules about one object: each with the places and codes that it gives."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -23,6 +24,19 @@ from tests.support.builders import (
 
 HTTP = {"type": "http", "url": "http://127.0.0.1:8000/run"}
 AEGIS = {"type": "aegis", "workDir": "/srv"}
+A2A = {"type": "a2a", "url": "http://127.0.0.1:8000"}
+API: Document = {
+    **HTTP,
+    "request": {
+        "body": {"a": ["{{ prompt }}"]},
+        "headers": {"X-Run": "{{ run.id }}"},
+        "handle": {"id": "answer.id"},
+        "done": "follow",
+    },
+    "follow": {"url": "http://127.0.0.1/{{ handle.id }}", "status": "answer.s", "usage": "answer"},
+    "cancel": {"url": "http://127.0.0.1/{{ handle.id }}"},
+    "find": {"url": "http://127.0.0.1/{{ run.id }}", "handle": {"id": "answer.id"}},
+}
 COMMAND = {"type": "command", "program": "triage"}
 CLI = {"type": "cli", "agent": "claude", "program": "claude", "workDir": "/srv/agents/a"}
 
@@ -378,6 +392,8 @@ def test_malformed_documents_raise_nothing(data: st.DataObject) -> None:
             [
                 an_autopilot(triggers=[a_schedule(), a_webhook()]),
                 an_agent(runtime={**COMMAND, "env": {"A": "b"}, "args": ["c"]}),
+                an_agent(runtime={**A2A, "headers": {"X-A": "b"}, "token": a_secret()}),
+                an_agent(runtime=copy.deepcopy(API)),
                 a_squad(),
             ]
         )

@@ -8,7 +8,7 @@ from reconciler.core.manifest.checks.finding import Finding, Loc
 from reconciler.core.manifest.checks.raw import Raw, mapping, text, triggers_of
 
 _Use = Literal["condition", "moment", "call", "key", "title", "expectation"]
-_WHEN: dict[object, _Use] = {"schedule": "moment", "api": "call"}
+_WHEN: dict[str | None, _Use] = {"schedule": "moment", "api": "call"}
 
 
 def expression_findings(document: Raw) -> Iterator[Finding]:
@@ -18,7 +18,7 @@ def expression_findings(document: Raw) -> Iterator[Finding]:
     yield from _of(("spec", "issueTitleTemplate"), spec.get("issueTitleTemplate"), "title")
     yield from _of(("spec", "expect"), spec.get("expect"), "expectation")
     for loc, trigger in triggers_of(document):
-        use = _WHEN.get(trigger.get("kind"), "condition")
+        use = _WHEN.get(text(trigger.get("kind")), "condition")
         yield from _of((*loc, "when"), trigger.get("when"), use)
 
 
