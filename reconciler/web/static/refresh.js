@@ -7,9 +7,10 @@
   const banner = document.getElementById("banner");
   const root = document.querySelector("a.brand").getAttribute("href"); // the server's own path
   const GAP = 2000; // at least so long between two refreshes
+  const AGAIN = 30_000; // a stream that was refused is asked for again after this
   const OLD = 60_000; // after this the page says how old it is
   let shown = main().innerHTML, asOf = Date.now(), ended = false;
-  let took = 0, waiting, asking = false, stream;
+  let took = 0, waiting, asking = false, stream, listened = 0;
 
   // An open menu, a field that is being filled, or selected text: nothing is taken from somebody.
   const busy = () =>
@@ -59,7 +60,7 @@
       if (answer.type === "opaqueredirect" || answer.status === 401) return loggedOut();
       if (!answer.ok) return gone(`The server answers with an error (${answer.status}).`);
       put(new DOMParser().parseFromString(await answer.text(), "text/html"), began);
-      if (!stream || stream.readyState === EventSource.CLOSED) listen();
+      if (!stream || (stream.readyState === EventSource.CLOSED && Date.now() - listened > AGAIN)) listen();
     } catch {
       gone("The server cannot be reached.");
     } finally {
@@ -93,6 +94,7 @@
   function listen() {
     stream?.close();
     if (document.hidden || ended) return;
+    listened = Date.now();
     stream = new EventSource(`${root}v1/events`);
     for (const kind of ["run", "autopilot", "revision", "reset"]) stream.addEventListener(kind, soon);
     stream.addEventListener("error", soon); // gone, or logged out: the refresh finds out which

@@ -5,18 +5,29 @@ import json
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from reconciler.control.access.tokens import Tokens
+from reconciler.control.apply.forge import Forge
+from reconciler.control.apply.write_back import WriteChecks
+from reconciler.control.apply.write_git import GitWriter
 from reconciler.core.access.token_hash import token_hash
+from reconciler.core.manifest.checks import OFFLINE
+from reconciler.manifest.git.mirror import Mirror
+from reconciler.settings import Settings
 from tests.support.following import following
+from tests.support.forge import PROJECT, TOKEN, StandInForge
 from tests.support.forms import form_of
 from tests.support.git import GitFolder
-from tests.support.rig import Rig, id_of
+from tests.support.hub import Hub
+from tests.support.rig import Rig, hash_of, id_of
 from tests.support.web import BASE, Web
-from tests.web.api.test_write_back import changed, reconcile
+from tests.support.yaml_styles import AGENT
+from tests.web.api.test_write_back import TEXT, changed, reconcile
+from tests.web.api.test_write_git import reconcile as reconcile_git
 from tests.web.conftest import Ask
 
 EDIT = f"/autopilots/{id_of('triage')}/edit"
@@ -297,3 +308,37 @@ def test_a_limited_admin_makes_nothing_elsewhere_and_sees_nobody_elses(
         assert "your token does not reach workspace default" in text_of(page)
         assert "bot (agent" not in text_of(runner.run(ask("admin", "GET", NEW)))
     assert not (folder / "default").exists()
+
+
+def test_a_proposal_has_the_link_of_its_pull_request(rig: Rig, tmp_path: Path) -> None:
+    hub = Hub.make(tmp_path)
+    hub.clone.write("autopilots/agents.yaml", AGENT)
+    hub.clone.write("autopilots/all.yaml", TEXT)
+    hub.push("First")
+    mirror = Mirror.below(tmp_path / "mirrors", str(hub.bare))
+    reconcile_git(rig, mirror)
+    checks = WriteChecks(
+        database=rig.database, source_id="default", policy=OFFLINE, token_hash=hash_of
+    )
+    with StandInForge() as forge, asyncio.Runner() as runner:
+        writer = GitWriter(
+            mirror=mirror,
+            branch="main",
+            path="autopilots",
+            checks=checks,
+            now=rig.clock.now,
+            proposes=True,
+            forge=Forge(forge.github, PROJECT, TOKEN),
+        )
+        more: dict[str, Any] = {"writer": lambda _source: writer}
+        web = Web(rig, settings=Settings(write_policy="branch"), more=more)
+
+        async def propose() -> httpx.Response:
+            async with web.client(headers={"Origin": BASE}) as client:
+                fields = form_of((await client.get(EDIT)).text, EDIT).fields
+                return await client.post(EDIT, data={**fields, "title": "New", "action": "save"})
+
+        page = runner.run(propose())
+    assert "Proposed on branch reconciler/default/triage-" in text_of(page)
+    assert re.search(r'<a href="http[^"]+/pull/\d+"[^>]*>Open the pull request', page.text)
+    assert "New" not in hub.git("show", "main:autopilots/all.yaml")
