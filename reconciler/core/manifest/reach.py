@@ -26,6 +26,7 @@ _URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _DOTS = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_CODED_SLASH = re.compile(r"%(?:2f|5c)", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -54,9 +55,10 @@ def admits(allowed: Iterable[str], url: str, own_port: int | None = None) -> boo
     """Whether one of the entries admits the URL.
 
     Scheme and host must be equal; the port too, if the entry has one; the entry's path must be
-    the URL's first segments. The server's own port on this machine is admitted only by an entry
-    that names it: without tokens, whoever may call it is an admin. A URL with a user, or with `.`
-    and `..` in its path, is admitted by none. An entry that is no URL admits nothing.
+    the URL's first segments, also for a server that takes `%2F` for a slash. The server's own port
+    on this machine is admitted only by an entry that names it: without tokens, whoever may call it
+    is an admin. A URL with a user, or with `.` and `..` in its path, is admitted by none. An entry
+    that is no URL admits nothing.
     """
     wanted = parse_url(url)
     if wanted is None or wanted.user is not None or _DOTS.search(wanted.path):
@@ -73,6 +75,9 @@ def _covers(entry: Url | None, url: Url, own_port: int | None) -> bool:
     if entry.port is not None and entry.port != port:
         return False
     base = entry.path.rstrip("/")
+    # Many servers decode a path before they look at its dots: `/v1/..%2Fadmin` leaves `/v1`.
+    if base and _DOTS.search(_CODED_SLASH.sub("/", url.path)):
+        return False
     return url.path == base or url.path.startswith(base + "/")
 
 

@@ -54,16 +54,21 @@ T = TypeVar("T")
 
 
 class _Bounded(httpx.AsyncBaseTransport):
-    """Reads no more of an answer than the limit, and asks for none that is packed."""
+    """Reads no more of an answer than the limit, asks for none that is packed, takes no cookies."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport | None) -> None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
         self._inner = inner or httpx.AsyncHTTPTransport(limits=limits)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Decompressed, a few bytes may be gigabytes."""
+        """Decompressed, a few bytes may be gigabytes.
+
+        One client speaks to all agents, and a cookie goes to every port of its host: an agent would
+        give one to the others.
+        """
         request.headers["accept-encoding"] = "identity"
         response = await self._inner.handle_async_request(request)
+        response.headers.pop("set-cookie", None)
         return httpx.Response(
             response.status_code,
             headers=response.headers,

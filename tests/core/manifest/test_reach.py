@@ -60,6 +60,15 @@ def test_not_admitted(url: str) -> None:
         pytest.param(
             "https://a.example/v1", "https://a.example/v1/%2E%2e/x", False, id="coded dots"
         ),
+        pytest.param(
+            "https://a.example/v1", "https://a.example/v1/..%2Fx", False, id="a coded slash"
+        ),
+        pytest.param(
+            "https://a.example/v1", "https://a.example/v1/a%5c%2e%2E%5Cx", False, id="backslashes"
+        ),
+        pytest.param(
+            "https://a.example/v1", "https://a.example/v1/a%2Fb..c", True, id="a name with a slash"
+        ),
         pytest.param("https://a.example", "https://b.a.example", False, id="a subdomain"),
         pytest.param("not a url", "https://a.example", False, id="an entry that is no URL"),
         pytest.param("", "https://a.example", False, id="an empty entry"),

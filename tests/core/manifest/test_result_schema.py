@@ -1,6 +1,7 @@
 """JSON Schemas of results: which can be used, and what does not fit them."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -37,6 +38,22 @@ def test_a_schema_that_can_be_used() -> None:
 )
 def test_a_schema_that_cannot(text: str, told: str) -> None:
     assert told in (schema_problem(text) or "")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param(lambda names: {"type": names}, id="type"),
+        pytest.param(lambda names: {"properties": {"a": {"required": names}}}, id="required"),
+        pytest.param(lambda names: {"dependencies": {"a": names}}, id="dependencies"),
+        pytest.param(lambda names: {"dependentRequired": {"a": names}}, id="dependentRequired"),
+    ],
+)
+def test_a_schema_of_thousands_of_odd_names_is_refused_at_once(where: Any) -> None:
+    text = json.dumps(where([{"a": number} for number in range(4000)]))
+    before = time.process_time()
+    assert "a list of texts" in (schema_problem(text) or "")
+    assert time.process_time() - before < 1
 
 
 @pytest.mark.parametrize(

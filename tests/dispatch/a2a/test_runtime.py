@@ -435,6 +435,17 @@ async def test_an_agent_that_is_full_is_waited_for(runtime: A2aTasks) -> None:
         assert full == TargetDown("the agent answered 429", 30.0, quota=True)
 
 
+async def test_a_cookie_of_one_agent_goes_to_no_other(runtime: A2aTasks) -> None:
+    with HttpAgent() as server, HttpAgent() as neighbour:
+        for each in (server, neighbour):
+            base = each.url.removesuffix("/runs")
+            each.answer(200, a_card(base), {"Set-Cookie": "session=theirs; Path=/"})
+            each.answer(429, b"", {"Set-Cookie": "session=theirs; Path=/"})
+            assert isinstance(await runtime.start(job_on(base, "complete"), Recorder()), TargetDown)
+        assert len(neighbour.requests) == 2
+        assert not any(request.header("cookie") for request in neighbour.requests)
+
+
 async def test_an_answer_without_end_is_cut_off(runtime: A2aTasks) -> None:
     with HttpAgent() as server:
         base = server.url.removesuffix("/runs")

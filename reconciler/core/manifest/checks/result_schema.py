@@ -17,6 +17,8 @@ from reconciler.core.manifest.checks.raw import Raw, mapping, text
 LONGEST = 50_000
 """Characters of a schema."""
 SHOWN = 200
+MOST_ODD = 100
+"""Items of a list of names that may be something else: the check of the schema then says which."""
 
 
 def result_schema_findings(document: Raw) -> Iterator[Finding]:
@@ -35,7 +37,7 @@ def schema_problem(schema_text: str) -> str | None:
         return f"this is not JSON: {error}"
     if not isinstance(schema, dict):
         return 'a JSON Schema is an object, such as {"type": "object"}'
-    return _not_local(schema) or _not_a_schema(schema)
+    return _not_local(schema) or _no_names(schema) or _not_a_schema(schema)
 
 
 def mismatch(schema_text: str, value: Any) -> str | None:
@@ -73,6 +75,35 @@ def _not_a_schema(schema: dict[str, Any]) -> str | None:
     except RecursionError:
         return "it nests too deeply"
     return None
+
+
+def _no_names(schema: Any) -> str | None:
+    """A long list of what is no text where names belong.
+
+    That a name stands once only is found by comparing each with each, unless they can be sorted:
+    some thousand objects take minutes, during which nothing else of the server runs.
+    """
+    pending = [schema]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, list):
+            pending += part
+        if not isinstance(part, dict):
+            continue
+        pending += part.values()
+        for keyword, names in _lists_of_names(part):
+            if len(names) > MOST_ODD and not all(isinstance(name, str) for name in names):
+                return f"{keyword} is a list of texts, and has something else among {len(names)}"
+    return None
+
+
+def _lists_of_names(part: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    for keyword in ("type", "required"):
+        if isinstance(names := part.get(keyword), list):
+            yield keyword, names
+    for keyword in ("dependentRequired", "dependencies"):
+        if isinstance(by_name := part.get(keyword), dict):
+            yield from ((keyword, names) for names in by_name.values() if isinstance(names, list))
 
 
 def _not_local(schema: Any) -> str | None:
