@@ -21,7 +21,9 @@ from tests.support.virtual_time import LoopClock
 
 LOOPBACK = Reach(("http://127.0.0.1", "http://localhost"))
 MODES = ("default", "plan", "acceptEdits", "dontAsk", "auto")
-WAITS = Waits(poll=0.02, between_lists=0.02, quiet=0.05, read_again=0.1, per_minute=100_000)
+WAITS = Waits(
+    poll=0.02, between_lists=0.02, quiet=0.05, read_again=0.1, cost=0.0, per_minute=100_000
+)
 """For a stand-in in real time; on virtual time the real ones cost nothing."""
 QUICK = {"boot": 0.05, "shown_late": 0.05, "work": 0.1, "settle": 0.05, "per_minute": 0}
 """The script that goes with them."""
