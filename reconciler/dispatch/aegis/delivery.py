@@ -8,7 +8,8 @@ from reconciler.dispatch.aegis.answers import Absent, Busy, Rejected, Trouble
 from reconciler.dispatch.aegis.client import AegisClient
 from reconciler.dispatch.aegis.handle import Mark
 from reconciler.dispatch.aegis.paste import clean
-from reconciler.dispatch.aegis.reading import READY, Ready, Session
+from reconciler.dispatch.aegis.readiness import NotReady, untrusted
+from reconciler.dispatch.aegis.reading import READY, UNTRUSTED, Ready, Session
 from reconciler.dispatch.aegis.transcript import Entry, others_prompt, prompt_at
 
 
@@ -33,7 +34,7 @@ class Foreign:
     message: str
 
 
-Verdict = Arrived | Lost | Foreign | Absent | Trouble
+Verdict = Arrived | Lost | Foreign | NotReady | Absent | Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class Delivery:
         match await self.api.ready(session_id):
             case Ready(status=status) if status == READY:
                 return Lost(f"session {session_id} did not take its prompt")
+            case Ready(status=status) if status == UNTRUSTED:
+                return untrusted(session_id)
             case Ready():
                 return Arrived(None)  # at work, without words so far: never a second time
             case trouble:

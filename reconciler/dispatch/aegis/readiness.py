@@ -28,7 +28,7 @@ async def wait_until_ready(api: AegisClient, session_id: str) -> NotReady | Abse
             case Ready(status=status, running=True) if status == READY:
                 return None
             case Ready(status=status) if status == UNTRUSTED:
-                return NotReady(_UNTRUSTED.format(session_id))
+                return untrusted(session_id)
             case Absent() | Rejected():
                 return seen
             case Busy(_, retry_after):
@@ -40,10 +40,13 @@ async def wait_until_ready(api: AegisClient, session_id: str) -> NotReady | Abse
         await asyncio.sleep(pause)
 
 
-_UNTRUSTED = (
-    "session {} asks whether its folder is trusted: start claude once in workDir as the user of "
-    "Aegis and accept, or set projects[workDir].hasTrustDialogAccepted in ~/.claude.json"
-)
+def untrusted(session_id: str) -> NotReady:
+    """A dialog waits: a text would be taken for its answer."""
+    return NotReady(
+        f"session {session_id} asks whether its folder is trusted: start claude once in workDir as "
+        "the user of Aegis and accept, or set projects[workDir].hasTrustDialogAccepted in "
+        "~/.claude.json"
+    )
 
 
 def _too_late(seen: "Ready | Trouble", session_id: str, seconds: float) -> NotReady | Trouble:

@@ -61,11 +61,12 @@ async def test_without_claude_on_the_host_nothing_is_typed_into_its_shell(
     assert server.world.sessions == {}
 
 
+@pytest.mark.parametrize("times", [1, 1500], ids=["sent", "by batch"])
 async def test_a_folder_that_is_not_trusted_is_said_and_no_dialog_accepted(
-    runtime: AegisSessions, server: LocalAegis
+    runtime: AegisSessions, server: LocalAegis, times: int
 ) -> None:
     server.control(script={"trusted": False})
-    start = await runtime.start(job_on(server), Recorder())
+    start = await runtime.start(job_on(server, prompt="Read this.\n" * times), Recorder())
     assert isinstance(start, Ended)
     assert "hasTrustDialogAccepted" in str(start.outcome)
     assert [agent.trusted for agent in server.world.agents] == [False]
