@@ -1,16 +1,32 @@
-"""Runs that wait for admission, when their autopilot ends."""
+"""Runs that wait: since when, and what becomes of them when their autopilot ends."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, func, select, update
 
 from reconciler.core.runs.run import Reason, Source, Status
 from reconciler.store.engine.backend import Tx
-from reconciler.store.engine.batches import batches
+from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.engine.facts import RunEnded, note
-from reconciler.store.runs.runs import WAITING
+from reconciler.store.runs.runs import NOT_ENDED, WAITING
 from reconciler.store.tables import autopilot_run
+
+
+def unstarted_since(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, datetime]:
+    """When the oldest run that nobody works on yet was triggered, of each autopilot that has one.
+
+    It waits for other runs, for its agent, for a worker or for an approval.
+    """
+    r = autopilot_run.c
+    query = select(r.autopilot_id, func.min(r.triggered_at)).where(
+        r.autopilot_id.in_(IDS), NOT_ENDED, r.started_at.is_(None)
+    )
+    return {
+        id_: at
+        for batch in batches(autopilot_ids)
+        for id_, at in tx.execute(query.group_by(r.autopilot_id), {"ids": batch})
+    }
 
 
 def cancel_waiting(

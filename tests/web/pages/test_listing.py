@@ -165,3 +165,13 @@ def test_failures_behind_another_trouble_are_told_too(rig: Rig, ask: Ask) -> Non
         text = text_of(ask, address)
         assert "The webhook ci can take no delivery" in text
         assert "The last run failed: no such model" in text
+
+
+def test_a_run_that_nobody_takes_is_told_after_a_while(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot())
+    rig.launch()
+    rig.clock.advance(minutes=4)
+    assert "waits since" not in text_of(ask)
+    rig.clock.advance(minutes=40)
+    assert "1 active" in text_of(ask)
+    assert "waits since 44 minutes ago" in text_of(ask)

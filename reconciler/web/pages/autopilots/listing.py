@@ -18,6 +18,7 @@ from reconciler.store.objects.overview import Overview, read_overviews
 from reconciler.store.objects.roster import read_roster
 from reconciler.store.runs.newest import newest_runs
 from reconciler.store.runs.usage import UsageSum, usage_of
+from reconciler.store.runs.waiting import unstarted_since
 from reconciler.web.api.autopilots import AutopilotQuery, autopilot_filter
 from reconciler.web.http.parameters import read_query
 from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
@@ -31,6 +32,10 @@ from reconciler.web.pages.serving import View, Visit
 
 USAGE_OF = timedelta(days=7)
 """How far back the cost of the list reaches."""
+
+
+PATIENCE = timedelta(minutes=5)
+"""How long a run may wait before the list says so."""
 
 
 class ListQuery(AutopilotQuery):
@@ -53,6 +58,7 @@ class Row:
     ticks: Ticks | None
     trouble: Trouble | None
     usage: UsageSum
+    unstarted_since: datetime | None
 
     @property
     def last(self) -> Run | None:
@@ -160,19 +166,32 @@ def _read(tx: Tx, query: ListQuery, visit: Visit, moment: Moment, lists: JudgedL
 
 def _rows(tx: Tx, ids: Sequence[str], moment: Moment) -> list[Row]:
     runs, used = newest_runs(tx, ids, SHOWN), usage_of(tx, ids, moment.now - USAGE_OF)
+    waiting, long_ago = unstarted_since(tx, ids), moment.now - PATIENCE
     return [
         _row(
             tx,
             overview,
             runs.get(overview.stored.id, []),
             used.get(overview.stored.id, UsageSum()),
+            _before(waiting.get(overview.stored.id), long_ago),
             moment,
         )
         for overview in read_overviews(tx, ids)
     ]
 
 
-def _row(tx: Tx, overview: Overview, runs: Sequence[Run], usage: UsageSum, moment: Moment) -> Row:
+def _before(at: datetime | None, limit: datetime) -> datetime | None:
+    return at if at is not None and at < limit else None
+
+
+def _row(
+    tx: Tx,
+    overview: Overview,
+    runs: Sequence[Run],
+    usage: UsageSum,
+    waits_since: datetime | None,
+    moment: Moment,
+) -> Row:
     condition = condition_at(overview, moment.now, moment.secrets)
     standing = standing_of(overview.switches, moment.cooldown, moment.now)
     return Row(
@@ -183,4 +202,5 @@ def _row(tx: Tx, overview: Overview, runs: Sequence[Run], usage: UsageSum, momen
         ticks=ticks_of(runs),
         trouble=trouble_of(tx, overview, condition),
         usage=usage,
+        unstarted_since=waits_since,
     )
