@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.base.errors import Conflict, NotFound
-from reconciler.core.base.invisible import one_line
 from reconciler.core.base.units import format_duration, parse_duration
 from reconciler.core.manifest.model import OnApproval
 from reconciler.core.manifest.notify import Event
-from reconciler.core.runs.approval import Approval, Decision
+from reconciler.core.runs.approval import Approval, Decision, kept_question
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Reason, Run, WaitingFor
 from reconciler.core.runs.standstill import go_on, stand_still
@@ -26,9 +25,6 @@ from reconciler.store.runs.approvals import (
     settle_approval,
 )
 from reconciler.store.runs.runs import Condition, change_run, get_run, request_cancel
-
-QUESTION = 2000
-"""Characters of a question that are kept."""
 
 
 def ask(
@@ -47,7 +43,7 @@ def ask(
     """
     if run.cancel_requested_at is not None or run.ended:
         return None
-    question = one_line(question, QUESTION) or "something that it did not name"
+    question = kept_question(question)
     known = last_approval(tx, run.id)
     if known is not None and known.covers(question, now) and known.answer_at == answer_at:
         if known.is_open and run.waiting_for is not WaitingFor.APPROVAL:
@@ -83,11 +79,22 @@ def asks_no_more(tx: Tx, run: Run, now: datetime, note: str, *where: Condition) 
     return change_run(tx, run.id, values, *where)
 
 
-def decide(tx: Tx, run_id: str, decision: Decision, actor: str, now: datetime) -> Run:
+def decide(
+    tx: Tx,
+    run_id: str,
+    decision: Decision,
+    actor: str,
+    now: datetime,
+    *,
+    question: str | None = None,
+) -> Run:
     """Record a person's answer; whoever follows the run passes it on. Again is no error.
 
-    Raises NotFound, and Conflict where the run has ended or asks nothing, where the answer can only
-    be given at the agent, or where somebody has decided otherwise.
+    `question` is what the person has read: an agent that asks something else by then must not get a
+    yes to that. None answers whatever is asked now.
+
+    Raises NotFound, and Conflict where the run has ended or asks nothing or something else, where
+    the answer can only be given at the agent, or where somebody has decided otherwise.
     """
     run = get_run(tx, run_id)
     if run is None:
@@ -97,6 +104,9 @@ def decide(tx: Tx, run_id: str, decision: Decision, actor: str, now: datetime) -
     asked = last_approval(tx, run_id)
     if asked is None or not asked.is_open or run.cancel_requested_at is not None:
         raise Conflict(f"run {run_id} asks for nothing now", reason="nothing-asked")
+    if question is not None and kept_question(question) != asked.question:
+        message = f"the agent of run {run_id} asks something else now: {asked.question}"
+        raise Conflict(message, reason="question-changed")
     if asked.answer_at:
         message = f"the agent of run {run_id} takes no answers from here; answer {asked.answer_at}"
         raise Conflict(message, reason="answer-at-agent")

@@ -4,8 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from reconciler.core.base.invisible import one_line
+
+LONGEST_QUESTION = 2000
+"""Characters of a question that are kept."""
 SETTLING = timedelta(seconds=10)
 """How long after an answer the same question is taken for the one that was answered."""
+
+
+def kept_question(text: str) -> str:
+    """A question as it is kept, shown and compared: one line, never empty."""
+    return one_line(text, LONGEST_QUESTION) or "something that it did not name"
 
 
 class Decision(StrEnum):

@@ -13,6 +13,7 @@ import httpx
 
 from reconciler.clock import Clock
 from reconciler.core.manifest.runtime import A2aRuntime
+from reconciler.core.runs.approval import kept_question
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.a2a.answers import (
     Away,
@@ -25,7 +26,7 @@ from reconciler.dispatch.a2a.answers import (
     Unlisted,
 )
 from reconciler.dispatch.a2a.card import cards_of
-from reconciler.dispatch.a2a.task import A2aTask, observation_of
+from reconciler.dispatch.a2a.task import A2aTask, observation_of, question_of
 from reconciler.dispatch.base import (
     Answer,
     Answered,
@@ -176,6 +177,9 @@ class A2aTasks:
             return NotAnswered("the agent asks for a credential, which only the agent can be given")
         if task.state != "INPUT_REQUIRED":
             return NotAnswered("the agent does not ask any more")
+        # It may have asked on since the last poll: nobody has answered that.
+        if kept_question(question_of(task)) != kept_question(question):
+            return NotAnswered("the agent asks something else now")
         words = "approved" if approved else "rejected"
         try:
             async with asyncio.timeout(self._patience.ask):

@@ -67,14 +67,17 @@ def observation_of(task: A2aTask) -> Observation:
                 Failed(Reason.AGENT_FAILED, _why(task), task.result, task.usage, task.note)
             )
         case "INPUT_REQUIRED":
-            return NeedsApproval(
-                task.words or "the agent waits for an answer; it does not say to what"
-            )
+            return NeedsApproval(question_of(task))
         case "AUTH_REQUIRED":
             question = task.words or "the agent asks to be authorized, and says not for what"
             return NeedsApproval(question, "with the agent itself: it asks for a credential")
         case _:
             return Working(task.note or "", task.usage)
+
+
+def question_of(task: A2aTask) -> str:
+    """What a task that waits for input asks."""
+    return task.words or "the agent waits for an answer; it does not say to what"
 
 
 def text_of(message: Document) -> str:

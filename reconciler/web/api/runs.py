@@ -23,7 +23,7 @@ from reconciler.web.http.answers import Reply
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
 from reconciler.web.http.parameters import IDEMPOTENCY_KEY, Text, read_idempotency_key
-from reconciler.web.models.run import RunOrder, RunPage, RunView
+from reconciler.web.models.run import DecisionOrder, RunOrder, RunPage, RunView
 
 Limit = Annotated[int, Field(ge=1, le=200)]
 _BATCH = 10
@@ -167,22 +167,23 @@ async def cancel_run(call: Call[NoQuery, NoBody]) -> Reply:
     return Reply(content=RunView.of(run), status=200 if run.ended else 202)
 
 
-async def approve_run(call: Call[NoQuery, NoBody]) -> Reply:
+async def approve_run(call: Call[NoQuery, DecisionOrder]) -> Reply:
     """Allow what the agent of a run asks for; it is told as soon as its run is polled."""
     return await _decide(call, Decision.APPROVED)
 
 
-async def reject_run(call: Call[NoQuery, NoBody]) -> Reply:
+async def reject_run(call: Call[NoQuery, DecisionOrder]) -> Reply:
     """Refuse what the agent of a run asks for; what it does then is up to it."""
     return await _decide(call, Decision.REJECTED)
 
 
-async def _decide(call: Call[NoQuery, NoBody], decision: Decision) -> Reply:
+async def _decide(call: Call[NoQuery, DecisionOrder], decision: Decision) -> Reply:
     context, run_id = call.context, call.path["id"].lower()
 
     def write(tx: Tx) -> Run:
         require_run(tx, run_id, call.caller)
-        return decide(tx, run_id, decision, call.caller.name, context.database.now(tx))
+        now, question = context.database.now(tx), call.body.question
+        return decide(tx, run_id, decision, call.caller.name, now, question=question)
 
     run = await context.database.awrite(write)
     context.notify()
@@ -235,12 +236,14 @@ OPERATIONS = (
     ),
     Operation(
         method="POST", path="/v1/runs/{id}/approve", handler=approve_run, role=Role.OPERATOR,
-        tag="runs", summary="Approve what an agent asks", problems=(404, 409),
+        tag="runs", summary="Approve what an agent asks", body=DecisionOrder,
+        problems=(404, 409, 422),
         answers={202: json_content(RunView, "The run; its agent is told.")},
     ),
     Operation(
         method="POST", path="/v1/runs/{id}/reject", handler=reject_run, role=Role.OPERATOR,
-        tag="runs", summary="Reject what an agent asks", problems=(404, 409),
+        tag="runs", summary="Reject what an agent asks", body=DecisionOrder,
+        problems=(404, 409, 422),
         answers={202: json_content(RunView, "The run; its agent is told.")},
     ),
     Operation(

@@ -187,3 +187,10 @@ class RunOrder(Wire):
     """JSON that the agent gets, at most 1 MiB."""
     force: bool = False
     """Pass the policy and the limits; recorded on the run."""
+
+
+class DecisionOrder(Wire):
+    """An answer to what an agent asks."""
+
+    question: Annotated[str, Field(max_length=8000)] | None = None
+    """What is answered: where the agent asks something else by then, nothing is."""

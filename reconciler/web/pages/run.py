@@ -121,7 +121,9 @@ async def _decide(visit: Visit, decision: Decision) -> Response:
 
     def write(tx: Tx) -> Run:
         require_run(tx, run_id, visit.caller)
-        return decide(tx, run_id, decision, visit.caller.name, context.database.now(tx))
+        # A form without it has not shown any question, and answers none.
+        question, now = visit.form.get("question", ""), context.database.now(tx)
+        return decide(tx, run_id, decision, visit.caller.name, now, question=question)
 
     await context.database.awrite(write)
     context.notify()

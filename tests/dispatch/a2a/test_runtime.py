@@ -170,6 +170,8 @@ async def test_a_question_is_shown_and_answered_once(
         handle = await begun(runtime, job)
         asked = NeedsApproval("Delete the branch?")
         assert await until(runtime, job, handle, NeedsApproval) == asked
+        other = await runtime.answer(job, handle, "Read the branch?", approved)
+        assert other == NotAnswered("the agent asks something else now")
         assert await runtime.answer(job, handle, asked.question, approved) == Answered()
         ended = await until(runtime, job, handle, Ended)
         assert isinstance(ended, Ended)

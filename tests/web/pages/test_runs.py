@@ -1,5 +1,6 @@
 """The list of runs and the page of one: filters, what can be done, what leads elsewhere."""
 
+import html
 import re
 from typing import Any
 
@@ -117,11 +118,36 @@ def test_what_an_agent_asks_is_answered_on_the_page(rig: Rig, ask: Ask, decision
     field = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
     verb = {"approved": "approve", "rejected": "reject"}[decision]
     assert f'action="/runs/{run.id}/{verb}"' in page
-    assert ask("POST", f"/runs/{run.id}/{verb}", data={"form_token": field}).status_code == 303
+    sent = {"form_token": field, "question": "run <b>deploy</b>?"}
+    assert f'name="question" value="{html.escape(sent["question"])}"' in page
+    assert ask("POST", f"/runs/{run.id}/{verb}", data=sent).status_code == 303
     asked = rig.database.read(lambda tx: last_approval(tx, run.id))
     assert asked is not None
     assert asked.decision is decision
     assert f'action="/runs/{run.id}/{verb}"' not in ask("GET", f"/runs/{run.id}").text
+
+
+def test_a_yes_counts_for_the_question_that_was_read_only(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot(onApproval="wait"))
+    rig.launch()
+    rig.round()
+    rig.claim()
+    run, now = rig.runs()[0], rig.clock.now()
+    rig.database.write(lambda tx: asks(tx, run, "May I read the log?", now))
+    page = ask("GET", f"/runs/{run.id}").text
+    field = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
+    rig.database.write(lambda tx: asks(tx, rig.run_of(run.id), "May I delete it?", now))
+    for read in ({"question": "May I read the log?"}, {}):
+        late = ask("POST", f"/runs/{run.id}/approve", data={"form_token": field, **read})
+        assert late.status_code == 409
+        assert "May I delete it?" in late.text
+    path, read = f"/v1/runs/{run.id}/approve", {"question": "May I read the log?"}
+    refused = ask("POST", path, json=read)
+    assert (refused.status_code, refused.json()["code"]) == (409, "question-changed")
+    asked = rig.database.read(lambda tx: last_approval(tx, run.id))
+    assert asked is not None
+    assert asked.decision is None
+    assert ask("POST", path, json={"question": "May I delete it?"}).status_code == 202
 
 
 def test_a_question_that_is_answered_elsewhere_leads_there(rig: Rig, ask: Ask) -> None:
