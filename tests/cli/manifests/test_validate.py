@@ -146,7 +146,7 @@ class TestPolicy:
     )
 
     def test_without_settings_it_is_that_of_the_defaults(self, cli: Cli) -> None:
-        assert policy_of(Settings.load()) == OFFLINE
+        assert policy_of(Settings.load(), offline=True) == OFFLINE
 
     def test_settings_widen_it(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         cli.write(far=self.FAR)

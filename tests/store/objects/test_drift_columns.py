@@ -37,7 +37,7 @@ WANTED: Desired = desired(
 MEANING: dict[str, dict[str, Any]] = {
     "agent": {
         "name": "other", "workspace_id": "other", "labels": {"a": "b"}, "max_concurrency": 77,
-        "spec": {}, "former_names": ["z"],
+        "spec": {}, "former_names": ["z"], "budget": {"perDay": "7"},
     },
     "squad": {
         "name": "other", "workspace_id": "other", "labels": {"a": "b"}, "spec": {"members": []},
