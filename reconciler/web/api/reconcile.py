@@ -13,6 +13,7 @@ from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.webhooks.forge import is_genuine, is_signed
 from reconciler.web.api.sources import SourceQuery
+from reconciler.web.api.webhooks import client_of
 from reconciler.web.http.answers import Reply
 from reconciler.web.http.auth import admit, caller_of, is_public
 from reconciler.web.http.context import Context
@@ -60,9 +61,7 @@ async def operator_or_forge(request: Request, context: Context) -> Caller:
         body = await read_bytes(request, LARGEST) if secret else b""
         now = context.clock.now()
         if secret is None or not is_genuine(secret.get_secret_value(), headers, body, now):
-            raise HttpProblem(
-                401, "signature-invalid", "no signature that reconcile_secret gives was sent"
-            )
+            raise _refused(request, context)
         return Caller(FORGE, Role.OPERATOR)
     if context.authority is None and "origin" in headers:
         raise HttpProblem(403, "origin-refused", "pages of other sites are not answered")
@@ -70,11 +69,27 @@ async def operator_or_forge(request: Request, context: Context) -> Caller:
     return admit(caller, Role.OPERATOR)
 
 
+def _refused(request: Request, context: Context) -> HttpProblem:
+    """The answer to a wrong signature; too many of one address are told to wait.
+
+    Judged after the signature, as webhooks are: what is genuine is never turned away.
+    """
+    address, moment = client_of(request.scope, context), context.clock.monotonic()
+    if (wait := context.bad_signatures.retry_after(address, moment)) is not None:
+        detail = "too many bad credentials from this address"
+        return HttpProblem(429, "too-many-attempts", detail, {"Retry-After": str(wait)})
+    context.bad_signatures.failed(address, moment)
+    return HttpProblem(
+        401, "signature-invalid", "no signature that reconcile_secret gives was sent"
+    )
+
+
 OPERATIONS = (
     Operation(
         method="POST", path=PATH, handler=reconcile, role=Role.OPERATOR,
         authenticate=operator_or_forge, reads_body=False, tag="sources",
-        summary="Read the followed sources now", query=SourceQuery, problems=(404, 408, 409, 413),
+        summary="Read the followed sources now", query=SourceQuery,
+        problems=(404, 408, 409, 413, 429),
         answers={202: json_content(Hinted, "They will be read.")},
     ),
 )  # fmt: skip

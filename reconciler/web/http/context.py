@@ -14,6 +14,7 @@ from reconciler.control.evaluation.expectations import Expectations
 from reconciler.control.notify.channel import Channel
 from reconciler.control.runs.launch import Launcher
 from reconciler.control.webhooks.inbound import Answer, InboundRequest
+from reconciler.control.webhooks.limiter import BadCredentials
 from reconciler.core.access.client_address import Network, networks_of
 from reconciler.core.access.roles import LOCAL, Caller
 from reconciler.core.runs.run import Run
@@ -92,8 +93,8 @@ class Context:
     name; `files` gives their files, `writer` what writes into them where `write_policy` allows it.
     `poll` has one of them, or all, read now, and returns their names; `notify` tells the runner
     that a slot became free: both are called from the event loop. `channels` are those of
-    notifications, by name. `output` tells what the agent of
-    a run has written after a position (control/dispatching/output.py).
+    notifications, by name. `bad_signatures` counts those of `POST /v1/reconcile`. `output` tells
+    what the agent of a run has written after a position (control/dispatching/output.py).
     """
 
     database: Database
@@ -114,6 +115,7 @@ class Context:
     output: Callable[[Run, str | None], Awaitable[Written | Elsewhere | None]] = _no_output
     metrics: Metrics = field(default_factory=Metrics)
     channels: Mapping[str, Channel] = field(default_factory=dict)
+    bad_signatures: BadCredentials = field(default_factory=BadCredentials)
     plans: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLANS_AT_ONCE))
     expectations: Expectations = field(init=False)
     hub: Hub = field(init=False)

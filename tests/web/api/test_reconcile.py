@@ -95,6 +95,21 @@ def test_a_signature_that_is_wrong_is_refused_even_beside_a_token(
     assert polled == []
 
 
+def test_who_guesses_is_told_to_wait_and_a_genuine_push_never_is(
+    ask: Ask, polled: list[str | None]
+) -> None:
+    wrong = signed(b"{}", "another secret of sixteen")
+    codes = [
+        ask("POST", "/v1/reconcile", content=b"{}", headers=wrong).status_code for _ in range(30)
+    ]
+    assert codes[0] == 401
+    answer = ask("POST", "/v1/reconcile", content=b"{}", headers=wrong)
+    assert (answer.status_code, answer.json()["code"]) == (429, "too-many-attempts")
+    assert int(answer.headers["retry-after"]) > 0
+    assert ask("POST", "/v1/reconcile", content=b"{}", headers=signed(b"{}")).status_code == 202
+    assert polled == [None]
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_operators_may_and_nobody_below(ask: Ask, polled: list[str | None], role: Role) -> None:
     headers = {"Authorization": f"Bearer {TOKENS[role]}"}
