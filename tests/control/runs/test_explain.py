@@ -49,6 +49,20 @@ def test_it_was_skipped_because_another_run_was_in_the_way(rig: Rig) -> None:
     assert "[overlap]" in step.why
 
 
+@pytest.mark.parametrize(
+    ("edge", "verdict"),
+    [
+        (datetime(1, 1, 1, tzinfo=UTC), "before the change"),
+        (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "ahead"),
+    ],
+)
+def test_the_first_and_the_last_moment_of_all_have_an_answer(
+    rig: Rig, edge: datetime, verdict: str
+) -> None:
+    rig.apply(agent(), autopilot("triage", schedule(), webhook()))
+    assert verdict in why(rig, edge)
+
+
 def test_it_was_paused(rig: Rig) -> None:
     rig.apply(agent(), autopilot("triage", schedule(), status="paused"))
     rig.tick(minutes=3)
