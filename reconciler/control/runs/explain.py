@@ -6,7 +6,7 @@ switches, deliveries. Nothing is guessed; where nothing is known that is said (d
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from reconciler.control.runs.told import Step, told
 from reconciler.control.unreadable import find_readable, unreadable
@@ -22,6 +22,7 @@ from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.core.runs.streak import explained
 from reconciler.core.schedule.agenda import Agenda
+from reconciler.core.schedule.audit import within_calendar
 from reconciler.store.engine.database import Tx
 from reconciler.store.money.budgets import read_accounts
 from reconciler.store.objects.overview import read_overviews
@@ -32,10 +33,6 @@ from reconciler.store.runs.runs import open_runs_of, run_of_occurrence
 from reconciler.store.runs.switches import Switched, read_switches
 from reconciler.store.webhooks.deliveries import Delivery, deliveries_between
 
-FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-"""An earlier moment is taken for this one: nothing was due before it."""
-FURTHEST = timedelta(days=36525)
-"""How far ahead a moment may lie; a later one is taken for this."""
 NEAR = timedelta(minutes=1)
 """Runs and deliveries within this time of the moment are named."""
 MOST = 20
@@ -53,7 +50,7 @@ def explain(
     tx: Tx, autopilot_id: str, at: datetime, now: datetime, retained: Retained
 ) -> list[Step]:
     """The chain for the moment `at`, which may lie ahead. Raises NotFound."""
-    at = min(max(at, FIRST), now + FURTHEST)
+    at = within_calendar(at)
     row = read_switches(tx, [autopilot_id]).get(autopilot_id)
     if row is None:
         raise NotFound(f"there is no autopilot {autopilot_id}")

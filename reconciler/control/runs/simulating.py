@@ -25,7 +25,7 @@ from reconciler.core.runs.key import own_key
 from reconciler.core.runs.run import Reason, Run
 from reconciler.core.runs.standing import Switches, standing_of
 from reconciler.core.schedule.agenda import Agenda
-from reconciler.core.schedule.audit import Period
+from reconciler.core.schedule.audit import Period, within_calendar
 from reconciler.core.schedule.simulate import (
     Arrival,
     Counts,
@@ -93,6 +93,7 @@ def simulate_manifests(
     most: int = MOST,
 ) -> Simulation:
     """What `desired` would have done in `period`, beside what happened. Blocks."""
+    period = Period(within_calendar(period.since), within_calendar(period.until))
     simulation = Simulation(period, assumptions=[*ALWAYS])
     declared = [row for row in desired.values() if row.key.kind == Kind.AUTOPILOT]
     declared_ids = {row.id for row in declared}

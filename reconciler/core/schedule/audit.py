@@ -18,6 +18,15 @@ GRACE = timedelta(minutes=1)
 """What is due for less is still being decided."""
 
 
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Between these the calendar has room for every sum of a moment and a duration."""
+
+
+def within_calendar(at: datetime) -> datetime:
+    """The moment, or the nearest one that can be reckoned with."""
+    return min(max(at, FIRST), LAST)
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """A time: `since` belongs to it, `until` does not."""

@@ -1,7 +1,7 @@
 """A simulation decides as the real loop does, and says which deliveries would fare otherwise."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import Phase, given, settings
@@ -168,6 +168,17 @@ def test_the_deliveries_of_another_source_answer_no_questions(rig: Rig) -> None:
     assert simulation.evaluated == 0
     assert simulation.autopilots == []
     assert "1 autopilots of other sources are left out" in simulation.assumptions
+
+
+def test_a_time_at_the_ends_of_the_calendar_has_an_answer(rig: Rig) -> None:
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    documents = (agent(), autopilot("triage", schedule()))
+    all_of_it = simulated(rig, *documents, since=first, until=last, most=100)
+    (comparison,) = all_of_it.autopilots
+    assert comparison.would.started
+    beyond = simulated(rig, *documents, since=last - timedelta(days=1), until=last)
+    assert not beyond.autopilots[0].would.started
 
 
 def test_an_autopilot_that_is_gone_would_have_started_nothing(rig: Rig) -> None:
