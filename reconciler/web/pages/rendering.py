@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from reconciler.core.base.invisible import INVISIBLE
 from reconciler.core.base.money import format_dollars
 from reconciler.core.manifest.fields import format_instant
+from reconciler.core.money.budget import statement
 from reconciler.web.pages.words import (
     capitalized,
     duration,
@@ -47,6 +48,7 @@ def environment() -> Environment:
         "taken": duration,
         "fires": trigger_words,
         "dollars": format_dollars,
+        "standing": statement,
         "capitalize_first": capitalized,
         "exact": Exact,
         "value": shown_value,

@@ -144,3 +144,11 @@ def test_a_folder_and_a_forge_that_is_not_known_have_no_links() -> None:
     assert places_of(origin, Position(Place("/srv/a"))) == Places()
     assert places_of(origin, Position(Place("a", "https://git.acme.org/a/b"))) == Places()
     assert places_of(None, None) == Places()
+
+
+def test_it_says_how_its_budget_stands(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot("triage", budget={"perRun": 0.5, "perDay": 2}))
+    page = text_of(ask("GET", TRIAGE))
+    assert "it has spent $0" in page
+    assert "of $2" in page
+    assert "one run may cost $0.5" in page

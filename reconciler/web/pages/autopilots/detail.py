@@ -8,13 +8,14 @@ from starlette.responses import Response
 
 from reconciler.control.runs import switches
 from reconciler.control.runs.launch import Order
-from reconciler.control.unreadable import unreadable
+from reconciler.control.unreadable import find_readable, unreadable
 from reconciler.core.access.roles import Role
 from reconciler.core.base.errors import Conflict
 from reconciler.core.base.identity import is_commit
 from reconciler.core.calendar.schedule import Occurrence
 from reconciler.core.manifest.model import Autopilot, AutopilotStatus
 from reconciler.core.manifest.state import Document
+from reconciler.core.money.budget import Account
 from reconciler.core.runs.condition import Condition
 from reconciler.core.runs.run import Json, MissedInterval, Run
 from reconciler.core.runs.standing import NotInForce, Standing, standing_of
@@ -23,6 +24,7 @@ from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.payload import parse_json
 from reconciler.manifest.edit.export import to_yaml
 from reconciler.store.engine.database import Tx
+from reconciler.store.money.budgets import read_accounts
 from reconciler.store.objects.overview import Overview, ShownTrigger
 from reconciler.store.revisions.revisions import author_of
 from reconciler.store.runs.lists import RunFilter
@@ -82,6 +84,7 @@ class Detail:
     trouble: Trouble | None
     author: str | None
     usage: UsageSum
+    budgets: tuple[Account, ...]
     written_at: Places
 
     @property
@@ -163,8 +166,15 @@ def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
         trouble=trouble_of(tx, overview, condition),
         author=author_of(tx, source, revision) if source and revision else None,
         usage=usage_of(tx, [id_], now - USAGE_OF).get(id_, UsageSum()),
+        budgets=_budgets(tx, id_, now),
         written_at=places_of(origin, visit.context.followed().get(source or "")),
     )
+
+
+def _budgets(tx: Tx, id_: str, now: datetime) -> tuple[Account, ...]:
+    """How the budgets stand that its runs fall under; none where its row cannot be read."""
+    live = find_readable(tx, id_)
+    return tuple(read_accounts(tx, [live], now, hold=False).of(live)) if live else ()
 
 
 def legible(overview: Overview) -> Overview:
