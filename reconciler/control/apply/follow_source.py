@@ -227,6 +227,10 @@ class SourceFollower:
             self._read()
             raise
         self._read()
+        if self.place.url is not None and loaded.source is not None:
+            # The commit that was read, for whoever wants to show an edit of it.
+            path = self.place.path.strip("/")
+            self.files = SourceFiles(loaded.source, f"{path}/" if path else "")
         return loaded
 
     def _read(self) -> None:

@@ -7,6 +7,7 @@ from reconciler.core.base.errors import UsageError
 from reconciler.manifest.files import Source, is_hidden, is_manifest
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.git.discovery import repository_around
+from reconciler.manifest.git.program import GitFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,15 @@ class SourceFiles:
         parts = path.split("/")
         if any(part in ("", "..") or is_hidden(part) for part in parts) or "\0" in path:
             return None
-        return self.source.again(path) if is_manifest(parts[-1]) else None
+        try:
+            return self.source.again(path) if is_manifest(parts[-1]) else None
+        except GitFailed:  # the mirror was made anew, and the commit is not there any more
+            return None
 
     def beside(self, path: str, file: str) -> bytes | None:
         """The bytes of a file that the manifest at `path` names; None where it cannot be read."""
-        content = self.source.beside(path, file)
+        try:
+            content = self.source.beside(path, file)
+        except GitFailed:
+            return None
         return content if isinstance(content, bytes) else None

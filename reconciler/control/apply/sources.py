@@ -38,6 +38,7 @@ class LoadedSource:
     desired: Desired
     seen: Snapshot
     descends: Descends | None = None
+    source: Source | None = None
 
     def plan(self, *, self_heal: bool = True) -> Plan:
         """The plan between the two."""
@@ -119,7 +120,7 @@ def load_opened(
         now=now,
         checkpoint=checkpoint,
     )
-    return LoadedSource(desired, seen, opened.descends)
+    return LoadedSource(desired, seen, opened.descends, opened.source)
 
 
 def load_source(

@@ -1,9 +1,10 @@
 """The manifests of a commit's tree, read without a checkout; a Source like a folder on a disk."""
 
 import posixpath
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.core.base.codes import Code
@@ -31,8 +32,11 @@ class Tree:
 
     git_dir: Path
     oid: str
-    _reading: "_Reading | None" = None
-    """What `files` reads with: whoever takes files from it may ask for those that they name."""
+    _local: threading.local = field(default_factory=threading.local)
+    """What `files` reads with: whoever takes files from it may ask for those that they name.
+
+    Of each thread its own: two that ask one `git cat-file` would read each other's answers.
+    """
 
     def files(self) -> Iterator[File]:
         """Every manifest in path order. Raises GitFailed."""
@@ -62,15 +66,16 @@ class Tree:
     @contextmanager
     def _open(self) -> Iterator["_Reading"]:
         """One listing and one `git cat-file` for all that is read at the same time."""
-        if self._reading is not None:
-            yield self._reading
+        open_already: _Reading | None = getattr(self._local, "reading", None)
+        if open_already is not None:
+            yield open_already
             return
         with objects(self.git_dir) as reader:
-            self._reading = _Reading(self.entries(), reader)
+            self._local.reading = _Reading(self.entries(), reader)
             try:
-                yield self._reading
+                yield self._local.reading
             finally:
-                self._reading = None
+                self._local.reading = None
 
     def entries(self) -> dict[str, Entry]:
         """All files of the tree by path, hidden ones too; undecodable bytes as surrogates."""

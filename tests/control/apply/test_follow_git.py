@@ -1,9 +1,13 @@
 """A followed repository: commits are applied whole, in their order, by however many servers."""
 
+import asyncio
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 
 from reconciler.control.apply.follow_source import Place, SourceFollower
@@ -15,7 +19,8 @@ from reconciler.manifest.load.checkpoint import Checkpoint
 from reconciler.store.revisions.revisions import Attempt, list_attempts
 from tests.support.applying import current_of
 from tests.support.git import GitFolder
-from tests.support.rig import Document, Rig, agent, autopilot, hash_of
+from tests.support.rig import Document, Rig, agent, autopilot, hash_of, id_of
+from tests.support.web import Web
 
 
 @dataclass
@@ -290,3 +295,53 @@ def test_a_mirror_that_lost_what_it_had_is_made_anew(team: Team) -> None:
     assert server.once() is not None
     assert team.tried()[0] == (commit, "applied")
     assert len(team.tried()) == 2
+
+
+def test_an_edit_of_a_followed_commit_is_a_patch_of_its_file(team: Team, tmp_path: Path) -> None:
+    """`suggestedPatch` of a server that follows a repository, as `git apply` takes it."""
+    team.commit(agent(), autopilot("triage"))
+    server = team.server()
+    server.once()
+    web = Web(team.rig, more={"files": lambda _source: server.follower.files})
+
+    async def put() -> httpx.Response:
+        async with web.client() as client:
+            path = f"/v1/autopilots/{id_of('triage')}"
+            wanted = (await client.get(path)).json()
+            wanted["spec"]["title"] = "Better"
+            return await client.put(path, json=wanted)
+
+    answer = asyncio.run(put())
+    assert (answer.status_code, answer.json()["code"]) == (409, "yaml-is-the-source")
+    (tmp_path / "edit.patch").write_text(answer.json()["suggestedPatch"])
+    team.origin.git("apply", str(tmp_path / "edit.patch"))
+    assert '"title": "Better"' in (team.origin.folder / "autopilots/all.yaml").read_text()
+
+
+def test_without_the_commit_there_is_no_patch(team: Team) -> None:
+    team.commit(agent())
+    server = team.server()
+    server.once()
+    files = server.follower.files
+    assert files is not None
+    assert files.read("all.yaml")
+    shutil.rmtree(team.folder / "one")
+    assert files.read("all.yaml") is None
+
+
+def test_many_may_read_a_commit_at_once(team: Team) -> None:
+    names = [f"bot-{number}" for number in range(20)]
+    for name in names:
+        team.origin.write(f"autopilots/{name}.yaml", json.dumps(agent(name)))
+    team.commit(agent())
+    server = team.server()
+    server.once()
+    files = server.follower.files
+    assert files is not None
+
+    def read(name: str) -> str:
+        content = json.loads(files.read(f"{name}.yaml") or b"")
+        return str(content["metadata"]["name"])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(read, names * 3)] == names * 3
