@@ -191,7 +191,8 @@ async def try_one(call: Call[NoQuery, TrialOrder]) -> Reply:
     if channel is None or hidden:
         raise NotFound(f"there is no channel {name!r}")
     within = context.settings.notify.timeout.total_seconds()
-    outcome = await try_channel(channel, name, context.clock.now(), within)
+    async with context.trials:
+        outcome = await try_channel(channel, name, context.clock.now(), within)
     why = outcome.why if isinstance(outcome, NotSent) else None
     return Reply(content=Trial(channel=name, sent=why is None, why=why))
 

@@ -26,6 +26,8 @@ from reconciler.web.hub import Hub
 
 PLANS_AT_ONCE = 2
 """Sets of manifests that were sent and are read at once; whoever comes later waits."""
+TRIALS_AT_ONCE = 2
+"""Channels that are tried at once: each may be a process of its own that hangs for a while."""
 
 
 class Receiver(Protocol):
@@ -117,6 +119,7 @@ class Context:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     bad_signatures: BadCredentials = field(default_factory=BadCredentials)
     plans: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLANS_AT_ONCE))
+    trials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TRIALS_AT_ONCE))
     expectations: Expectations = field(init=False)
     hub: Hub = field(init=False)
     proxies: tuple[Network, ...] = field(init=False)

@@ -1,20 +1,23 @@
 """What people were told of, over the API: lists, the log, and who sees what."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 
 from reconciler.control.access.tokens import Tokens
+from reconciler.control.notify.channel import Delivery, Sent
 from reconciler.control.notify.channels import channels_of
 from reconciler.control.runs.launch import Order
 from reconciler.core.access.token_hash import token_hash
+from reconciler.core.notify.message import Message
 from reconciler.core.notify.routing import Defaults
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.notify_settings import ChannelSettings, Place
 from reconciler.store.notify.outbox import note_revision, using
+from reconciler.web.http.context import TRIALS_AT_ONCE
 from tests.support.hooks import HookServer, hook_server
 from tests.support.notifying import outbox, send, tells, webhook_to
 from tests.support.rig import Rig, agent, autopilot, id_of
@@ -124,3 +127,34 @@ def test_a_channel_is_tried_by_the_server_with_its_own_secrets(web: Web, ask: As
     why = "the server's environment has no ONCALL"
     assert answer.json() == {"channel": "oncall", "sent": False, "why": why}
     assert ask("POST", "/v1/channels/test", json={"channel": "nobody"}).status_code == 404
+
+
+async def _tried(web: Web, times: int) -> list[int]:
+    async with web.client() as client:
+        body = {"channel": "slow"}
+        sent = [client.post("/v1/channels/test", json=body) for _ in range(times)]
+        return [answer.status_code for answer in await asyncio.gather(*sent)]
+
+
+def test_trials_of_channels_wait_for_each_other(web: Web) -> None:
+    under_way: list[int] = []
+
+    class Slow:
+        links = True
+        now = 0
+
+        async def deliver(
+            self, messages: Sequence[Message], within: float, begun: set[str]
+        ) -> AsyncGenerator[Delivery, None]:
+            self.now += 1
+            under_way.append(self.now)
+            for _ in range(10):  # everybody else gets as far as they may
+                await asyncio.sleep(0)
+            self.now -= 1
+            for message in messages:
+                yield message, Sent()
+
+    web.more["channels"] = {"slow": Slow()}
+    assert asyncio.run(_tried(web, 8)) == [200] * 8
+    assert len(under_way) == 8
+    assert max(under_way) <= TRIALS_AT_ONCE
