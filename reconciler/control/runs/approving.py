@@ -4,7 +4,7 @@ A run whose agent asks goes on to be `running`, and its timeout stands; with `on
 is stopped. The answer is recorded here and passed on by whoever follows the run.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.core.base.errors import Conflict, NotFound
@@ -23,8 +23,12 @@ from reconciler.store.runs.approvals import (
     decide_approval,
     last_approval,
     settle_approval,
+    unanswered_times,
 )
 from reconciler.store.runs.runs import Condition, change_run, get_run, request_cancel
+
+MOST_UNANSWERED = 100
+"""Questions of a run that may be withdrawn without an answer."""
 
 
 def ask(
@@ -51,8 +55,7 @@ def ask(
                 tx, run.id, _standing_still(tx, run, known, now), *where
             )  # it was taken over
         return known
-    if not _may_wait(tx, run):
-        why = f"asked for permission: {question}; onApproval is {OnApproval.FAIL}"
+    if (why := _refusal(tx, run, question)) is not None:
         request_cancel(tx, run.id, now, Reason.APPROVAL_NEEDED, why, *where)
         return None
     approval_id = ask_approval(tx, run.id, question, answer_at, now, reported=reported)
@@ -127,14 +130,25 @@ def unanswered(tx: Tx, run: Run) -> Failed:
     return Failed(Reason.APPROVAL_NEEDED, f"nobody answered within queueTtl of {ttl}{what}")
 
 
-def _may_wait(tx: Tx, run: Run) -> bool:
+def _refusal(tx: Tx, run: Run, question: str) -> str | None:
+    """Why a run is stopped for asking; None where it may wait for an answer."""
     spec = get_document(tx, run.spec_digest)["spec"]
-    return bool(spec.get("onApproval", OnApproval.FAIL) == OnApproval.WAIT)
+    if spec.get("onApproval", OnApproval.FAIL) != OnApproval.WAIT:
+        return f"asked for permission: {question}; onApproval is {OnApproval.FAIL}"
+    if len(unanswered_times(tx, run.id, MOST_UNANSWERED)) == MOST_UNANSWERED:
+        return f"asked {MOST_UNANSWERED} questions that nobody answered; the last: {question}"
+    return None
 
 
 def _standing_still(tx: Tx, run: Run, asked: Approval, now: datetime) -> dict[str, Any]:
-    """The fields of a run that asks: its timeout stands, at most for its `queueTtl`."""
+    """The fields of a run that asks: its timeout stands, at most for its `queueTtl`.
+
+    Questions that were withdrawn without an answer share one: an agent that asks something else
+    again and again would have its timeout stand for ever.
+    """
     ttl = parse_duration(get_document(tx, run.spec_digest)["spec"]["queueTtl"])
+    used = sum(unanswered_times(tx, run.id, MOST_UNANSWERED), timedelta())
+    ttl = max(timedelta(seconds=1), ttl - used)
     how = f"answer {asked.answer_at}" if asked.answer_at else "approve or reject it"
     within = f"within {format_duration(ttl)}"
     return {

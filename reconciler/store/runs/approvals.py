@@ -1,6 +1,6 @@
 """What agents ask people, and the answers."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, insert, select, update
@@ -19,6 +19,16 @@ def last_approval(tx: Connection, run_id: str) -> Approval | None:
     """What the agent of a run asked last; it may be settled."""
     row = tx.execute(_LAST.where(_A.run_id == run_id)).one_or_none()
     return _approval(row) if row else None
+
+
+def unanswered_times(tx: Connection, run_id: str, limit: int) -> list[timedelta]:
+    """How long each question of the run was asked that was withdrawn without an answer."""
+    query = (
+        select(_A.asked_at, _A.settled_at)
+        .where(_A.run_id == run_id, _A.decision.is_(None), _A.settled_at.is_not(None))
+        .limit(limit)
+    )
+    return [settled_at - asked_at for asked_at, settled_at in tx.execute(query)]
 
 
 def ask_approval(

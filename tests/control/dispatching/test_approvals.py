@@ -11,7 +11,7 @@ from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.jobs import run_token
 from reconciler.control.dispatching.runner import hand_back
 from reconciler.control.dispatching.workers import Beat, heartbeat
-from reconciler.control.runs.approving import decide
+from reconciler.control.runs.approving import MOST_UNANSWERED, decide
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.told import told
 from reconciler.core.base.errors import Conflict
@@ -142,6 +142,42 @@ def test_nobody_answers_within_queue_ttl(rig: Rig) -> None:
     assert ended.failure_reason == (
         "nobody answered within queueTtl of 2h; asked for permission: run `make deploy`?"
     )
+
+
+def test_another_question_again_and_again_does_not_stop_the_clock_for_ever(rig: Rig) -> None:
+    run = asking(rig, queueTtl="2h")
+    agents = Asked(rig, ASKS)
+    stood = 0
+
+    async def body(context: RunnerContext) -> None:
+        nonlocal stood
+        while rig.run_of(run.id).active and stood < 10:
+            agents.shows = NeedsApproval(f"and what about file {stood}?")
+            await rounds(context)
+            rig.clock.advance(minutes=50)
+            stood += 1
+            await rounds(context)
+
+    during(rig, agents, body)
+    assert rig.run_of(run.id).reason is Reason.APPROVAL_NEEDED
+    assert stood == 3, "2 h, shared by the questions that nobody answered"
+
+
+def test_a_run_asks_so_many_questions_without_an_answer_and_no_more(rig: Rig) -> None:
+    run = asking(rig)
+    agents = Asked(rig, ASKS)
+
+    async def body(context: RunnerContext) -> None:
+        for number in range(MOST_UNANSWERED + 2):
+            agents.shows = NeedsApproval(f"file {number}?")
+            await rounds(context)
+        assert not rig.run_of(run.id).active
+
+    during(rig, agents, body)
+    ended = rig.run_of(run.id)
+    assert ended.reason is Reason.APPROVAL_NEEDED
+    assert ended.failure_reason is not None
+    assert f"asked {MOST_UNANSWERED} questions that nobody answered" in ended.failure_reason
 
 
 def test_an_answer_at_the_agent_counts_as_well(rig: Rig) -> None:
