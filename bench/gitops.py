@@ -1,8 +1,9 @@
-"""A push of one changed file among thousands: how long until a server has applied it.
+"""One changed file among thousands, pushed or written: how long until a server has applied it.
 
 A bare repository, a clone that pushes, and `reconciler serve --git` in processes of their own. Each
 round commits and pushes an edit of one file and calls `POST /v1/reconcile`, as a forge does. Beside
-it the least that anybody needs for it: the same `git fetch` into a bare clone.
+it the least that anybody needs for it: the same `git fetch` into a bare clone. Then the same files
+as a folder that is watched, where each round writes one file.
 """
 
 import argparse
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -21,6 +24,8 @@ from tests.support.git import GitFolder
 from tests.support.ports import free_port
 
 PATIENCE = 120.0
+ONE = Path("autopilots") / "team-1" / "a00001.yaml"
+"""The file that is edited."""
 
 
 def applied(base: str) -> str:
@@ -38,6 +43,15 @@ def await_applied(base: str, commit: str) -> float:
     return time.monotonic() - began
 
 
+def await_another(base: str, before: str) -> str:
+    """Wait until another revision than this one is in force; return it."""
+    began = time.monotonic()
+    while (now := applied(base)) in (before, "None"):
+        assert time.monotonic() - began < PATIENCE, f"nothing but {before} was applied"
+        time.sleep(0.005)
+    return now
+
+
 def fetched(mirror: Path) -> float:
     """Seconds of a `git fetch`."""
     began = time.monotonic()
@@ -53,46 +67,82 @@ def shown(what: str, seconds: list[float]) -> str:
     return f"{what:<34} p50 {p50 * 1e3:6.0f} ms  p99 {p99 * 1e3:6.0f} ms"
 
 
-def measure(folder: Path, autopilots: int, pushes: int) -> None:
-    """Print the figures."""
+@contextmanager
+def serving(folder: Path, *source: str) -> Iterator[tuple[psutil.Process, str]]:
+    """A server that follows this source, and its address."""
+    port, site = free_port(), folder / f"site-{free_port()}"
+    site.mkdir()
+    command = [sys.executable, "-m", "reconciler", "serve", *source, "--port", str(port)]
+    settings = {
+        "RECONCILER_DATABASE": f"sqlite:///{site}/state.db",
+        "RECONCILER_KEY_FILE": f"{site}/server.key",
+        "RECONCILER_GIT_DIR": f"{folder}/mirrors",
+        "RECONCILER_LOG_FORMAT": "json",
+    }
+    with running(command, port, site, **settings) as process:
+        yield process, f"http://127.0.0.1:{port}"
+
+
+def edit(path: Path, number: int) -> None:
+    """Change a title."""
+    path.write_text(path.read_text().replace("title: ", f"title: {number} ", 1))
+
+
+def pushed(folder: Path, work: GitFolder, pushes: int) -> None:
+    """Print the figures of a repository."""
     remote = GitFolder.bare(folder / "remote.git")
-    work = GitFolder.make(folder / "work")
-    write_folder(work.folder / "autopilots", autopilots)
-    work.git("add", "-A")
-    work.git("commit", "--quiet", "-m", "all of them")
     work.git("remote", "add", "origin", str(remote.folder))
     work.git("push", "--quiet", "origin", "main")
     mirror = folder / "mirror"
     clone = ["git", "clone", "--quiet", "--bare", str(remote.folder), str(mirror)]
     subprocess.run(clone, check=True)
-    port, site = free_port(), folder / "site"
-    site.mkdir()
-    command = [sys.executable, "-m", "reconciler", "serve", "--git", f"file://{remote.folder}"]
-    command += ["--path", "autopilots", "--port", str(port)]
-    settings = {
-        "RECONCILER_DATABASE": f"sqlite:///{site}/state.db",
-        "RECONCILER_KEY_FILE": f"{site}/server.key",
-        "RECONCILER_LOG_FORMAT": "json",
-    }
-    with running(command, port, site, **settings) as process:
-        base = f"http://127.0.0.1:{port}"
+    url = f"file://{remote.folder}"
+    with serving(folder, "--git", url, "--path", "autopilots") as (process, base):
         await_applied(base, work.git("rev-parse", "HEAD"))
         ours, least = [], []
         used = _used(process)
         for number in range(pushes):
-            path = work.folder / "autopilots" / "team-1" / "a00001.yaml"
-            path.write_text(path.read_text().replace("title: ", f"title: {number} ", 1))
+            edit(work.folder / ONE, number)
             work.git("commit", "--quiet", "-a", "-m", f"edit {number}")
             work.git("push", "--quiet", "origin", "main")
             httpx.post(f"{base}/v1/reconcile", timeout=60).raise_for_status()
             ours.append(await_applied(base, work.git("rev-parse", "HEAD")))
             least.append(fetched(mirror))
         took = (_used(process) - used) / pushes
-        resident = psutil.Process(process.pid).memory_info().rss / 2**20
+        resident = process.memory_info().rss / 2**20
     print(shown("pushed until applied", ours))
     print(shown("git fetch of the same push", least))
     ratio = sorted(ours)[len(ours) // 2] / sorted(least)[len(least) // 2]
-    print(f"{ratio:.1f} x the fetch; {took:.2f} s CPU a push; {resident:.0f} MiB afterwards")
+    held = sum(file.stat().st_size for file in (folder / "mirrors").rglob("*") if file.is_file())
+    print(
+        f"{ratio:.1f} x the fetch; {took:.2f} s CPU a push; {resident:.0f} MiB of memory afterwards"
+    )
+    print(f"the mirror: {held / 2**20:.1f} MiB on the disk")
+
+
+def written(folder: Path, work: GitFolder, edits: int) -> None:
+    """Print the figures of a folder."""
+    with serving(folder, str(work.folder / "autopilots")) as (process, base):
+        before = await_another(base, "None")
+        ours = []
+        used = _used(process)
+        for number in range(edits):
+            edit(work.folder / ONE, number)
+            began = time.monotonic()
+            before = await_another(base, before)
+            ours.append(time.monotonic() - began)
+        took = (_used(process) - used) / edits
+    print(shown("written until applied", ours) + f"  {took:.2f} s CPU an edit")
+
+
+def measure(folder: Path, autopilots: int, rounds: int) -> None:
+    """Print the figures."""
+    work = GitFolder.make(folder / "work")
+    write_folder(work.folder / "autopilots", autopilots)
+    work.git("add", "-A")
+    work.git("commit", "--quiet", "-m", "all of them")
+    pushed(folder, work, rounds)
+    written(folder, work, rounds)
 
 
 def main() -> None:

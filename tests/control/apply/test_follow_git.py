@@ -3,7 +3,9 @@
 import asyncio
 import json
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +13,13 @@ import httpx
 import pytest
 
 from reconciler.control.apply.follow_source import Place, SourceFollower
-from reconciler.control.apply.reconcile import Applied
-from reconciler.control.apply.sources import LoadedSource, load_commit
+from reconciler.control.apply.reconcile import Applied, ApplyRequest, apply_once
+from reconciler.control.apply.sources import LoadedSource, load_commit, load_source
+from reconciler.core.base.errors import StalePlan
 from reconciler.core.manifest.checks import Policy
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.manifest.load.checkpoint import Checkpoint
-from reconciler.store.revisions.revisions import Attempt, list_attempts
+from reconciler.store.revisions.revisions import Attempt, Via, list_attempts
 from tests.support.applying import current_of
 from tests.support.git import GitFolder
 from tests.support.rig import Document, Rig, agent, autopilot, hash_of, id_of
@@ -242,6 +245,38 @@ def test_servers_that_fetch_the_same_commit_at_once_apply_it_once(team: Team) ->
         one.after_load = two.once
         assert one.once() is not None
     assert team.tried() == [(commit, "applied") for commit in commits]
+
+
+def test_two_servers_and_a_ci_job_that_apply_at_once_lose_no_revision(team: Team) -> None:
+    """Whoever comes first applies the commit; for the others there is nothing left to do."""
+    one, two = team.server("one"), team.server("two")
+
+    def apply_in_ci() -> None:
+        path = team.origin.folder / "autopilots"
+        database = team.rig.database
+        loaded = load_source(database, path, source_id="default", policy=Policy())
+        with suppress(StalePlan):  # somebody applied between its plan and its apply: it says so
+            apply_once(
+                database, loaded.desired, ApplyRequest(actor="ci", via=Via.CLI, expected=None),
+                token_hash=hash_of, seen=loaded.seen,
+            )  # fmt: skip
+
+    commits = []
+    with ThreadPoolExecutor(3) as pool:
+        for number in range(4):
+            commits.append(team.commit(agent(), autopilot(title=f"Edit {number}")))
+            everybody: tuple[Callable[[], object], ...] = (one.once, two.once, apply_in_ci)
+            for applying in [pool.submit(apply) for apply in everybody]:
+                applying.result(60)
+            one.once()
+    assert team.tried() == [(commit, "applied") for commit in commits]
+    assert titles(team.rig) == {"Edit 3"}
+
+
+def titles(rig: Rig) -> set[str]:
+    """The titles of the live autopilots."""
+    rows = current_of(rig.database).objects.values()
+    return {row.document["spec"]["title"] for row in rows if row.key.kind == "Autopilot"}
 
 
 def test_removals_count_for_each_commit_alone(team: Team) -> None:
