@@ -77,6 +77,7 @@ CASES = [
     ["next", "one", "-o", "json"],
     ["why", "one"],
     ["webhook", "url", "one/ci"],
+    ["notify", "test", "log"],
     ["token", "new", "--role", "viewer"],
     ["serve", "--print-settings"],
     ["doctor"],
