@@ -50,8 +50,8 @@ class Acceptor:
             self.loop.add_reader(self.listener, self._accept)
 
     def close(self) -> None:
-        """Take no more."""
-        self._closed = True
+        """Take no more; those that were taken and are not made yet are let go."""
+        self._closed = self.connections.closing = True
         self.loop.remove_reader(self.listener)
         if self._resuming is not None:
             self._resuming.cancel()

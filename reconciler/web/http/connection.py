@@ -74,6 +74,9 @@ class Connection(H11Protocol):
         super().connection_made(LingeringTransport(transport))
         self._table.idle(self)
         self._expect_head()
+        if self._table.closing:
+            # It was accepted before the stop and is made after it: uvicorn has told all others.
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""

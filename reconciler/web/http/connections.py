@@ -21,11 +21,13 @@ class Connections:
 
     A connection is idle from its start, and from the end of an answer, until a whole request head
     has come. `count` may be a moment behind `opened`, since accepted sockets get their protocol in
-    the event loop's next round.
+    the event loop's next round. `closing`: the server stops, and none of them is kept for another
+    request.
     """
 
     most: int
     count: int = 0
+    closing: bool = False
     _idle: dict[IdleConnection, None] = field(default_factory=dict)
 
     @property
