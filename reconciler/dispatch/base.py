@@ -105,10 +105,12 @@ class Ended:
     """The work is over.
 
     `exhausted` where it ended because the agent has no quota left: then all runs of the agent wait.
+    `session_id` where the session has named itself, for a handle that was recorded before it did.
     """
 
     outcome: Outcome
     exhausted: Exhausted | None = None
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

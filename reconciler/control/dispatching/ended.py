@@ -5,6 +5,7 @@ from reconciler.control.dispatching.quota import exhausted_until, hold_agent, pu
 from reconciler.core.runs.run import Failed, Run
 from reconciler.dispatch.base import Ended, Exhausted, Handle
 from reconciler.store.engine.database import Tx
+from reconciler.store.runs.runs import change_run, owned_by
 
 
 async def end_work(runner: RunnerContext, run: Run, ended: Ended) -> bool:
@@ -15,12 +16,21 @@ async def end_work(runner: RunnerContext, run: Run, ended: Ended) -> bool:
     """
     exhausted = ended.exhausted
     if exhausted is None or run.cancel_requested_at is not None:
+        await _name(runner, run, ended.session_id)
         return await runner.end(run, ended.outcome)
     if not exhausted.untouched:
+        await _name(runner, run, ended.session_id)
         await runner.database.awrite(lambda tx: _hold(tx, runner, run, exhausted))
         return await runner.end(run, ended.outcome, counts=False)
     outcome = await _wait(runner, run, exhausted)
     return await runner.end(run, outcome) if isinstance(outcome, Failed) else outcome
+
+
+async def _name(runner: RunnerContext, run: Run, session_id: str | None) -> None:
+    """Record a session that named itself only after its start had stopped waiting for that."""
+    if session_id is not None and run.session_id is None:
+        named, mine = {"session_id": session_id}, owned_by(runner.owner)
+        await runner.database.awrite(lambda tx: change_run(tx, run.id, named, mine))
 
 
 def _hold(tx: Tx, runner: RunnerContext, run: Run, exhausted: Exhausted) -> None:

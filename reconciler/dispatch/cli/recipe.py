@@ -13,6 +13,7 @@ from functools import partial
 from reconciler.core.base.money import parse_dollars
 from reconciler.core.manifest.arguments import fill_in
 from reconciler.core.manifest.coding_agents import CodingAgent
+from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.runtime import CliRuntime, Runtime
 from reconciler.core.runs.run import Failed
 from reconciler.core.runs.usage import Usage, reported
@@ -74,7 +75,9 @@ class CodingAgents:
         runtime, adapter = _of(job)
         read = adapter.exited(read_lines(adapter, answer), ending.status)
         outcome = outcome_of(runtime, read, ending, result_of(adapter, runtime, read, ending))
-        return Ended(outcome, exhausted(read) if isinstance(outcome, Failed) else None)
+        none_left = exhausted(read) if isinstance(outcome, Failed) else None
+        named = job.mode is ExecutionMode.CREATE_SESSION and not adapter.chooses
+        return Ended(outcome, none_left, read.session_id if named else None)
 
     def remains(self, job: Job, ending: Ending, answer: bytes) -> Stopped:
         """See `Recipe.remains`."""

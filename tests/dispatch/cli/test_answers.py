@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.manifest.coding_agents import CodingAgent
+from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.runs.result import RESULT_LIMIT
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.dispatch.base import Exhausted
@@ -113,6 +114,17 @@ def test_an_answer_is_read_with_its_session_and_usage(agent: str) -> None:
     assert (ended.usage.document() if ended.usage else {}) == USAGE[agent]
     assert "usage" not in result
     assert SESSION in result["resumeCommand"]
+
+
+@AGENTS
+def test_a_session_that_names_itself_is_told_with_the_end(agent: str) -> None:
+    """Its start may have stopped waiting for the name."""
+    names_itself = not ADAPTERS[CodingAgent(agent)].chooses
+    for mode in ExecutionMode:
+        job = a_job(coding_agent(agent), mode=mode)
+        ended = CodingAgents(()).ended(job, ending(), lines(GOOD[agent]))
+        told = names_itself and mode is ExecutionMode.CREATE_SESSION
+        assert ended.session_id == (SESSION if told else None)
 
 
 @AGENTS
