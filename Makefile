@@ -29,7 +29,7 @@ system: ## Install PostgreSQL and Chromium for the tests (Debian, as root).
 	@sh .ci/system-packages
 
 test: $(READY) system check ## Check the code and run the whole suite.
-	$(BIN)/pytest -n $(WORKERS) -m 'not soak'
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not soak'
 
 check: $(READY) ## Format, lint, types, layers.
 	$(BIN)/ruff format --check .

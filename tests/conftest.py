@@ -15,6 +15,25 @@ from tests.support.postgres import Server, find_binaries, running
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
+_LONGEST_FIRST = ("tests/e2e/", "tests/cli/", "tests/ci/")
+"""Folders whose tests start processes: what is long and comes last keeps one worker only busy."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: half as many again as there are CPUs, as many tests wait for processes."""
+    return len(os.sched_getaffinity(0)) * 3 // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort what is long to the front, so that all workers end at about the same time."""
+
+    def place(item: pytest.Item) -> int:
+        begins = [n for n, folder in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(folder)]
+        return begins[0] if begins else len(_LONGEST_FIRST)
+
+    items.sort(key=place)
+
+
 BOTH = [pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgres)]
 
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -91,7 +92,11 @@ def terminal(
 
 
 def _take_terminal() -> None:
-    """Runs in the child: Ctrl-C on the terminal is a signal to it."""
+    """Runs in the child: Ctrl-C on the terminal is a signal to it.
+
+    A shell that starts the tests in its background has them, and what they start, ignore it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
