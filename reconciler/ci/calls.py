@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 
 from reconciler.ci.forge import Forge
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.core.base.errors import ReconcilerError, Unavailable
+from reconciler.core.base.safe_text import one_line
 
 PATIENCE = 120.0
 """Seconds that a job waits in all; longer limits are reported."""

@@ -15,8 +15,8 @@ import httpx
 
 from reconciler.ci.calls import Again, Calls, Rejected, attempts
 from reconciler.ci.forge import Forge, github, gitlab, is_by
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.core.base.errors import ReconcilerError, Unavailable, UsageError
+from reconciler.core.base.safe_text import one_line
 
 _FORGES = {"github": github, "gitlab": gitlab}
 _TIMEOUT = 30.0

@@ -16,9 +16,9 @@ import typer
 from reconciler import __version__
 from reconciler.cli import console
 from reconciler.cli.lazy import Lazy, LazyGroup
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.streams import ReaderGone, Unwritable, take_streams
 from reconciler.core.base.errors import InvalidManifests, ReconcilerError, Refused, Unavailable
+from reconciler.core.base.safe_text import one_line
 
 MANIFESTS, STATE, RUNS, SERVER = "Manifests", "Plan and apply", "Runs and time", "Server"
 

@@ -7,9 +7,9 @@ from reconciler.cli.console import colored, out, out_document, say
 from reconciler.cli.options import PlanFormat
 from reconciler.cli.rendering.json import render_json
 from reconciler.cli.rendering.markdown import render_markdown
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.text import render_text
 from reconciler.core.base.errors import Objection
+from reconciler.core.base.safe_text import one_line
 from reconciler.core.plan.report import PlanReport
 
 

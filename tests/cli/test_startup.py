@@ -92,11 +92,10 @@ finally:
         "reconciler.cli.console",
         "reconciler.cli.lazy",
         "reconciler.cli.main",
-        "reconciler.cli.rendering",
-        "reconciler.cli.rendering.safe_text",
         "reconciler.cli.streams",
         "reconciler.core",
         "reconciler.core.base",
         "reconciler.core.base.errors",
         "reconciler.core.base.invisible",
+        "reconciler.core.base.safe_text",
     }

@@ -8,9 +8,6 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
-from reconciler.cli.rendering.consequences import consequence_lines
-from reconciler.cli.rendering.fields import Line, field_lines
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.sentences import (
     NO_CHANGES,
     SYMBOLS,
@@ -20,6 +17,9 @@ from reconciler.cli.rendering.sentences import (
     problems_sentence,
     warnings_sentence,
 )
+from reconciler.core.base.safe_text import one_line
+from reconciler.core.plan.lines.consequences import consequence_lines
+from reconciler.core.plan.lines.fields import Line, field_lines
 from reconciler.core.plan.report import BlockedReport, ChangeReport, DriftReport, PlanReport
 
 MAX_CHARACTERS = 65_536

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from reconciler import __version__
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.core.base.codes import MEANINGS, WARNINGS, Code
 from reconciler.core.base.errors import Problem
+from reconciler.core.base.safe_text import one_line
 
 Format = Literal["text", "json", "github", "sarif"]
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

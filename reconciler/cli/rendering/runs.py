@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.table import table
 from reconciler.core.base.money import format_dollars, parse_dollars
+from reconciler.core.base.safe_text import one_line
 from reconciler.core.runs.run import Status
 
 Document = dict[str, Any]

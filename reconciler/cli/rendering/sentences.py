@@ -1,6 +1,6 @@
 """The sentences that sum a plan up; the same in every output."""
 
-from reconciler.cli.rendering.safe_text import one_line
+from reconciler.core.base.safe_text import one_line
 from reconciler.core.plan.report import PlanReport, ProblemReport
 
 SYMBOLS = {

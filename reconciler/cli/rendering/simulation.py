@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.table import table
+from reconciler.core.base.safe_text import one_line
 from reconciler.core.schedule.simulation_report import reasons
 
 Simulation = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from reconciler.cli.rendering.safe_text import one_line
+from reconciler.core.base.safe_text import one_line
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

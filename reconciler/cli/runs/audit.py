@@ -12,8 +12,8 @@ from reconciler.cli.console import out, out_json
 from reconciler.cli.moments import moment_of
 from reconciler.cli.options import ListFormat
 from reconciler.cli.progress import progress
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.table import table
+from reconciler.core.base.safe_text import one_line
 from reconciler.settings import Settings
 
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from reconciler.cli.backend.run_state import RunState
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.core.base.errors import Conflict
+from reconciler.core.base.safe_text import one_line
 from reconciler.core.runs.run import ENDED
 
 PAUSE = 0.5

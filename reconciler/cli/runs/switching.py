@@ -8,8 +8,8 @@ from reconciler.cli.backend.open import runs_of
 from reconciler.cli.backend.run_state import Document
 from reconciler.cli.console import note_done, out, out_json
 from reconciler.cli.options import ListFormat
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.core.base.errors import UsageError
+from reconciler.core.base.safe_text import one_line
 from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.settings import Settings
 

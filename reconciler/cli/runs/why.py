@@ -10,7 +10,7 @@ from reconciler.cli.backend.run_state import Document
 from reconciler.cli.console import out, out_json
 from reconciler.cli.moments import moment_of
 from reconciler.cli.options import ListFormat
-from reconciler.cli.rendering.safe_text import one_line
+from reconciler.core.base.safe_text import one_line
 from reconciler.settings import Settings
 
 

@@ -8,10 +8,10 @@ from reconciler.cli import options
 from reconciler.cli.console import out, out_json
 from reconciler.cli.options import ListFormat
 from reconciler.cli.progress import progress
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.control.doctor.check import Check, Verdict, error
 from reconciler.control.doctor.examine import examine
 from reconciler.core.base.errors import UsageError
+from reconciler.core.base.safe_text import one_line
 from reconciler.settings import Settings
 
 

@@ -9,9 +9,9 @@ from reconciler.cli import options
 from reconciler.cli.backend.open import state_of
 from reconciler.cli.console import out, out_json
 from reconciler.cli.options import ListFormat
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.cli.rendering.table import table
 from reconciler.core.base.errors import Problem
+from reconciler.core.base.safe_text import one_line
 from reconciler.settings import Settings
 
 Attempt = dict[str, Any]

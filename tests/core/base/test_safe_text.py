@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from reconciler.cli.rendering.safe_text import one_line, quoted
+from reconciler.core.base.safe_text import one_line, quoted
 from tests.support.strategies import HOSTILE, VALUES
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from reconciler.cli.rendering.line_diff import line_diff
-from reconciler.cli.rendering.safe_text import one_line, quoted
+from reconciler.core.base.safe_text import one_line, quoted
 from reconciler.core.calendar.cron_words import cron_words
+from reconciler.core.plan.lines.line_diff import line_diff
 from reconciler.core.plan.report import FieldReport
 
 _LONG = 100

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.rendering.line_diff import DiffLine, line_diff
+from reconciler.core.plan.lines.line_diff import DiffLine, line_diff
 
 lines = st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=30)
 

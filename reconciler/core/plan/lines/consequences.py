@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.cli.rendering.fields import Line
-from reconciler.cli.rendering.safe_text import one_line
 from reconciler.core.base.money import format_dollars, parse_dollars
+from reconciler.core.base.safe_text import one_line
+from reconciler.core.plan.lines.fields import Line
 from reconciler.core.plan.report import (
     ConsequencesReport,
     DollarsPerDayReport,
