@@ -18,6 +18,7 @@ from sqlalchemy import (
 
 from reconciler.core.base.uuid7 import uuid7
 from reconciler.store.engine.batches import IDS, by_first
+from reconciler.store.revisions.revisions import IS_APPLIED_COMMIT, RevisionResult
 from reconciler.store.tables import (
     autopilot_run,
     delivery,
@@ -86,14 +87,16 @@ def _of_before(id_: ColumnElement[str], before: datetime) -> ColumnElement[bool]
 
 
 def prune_revisions(tx: Connection, before: datetime) -> int:
-    """Revisions that were tried before, but for the one that is in force for each source."""
-    r, other = revision.c, revision.alias()
-    in_force = (
-        select(func.max(other.c.id))
-        .where(other.c.source_id == r.source_id, other.c.result == "applied")
-        .scalar_subquery()
-    )
-    return _delete(tx, revision, and_(r.created_at < before, r.id != func.coalesce(in_force, -1)))
+    """Revisions that were tried before, with their plans.
+
+    Each source keeps what is in force, its last commit that was, and its last try.
+    """
+    r = revision.c
+    newest = select(func.max(r.id)).group_by(r.source_id)
+    in_force = newest.where(r.result == RevisionResult.APPLIED)
+    retained = (newest, in_force, newest.where(*IS_APPLIED_COMMIT))
+    old = (r.created_at < before, *(r.id.not_in(ids) for ids in retained))
+    return _delete(tx, revision, and_(*old))
 
 
 def prune_spending(tx: Connection, before: datetime) -> int:

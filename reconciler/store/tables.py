@@ -727,6 +727,20 @@ revision = Table(
     Index("ix_revision_source", "source_id", "id"),
 )
 
+revision_plan = Table(
+    "revision_plan",
+    metadata,
+    Column(
+        "revision_id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        ForeignKey("revision.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("plan", json_type(), nullable=False, comment="masked and bounded"),
+    comment="What an applied revision changed, field by field; beside its row, which lists read.",
+)
+
 ended_session = Table(
     "ended_session",
     metadata,

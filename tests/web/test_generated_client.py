@@ -106,6 +106,8 @@ def test_what_the_server_answers_is_understood(rig: Rig, web: Web, client_module
             wanted = inspect.signature(call).parameters
             if "id" in wanted:
                 values["id"] = _uuid(run.id if "/runs/" in operation.path else id_of("triage"))
+            if "number" in wanted:
+                values["number"] = 1
             if "trigger_id" in wanted and "{triggerId}" in operation.path:
                 values["trigger_id"] = _uuid(trigger)
             if operation.path == "/v1/audit":

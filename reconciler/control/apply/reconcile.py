@@ -23,11 +23,13 @@ from reconciler.core.plan.changes import Create
 from reconciler.core.plan.footprint import check_digest, check_still_holds
 from reconciler.core.plan.guards import REMOVAL_WINDOW, require_safe
 from reconciler.core.plan.plan import Descent, Plan, make_plan
+from reconciler.core.plan.recorded import RecordedPlan, recorded_plan
 from reconciler.store.engine.database import Database, Schema, Tx
 from reconciler.store.objects.apply import apply_changes
 from reconciler.store.objects.apply_context import ApplyContext, TokenHash
 from reconciler.store.objects.current import have_moved, read_current
 from reconciler.store.revisions.files import save_files
+from reconciler.store.revisions.plans import save_plan
 from reconciler.store.revisions.revisions import (
     RevisionResult,
     Via,
@@ -116,7 +118,7 @@ def apply_once(
     that is expected beside it is taken to be made from it.
 
     1. Plan, hold it against the one that was seen, and ask the guards.
-    2. Work out next fire times, so that the transaction is short.
+    2. Work out next fire times, and what is kept of the plan, so that the transaction is short.
     3. In one transaction: check that the plan still holds, write it, and its revision.
 
     Stalled triggers whose cause is gone are restarted, also where there is nothing to change.
@@ -136,7 +138,9 @@ def apply_once(
             restart_once(database)
             work.note_files()
             return Applied(plan, None)
-        work.upcoming.foresee(plan.changes, database.read(database.now))
+        now = database.read(database.now)
+        work.upcoming.foresee(plan.changes, now)
+        work.recorded = recorded_plan(plan, work.seen.current, desired, now)
         return database.write(lambda tx: work.carry_out(tx, plan))
     except (Refused, StalePlan) as error:
         if isinstance(error, Refused) or request.via is not Via.SERVER:
@@ -165,6 +169,7 @@ class _Work:
     earlier: Snapshot | None = None
     seen: Snapshot = field(default_factory=Snapshot)
     upcoming: Upcoming = field(default_factory=Upcoming)
+    recorded: RecordedPlan = field(default_factory=RecordedPlan)
 
     def check(self) -> Plan:
         expected = self.request.expected
@@ -222,7 +227,7 @@ class _Work:
 
     def carry_out(self, tx: Tx, plan: Plan) -> Applied:
         self.database.lock(tx, LOCK)  # from here on nobody else applies: what holds now, stays
-        fresh = plan
+        fresh, recorded = plan, self.recorded
         if not self.still_holds(tx, plan):
             current = read_current(tx, self.desired.source_id)
             fresh = self.plan(current)
@@ -234,6 +239,7 @@ class _Work:
                 raise StalePlan("another revision was applied meanwhile; plan again")
             recent = self.recent_removals(tx) if self.counts_recent(fresh) else 0
             self.require_safe(fresh, recent)
+            recorded = recorded_plan(fresh, current, self.desired, self.database.now(tx))
         now = self.database.now(tx)
         context = ApplyContext(
             now=now,
@@ -250,6 +256,7 @@ class _Work:
         attempt = record(
             tx, attempt_of(self.desired, self.request, RevisionResult.APPLIED, now, fresh)
         )
+        save_plan(tx, attempt, recorded)
         return Applied(fresh, attempt, cancelled)
 
     def still_holds(self, tx: Tx, plan: Plan) -> bool:

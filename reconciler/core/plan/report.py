@@ -28,12 +28,14 @@ MASKED_NEW = "(sensitive, changed)"
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 
 
-class _Report(Model):
+class ReportPart(Model):
+    """A part of a report."""
+
     # A newer server may say more than this version knows.
     model_config = ConfigDict(extra="ignore")
 
 
-class PositionReport(_Report):
+class PositionReport(ReportPart):
     """A place in a manifest, counted from 1."""
 
     path: str
@@ -41,7 +43,7 @@ class PositionReport(_Report):
     column: int
 
 
-class FieldReport(_Report):
+class FieldReport(ReportPart):
     """One field; null stands for "not there"."""
 
     path: str
@@ -49,7 +51,7 @@ class FieldReport(_Report):
     after: Any = None
 
 
-class ObjectReport(_Report):
+class ObjectReport(ReportPart):
     """Which object, and where it is written."""
 
     kind: str
@@ -58,7 +60,7 @@ class ObjectReport(_Report):
     position: PositionReport | None = None
 
 
-class FireTimeReport(_Report):
+class FireTimeReport(ReportPart):
     """When a trigger fires: in UTC, and on the wall clock of its zone with the offset."""
 
     trigger: str
@@ -66,28 +68,28 @@ class FireTimeReport(_Report):
     local: str
 
 
-class NextRunsReport(_Report):
+class NextRunsReport(ReportPart):
     """The next fire times of an autopilot, at most three, as it is and as it will be."""
 
     before: tuple[FireTimeReport, ...] = Field(default=(), strict=False)
     after: tuple[FireTimeReport, ...] = Field(default=(), strict=False)
 
 
-class RunsPerDayReport(_Report):
+class RunsPerDayReport(ReportPart):
     """The most runs that a day may bring; null stands for "without bound"."""
 
     before: int | None
     after: int | None
 
 
-class DollarsPerDayReport(_Report):
+class DollarsPerDayReport(ReportPart):
     """The most US dollars that the runs of a day may cost; null stands for "without bound"."""
 
     before: float | None
     after: float | None
 
 
-class ReachedReport(_Report):
+class ReachedReport(ReportPart):
     """What an object reaches that it did not reach before, by name, sorted."""
 
     secrets: tuple[str, ...] = Field(default=(), strict=False)
@@ -99,7 +101,7 @@ class ReachedReport(_Report):
     channels: tuple[str, ...] = Field(default=(), strict=False)
 
 
-class ConsequencesReport(_Report):
+class ConsequencesReport(ReportPart):
     """What follows from a change (docs/plan.md#what-follows); agents and squads have no runs."""
 
     next_runs: NextRunsReport | None = None
@@ -108,7 +110,7 @@ class ConsequencesReport(_Report):
     newly_reaches: ReachedReport = ReachedReport()
 
 
-class ChangeReport(_Report):
+class ChangeReport(ReportPart):
     """One change; `action` is create, update, move, archive or restore."""
 
     action: str
@@ -138,7 +140,7 @@ class DriftReport(ObjectReport):
     fields: tuple[FieldReport, ...] = Field(default=(), strict=False)
 
 
-class ProblemReport(_Report):
+class ProblemReport(ReportPart):
     """One thing wrong in a manifest."""
 
     path: str
@@ -149,7 +151,7 @@ class ProblemReport(_Report):
     code: str
 
 
-class SummaryReport(_Report):
+class SummaryReport(ReportPart):
     """How many objects meet which fate."""
 
     create: int = 0
@@ -161,7 +163,7 @@ class SummaryReport(_Report):
     unchanged: int = 0
 
 
-class PlanReport(_Report):
+class PlanReport(ReportPart):
     """The JSON of a plan (docs/plan.md#outputs); no digest where Problems prevented it."""
 
     format_version: int = FORMAT_VERSION
@@ -188,7 +190,7 @@ def report_of(
         revision=plan.revision.id,
         summary=SummaryReport(**asdict(plan.summary)),
         changes=tuple(
-            _change(c, plan.consequences.get(c.id))
+            change_report(c, plan.consequences.get(c.id))
             for c in plan.changes
             if not isinstance(c, Blocked)
         ),
@@ -232,7 +234,8 @@ def _problems(problems: Iterable[Problem]) -> tuple[ProblemReport, ...]:
     return tuple(ProblemReport(**asdict(problem)) for problem in sorted(problems))
 
 
-def _change(change: Change, consequences: Consequences | None) -> ChangeReport:
+def change_report(change: Change, consequences: Consequences | None) -> ChangeReport:
+    """The report of one change that can be carried out."""
     # One call for all of it: a model for each field by itself takes several times as long.
     return ChangeReport.model_validate(
         {

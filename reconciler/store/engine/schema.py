@@ -30,6 +30,7 @@ HISTORY = (
     "0015",
     "0016",
     "0017",
+    "0018",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Row, func, insert, select
 
 from reconciler.core.base.errors import Problem
 from reconciler.core.base.identity import Revision
@@ -56,7 +56,7 @@ class Attempt:
         return len(self.problems) + self.more_problems
 
 
-_IS_APPLIED_COMMIT = (_R.result == RevisionResult.APPLIED, _R.committed_at.is_not(None))
+IS_APPLIED_COMMIT = (_R.result == RevisionResult.APPLIED, _R.committed_at.is_not(None))
 
 
 def record(tx: Tx, attempt: Attempt) -> int:
@@ -107,7 +107,7 @@ def applied_revision(tx: Tx, source_id: str) -> Revision | None:
 
 def applied_commit(tx: Tx, source_id: str) -> Revision | None:
     """The last commit that was applied for a source, also if a plain folder was applied since."""
-    newest = _newest(tx, source_id, *_IS_APPLIED_COMMIT)
+    newest = _newest(tx, source_id, *IS_APPLIED_COMMIT)
     return newest.revision if newest else None
 
 
@@ -145,6 +145,12 @@ def newest_id(tx: Tx) -> int:
     return newest
 
 
+def get_attempt(tx: Tx, id_: int) -> Attempt | None:
+    """One attempt by its id."""
+    row = tx.execute(select(revision).where(_R.id == id_)).one_or_none()
+    return _attempt(row) if row else None
+
+
 def list_attempts(
     tx: Tx,
     *,
@@ -177,23 +183,6 @@ def list_attempts(
 def list_sources(tx: Tx) -> list[str]:
     """The sources that ever tried a revision, by name."""
     return list(tx.execute(select(_R.source_id).distinct().order_by(_R.source_id)).scalars())
-
-
-def prune(tx: Tx, older_than: datetime, limit: int = 500) -> int:
-    """Forget old attempts, at most `limit`.
-
-    Each source keeps what is in force, its last commit that was, and its last try.
-    """
-    newest = select(func.max(_R.id)).group_by(_R.source_id)
-    in_force = newest.where(_R.result == RevisionResult.APPLIED)
-    retained = (newest, in_force, newest.where(*_IS_APPLIED_COMMIT))
-    old = (
-        select(_R.id)
-        .where(_R.created_at < older_than, *(_R.id.not_in(ids) for ids in retained))
-        .order_by(_R.id)
-        .limit(limit)
-    )
-    return tx.execute(delete(revision).where(_R.id.in_(old.scalar_subquery()))).rowcount
 
 
 def _newest(tx: Tx, source_id: str, *where: ColumnElement[bool]) -> Attempt | None:

@@ -15,8 +15,8 @@ from reconciler.web.http.auth import still_holds
 from reconciler.web.http.operation import Call, Content, NoBody, NoQuery, Operation, Wire
 from reconciler.web.http.problems import HttpProblem
 from reconciler.web.hub import Happened, Reset, Subject
+from reconciler.web.models.revision import RevisionView
 from reconciler.web.models.run import Id, RunView
-from reconciler.web.models.source import RevisionView
 
 LONGEST = 3600.0
 """Seconds after which a stream ends. Clients come back by themselves."""

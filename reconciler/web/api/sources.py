@@ -17,6 +17,7 @@ from reconciler.web.http.answers import Reply
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.negotiation import YAML, prefers_yaml
 from reconciler.web.http.operation import (
+    NUMBER,
     Call,
     Content,
     NoBody,
@@ -26,7 +27,8 @@ from reconciler.web.http.operation import (
     json_content,
 )
 from reconciler.web.http.parameters import Text
-from reconciler.web.models.source import RevisionView, SourceView, source_views
+from reconciler.web.models.revision import RevisionDetail, RevisionView, read_revision
+from reconciler.web.models.source import SourceView, source_views
 
 
 class SourceQuery(Wire):
@@ -106,6 +108,13 @@ async def revisions(call: Call[RevisionQuery, NoBody]) -> Reply:
     return Reply(content=RevisionPage(items=items, next_cursor=cursor))
 
 
+async def revision(call: Call[NoQuery, NoBody]) -> Reply:
+    """One revision with what it changed, field by field; secrets are masked."""
+    number, caller = int(call.path[NUMBER]), call.caller
+    detail = await call.context.database.aread(lambda tx: read_revision(tx, number, caller))
+    return Reply(content=detail)
+
+
 async def drift(call: Call[SourceQuery, NoBody]) -> Reply:
     """What was changed by hand since it was applied."""
     drifted = await asyncio.to_thread(
@@ -157,6 +166,11 @@ OPERATIONS = (
         method="GET", path="/v1/revisions", handler=revisions, role=Role.VIEWER, tag="sources",
         summary="List revisions", query=RevisionQuery,
         answers={200: json_content(RevisionPage, "One page of revisions, newest first.", "ETag")},
+    ),
+    Operation(
+        method="GET", path="/v1/revisions/{number}", handler=revision, role=Role.VIEWER,
+        tag="sources", summary="Show a revision and its plan", problems=(404,),
+        answers={200: json_content(RevisionDetail, "The revision.", "ETag")},
     ),
     Operation(
         method="GET", path="/v1/drift", handler=drift, role=Role.VIEWER, tag="sources",

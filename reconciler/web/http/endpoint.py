@@ -14,13 +14,15 @@ from reconciler.core.base.errors import NotFound
 from reconciler.web.http.answers import Reply, respond
 from reconciler.web.http.auth import SAFE, admit, caller_of
 from reconciler.web.http.context import Context
-from reconciler.web.http.operation import Call, NoBody, Operation
+from reconciler.web.http.operation import NUMBER, Call, NoBody, Operation
 from reconciler.web.http.parameters import read_body, read_query
 
 AnyOperation = Operation[Any, Any]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+"""Of rows that are numbered; what is longer is beyond every database."""
 
 
 def routes(operations: Sequence[AnyOperation], context: Context) -> list[Route]:
@@ -73,7 +75,10 @@ async def _caller(operation: AnyOperation, request: Request, context: Context) -
 
 
 def require_ids(path: Mapping[str, str]) -> None:
-    """Raise NotFound for a malformed id, before any query: PostgreSQL refuses a NUL in a text."""
-    for value in path.values():
-        if not _ID.fullmatch(value):
+    """Raise NotFound for a malformed id, before any query: PostgreSQL refuses a NUL in a text.
+
+    What is named `number` counts from 1; all else are UUIDs.
+    """
+    for name, value in path.items():
+        if not (_NUMBER if name == NUMBER else _ID).fullmatch(value):
             raise NotFound("there is no such object")

@@ -12,7 +12,7 @@ from reconciler import __version__
 from reconciler.manifest.schema import DESCRIBED, Generator, tidied
 from reconciler.web.http.answers import JSON
 from reconciler.web.http.endpoint import AnyOperation
-from reconciler.web.http.operation import Content, NoBody, Wire
+from reconciler.web.http.operation import NUMBER, Content, NoBody, Wire
 from reconciler.web.http.problems import MEDIA_TYPE, phrase
 
 Document = dict[str, Any]
@@ -146,13 +146,16 @@ def operation_id(operation: AnyOperation) -> str:
     return "_".join([operation.method.lower(), *words])
 
 
+_COUNTED = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
+
+
 def _path_parameters(operation: AnyOperation) -> Iterable[Document]:
     for name in re.findall(r"\{(\w+)\}", operation.path):
         yield {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "format": "uuid"},
+            "schema": _COUNTED if name == NUMBER else {"type": "string", "format": "uuid"},
         }
 
 

@@ -31,6 +31,9 @@ class NoBody(Wire):
     """Takes no body, or an empty object."""
 
 
+NUMBER = "number"
+"""The parameter of a path that names a row by its number, as `{number}`."""
+
 Q = TypeVar("Q", bound=Wire)
 B = TypeVar("B", bound=Wire)
 

@@ -13,15 +13,22 @@ from reconciler.control.apply.forge import commit_page
 from reconciler.control.apply.inventory import drift
 from reconciler.core.access.roles import Caller
 from reconciler.core.base.errors import NotFound
+from reconciler.core.plan.lines.consequences import consequence_lines
+from reconciler.core.plan.lines.fields import Line, field_lines
+from reconciler.core.plan.recorded import RecordedChange
 from reconciler.core.plan.report import DriftReport, drift_report
 from reconciler.store.engine.database import Tx
 from reconciler.store.revisions.revisions import list_attempts
 from reconciler.web.http.operation import Wire
 from reconciler.web.http.parameters import read_query
-from reconciler.web.models.source import RevisionView, SourceView, source_views
+from reconciler.web.models.revision import RevisionView, read_revision
+from reconciler.web.models.source import SourceView, source_views
 from reconciler.web.pages.serving import Visit, see_other
 
 SHOWN = 20
+UNFOLDED = 40
+"""Lines up to which a change of a revision is shown unfolded."""
+_KINDS = {"+": "added", "-": "removed", "@": "place", "~": "changed"}
 
 
 class RevisionQuery(Wire):
@@ -37,6 +44,33 @@ class History:
 
     sources: list[SourceView]
     revisions: list[RevisionView]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChange:
+    """One change of a revision, as `plan` prints it."""
+
+    change: RecordedChange
+    lines: tuple[Line, ...]
+
+    @classmethod
+    def of(cls, change: RecordedChange) -> "ShownChange":
+        """The lines of a change: long texts line by line, then what follows from it."""
+        fields = field_lines(change.fields, inline=False)
+        return cls(change, (*fields, *consequence_lines(change.consequences)))
+
+    @property
+    def is_unfolded(self) -> bool:
+        """Whether it is short enough to be read at once."""
+        return len(self.lines) <= UNFOLDED
+
+    @property
+    def marked(self) -> list[tuple[str, str]]:
+        """Each line with what it is: added, removed, changed, a place, or neither."""
+        return [
+            (_KINDS.get(line.mark, ""), f"{'  ' * line.depth}{line.mark} {line.text}")
+            for line in self.lines
+        ]
 
 
 async def sources(visit: Visit) -> Response:
@@ -56,20 +90,16 @@ async def sources(visit: Visit) -> Response:
 
 
 async def revision(visit: Visit) -> Response:
-    """One revision: who, what it changed, and what is wrong with it."""
+    """One revision: who, what it changed, field by field, and what is wrong with it."""
     query, caller = read_query(visit.request, RevisionQuery), visit.caller
-    rows = await visit.context.database.aread(
-        lambda tx: list_attempts(tx, before=query.id + 1, limit=1)
-    )
-    attempt = rows[0] if rows and rows[0].id == query.id else None
-    if attempt is None or not caller.sees_any(attempt.workspaces):
-        raise NotFound(f"there is no revision {query.id}")
-    position = visit.context.followed().get(attempt.source_id)
+    detail = await visit.context.database.aread(lambda tx: read_revision(tx, query.id, caller))
+    position = visit.context.followed().get(detail.source_id)
     url = position.place.url if position is not None else None
     return visit.page(
         "revision.html",
-        attempt=RevisionView.of(attempt, caller),
-        commit_url=commit_page(url or "", attempt.revision.id),
+        attempt=detail,
+        changes=await asyncio.to_thread(lambda: list(map(ShownChange.of, detail.changes))),
+        commit_url=commit_page(url or "", detail.revision),
     )
 
 

@@ -37,12 +37,13 @@ from reconciler.core.plan.planfile import read_plan, write_plan
 from reconciler.store.engine.database import Database
 from reconciler.store.objects.current import list_objects
 from reconciler.store.objects.manifests import save_documents
+from reconciler.store.retention import prune_revisions
+from reconciler.store.revisions.plans import plan_of_revision
 from reconciler.store.revisions.revisions import (
     RevisionResult,
     Via,
     last_applied,
     last_attempt,
-    prune,
 )
 from reconciler.store.tables import agent as agent_table
 from reconciler.store.tables import autopilot as autopilot_table
@@ -453,10 +454,43 @@ class TestRevisions:
         record_failure(clocked, "default", Revision("bad"), InvalidManifests([]), request())
         apply(clocked, named("x", agent("x"), source="other"))
         soon = NOON + timedelta(seconds=1)
-        assert clocked.write(lambda tx: prune(tx, NOON)) == 0
-        assert clocked.write(lambda tx: prune(tx, soon, limit=2)) == 2
-        assert clocked.write(lambda tx: prune(tx, soon)) == 1
+        assert clocked.write(lambda tx: prune_revisions(tx, NOON)) == 0
+        assert clocked.write(lambda tx: prune_revisions(tx, soon)) == 3
         assert [name for name, _ in results(clocked)] == ["x", "bad", "r3"]
+        assert clocked.read(
+            lambda tx: [plan_of_revision(tx, id_) is not None for id_ in (1, 4)]
+        ) == [
+            False,
+            True,
+        ]
+
+    def test_the_commit_that_the_next_one_has_to_descend_from_is_never_pruned(
+        self, clocked: Database
+    ) -> None:
+        commit = Revision("c0ffee", "Ada", "Begin", NOON)
+        apply(clocked, replace(named("", agent()), revision=commit))
+        for n in range(2):
+            apply(clocked, named(f"folder-{n}", agent()))
+        assert clocked.write(lambda tx: prune_revisions(tx, NOON + timedelta(days=1))) == 1
+        assert [name for name, _ in results(clocked)] == ["folder-1", "c0ffee"]
+
+    def test_a_revision_keeps_what_it_changed_and_who_had_edited_it_by_hand(
+        self, database: Database
+    ) -> None:
+        apply(database, named("r1", agent(), autopilot("a", triggers=[schedule("s")])))
+        edit = update(agent_table).values(max_concurrency=7)
+        database.write(lambda tx: tx.execute(edit))
+        applied = apply(
+            database, named("r2", agent(limit=3)), confirmations=Confirmations(deletes=1)
+        )
+        assert applied.attempt is not None
+        plan = database.read(lambda tx: plan_of_revision(tx, applied.attempt or 0))
+        assert plan is not None
+        back, archived = plan.changes
+        assert (back.action, back.name, back.drifted) == ("update", "bot", True)
+        assert [(f.path, f.before, f.after) for f in back.fields] == [("spec.maxConcurrency", 7, 3)]
+        assert (archived.action, archived.kind, archived.drifted) == ("archive", "Autopilot", False)
+        assert archived.consequences is not None
 
 
 def disown(database: Database) -> None:

@@ -22,7 +22,11 @@ STREAMS = {"/v1/events"}
 OF_THE_SERVER = {"/metrics"}
 """Open to whom the setting `metrics_access` says, and of all workspaces."""
 DAY = {"from": "2026-11-02T00:00:00Z", "to": "2026-11-03T00:00:00Z"}
-QUERIES = {"/v1/audit": DAY, "/v1/preview": {"cron": "* * * * *"}}
+QUERIES: dict[str, dict[str, str]] = {
+    "/v1/audit": DAY,
+    "/v1/preview": {"cron": "* * * * *"},
+    "/revision": {"id": "1"},
+}
 
 
 def of_another(document: Document) -> Document:
@@ -66,12 +70,14 @@ def test_pages_and_lists_hold_nothing_of_another_workspace(
             await client.post("/login", data={"form_token": field, "token": "rct_ada"})
             bearer = {"Authorization": "Bearer rct_ada"}
             paths = [
-                path.replace("{triggerId}", rig.triggers()["clock"].id)
+                path.replace("{triggerId}", rig.triggers()["clock"].id).replace("{number}", "1")
                 for route in api_and_pages(web.context).routes
                 if isinstance(route, Route) and "GET" in (route.methods or ())
                 for path in {route.path.replace("{id}", id_) for id_ in (theirs, run.id)}
                 if route.path not in STREAMS | OF_THE_SERVER
             ]
+            assert "/v1/revisions/1" in paths
+            assert "/revision" in paths
             return [
                 await client.get(
                     path, params=QUERIES.get(path), headers=bearer if "/v1/" in path else {}

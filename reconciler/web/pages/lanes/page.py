@@ -19,7 +19,7 @@ from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.operation import Wire
 from reconciler.web.http.parameters import Text, read_query
 from reconciler.web.http.problems import HttpProblem
-from reconciler.web.models.source import RevisionView
+from reconciler.web.models.revision import RevisionView
 from reconciler.web.pages.lanes.calendar import Day, calendar
 from reconciler.web.pages.lanes.layout import Lane
 from reconciler.web.pages.lanes.reading import read_lane
