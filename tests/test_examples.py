@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.model import MODELS, Agent, Autopilot, QueueKeep, Squad
 from reconciler.core.manifest.runtime import CommandRuntime
 from reconciler.core.manifest.trigger import ScheduleTrigger, WebhookTrigger
-from reconciler.manifest.load.load import load_path
+from reconciler.dispatch.command.last_line import told_usage
+from reconciler.manifest.load.load import load, load_path, source_at
 from reconciler.store.engine.database import Database
 from tests.support.pages import ROOT
 
@@ -187,6 +189,27 @@ def test_the_precheck_says_whether_there_is_something_to_do(
     )
     assert done.returncode == status
     assert (done.stdout.strip() == line) is (line is not None)
+
+
+def test_each_has_a_budget_a_timeout_and_somebody_who_hears_of_it() -> None:
+    for autopilot in AUTOPILOTS:
+        assert autopilot.spec.budget, autopilot.metadata.name
+        assert {"budget", "timeout", "notify"} <= autopilot.spec.model_fields_set
+        assert {rule.to for rule in autopilot.spec.notify or ()} == {"log"}
+
+
+def test_nothing_is_warned_of_where_make_run_checks_them() -> None:
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    assert load(source_at(FOLDER), source_id="default", policy=AS_RUN, now=now).warnings == ()
+
+
+@pytest.mark.parametrize("payload", [None, {"fail": True}], ids=["done", "failed"])
+def test_the_agent_tells_what_its_budget_is_kept_by(payload: Any) -> None:
+    told = told_usage(_work("watch", _run(payload)).stdout)
+    assert told.note is None
+    assert told.usage is not None
+    assert 0 < (told.usage.cost_micros or 0) < 1000
+    assert all(agent.spec.runtime.usage for agent in AGENTS)  # type: ignore[union-attr]
 
 
 def test_what_triage_says_is_what_its_autopilot_expects() -> None:

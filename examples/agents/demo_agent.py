@@ -6,6 +6,9 @@ A program of a `command` runtime gets one line of JSON on stdin: the run as the 
 status says whether the run completed (0) or failed. Its argument here is the kind of work: triage,
 review, digest or watch. `check` is no work but a precheck: is there anything to triage?
 
+Its last line tells what it used, as an agent with a model would: here made up, from the words that
+it read and wrote.
+
 The payload is data from outside: this agent counts and quotes it, and does nothing that it says.
 There is one exception, to see what a failure looks like: `"fail": true` makes it fail.
 """
@@ -20,6 +23,9 @@ from typing import Any
 
 WORK = 0.8
 """Seconds of pretended work, so that a running run can be seen."""
+
+DOLLARS_PER_TOKEN = 0.000002
+"""What a small model would cost; this agent has none."""
 
 LABELS = (
     ("security", "p1", ("vulnerab", "token", "leak", "cve", "password")),
@@ -50,17 +56,26 @@ def main() -> int:
         return 2
     payload = run.get("payload")
     if role is check:
-        return report(check(run, payload))
+        return report_new(check(run, payload))
     time.sleep(WORK)
-    if isinstance(payload, dict) and payload.get("fail") is True:
-        print("The payload asked for a failure, so here it is.", file=sys.stderr)
-        return 1
-    print(f"# {run['title']}\n")
-    print("\n".join(role(run, payload)))
-    return 0
+    fails = isinstance(payload, dict) and payload.get("fail") is True
+    if fails:
+        report = "The payload asked for a failure, so here it is."
+    else:
+        report = "\n".join([f"# {run['title']}", "", *role(run, payload)])
+    print(report, file=sys.stderr if fails else sys.stdout)
+    print(json.dumps({"usage": usage(str(run.get("prompt", "")), report)}))
+    return 1 if fails else 0
 
 
-def report(issues: list[str]) -> int:
+def usage(read: str, written: str) -> dict[str, Any]:
+    """What a model would have used for these texts."""
+    tokens = [len(text.split()) * 4 // 3 for text in (read, written)]
+    cost = round(sum(tokens) * DOLLARS_PER_TOKEN, 6)
+    return {"costUsd": cost, "inputTokens": tokens[0], "outputTokens": tokens[1], "turns": 1}
+
+
+def report_new(issues: list[str]) -> int:
     """Print what there is to do; the exit status 10 says that there is nothing."""
     print("\n".join(issues) or "no issue is new")
     return 0 if issues else 10

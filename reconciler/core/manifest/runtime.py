@@ -98,6 +98,8 @@ class CommandRuntime(Model):
     """Its environment: only what stands here and the run's own variables."""
     cwd: str | None = Field(default=None, min_length=1, max_length=4096)
     """The folder that it starts in; the server's own by default."""
+    usage: Literal["lastLine"] | None = None
+    """`lastLine`: the last line that it writes is JSON with what it used, `{"usage": {…}}`."""
 
 
 class CliRuntime(Model):

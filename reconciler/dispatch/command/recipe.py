@@ -1,7 +1,7 @@
 """How a runtime makes a program of a job, and an outcome of its end: what `Commands` is told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from reconciler.core.manifest.arguments import fill_in
@@ -10,6 +10,7 @@ from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import Ended, Job, Stopped
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of, stdin
+from reconciler.dispatch.command.last_line import told_usage
 from reconciler.dispatch.command.outcome import outcome_of
 from reconciler.dispatch.command.processes import Leader
 from reconciler.dispatch.command.tail import tail_text
@@ -86,11 +87,18 @@ class PlainCommand:
 
     def ended(self, job: Job, ending: Ending, _answer: bytes) -> Ended:
         """See `Recipe.ended`."""
-        return Ended(outcome_of(job, ending))
+        if not _tells_usage(job):
+            return Ended(outcome_of(job, ending))
+        told = told_usage(ending.output)
+        outcome = outcome_of(job, replace(ending, output=told.output))
+        return Ended(replace(outcome, usage=told.usage, note=told.note))
 
-    def remains(self, _job: Job, ending: Ending, _answer: bytes) -> Stopped:
+    def remains(self, job: Job, ending: Ending, _answer: bytes) -> Stopped:
         """See `Recipe.remains`."""
-        return Stopped(ending.output or None)
+        if not _tells_usage(job):
+            return Stopped(ending.output or None)
+        told = told_usage(ending.output)
+        return Stopped(told.output or None, told.usage)
 
     def used(self, _job: Job, _answer: bytes) -> Usage | None:
         """Nothing is known of any program."""
@@ -107,6 +115,10 @@ class PlainCommand:
     def session_in(self, _job: Job, _line: bytes) -> str | None:
         """It is known."""
         return None
+
+
+def _tells_usage(job: Job) -> bool:
+    return isinstance(job.runtime, CommandRuntime) and job.runtime.usage is not None
 
 
 def shown_plainly(output: bytes, _answer: bytes) -> str:

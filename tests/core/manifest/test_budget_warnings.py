@@ -74,9 +74,14 @@ def test_limits_that_contradict_each_other(budget: Document, message: str) -> No
         ),
         pytest.param(
             {"type": "command", "program": "x"},
-            "a command tells no cost, so the budget cannot be kept; "
-            "bound its runs by limits and timeout",
+            "this command tells no cost, so the budget cannot be kept; "
+            "let it tell its cost (usage: lastLine), or bound its runs by limits and timeout",
             id="command",
+        ),
+        pytest.param(
+            {"type": "command", "program": "x", "usage": "lastLine"},
+            None,
+            id="a command that tells it",
         ),
     ],
 )

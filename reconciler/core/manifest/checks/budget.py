@@ -14,7 +14,7 @@ Find = Callable[[Key], Raw | None]
 """The document of an agent or squad, where it is known."""
 _LIMITS = ("perRun", "perDay", "perMonth")
 _NO_COST: Mapping[str, str] = {
-    "command": "a command tells no cost",
+    "command": "this command tells no cost",
     "copilot": "Copilot CLI tells no cost",
     "codex": "Codex tells tokens and no cost",
     "gemini": "Gemini CLI tells tokens and no cost",
@@ -48,6 +48,8 @@ def _untold(document: Raw, find: Find) -> Iterator[str]:
         elif mapping(runtime.get("request")).get("done") == "accepted":
             handed = "work that is handed over tells no cost"
             yield f"{handed}, so the budget cannot be kept; {_instead(kind, runtime)}"
+        elif kind == "command" and "usage" in runtime:
+            return
         elif (why := _NO_COST.get(kind)) is not None:
             yield f"{why}, so the budget cannot be kept; {_instead(kind, runtime)}"
         return
@@ -62,6 +64,8 @@ def _is_untold(runtime: Raw) -> bool:
 
 
 def _instead(kind: str, runtime: Raw) -> str:
+    if kind == "command":
+        return "let it tell its cost (usage: lastLine), or bound its runs by limits and timeout"
     if kind not in _TOKENS:
         return "bound its runs by limits and timeout"
     price = "with a price in the server's [prices.MODEL] it can"

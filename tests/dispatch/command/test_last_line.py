@@ -1,0 +1,97 @@
+"""What a command used, told in its last line, where its manifest says that it tells it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.core.runs.usage import Usage
+from reconciler.dispatch.base import Ended, Handle, Stopped
+from reconciler.dispatch.command.ending import Ending
+from reconciler.dispatch.command.last_line import NOT_TOLD, Told, told_usage
+from reconciler.dispatch.command.recipe import PlainCommand
+from reconciler.dispatch.command.runtime import Commands
+from tests.dispatch.builders import Recorder, a_job, command, poll, script
+from tests.support.eventually import eventually_async
+
+CENT = Usage(cost_micros=10_000)
+WORKS_UNTIL_IT_IS_STOPPED = """
+import signal, sys
+def stop(*_):
+    print('{"usage": {"costUsd": 0.01}}')
+    sys.exit(1)
+signal.signal(signal.SIGTERM, stop)
+print("half", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        pytest.param('done\n{"usage": {"costUsd": 0.01}}\n', Told("done\n", CENT), id="told"),
+        pytest.param('{"usage":{"costUsd":0.01}}', Told("", CENT), id="and nothing else"),
+        pytest.param(
+            'done\r\n{"usage": {"costUsd": 0.01}}\r\n \n', Told("done\r\n", CENT), id="blank lines"
+        ),
+        pytest.param(
+            'done\n{"usage": {"costUsd": -1}}\n',
+            Told(
+                "done\n",
+                note="the usage that the agent reported is ignored: "
+                "costUsd must be from 0 to 1000000",
+            ),
+            id="a cost that cannot be",
+        ),
+        pytest.param('done\n{"usage": {}}\n', Told("done\n", note=NOT_TOLD), id="says nothing"),
+        pytest.param("done\n", Told("done\n", note=NOT_TOLD), id="no such line"),
+        pytest.param("", Told("", note=NOT_TOLD), id="no output"),
+        pytest.param(
+            '{"usage": {"costUsd": 0.01}}\ndone\n',
+            Told('{"usage": {"costUsd": 0.01}}\ndone\n', note=NOT_TOLD),
+            id="not the last line",
+        ),
+        pytest.param(
+            '{"usage": {"costUsd": 1}, "text": "hi"}',
+            Told('{"usage": {"costUsd": 1}, "text": "hi"}', note=NOT_TOLD),
+            id="a result that has a usage",
+        ),
+        pytest.param("[" * 100_000, Told("[" * 100_000, note=NOT_TOLD), id="deep"),
+    ],
+)
+def test_the_last_line_is_read_and_taken_off(output: str, told: Told) -> None:
+    assert told_usage(output) == told
+
+
+def test_a_failure_has_cost_as_much() -> None:
+    ending = Ending(1, True, 0, None, 'no\n{"usage": {"costUsd": 0.01}}\n')
+    ended = PlainCommand().ended(a_job(command(usage="lastLine")), ending, b"")
+    message = "agent exited with status 1"
+    assert ended == Ended(Failed(Reason.AGENT_FAILED, message, "no\n", usage=CENT))
+
+
+def test_only_where_the_manifest_says_so() -> None:
+    output = 'done\n{"usage": {"costUsd": 0.01}}\n'
+    ended = PlainCommand().ended(a_job(command()), Ending(0, True, 0, None, output), b"")
+    assert ended == Ended(Completed(output))
+
+
+@pytest.mark.anyio
+async def test_a_program_that_is_stopped_tells_what_it_has_used_until_then(tmp_path: Path) -> None:
+    text = f"#!{sys.executable}\n{WORKS_UNTIL_IT_IS_STOPPED}"
+    commands = Commands({"agent": script(tmp_path, text)}, folder=tmp_path / "runs")
+    job, recorder = a_job(command(usage="lastLine")), Recorder()
+    await commands.start(job, recorder)
+    handle: Handle = recorder.last
+    output = tmp_path / "runs" / handle.detail["folder"] / "output"
+
+    async def begun() -> bool:
+        return output.exists() and "half" in output.read_text()
+
+    await eventually_async(begun)
+    assert await commands.stop(job, handle) == Stopped("half\n", CENT)
+    assert await poll(commands, job, handle) == Ended(
+        Failed(Reason.AGENT_FAILED, "agent exited with status 1", "half\n", usage=CENT)
+    )
+    await commands.close()
