@@ -11,6 +11,8 @@ class Form(HTMLParser):
     action: str
     fields: dict[str, str] = field(default_factory=dict)
     buttons: list[str] = field(default_factory=list)
+    areas: set[str] = field(default_factory=set)
+    """Those of several lines; a browser takes line breaks out of all others."""
     _inside: bool = False
     _text: str | None = None
     _select: str | None = None
@@ -30,6 +32,7 @@ class Form(HTMLParser):
             self.fields[name] = values.get("value", "on" if "checked" in values else "")
         elif tag == "textarea" and name:
             self._text, self.fields[name] = name, ""
+            self.areas.add(name)
         elif tag == "select":
             self._select = name
         elif tag == "option" and self._select:

@@ -57,6 +57,16 @@ def without_defaults(document: Document) -> Document:
     return {key: value for key, value in shown.items() if value != {}}
 
 
+def autopilot_defaults() -> Document:
+    """The defaults of an autopilot, at their places."""
+    return {"metadata": _defaults(Metadata), "spec": _defaults(AutopilotSpec)}
+
+
+def trigger_defaults(kind: str) -> Document:
+    """The defaults of a kind of trigger; nothing for a kind that does not exist."""
+    return _defaults(_model(_TRIGGERS, kind))
+
+
 def _trigger(trigger: Document) -> Document:
     return _pruned(trigger, _defaults(_model(_TRIGGERS, trigger.get("kind"))))
 

@@ -74,6 +74,22 @@ class NextRunsReport(ReportPart):
     before: tuple[FireTimeReport, ...] = Field(default=(), strict=False)
     after: tuple[FireTimeReport, ...] = Field(default=(), strict=False)
 
+    @property
+    def marked(self) -> list[tuple[str, FireTimeReport]]:
+        """Both in the order of time: what goes with `-`, what comes with `+`, what stays with ` `.
+
+        Empty where nothing differs.
+        """
+        if self.before == self.after:
+            return []
+        entries = [
+            *(("-", fire) for fire in self.before if fire not in self.after),
+            *((" ", fire) for fire in self.before if fire in self.after),
+            *(("+", fire) for fire in self.after if fire not in self.before),
+        ]
+        # Texts of UTC in one format sort as the moments do.
+        return sorted(entries, key=lambda entry: entry[1].utc)
+
 
 class RunsPerDayReport(ReportPart):
     """The most runs that a day may bring; null stands for "without bound"."""
@@ -88,6 +104,13 @@ class DollarsPerDayReport(ReportPart):
     before: float | None
     after: float | None
 
+    @property
+    def is_news(self) -> bool:
+        """Whether it says anything: without any budget nothing is known of money, and that a run
+        begins or ceases to be says less."""
+        both = {self.before, self.after}
+        return len(both) == 2 and both != {None, 0}
+
 
 class ReachedReport(ReportPart):
     """What an object reaches that it did not reach before, by name, sorted."""
@@ -99,6 +122,24 @@ class ReachedReport(ReportPart):
     env: tuple[str, ...] = Field(default=(), strict=False)
     folders: tuple[str, ...] = Field(default=(), strict=False)
     channels: tuple[str, ...] = Field(default=(), strict=False)
+
+    @property
+    def named(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What there is of each kind, with the words for it."""
+        return [
+            (words, names) for kind, words in _REACHED.items() if (names := getattr(self, kind))
+        ]
+
+
+_REACHED = {
+    "secrets": "secrets",
+    "hosts": "hosts",
+    "programs": "programs",
+    "permission_modes": "permission modes",
+    "env": "environment variables",
+    "folders": "folders",
+    "channels": "channels",
+}
 
 
 class ConsequencesReport(ReportPart):

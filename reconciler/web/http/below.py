@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_LINKS = re.compile(r'\b(href|action|src)="/(?!/)')
+_LINKS = re.compile(r'\b(href|(?:form)?action|src)="/(?!/)')
 
 
 def path_of(public_url: str | None) -> str:

@@ -17,9 +17,10 @@ from reconciler.web.pages import (
     sources,
     usage,
 )
-from reconciler.web.pages.autopilots import detail, edit
+from reconciler.web.pages.autopilots import detail
 from reconciler.web.pages.autopilots.listing import list_page
 from reconciler.web.pages.badge import badge_route
+from reconciler.web.pages.editor import edit
 from reconciler.web.pages.lanes import page as lanes
 from reconciler.web.pages.rendering import STATIC
 from reconciler.web.pages.serving import View, serving

@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const form = document.querySelector("form[data-live]");
+  const wrongs = [...form.querySelectorAll("[data-wrong]")];
   const preview = () => document.getElementById("preview");
   let timer, asked, sent = false, changed = false;
 
@@ -32,6 +33,11 @@
     tell("");
     const fresh = page.getElementById("preview");
     if (!fresh) return;
+    for (const fresh of page.querySelectorAll("[data-wrong]")) {
+      // A name is what a manifest says: no selector may be made of it.
+      const here = wrongs.find((each) => each.dataset.wrong === fresh.dataset.wrong);
+      if (here) here.replaceChildren(...document.adoptNode(fresh).childNodes);
+    }
     const open = preview().querySelector("details")?.open;
     preview().replaceWith(document.adoptNode(fresh));
     if (open) preview().querySelector("details")?.setAttribute("open", "");

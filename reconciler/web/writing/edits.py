@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from reconciler.core.base.errors import InvalidManifests, NotFound, Problem
 from reconciler.core.base.identity import Revision
+from reconciler.core.manifest.checks import OFFLINE, Policy
 from reconciler.core.manifest.model import API_VERSION, Kind
-from reconciler.core.manifest.state import Declared, Desired, Document, Origin, Stored
+from reconciler.core.manifest.state import Current, Declared, Desired, Document, Origin, Stored
+from reconciler.core.plan.consequences import Surroundings
 from reconciler.core.plan.plan import Plan, semantic_plan
 from reconciler.manifest.load.load import load_bundle
 from reconciler.store.objects.overview import Overview
@@ -45,28 +48,41 @@ class Edit:
             return self.after is None
         return self.after is not None and self.before.stored.digest == self.after.digest
 
-    def plan(self, source_id: str) -> Plan:
-        """What applying just this edit would do, at the place where it belongs."""
+    @property
+    def documents(self) -> list[Document]:
+        """The manifest as it is and as it will be, where there is one."""
+        live = self.live
+        both = (live.document if live else None, self.after.document if self.after else None)
+        return [document for document in both if document is not None]
+
+    def plan(self, source_id: str, around: Current, at: datetime) -> Plan:
+        """What applying just this edit would do, at the place where it belongs.
+
+        `around` has the agents and squads that its assignees name: what they may cost and reach
+        follows from the edit (docs/plan.md#what-follows).
+        """
         before, after = _as_declared(self.before), self.after
         if after is not None:
             new = Origin(source_id, f"{after.key.workspace}/{after.key.name}.yaml")
             after = replace(after, origin=before.origin if before else new)
-        return semantic_plan(_alone(source_id, before), _alone(source_id, after))
+        wanted = _alone(source_id, after)
+        plan = semantic_plan(_alone(source_id, before), wanted)
+        return replace(plan, surroundings=Surroundings(around, wanted, at))
 
 
-def declared(body: Mapping[str, Any], source_id: str) -> Declared:
+def declared(body: Mapping[str, Any], source_id: str, policy: Policy = OFFLINE) -> Declared:
     """The autopilot in a body, validated as one in a file. Raises InvalidManifests.
 
     Whether what it refers to exists is the question of a plan, not asked here.
     """
     manifest = {name: value for name, value in body.items() if name not in OWNED}
     manifest = {"apiVersion": API_VERSION, "kind": Kind.AUTOPILOT.value, **manifest}
-    return declared_text(encode(manifest), source_id, file=_BODY)
+    return declared_text(encode(manifest), source_id, file=_BODY, policy=policy)
 
 
-def declared_text(text: bytes, source_id: str, *, file: str) -> Declared:
+def declared_text(text: bytes, source_id: str, *, file: str, policy: Policy = OFFLINE) -> Declared:
     """The one autopilot of a text, YAML or JSON by the name of `file`. Raises InvalidManifests."""
-    desired = load_bundle({file: text}, source_id=source_id, allow_external=True)
+    desired = load_bundle({file: text}, source_id=source_id, allow_external=True, policy=policy)
     declared_, *others = desired.objects.values()
     if others or declared_.key.kind != Kind.AUTOPILOT:
         wrong = Problem(file, 1, 1, "kind", "this takes one autopilot", "kind-unknown")

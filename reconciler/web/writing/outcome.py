@@ -14,6 +14,7 @@ from reconciler.store.objects.overview import Overview
 from reconciler.web.http.context import Context
 from reconciler.web.writing.edits import Edit
 from reconciler.web.writing.patch import suggested_patch
+from reconciler.web.writing.plans import plan_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ async def carry_out(context: Context, caller: Caller, edit: Edit, source: str) -
         return InForce(edit.id, written.commit) if written.applied else Proposed(written)
     origin = stored.origin if stored and not stored.archived else None
     patch = await asyncio.to_thread(suggested_patch, edit, context.files(source))
-    return NotHere(_where(edit, origin), origin, edit.plan(source), patch)
+    return NotHere(_where(edit, origin), origin, await plan_of(context, edit, source), patch)
 
 
 def source_of(context: Context, before: Overview | None, named: str | None = None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.rig import Rig, agent, autopilot, id_of, schedule
+from tests.support.rig import Rig, agent, autopilot, id_of, manifest, schedule
 from tests.web.conftest import Ask
 
 TRIGGER = schedule("0 9 * * *")
@@ -53,6 +53,28 @@ def test_a_change_is_refused_with_its_place_and_plan(path: str, ask: Ask) -> Non
         {"path": "spec.title", "before": "Triage", "after": "Another title"}
     ]
     assert ask("GET", path).json() == before
+
+
+def test_the_plan_of_a_refusal_says_what_follows(rig: Rig, ask: Ask) -> None:
+    """As `POST /v1/plan` does: fire times, runs and dollars a day, what is newly reached."""
+    squad = manifest("Squad", "team", {"members": ["bot"]})
+    rig.apply(agent(budget={"perRun": 2}), squad, autopilot("triage", TRIGGER))
+    wanted = autopilot(
+        "triage",
+        schedule("0 8,20 * * *"),
+        assignee={"type": "squad", "id": "team"},
+        notify=[{"on": ["failed"], "to": "log"}],
+    )
+    body = _refused(ask("PUT", f"/v1/autopilots/{id_of('triage')}", json=wanted))
+    (change,) = body["plan"]["changes"]
+    follows = change["consequences"]
+    assert follows["runsPerDay"] == {"before": 1, "after": 2}
+    assert follows["dollarsPerDay"] == {"before": 2, "after": 4}
+    assert follows["newlyReaches"]["channels"] == ["log"]
+    assert [fire["utc"][11:16] for fire in follows["nextRuns"]["before"]] == ["09:00"] * 3
+    assert {fire["utc"][11:16] for fire in follows["nextRuns"]["after"]} == {"08:00", "20:00"}
+    removed = _refused(ask("DELETE", f"/v1/autopilots/{id_of('triage')}"))
+    assert removed["plan"]["changes"][0]["consequences"]["runsPerDay"] == {"before": 1, "after": 0}
 
 
 def test_a_creation_names_the_new_file(path: str, ask: Ask) -> None:

@@ -116,6 +116,50 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(folder: Path, as
     assert (folder / "all.yaml").read_bytes() == before
 
 
+def test_limits_budget_and_who_is_told_are_fields_of_the_form(folder: Path, ask: Ask) -> None:
+    """Each is a line or two of the file, and the page says what follows from them."""
+    before = (folder / "all.yaml").read_bytes()
+    fields = fields_of(send(ask, fields_of(ask("GET", EDIT)), "add:notify"))
+    fields |= {
+        "spec.timeout": "2h",
+        "spec.budget.perRun": "0.50",
+        "spec.budget.perDay": "5",
+        "t0.jitter": "5m",
+        "t0.moment": "0 8,20 * * *",
+        "metadata.labels": "team=core",
+        "n0.on.breaker": "on",
+    }
+    page = send(ask, fields, "preview")
+    assert "At most 2 runs a day, before 1." in text_of(page)
+    assert "At most $1.00 a day, before no limit." in text_of(page)
+    assert "Newly reaches channels: log" in text_of(page)
+    assert "Next runs, before and after" in text_of(page)
+    saved(send(ask, fields_of(page), "save"))
+    after = (folder / "all.yaml").read_text().splitlines()
+    added = "\n".join(line for line in after if line not in before.decode().splitlines())
+    for line in ("timeout: 2h", "perRun: 0.5", "perDay: 5", "team: core", "jitter: 5m", "to: log"):
+        assert line in added
+    assert "# mornings" in (folder / "all.yaml").read_text()
+    assert "[failed, recovered, breaker]" in added
+    again = fields_of(ask("GET", EDIT))
+    assert (again["spec.timeout"], again["spec.budget.perRun"]) == ("2h", "0.5")
+    emptied = {"spec.timeout": "", "spec.budget.perRun": "", "spec.budget.perDay": ""}
+    saved(send(ask, again | emptied, "save"))
+    assert "budget" not in (folder / "all.yaml").read_text()
+
+
+def test_what_is_wrong_opens_its_section_and_is_said_there(ask: Ask) -> None:
+    fields = fields_of(send(ask, fields_of(ask("GET", EDIT)), "add:notify"))
+    fields |= {"spec.budget.perDay": "five", "n0.to": "nowhere", "t0.startAt": "tomorrow"}
+    page = send(ask, fields, "save")
+    assert text_of(page).count("expected US dollars as a number such as 5 or 2.50") == 2
+    assert "there is no channel 'nowhere'" in text_of(page)
+    for name in ("limits", "notify"):
+        assert f'<details class="folded" id="{name}" open>' in page.text
+    assert '<details class="folded" id="meeting">' in page.text
+    assert fields_of(page)["t0.startAt"] == "tomorrow"
+
+
 def test_a_new_autopilot_is_a_new_file(folder: Path, ask: Ask) -> None:
     page = ask("GET", NEW)
     fields = fields_of(page, NEW) | {"name": "deploy", "title": "Ship it"}

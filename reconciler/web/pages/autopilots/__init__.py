@@ -1,1 +1,1 @@
-"""The pages of autopilots: all of them, one of them, and how one is made or edited."""
+"""The pages of autopilots: all of them, one of them."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.base.errors import InvalidManifests
+from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.merge import Differing, differing, merged, with_value
 from reconciler.core.manifest.model import Autopilot
 from reconciler.core.manifest.state import Declared, Document, digest_of
@@ -14,10 +15,12 @@ from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.payload import parse_json
 from reconciler.manifest.edit.export import to_yaml
 from reconciler.web.http.problems import HttpProblem
-from reconciler.web.pages.autopilots.form import (
+from reconciler.web.pages.editor.form import (
     is_shaped,
     overlaid,
+    with_new_row,
     with_new_trigger,
+    without_row_at,
     without_trigger_at,
 )
 from reconciler.web.writing.edits import declared, declared_text
@@ -83,11 +86,11 @@ class Draft:
                 return replace(self, mine=mine, text=text)
         return self
 
-    def checked(self, source: str) -> Declared:
-        """The manifest as it would be. Raises InvalidManifests."""
+    def checked(self, source: str, policy: Policy) -> Declared:
+        """The manifest as it would be, held against what it may reach. Raises InvalidManifests."""
         if self.text is not None:
-            return declared_text(self.text.encode(), source, file=YAML_FILE)
-        return declared(self.mine, source)
+            return declared_text(self.text.encode(), source, file=YAML_FILE, policy=policy)
+        return declared(self.mine, source, policy)
 
 
 def read_draft(fields: Mapping[str, str], fresh: Document) -> Draft:
@@ -103,14 +106,21 @@ def read_draft(fields: Mapping[str, str], fresh: Document) -> Draft:
     return Draft(base=base, mine=overlaid(before, fields), was=was)
 
 
-def acted(draft: Draft, action: str) -> Draft:
-    """The draft after one of the form's buttons that only change the form."""
+def acted(draft: Draft, action: str, channel: str) -> Draft:
+    """The draft after one of the form's buttons that only change the form.
+
+    `channel` is the one that a new row of who is told begins with.
+    """
     verb, _, what = action.partition(":")
     match verb:
         case "add" if what in set(TriggerKind):
             return replace(draft, mine=with_new_trigger(draft.mine, TriggerKind(what)))
-        case "remove" if what.isascii() and what.isdigit() and len(what) < 4:
+        case "add" if what == "notify":
+            return replace(draft, mine=with_new_row(draft.mine, channel))
+        case "remove" if _is_place(what):
             return replace(draft, mine=without_trigger_at(draft.mine, int(what)))
+        case "remove-notify" if _is_place(what):
+            return replace(draft, mine=without_row_at(draft.mine, int(what)))
         case "take":
             return draft.taking(what)
         case "to-yaml" if draft.text is None:
@@ -122,6 +132,10 @@ def acted(draft: Draft, action: str) -> Draft:
                 text=None,
             )
     return draft
+
+
+def _is_place(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 4
 
 
 def _said_by(text: str, otherwise: Document) -> Document:

@@ -7,6 +7,7 @@ from datetime import datetime
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.core.calendar.schedule import Occurrence
 from reconciler.core.manifest.state import Document
+from reconciler.core.plan.plan import Plan
 from reconciler.core.plan.report import ChangeReport, report_of
 from reconciler.core.schedule.outlook import forecast
 from reconciler.manifest.edit.export import to_yaml
@@ -43,14 +44,14 @@ class Preview:
                 yield kinds.get(line[:1], ""), line
 
 
-def preview_of(edit: Edit, source: str, files: SourceFiles | None, now: datetime) -> Preview:
-    """The preview of a valid manifest."""
+def preview_of(edit: Edit, plan: Plan, files: SourceFiles | None, now: datetime) -> Preview:
+    """The preview of a valid manifest; `plan` is that of the edit."""
     after = edit.after
     document = after.document if after is not None else {"spec": {}}
     return Preview(
         edit=edit,
         yaml=to_yaml(document),
-        changes=() if edit.changes_nothing else report_of(edit.plan(source)).changes,
+        changes=() if edit.changes_nothing else report_of(plan).changes,
         patch=None if edit.changes_nothing else suggested_patch(edit, files),
         coming=[
             Coming(trigger, forecast(str(n), trigger, now, COMING))

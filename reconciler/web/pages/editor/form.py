@@ -5,12 +5,19 @@ came, so that the check of manifests says what is wrong with it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
-from reconciler.core.manifest.model import API_VERSION, Kind
+from reconciler.core.manifest.defaults import autopilot_defaults, trigger_defaults
+from reconciler.core.manifest.model import API_VERSION
+from reconciler.core.manifest.model import Kind as ObjectKind
 from reconciler.core.manifest.state import Document
 from reconciler.core.manifest.trigger import Scheme, TriggerKind
+from reconciler.web.pages.editor.field import Field
+from reconciler.web.pages.editor.rules import with_new_rule, with_rules, without_rule_at
+from reconciler.web.pages.editor.sections import SECTIONS, TRIGGER_FIELDS
+from reconciler.web.pages.editor.value import Kind, same
 
 Fields = Mapping[str, str]
 SCHEDULES = ("cron", "every", "at")
@@ -24,7 +31,7 @@ def empty(workspace: str, assignee: str) -> Document:
     """The manifest that a new one begins with."""
     return {
         "apiVersion": API_VERSION,
-        "kind": Kind.AUTOPILOT.value,
+        "kind": ObjectKind.AUTOPILOT.value,
         "metadata": {"name": "", "workspace": workspace},
         "spec": {"title": "", "assignee": _assignee(assignee), "triggers": []},
     }
@@ -46,11 +53,24 @@ def overlaid(base: Document, fields: Fields) -> Document:
         spec["maxConcurrency"] = _number(fields["maxConcurrency"])
     spec |= {name: fields[name] for name in _PLAIN if name in fields}
     _set_optional(spec, fields, _OPTIONAL)
+    spec = with_rules(spec, fields)
     spec["triggers"] = [
         _trigger(trigger, _own(fields, place))
         for place, trigger in enumerate(spec.get("triggers", ()))
     ]
-    return {**base, "metadata": metadata, "spec": spec}
+    document = {**base, "metadata": metadata, "spec": spec}
+    folded = chain.from_iterable(section.fields for section in SECTIONS)
+    return _laid(document, folded, fields, autopilot_defaults())
+
+
+def _laid(base: Document, alike: Iterable[Field], fields: Fields, defaults: Document) -> Document:
+    """With the fields that were touched: the others show what was there, and change nothing."""
+    document = base
+    for field in alike:
+        text = fields.get(field.name)
+        if text is not None and field.is_touched(base, defaults, text):
+            document = field.laid(document, text)
+    return document
 
 
 def is_shaped(document: Any) -> bool:
@@ -74,7 +94,7 @@ def _is_trigger(trigger: Any) -> bool:
     if not isinstance(trigger, dict) or not isinstance(trigger.get("signature", {}), dict):
         return False
     signature = trigger.get("signature", {})
-    texts = [trigger.get(name, "") for name in ("name", "kind", "label", "when")]
+    texts = [trigger.get(name, "") for name in ("name", "kind", "label")]
     texts += [signature.get(name, "") for name in _SIGNING]
     secrets = signature.get("secrets", [])
     return (
@@ -92,6 +112,16 @@ def with_new_trigger(document: Document, kind: TriggerKind) -> Document:
     name = next(name for name in (kind.value, *numbered) if name not in names)
     new = {"name": name, "kind": kind.value, "enabled": True, **_begun(document, kind)}
     return _with_triggers(document, [*triggers, new])
+
+
+def with_new_row(document: Document, channel: str) -> Document:
+    """The manifest with one channel more that is told."""
+    return {**document, "spec": with_new_rule(document["spec"], channel)}
+
+
+def without_row_at(document: Document, place: int) -> Document:
+    """The manifest without a channel that is told, if there is one at this place."""
+    return {**document, "spec": without_rule_at(document["spec"], place)}
 
 
 def without_trigger_at(document: Document, place: int) -> Document:
@@ -123,8 +153,11 @@ def _change(trigger: Document, change: str) -> Document:
 
 def secret_lines(trigger: Document) -> str:
     """The references to secrets of a webhook, each on a line, as the form has them."""
-    secrets = trigger.get("signature", {}).get("secrets", ())
-    return "\n".join(_secret_line(secret) for secret in secrets)
+    return _secret_lines(trigger.get("signature", {}))
+
+
+def _secret_lines(signature: Document) -> str:
+    return "\n".join(_secret_line(secret) for secret in signature.get("secrets", ()))
 
 
 def _begun(document: Document, kind: TriggerKind) -> Document:
@@ -154,7 +187,9 @@ def _trigger(before: Document, fields: Fields) -> Document:
     trigger = {**before, "name": fields.get("name", "").strip()}
     # A box that is not ticked is not sent.
     trigger["enabled"] = "enabled" in fields
-    _set_optional(trigger, fields, ("label", "when"))
+    _set_optional(trigger, fields, ("label",))
+    kind = str(trigger.get("kind"))
+    trigger = _laid(trigger, TRIGGER_FIELDS.get(kind, ()), fields, trigger_defaults(kind))
     if trigger.get("kind") == TriggerKind.SCHEDULE:
         _set_schedule(trigger, fields)
     if trigger.get("kind") == TriggerKind.WEBHOOK:
@@ -174,11 +209,15 @@ def _set_schedule(trigger: Document, fields: Fields) -> None:
 
 def _signature(before: Document, fields: Fields) -> Document:
     scheme = fields.get("scheme")
+    is_same = before.get("scheme") == scheme
     if scheme == Scheme.NONE:
-        return {"scheme": scheme}
+        return before if is_same else {"scheme": scheme}
     # What belongs to another scheme would be refused: only secrets go on.
-    signature = dict(before) if before.get("scheme") == scheme else {}
-    signature |= {"scheme": scheme, "secrets": list(_secrets(before, fields.get("secrets", "")))}
+    signature = dict(before) if is_same else {"secrets": before.get("secrets", [])}
+    signature["scheme"] = scheme
+    lines = fields.get("secrets", "")
+    if not same(Kind.LINES, lines, _secret_lines(before)):
+        signature["secrets"] = list(_secrets(before, lines))
     _set_optional(signature, fields, _SIGNING)
     return signature
 
@@ -219,15 +258,17 @@ def _number(text: str) -> int | str:
 
 
 def _line(text: str, before: str | None) -> str:
-    """Without blanks around it, unless that is all in which it differs."""
-    return before if before is not None and before.strip() == text.strip() else text.strip()
+    """Without blanks around it, unless they, and line breaks, are all in which it differs."""
+    if before is not None and same(Kind.LINE, before.strip(), text.strip()):
+        return before
+    return text.strip()
 
 
 def _text(text: str, before: str | None) -> str:
-    """Browsers write every line break as CRLF: a text that differs in nothing else is the same."""
-    plain = text.replace("\r\n", "\n")
-    same = before is not None and before.replace("\r\n", "\n") == plain
-    return before if before is not None and same else plain
+    """Line breaks as LF, unless they are all in which it differs."""
+    if before is not None and same(Kind.TEXT, text, before):
+        return before
+    return text.replace("\r\n", "\n")
 
 
 def _with_triggers(document: Document, triggers: list[Document]) -> Document:

@@ -6,26 +6,30 @@ patch. Somebody else's change in between becomes a merge.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from starlette.responses import Response
 
+from reconciler.control.apply.policy import policy_of
 from reconciler.control.apply.write_back import StaleWrite
 from reconciler.core.base.errors import Conflict, InvalidManifests, NotFound, Problem
 from reconciler.core.calendar.zone import timezones
-from reconciler.core.manifest.model import Kind
-from reconciler.core.manifest.state import Declared
+from reconciler.core.manifest.defaults import autopilot_defaults, trigger_defaults
+from reconciler.core.manifest.state import Declared, Document
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.current import find
-from reconciler.store.objects.members import list_members
 from reconciler.store.objects.overview import Overview, get_overview
 from reconciler.web.api.autopilots import require_overview
 from reconciler.web.http.problems import problem_of
-from reconciler.web.pages.autopilots import choices
 from reconciler.web.pages.autopilots.detail import legible
-from reconciler.web.pages.autopilots.draft import Draft, acted, read_draft
-from reconciler.web.pages.autopilots.form import empty, secret_lines, with_change
-from reconciler.web.pages.autopilots.preview import Preview, preview_of
+from reconciler.web.pages.editor import choices
+from reconciler.web.pages.editor.draft import Draft, acted, read_draft
+from reconciler.web.pages.editor.form import empty, secret_lines, with_change
+from reconciler.web.pages.editor.offers import Offers, channels_for, files_named, members_in
+from reconciler.web.pages.editor.preview import Preview, preview_of
+from reconciler.web.pages.editor.rules import EVENTS, rules_in
+from reconciler.web.pages.editor.sections import SECTIONS, TRIGGER_FIELDS
 from reconciler.web.pages.serving import Visit, see_other
 from reconciler.web.writing.edits import Edit
 from reconciler.web.writing.outcome import (
@@ -36,18 +40,10 @@ from reconciler.web.writing.outcome import (
     carry_out,
     source_of,
 )
+from reconciler.web.writing.plans import plan_of
 
 LARGEST = 2 * 1024**2
 """Bytes of the form: a description of 100,000 characters travels three times, and is escaped."""
-MOST_MEMBERS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """An agent or a squad to choose from."""
-
-    value: str
-    workspace: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +53,17 @@ class Editor:
     draft: Draft
     overview: Overview | None
     source: str
-    sources: Sequence[str]
-    members: Sequence[Chosen]
+    offers: Offers = field(default_factory=Offers)
     preview: Preview | None = None
     problems: Sequence[Problem] = ()
     refusal: str | None = None
     outcome: NotHere | Proposed | None = None
     merged: bool = False
+
+    @property
+    def defaults(self) -> Document:
+        """What an empty field means."""
+        return autopilot_defaults()
 
 
 async def new(visit: Visit) -> Response:
@@ -93,7 +93,7 @@ async def change_trigger(visit: Visit) -> Response:
     mine = with_change(document, trigger.name, visit.form.get("change", ""))
     source = source_of(visit.context, overview)
     draft = Draft(base=document, mine=mine)
-    editor = await _previewed(visit, Editor(draft, overview, source, (), ()))
+    editor = await _previewed(visit, Editor(draft, overview, source))
     if editor.preview is None:
         return _shown(visit, editor)
     return await _save(visit, editor, editor.preview.edit)
@@ -108,12 +108,15 @@ async def _page(visit: Visit, overview: Overview | None) -> Response:
     3. Check it, plan it, and save it where that was asked for.
     """
     editor = await visit.context.database.aread(lambda tx: _begin(tx, visit, overview))
+    files = visit.context.files(editor.source)
+    named = await asyncio.to_thread(files_named, overview, files)
+    editor = replace(editor, offers=replace(editor.offers, files=named))
     if not visit.form:
         return _shown(visit, await _previewed(visit, editor))
     action = visit.form.get("action", "preview")
     if not editor.merged:
         try:
-            editor = replace(editor, draft=acted(editor.draft, action))
+            editor = replace(editor, draft=acted(editor.draft, action, editor.offers.channel))
         except InvalidManifests as error:
             return _shown(visit, replace(editor, problems=error.problems))
     editor = await _previewed(visit, editor)
@@ -126,33 +129,27 @@ async def _page(visit: Visit, overview: Overview | None) -> Response:
 
 
 def _begin(tx: Tx, visit: Visit, overview: Overview | None) -> Editor:
-    members = list(_members(tx, visit, overview))
-    named = visit.form.get("source") or None
-    source = source_of(visit.context, overview, named)
-    document = overview.stored.document if overview else None
     workspaces = visit.caller.workspaces
+    if overview is not None:
+        workspaces = frozenset({overview.stored.key.workspace})
+    settings = visit.context.settings
+    offers = Offers(
+        members=members_in(tx, workspaces),
+        sources=sorted(visit.context.followed()),
+        programs=sorted(settings.programs),
+        channels=channels_for(settings, workspaces),
+    )
+    source = source_of(visit.context, overview, visit.form.get("source") or None)
+    document = overview.stored.document if overview else None
     workspace = "default" if workspaces is None else min(workspaces, default="default")
-    fresh = empty(workspace, members[0].value if members else "agent:")
+    fresh = empty(workspace, offers.members[0].value if offers.members else "agent:")
     if not visit.form:
-        draft = Draft(base=document, mine=document or fresh)
-        return Editor(draft, overview, source, sorted(visit.context.followed()), members)
+        return Editor(Draft(base=document, mine=document or fresh), overview, source, offers)
     draft = read_draft(visit.form, fresh)
     moved = overview is not None and draft.version != overview.stored.digest
     if moved and document is not None:
         draft = draft.onto(document)
-    editor = Editor(draft, overview, source, sorted(visit.context.followed()), members)
-    return replace(editor, merged=moved)
-
-
-def _members(tx: Tx, visit: Visit, overview: Overview | None) -> Sequence[Chosen]:
-    workspaces = visit.caller.workspaces
-    if overview is not None:
-        workspaces = frozenset({overview.stored.key.workspace})
-    return [
-        Chosen(f"{kind.lower()}:{member.stored.key.name}", member.stored.key.workspace)
-        for kind in (Kind.AGENT, Kind.SQUAD)
-        for member in list_members(tx, kind, workspaces=workspaces, limit=MOST_MEMBERS)
-    ]
+    return Editor(draft, overview, source, offers, merged=moved)
 
 
 async def _previewed(visit: Visit, editor: Editor) -> Editor:
@@ -160,7 +157,8 @@ async def _previewed(visit: Visit, editor: Editor) -> Editor:
     if not visit.form and editor.overview is None:
         return editor
     try:
-        after = await asyncio.to_thread(editor.draft.checked, editor.source)
+        policy = policy_of(visit.context.settings, serving=True)
+        after = await asyncio.to_thread(editor.draft.checked, editor.source, policy)
         before = await _before(visit, editor, after)
     except InvalidManifests as error:
         return replace(editor, problems=error.problems)
@@ -168,7 +166,8 @@ async def _previewed(visit: Visit, editor: Editor) -> Editor:
         return replace(editor, refusal=str(error))
     files, now = visit.context.files(editor.source), visit.context.clock.now()
     edit_ = Edit(before, after)
-    preview = await asyncio.to_thread(preview_of, edit_, editor.source, files, now)
+    plan = await plan_of(visit.context, edit_, editor.source)
+    preview = await asyncio.to_thread(preview_of, edit_, plan, files, now)
     return replace(editor, preview=preview)
 
 
@@ -224,15 +223,25 @@ async def _merge(visit: Visit, editor: Editor) -> Response:
 def _shown(visit: Visit, editor: Editor, status: int = 200) -> Response:
     writer = visit.context.writer(editor.source)
     policy = visit.context.settings.write_policy if writer else "reject"
-    return visit.page(
-        "edit.html",
-        status,
-        editor=editor,
-        policy=policy,
-        choices=choices,
-        secret_lines=secret_lines,
-        zones=sorted(timezones()),
-    )
+    action = visit.form.get("action", "")
+    return visit.page("edit.html", status, **shown_with(editor, policy, action))
+
+
+def shown_with(editor: Editor, policy: str, action: str) -> dict[str, Any]:
+    """What the template asks for. `action` is the button that brought the page about."""
+    return {
+        "editor": editor,
+        "policy": policy,
+        "choices": choices,
+        "sections": SECTIONS,
+        "trigger_fields": TRIGGER_FIELDS,
+        "trigger_defaults": trigger_defaults,
+        "opened": "notify" if "notify" in action else "",
+        "rules": rules_in(editor.draft.mine["spec"]),
+        "events": EVENTS,
+        "secret_lines": secret_lines,
+        "zones": sorted(timezones()),
+    }
 
 
 def _download(preview: Preview) -> Response:

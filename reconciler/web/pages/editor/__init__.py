@@ -1,0 +1,1 @@
+"""How an autopilot is made and edited on a page (docs/dashboard.md#making-and-editing)."""
