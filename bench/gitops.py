@@ -24,6 +24,8 @@ from tests.support.git import GitFolder
 from tests.support.ports import free_port
 
 PATIENCE = 120.0
+PAUSE = 0.05
+"""Seconds between two questions: more of them would cost the server more than the push."""
 ONE = Path("autopilots") / "team-1" / "a00001.yaml"
 """The file that is edited."""
 
@@ -39,7 +41,7 @@ def await_applied(base: str, commit: str) -> float:
     began = time.monotonic()
     while applied(base) != commit:
         assert time.monotonic() - began < PATIENCE, f"{commit} was not applied"
-        time.sleep(0.005)
+        time.sleep(PAUSE)
     return time.monotonic() - began
 
 
@@ -48,7 +50,7 @@ def await_another(base: str, before: str) -> str:
     began = time.monotonic()
     while (now := applied(base)) in (before, "None"):
         assert time.monotonic() - began < PATIENCE, f"nothing but {before} was applied"
-        time.sleep(0.005)
+        time.sleep(PAUSE)
     return now
 
 

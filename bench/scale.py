@@ -117,7 +117,7 @@ def measure(root: Path, state: Path) -> None:
 
         follower = SourceFollower(
             database, "default", load, hash_of,
-            stamp=lambda: stamp_of(root, time.time_ns() + RACY_NS),
+            stamp=lambda _checkpoint: stamp_of(root, time.time_ns() + RACY_NS),
         )  # fmt: skip
         first = cpu(follower.reconcile_once)
         least = cpu(lambda: read_files(root)) + cpu(lambda: fetch_rows(state))

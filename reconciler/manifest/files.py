@@ -7,7 +7,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -24,11 +24,32 @@ STREAM = "<stdin>"
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells that a file and those that it names are as they were, without reading them.
+
+    `own` is equal exactly for equal bytes; `beside` gives the same for a file that this one names,
+    and None where that has to be read.
+    """
+
+    own: bytes
+    beside: Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
 class File:
-    """A file of a source: its bytes, or the reason why they are not read."""
+    """A file of a source: its bytes, or the reason why they are not read.
+
+    `source` may read them only when they are asked for: each time, and while `files` goes on.
+    """
 
     path: str
-    content: bytes | Problem
+    source: bytes | Problem | Callable[[], bytes]
+    identity: Identity | None = field(default=None, compare=False)
+
+    @property
+    def content(self) -> bytes | Problem:
+        """The bytes, or the Problem."""
+        return self.source() if callable(self.source) else self.source
 
 
 class Source(Protocol):

@@ -1,23 +1,25 @@
 """What `serve` follows: a folder or a repository that was named, or those of the settings."""
 
 import time
+from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
 
 from reconciler.clock import SystemClock
 from reconciler.control.access.keys import token_hasher
-from reconciler.control.apply.follow_source import Place, SourceFollower, unknown
+from reconciler.control.apply.follow_source import Place, SourceFollower
+from reconciler.control.apply.followed_ref import FollowedRef
 from reconciler.control.apply.forge import Forge, project_of
 from reconciler.control.apply.policy import policy_of
 from reconciler.control.apply.source_files import SourceFiles
-from reconciler.control.apply.sources import LoadedSource, load_commit, load_source
+from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.control.apply.write_back import SourceWriter, WriteChecks
 from reconciler.control.apply.write_folder import FolderWriter
 from reconciler.control.apply.write_git import GitWriter
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.masking import mask
 from reconciler.manifest.git.mirror import Mirror
-from reconciler.manifest.git.stamp import stamp_of
+from reconciler.manifest.git.stamp import Stamp, stamp_of
 from reconciler.manifest.load.checkpoint import Checkpoint
 from reconciler.manifest.watch import watch_path
 from reconciler.server.followed import FollowedSource
@@ -79,12 +81,15 @@ def follow(
     def load_folder(checkpoint: Checkpoint) -> LoadedSource:
         return load_source(state, place.path, source_id=name, policy=policy, checkpoint=checkpoint)
 
-    def load_ref(url: str, ref: str, checkpoint: Checkpoint) -> LoadedSource:
-        mirror = Mirror.below(settings.git_dir, url)
-        return load_commit(
-            state, mirror, ref, place.path, source_id=name, policy=policy, checkpoint=checkpoint
-        )
+    def stamp_folder(_checkpoint: Checkpoint) -> Stamp | None:
+        return stamp_of(Path(place.path), time.time_ns())
 
+    load: Callable[[Checkpoint], LoadedSource] = load_folder
+    stamp: Callable[[Checkpoint], Hashable | None] = stamp_folder
+    if place.url is not None:
+        mirror = Mirror.below(settings.git_dir, place.url)
+        followed = FollowedRef(state, mirror, place.ref or "main", place.path, name, policy)
+        load, stamp = followed.load, followed.stamp
     checks = WriteChecks(
         database=state,
         source_id=name,
@@ -98,14 +103,14 @@ def follow(
     follower = SourceFollower(
         state,
         name,
-        load_folder if place.url is None else partial(load_ref, place.url, place.ref or "main"),
+        load,
         checks.token_hash,
         self_heal=settings.self_heal,
         allow_rewrites=settings.allow_rewrites,
         files=SourceFiles.below(Path(place.path)) if is_folder else None,
         writer=_writer(settings, place, checks),
         place=place,
-        stamp=(lambda: stamp_of(Path(place.path), time.time_ns())) if is_folder else unknown,
+        stamp=stamp,
     )
     watch = partial(watch_path, Path(place.path)) if is_folder else None
     return FollowedSource(follower, poll.total_seconds(), watch)

@@ -6,6 +6,7 @@ A revision with Problems is recorded as failed and the last good one stays in fo
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -111,7 +112,7 @@ class _Settled:
     applied: Applied
 
 
-def unknown() -> None:
+def unknown(_checkpoint: Checkpoint) -> None:
     """Nothing tells whether a source has changed: it is read each time."""
 
 
@@ -140,7 +141,7 @@ class SourceFollower:
     attempted: Attempted = field(default_factory=lambda: Attempted(None))
     polled: Polled | None = None
     retry_after: float | None = None
-    stamp: Callable[[], Hashable | None] = unknown
+    stamp: Callable[[Checkpoint], Hashable | None] = unknown
     _unreachable: int = 0
     _stopping: bool = False
     _round: threading.Lock = field(default_factory=threading.Lock)
@@ -151,8 +152,9 @@ class SourceFollower:
 
     def reconcile_once(self) -> Applied | None:
         """Load and apply. What is wrong is logged and recorded, and changes nothing in force."""
-        with self._round, collecting_rarely():
+        with self._round, collecting_rarely(), suppress(_Stopping):
             return self._reconcile()
+        return None
 
     def _reconcile(self) -> Applied | None:
         self.retry_after = None
@@ -173,8 +175,6 @@ class SourceFollower:
             self._record_unplanned(error)
         except StalePlan as error:
             self._note("revision refused", error)
-        except _Stopping:
-            pass
         except ReconcilerError as error:
             self._note("source not read", error)
         else:
@@ -242,7 +242,7 @@ class SourceFollower:
         The database is only asked where the source is as in the round before: an edit, or a start,
         is read in any case.
         """
-        source, before = self.stamp(), self._stamp
+        source, before = self.stamp(self._checkpoint), self._stamp
         self._stamp = source
         if source is None or source != before:
             return None

@@ -17,8 +17,9 @@ from reconciler.core.plan.plan import Plan, make_plan
 from reconciler.manifest.files import Source
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.git.checkout import Checkout
-from reconciler.manifest.git.mirror import Mirror
+from reconciler.manifest.git.mirror import Fetched, Mirror
 from reconciler.manifest.git.program import GitFailed
+from reconciler.manifest.known import KnownFiles
 from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 from reconciler.manifest.load.load import load, reuse_of, source_at
 from reconciler.store.engine.database import Database
@@ -57,12 +58,14 @@ class LoadedSource:
 class Opened:
     """A source that can be read now, and what is known of its revision.
 
-    `revision` is asked once the files are read; without one it is the digest of the files.
+    `revision` is asked once the files are read; without one it is the digest of the files. `known`
+    is what was read of it before, and gets to know what is read.
     """
 
     source: Source
     revision: Revision | Callable[[], Revision | None] | None = None
     descends: Descends | None = None
+    known: KnownFiles | None = None
 
 
 def open_path(path: str | Path, *, allow_file: bool = False) -> Opened:
@@ -76,12 +79,12 @@ def open_path(path: str | Path, *, allow_file: bool = False) -> Opened:
     return Opened(checkout, checkout.revision, checkout.descends)
 
 
-def open_commit(mirror: Mirror, ref: str, path: str, checkpoint: Checkpoint = proceed) -> Opened:
-    """The folder `path` of the commit that `ref` names at the remote now; no file is checked out.
+def open_commit(mirror: Mirror, fetched: Fetched, path: str, known: KnownFiles) -> Opened:
+    """The folder `path` of a commit that was fetched; no file is checked out.
 
-    Raises Unavailable where it cannot be fetched, and Refused where there is no such folder.
+    Raises Unavailable where it cannot be read, and Refused where there is no such folder.
     """
-    repository, commit = mirror.fetch(ref, checkpoint)
+    repository, commit = fetched
     try:
         revision = repository.revision(commit)
         tree = repository.tree(commit, path)
@@ -90,7 +93,7 @@ def open_commit(mirror: Mirror, ref: str, path: str, checkpoint: Checkpoint = pr
     except GitFailed:
         mirror.discard()
         raise
-    return Opened(tree, revision, lambda applied: repository.descends(commit, applied.id))
+    return Opened(tree, revision, lambda applied: repository.descends(commit, applied.id), known)
 
 
 def load_opened(
@@ -119,6 +122,7 @@ def load_opened(
         reuse=reuse_of(seen.current.files, _as_applied(seen.current, source_id)),
         now=now,
         checkpoint=checkpoint,
+        known=opened.known,
     )
     return LoadedSource(desired, seen, opened.descends, opened.source)
 
@@ -147,18 +151,13 @@ def load_source(
 def load_commit(
     database: Database,
     mirror: Mirror,
-    ref: str,
-    path: str,
+    opened: Opened,
     *,
     source_id: str,
     policy: Policy,
     checkpoint: Checkpoint = proceed,
 ) -> LoadedSource:
-    """`load_opened` of a folder of the commit that a ref names. Raises what `open_commit` raises.
-
-    The fetch comes first: what it brings is held against what the database says after it.
-    """
-    opened = open_commit(mirror, ref, path, checkpoint)
+    """`load_opened` of a folder of a commit, which was fetched before the database is asked."""
     try:
         return load_opened(
             database, opened, source_id=source_id, policy=policy, checkpoint=checkpoint

@@ -16,9 +16,7 @@ from reconciler.manifest.files import File, is_hidden, is_manifest, joined
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.git.discovery import has_repository, repository_around
 from reconciler.manifest.git.repository import Repository
-from reconciler.manifest.git.tree import Entry
-
-_PLAIN = ("100644", "100755")
+from reconciler.manifest.git.tree import PLAIN, Entry
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ class Checkout:
 def _expected(entries: dict[str, Entry]) -> dict[str, str | None]:
     """What a checkout of these entries reads. Links are followed: they are never the same."""
     return {
-        path: entry.oid if entry.mode in _PLAIN else ""
+        path: entry.oid if entry.mode in PLAIN else ""
         for path, entry in entries.items()
         if is_manifest(path.rsplit("/", 1)[-1]) and not any(map(is_hidden, path.split("/")))
     }
@@ -92,7 +90,7 @@ def _expected(entries: dict[str, Entry]) -> dict[str, str | None]:
 
 def _is_of(entries: dict[str, Entry], path: str, blob: str | None) -> bool:
     entry = entries.get(path)
-    return entry is not None and entry.mode in _PLAIN and entry.oid == blob
+    return entry is not None and entry.mode in PLAIN and entry.oid == blob
 
 
 def _blob(content: bytes, commit: str) -> str:

@@ -12,9 +12,9 @@ from pathlib import Path
 from reconciler.core.base.errors import Conflict
 from reconciler.manifest.git.program import GitFailed, git
 from reconciler.manifest.git.repository import Repository
+from reconciler.manifest.git.tree import PLAIN
 
 _FILE = "100644"
-_PLAIN = (_FILE, "100755")
 _REJECTED = 1
 """git's status where the remote answers and does not take what is pushed."""
 
@@ -89,7 +89,7 @@ def push(repository: Repository, url: str, commit: str, branch: str) -> None:
 def _mode(staged: str) -> str:
     """The mode of a file as the index has it, or that of a new one."""
     mode = staged.partition(" ")[0] or _FILE
-    if mode not in _PLAIN:
+    if mode not in PLAIN:
         raise Conflict("the file is a link; change what it leads to", reason="cannot-edit")
     return mode
 

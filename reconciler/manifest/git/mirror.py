@@ -23,6 +23,8 @@ LOCK_SECONDS = 30.0
 """How long a fetch waits for another one of the same mirror."""
 _LOCK_PAUSE = 0.05
 _ANSWER_SECONDS = 30.0
+Fetched = tuple[Repository, str]
+"""A repository, and the commit of it that a ref named when it was fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Mirror:
 
     def fetch(
         self, ref: str, checkpoint: Checkpoint = proceed, *, seconds: float = REMOTE_SECONDS
-    ) -> tuple[Repository, str]:
+    ) -> Fetched:
         """The repository with all that belongs to a branch or tag now, and the commit it names.
 
         Raises UsageError for what cannot be a URL or ref, GitFailed, and Unavailable where another
@@ -62,7 +64,7 @@ class Mirror:
         with self._locked(proceed):
             self._remove()
 
-    def _fetch(self, ref: str, checkpoint: Checkpoint, seconds: float) -> tuple[Repository, str]:
+    def _fetch(self, ref: str, checkpoint: Checkpoint, seconds: float) -> Fetched:
         repository = Repository.clone(self.url, self.folder)
         # Only holders of our lock write here: what is locked was left by a git that was killed.
         for lock in self.folder.rglob("*.lock"):

@@ -2,17 +2,28 @@
 
 import posixpath
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Problem
-from reconciler.manifest.files import File, bounded, is_hidden, is_manifest, joined, problem
+from reconciler.manifest.files import (
+    File,
+    Identity,
+    bounded,
+    is_hidden,
+    is_manifest,
+    joined,
+    problem,
+)
 from reconciler.manifest.git.program import GitFailed, Objects, git, objects
 from reconciler.manifest.text import LARGEST, too_large
 
+PLAIN = ("100644", "100755")
+"""The modes of files that are no links."""
 _LINK, _SUBMODULE = "120000", "160000"
 _MOST_LINKS = 40
 
@@ -44,24 +55,36 @@ class Tree:
             for path, entry in sorted(reading.entries.items()):
                 if any(map(is_hidden, path.split("/"))):
                     continue
-                content = reading.content(path, entry)
-                if content is not None:
-                    yield _named(path, content)
+                match reading.resolved(path, entry):
+                    case Entry() as file:
+                        yield _named(path, partial(self._read, file), self._identity(path, file))
+                    case Problem() as wrong:
+                        yield _named(path, wrong)
 
     def again(self, path: str) -> bytes | None:
         """The file once more."""
         with self._open() as reading:
-            entry = reading.entries.get(path)
-            content = reading.content(path, entry) if entry else None
+            content = reading.content(path)
         return content if isinstance(content, bytes) else None
 
     def beside(self, path: str, file: str) -> bytes | Problem:
         """A file that a manifest names, of the same commit. Raises GitFailed."""
         named = joined(path, file)
         with self._open() as reading:
-            entry = reading.entries.get(named)
-            content = reading.content(named, entry, wanted=True) if entry else None
+            content = reading.content(named, wanted=True)
         return bounded(content, named)
+
+    def _read(self, entry: Entry) -> bytes:
+        with self._open() as reading:
+            return reading.blob(entry)
+
+    def _identity(self, path: str, entry: Entry) -> Identity:
+        return Identity(bytes.fromhex(entry.oid), partial(self._own_beside, path))
+
+    def _own_beside(self, path: str, file: str) -> bytes | None:
+        with self._open() as reading:
+            entry = reading.entries.get(joined(path, file))
+        return bytes.fromhex(entry.oid) if entry and entry.mode in PLAIN else None
 
     @contextmanager
     def _open(self) -> Iterator["_Reading"]:
@@ -88,8 +111,21 @@ class _Reading:
     entries: dict[str, Entry]
     reader: Objects
 
-    def content(self, path: str, entry: Entry, *, wanted: bool = False) -> bytes | Problem | None:
-        """The bytes, why they are not read, or None for what is no manifest.
+    def content(self, path: str, *, wanted: bool = False) -> bytes | Problem | None:
+        """The bytes, why they are not read, or None for what is no manifest or not there."""
+        entry = self.entries.get(path)
+        resolved = entry and self.resolved(path, entry, wanted=wanted)
+        return self.blob(resolved) if isinstance(resolved, Entry) else resolved
+
+    def blob(self, entry: Entry) -> bytes:
+        """The bytes of a file. Raises GitFailed."""
+        kind, data = self.reader.read(entry.oid)
+        if kind != "blob":
+            raise GitFailed(f"git has a {kind} where a file should be: {entry.oid}")
+        return data
+
+    def resolved(self, path: str, entry: Entry, *, wanted: bool = False) -> Entry | Problem | None:
+        """The file that is read, why none is, or None for what is no manifest.
 
         With `wanted` it is read whatever it is called.
         """
@@ -105,12 +141,7 @@ class _Reading:
             entry = target
         if not wanted:
             return None
-        if entry.size > LARGEST:
-            return too_large(path)
-        kind, data = self.reader.read(entry.oid)
-        if kind != "blob":
-            raise GitFailed(f"git has a {kind} where {path} should be")
-        return data
+        return too_large(path) if entry.size > LARGEST else entry
 
     def _target(self, path: str, entry: Entry) -> Entry | Problem:
         place = path
@@ -138,11 +169,13 @@ def _entry(line: bytes) -> tuple[str, Entry]:
     return path.decode("utf-8", "surrogateescape"), entry
 
 
-def _named(path: str, content: bytes | Problem) -> File:
+def _named(
+    path: str, source: Callable[[], bytes] | Problem, identity: Identity | None = None
+) -> File:
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
         shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         message = "the file's name is not UTF-8; rename it"
         return File(shown, problem(shown, message, Code.FILE_NAME))
-    return File(path, content)
+    return File(path, source, identity)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import Position, Problem
@@ -14,7 +15,8 @@ from reconciler.core.manifest.checks.raw import Raw
 from reconciler.core.manifest.model import MODEL_VERSION
 from reconciler.core.manifest.state import Declared, FileDigest, Origin, digest_of
 from reconciler.core.manifest.state import Document as Canonical
-from reconciler.manifest.files import Source, is_json_schema, is_kustomization
+from reconciler.manifest.files import File, Source, is_json_schema, is_kustomization
+from reconciler.manifest.known import Facts, KnownFiles
 from reconciler.manifest.load.checkpoint import Checkpoint, checked_often, proceed
 from reconciler.manifest.load.locate import Locator
 from reconciler.manifest.load.objects import read_object
@@ -72,41 +74,73 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one load is held to: the operator's policy, the near misses left, when to stop."""
+    """What one load is held to: the operator's policy, the near misses left, when to stop.
+
+    `known` are the files that need not be read.
+    """
 
     policy: Policy
     near_misses: NearMisses = field(default_factory=NearMisses)
     checkpoint: Checkpoint = proceed
+    known: KnownFiles = field(default_factory=KnownFiles)
 
 
 def gather(source: Source, reading: Reading, reuse: Reuse) -> Gathered:
-    """Read every file of the source. Raises nothing but what the checkpoint raises."""
+    """Read the files of the source. Raises nothing but what the checkpoint and the source raise."""
     gathered = Gathered()
     salt = _salt(reading.policy)
     contents = hashlib.sha256()
+    reading.known.begin()
     for file in source.files():
         reading.checkpoint()
-        if isinstance(file.content, Problem):
-            gathered.problems.append(file.content)
+        opened = _Opened(source, file)
+        is_kustomizations = is_kustomization(file.path)
+        facts = None if is_kustomizations else reading.known.of(file)
+        if facts is None:
+            if isinstance(opened.content, Problem):
+                gathered.problems.append(opened.content)
+                continue
+            if is_kustomizations:
+                gathered.kustomizations.append(file.path)
+                continue
+            facts = Facts.of(file.path, opened.data, opened.texts.digest())
+            reading.known.note(file, opened.texts.contents, facts)
+        if facts.is_schema:
             continue
-        if is_kustomization(file.path):
-            gathered.kustomizations.append(file.path)
-            continue
-        if is_json_schema(file.path, file.content):
-            continue
-        content = hashlib.sha256(file.content).digest()
-        contents.update(file.path.encode("utf-8", "backslashreplace") + b"\0" + content)
-        texts = Texts.read(source.beside, file.path, named_files(file.content, file.path))
-        named = texts.digest()
-        contents.update(named)
-        digest = hashlib.sha256(salt + content + named).hexdigest()
+        path = file.path.encode("utf-8", "backslashreplace")
+        contents.update(path + b"\0" + facts.content + facts.texts)
+        digest = hashlib.sha256(salt + facts.content + facts.texts).hexdigest()
         known = reuse(file.path, digest)
         if known is None or any(declared.key in gathered.taken for declared in known):
-            _read_file(file.path, file.content, digest, texts, reading, gathered)
+            _read_file(file.path, opened.data, digest, opened.texts, reading, gathered)
         else:
             _take_over(file.path, digest, known, gathered)
+    reading.known.end()
     gathered.contents = contents.hexdigest()
     return gathered
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file of a source that is read, and scanned for names, once and only where it has to be."""
+
+    source: Source
+    file: File
+
+    @cached_property
+    def content(self) -> bytes | Problem:
+        return self.file.content
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of a file of which is known that it can be read."""
+        return self.content if isinstance(self.content, bytes) else b""
+
+    @cached_property
+    def texts(self) -> Texts:
+        path, data = self.file.path, self.data
+        named = () if is_json_schema(path, data) else named_files(data, path)
+        return Texts.read(self.source.beside, path, named)
 
 
 def _salt(policy: Policy) -> bytes:

@@ -16,6 +16,7 @@ from reconciler.core.manifest.checks import OFFLINE, Policy
 from reconciler.core.manifest.state import Declared, Desired, FileDigest
 from reconciler.manifest.files import Bundle, SingleFile, Source, Stream
 from reconciler.manifest.folder import Folder
+from reconciler.manifest.known import KnownFiles
 from reconciler.manifest.load.checkpoint import Checkpoint, proceed
 from reconciler.manifest.load.gather import Reading, Reuse, gather
 from reconciler.manifest.load.relate import Places, relate, warn
@@ -37,6 +38,7 @@ def load(
     reuse: Reuse | None = None,
     checkpoint: Checkpoint = proceed,
     now: datetime | None = None,
+    known: KnownFiles | None = None,
 ) -> Desired:
     """What the source's manifests say.
 
@@ -49,9 +51,10 @@ def load(
     revision, and Refused for a source without manifests.
 
     With `now` the result, or InvalidManifests, has warnings as of that moment. `checkpoint` is
-    called before each file and often within one; what it raises ends the load.
+    called before each file and often within one; what it raises ends the load. With `known`, a file
+    that is as it was in the load before is not even read, where the source can tell.
     """
-    reading = Reading(policy, checkpoint=checkpoint)
+    reading = Reading(policy, checkpoint=checkpoint, known=known or KnownFiles())
     gathered = gather(source, reading, reuse or _nothing)
     has = external if callable(external) else external.__contains__
     places = Places(source, checkpoint)

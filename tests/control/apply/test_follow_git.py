@@ -11,10 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from reconciler.control.apply.follow_source import Place, SourceFollower
+from reconciler.control.apply.followed_ref import FollowedRef
 from reconciler.control.apply.reconcile import Applied, ApplyRequest, apply_once
-from reconciler.control.apply.sources import LoadedSource, load_commit, load_source
+from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.core.base.errors import StalePlan
 from reconciler.core.manifest.checks import Policy
 from reconciler.manifest.git.mirror import Mirror
@@ -70,31 +72,29 @@ class Server:
     mirror: Mirror
     options: dict[str, bool]
     policy: Policy
+    source: FollowedRef = field(init=False)
     follower: SourceFollower = field(init=False)
     after_load: object = None
 
     def __post_init__(self) -> None:
+        database = self.team.rig.database
+        self.source = FollowedRef(
+            database, self.mirror, "main", "autopilots", "default", self.policy
+        )
         self.follower = SourceFollower(
-            self.team.rig.database,
+            database,
             "default",
             self._load,
             hash_of,
             place=Place("autopilots", self.mirror.url, "main"),
+            stamp=self.source.stamp,
             monotonic=self.team.rig.clock.monotonic,
             now=self.team.rig.clock.now,
             **self.options,  # type: ignore[arg-type]
         )
 
     def _load(self, checkpoint: Checkpoint) -> LoadedSource:
-        loaded = load_commit(
-            self.team.rig.database,
-            self.mirror,
-            "main",
-            "autopilots",
-            source_id="default",
-            policy=self.policy,
-            checkpoint=checkpoint,
-        )
+        loaded = self.source.load(checkpoint)
         act, self.after_load = self.after_load, None
         if callable(act):
             act()
@@ -330,6 +330,57 @@ def test_a_mirror_that_lost_what_it_had_is_made_anew(team: Team) -> None:
     assert server.once() is not None
     assert team.tried()[0] == (commit, "applied")
     assert len(team.tried()) == 2
+
+
+def test_a_push_reads_only_what_it_changed(team: Team) -> None:
+    """What else there is need not even be there any more."""
+    prompt = autopilot("b", descriptionFrom={"file": "b.md"})
+    prompt["spec"].pop("description", None)
+    team.origin.write("autopilots/b.yaml", json.dumps(prompt))
+    team.origin.write("autopilots/b.md", "Do this.")
+    team.commit(agent(), autopilot("a"))
+    server = team.server()
+    assert server.once() is not None
+    for path in ("autopilots/b.yaml", "autopilots/b.md"):
+        blob = team.origin.git("rev-parse", f"HEAD:{path}")
+        (server.mirror.folder / "objects" / blob[:2] / blob[2:]).unlink()
+    pushed = team.commit(agent(), autopilot("a", title="Edited"))
+    assert server.once() is not None
+    assert team.tried()[-1] == (pushed, "applied")
+    assert "Edited" in titles(team.rig)
+    team.origin.write("autopilots/b.md", "Do that.")
+    assert team.commit(agent(), autopilot("a")) != pushed
+    assert server.once() is None, "now both of them are read, and one is gone"
+    assert server.once() is not None, "fetched anew"
+    (described,) = (
+        row.document["spec"]["description"]
+        for row in current_of(team.rig.database).objects.values()
+        if row.key.name == "b"
+    )
+    assert described == "Do that."
+
+
+def test_a_poll_that_brings_nothing_new_reads_no_tree(team: Team) -> None:
+    team.commit(agent(), autopilot())
+    server = team.server()
+    for _ in range(3):
+        server.once()
+    reads, polled = server.follower.reads, server.follower.polled
+    team.rig.clock.advance(seconds=60)
+    settled = server.once()
+    assert settled is not None
+    assert (settled.attempt, server.follower.reads) == (None, reads)
+    assert server.follower.polled is not None
+    assert server.follower.polled != polled
+    edit = text("UPDATE autopilot SET title = 'By hand'")
+    team.rig.database.write(lambda tx: tx.execute(edit) and None)
+    healed = server.once()
+    assert healed is not None
+    assert healed.attempt is not None, "drift is put back all the same"
+    away = team.origin.folder.rename(team.folder.with_name("away"))
+    assert (server.once(), server.follower.retry_after) == (None, 5)
+    away.rename(team.origin.folder)
+    assert server.once() is not None
 
 
 def test_an_edit_of_a_followed_commit_is_a_patch_of_its_file(team: Team, tmp_path: Path) -> None:

@@ -382,7 +382,7 @@ def test_many_problems_are_stored_and_logged_up_to_a_cap(
 @pytest.fixture
 def frugal(following: Following) -> Following:
     """A follower that is told whether its folder is as it was; the files are old enough."""
-    following.follower.stamp = lambda: later_stamp(following.folder)
+    following.follower.stamp = lambda _checkpoint: later_stamp(following.folder)
     return following
 
 

@@ -9,14 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.control.apply.followed_ref import FollowedRef
 from reconciler.control.apply.forge import Forge
 from reconciler.control.apply.reconcile import ApplyRequest, apply_once
-from reconciler.control.apply.sources import load_commit
 from reconciler.control.apply.write_back import WriteChecks
 from reconciler.control.apply.write_git import GitWriter
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.manifest.git.repository import Repository
+from reconciler.manifest.load.checkpoint import proceed
 from reconciler.store.revisions.revisions import Via, list_attempts
 from tests.support.forge import PROJECT, TOKEN, StandInForge
 from tests.support.hub import Hub
@@ -89,9 +90,8 @@ def web(rig: Rig, writer: GitWriter) -> Web:
 
 def reconcile(rig: Rig, mirror: Mirror) -> None:
     """A round of the server's loop."""
-    loaded = load_commit(
-        rig.database, mirror, "main", "autopilots", source_id="default", policy=OFFLINE
-    )
+    source = FollowedRef(rig.database, mirror, "main", "autopilots", "default", OFFLINE)
+    loaded = source.load(proceed)
     request = ApplyRequest(actor="server", via=Via.SERVER)
     apply_once(rig.database, loaded.desired, request, token_hash=hash_of)
 
