@@ -40,6 +40,8 @@ _RUNTIMES: dict[str, type[Model]] = {
 
 _CONTENT = {"body"}
 """Values that are sent as they are: what is empty in them means something."""
+_MEANT = {"notify"}
+"""Lists that say something where they are empty: nobody hears of it, whatever the defaults are."""
 
 
 def without_defaults(document: Document) -> Document:
@@ -91,6 +93,6 @@ def _pruned(document: Document, defaults: Document) -> Document:
             continue
         if isinstance(value, dict) and key not in _CONTENT:
             value = _pruned(value, default if isinstance(default, dict) else {})
-        if key in _CONTENT or value not in ({}, [], None):
+        if key in _CONTENT | _MEANT or value not in ({}, [], None):
             pruned[key] = value
     return pruned

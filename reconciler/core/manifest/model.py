@@ -193,12 +193,12 @@ class AutopilotSpec(Model):
     """The same written here, as JSON text; instead of `expectSchema`."""
     notify: tuple[NotifyRule, ...] | None = Field(
         default=None,
-        min_length=1,
         max_length=20,
         strict=False,
         examples=[[{"on": ["failed", "recovered"], "to": "oncall"}]],
     )
-    """Who hears of what becomes of the runs; by default what the operator set for the workspace."""
+    """Who hears of what becomes of the runs; by default what the operator set for the workspace,
+    and nobody where the list is empty."""
     on_approval: OnApproval = Field(
         default=OnApproval.FAIL, strict=False, exclude_if=lambda value: value is OnApproval.FAIL
     )

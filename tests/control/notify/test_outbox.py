@@ -189,9 +189,10 @@ def test_the_rules_of_the_workspace_hold_where_an_autopilot_has_none(rig: Rig) -
         agent(),
         autopilot("plain"),
         autopilot("own", notify=[tells("completed", to="digest")]),
+        autopilot("silent", notify=[]),
     )
-    end(rig, BROKEN, "plain")
-    end(rig, BROKEN, "own")
+    for name in ("plain", "own", "silent"):
+        end(rig, BROKEN, name)
     assert [(e.autopilot, e.channel) for e in outbox(rig)] == [("plain", "oncall")]
 
 

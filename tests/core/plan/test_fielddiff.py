@@ -161,6 +161,14 @@ def test_a_new_object_says_what_is_not_a_default() -> None:
     ]
 
 
+def test_that_nobody_hears_of_it_is_said_and_is_not_the_default() -> None:
+    plain, silent = autopilot("x").document, autopilot("x", notify=[]).document
+    assert "notify" not in plain["spec"]
+    assert field_changes(plain, silent) == (FieldChange("spec.notify", None, []),)
+    assert FieldChange("spec.notify", None, []) in fields_of_new(silent)
+    assert without_defaults(silent)["spec"]["notify"] == []
+
+
 @given(desired_sets())
 def test_a_document_without_defaults_loads_as_the_same_object(wanted: Any) -> None:
     for each in wanted.objects.values():
@@ -171,7 +179,13 @@ def test_a_document_without_defaults_loads_as_the_same_object(wanted: Any) -> No
 
 
 @pytest.mark.parametrize(
-    "each", [agent(), command(env={"A": "x"}), autopilot("x", triggers=[WEBHOOK])]
+    "each",
+    [
+        agent(),
+        command(env={"A": "x"}),
+        autopilot("x", triggers=[WEBHOOK]),
+        autopilot("x", notify=[]),
+    ],
 )
 def test_every_kind_loads_again_without_its_defaults(each: Declared) -> None:
     short = without_defaults(each.document)
