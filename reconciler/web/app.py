@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.web.api import (
+    approvals,
     audits,
     autopilots,
     deliveries,
@@ -45,6 +46,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     *autopilots.OPERATIONS,
     *writes.OPERATIONS,
     *runs.OPERATIONS,
+    *approvals.OPERATIONS,
     *output.OPERATIONS,
     *schedules.OPERATIONS,
     *audits.OPERATIONS,

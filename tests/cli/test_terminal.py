@@ -5,12 +5,13 @@ import os
 import pty
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import termios
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,6 +146,36 @@ def test_what_is_refused_is_not_asked_about(folder: Path, cli: Cli) -> None:
         assert shown.end() == 4
     assert "Apply these changes?" not in shown.text
     assert "--confirm-deletes 2" in shown.text
+
+
+def test_an_answer_is_for_the_question_that_was_shown(folder: Path, cli: Cli) -> None:
+    cli.apply()
+    run = cli("run", "one", "-o", "json").json["id"]
+
+    def ask(question: str) -> None:
+        with closing(sqlite3.connect(cli.database)) as connection, connection:
+            connection.execute("DELETE FROM approval")
+            connection.execute(
+                "INSERT INTO approval (run_id, question, answer_at, reported, asked_at) "
+                "VALUES (?, ?, '', 0, '2026-01-01T00:00:00.000000Z')",
+                [run, question],
+            )
+
+    ask("may I read the issues?")
+    with terminal("runs", "approve", run, folder=folder) as shown:
+        before = shown.until("Approve it? [y/N]")
+        assert f"run {run} asks: may I read the issues?" in before
+        ask("may I push to main?")
+        shown.type("y\r")
+        assert shown.end() == 1
+    assert "asks something else now: may I push to main?" in " ".join(shown.text.split())
+    with terminal("runs", "reject", run, folder=folder) as shown:
+        shown.until("Reject it? [y/N]")
+        shown.type("\r")
+        assert shown.end() == 0
+    assert "nothing was answered" in shown.text
+    note = cli("runs", "show", run, "-o", "json").json["note"]
+    assert not note or "approved" not in note
 
 
 @pytest.mark.parametrize(

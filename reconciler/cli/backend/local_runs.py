@@ -74,12 +74,21 @@ class LocalRuns:
         run = self.database.write(lambda tx: cancel(tx, run_id, who, now(tx), cooldown))
         return run_document(run)
 
-    def decide_run(self, run_id: str, decision: Decision) -> Document:
-        """Answer what the agent of a run asks."""
+    def question_of(self, run_id: str) -> Document:
+        """What the agent of a run asks now."""
+        from reconciler.control.runs.approving import open_question
+
+        asked = self.database.read(lambda tx: open_question(tx, run_id))
+        return {"question": asked.question, "answerAt": asked.answer_at or None}
+
+    def decide_run(self, run_id: str, decision: Decision, question: str) -> Document:
+        """Answer this question of a run's agent."""
         from reconciler.control.runs.approving import decide
 
         who, now = actor(), self.database.now
-        run = self.database.write(lambda tx: decide(tx, run_id, decision, who, now(tx)))
+        run = self.database.write(
+            lambda tx: decide(tx, run_id, decision, who, now(tx), question=question)
+        )
         return run_document(run)
 
     def rerun_run(self, run_id: str) -> Document:

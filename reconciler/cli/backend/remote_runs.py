@@ -47,10 +47,15 @@ class RemoteRuns:
         """End a waiting run, or ask an active one to stop."""
         return _document(self.connection.post(f"/v1/runs/{_id(run_id)}/cancel"))
 
-    def decide_run(self, run_id: str, decision: Decision) -> Document:
-        """Answer what the agent of a run asks."""
+    def question_of(self, run_id: str) -> Document:
+        """What the agent of a run asks now."""
+        return _document(self.connection.get(f"/v1/runs/{_id(run_id)}/approval"))
+
+    def decide_run(self, run_id: str, decision: Decision, question: str) -> Document:
+        """Answer this question of a run's agent."""
         verb = {Decision.APPROVED: "approve", Decision.REJECTED: "reject"}[decision]
-        return _document(self.connection.post(f"/v1/runs/{_id(run_id)}/{verb}"))
+        path = f"/v1/runs/{_id(run_id)}/{verb}"
+        return _document(self.connection.post(path, {"question": question}))
 
     def rerun_run(self, run_id: str) -> Document:
         """Start a run with the trigger and the payload of another one."""

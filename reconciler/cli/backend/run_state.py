@@ -59,8 +59,12 @@ class RunState(Protocol):
         """End a waiting run, or ask an active one to stop."""
         ...
 
-    def decide_run(self, run_id: str, decision: Decision) -> Document:
-        """Answer what the agent of a run asks. Raises Conflict where it cannot be answered."""
+    def question_of(self, run_id: str) -> Document:
+        """What the agent of a run asks now. Raises Conflict where it asks nothing."""
+        ...
+
+    def decide_run(self, run_id: str, decision: Decision, question: str) -> Document:
+        """Answer this question of a run's agent. Raises Conflict where it cannot be answered."""
         ...
 
     def rerun_run(self, run_id: str) -> Document:

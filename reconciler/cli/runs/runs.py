@@ -12,6 +12,7 @@ from reconciler.cli.backend.run_state import Document, RunQuery, RunState
 from reconciler.cli.console import note_done, out, out_json, say
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.runs import run_table, run_text
+from reconciler.cli.runs.answering import answer
 from reconciler.cli.runs.following import written
 from reconciler.core.base.errors import UsageError
 from reconciler.core.runs.approval import Decision
@@ -34,6 +35,7 @@ def runs(
         bool,
         typer.Option("--follow", help="With show: what the agent writes, until the end."),
     ] = False,
+    yes: options.Yes = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
     output: options.ListOutput = ListFormat.TEXT,
     database: options.Database = None,
@@ -48,7 +50,8 @@ def runs(
     With --follow it first writes what its agent writes, until it ends; exit code 1 if it failed.
     [bold]runs rerun ID[/bold] starts one with the same trigger and payload.
     [bold]runs cancel ID[/bold] ends a run: a waiting one at once, an active one on proof.
-    [bold]runs approve ID[/bold] and [bold]runs reject ID[/bold] answer what its agent asks.
+    [bold]runs approve ID[/bold] and [bold]runs reject ID[/bold] show what its agent
+    asks, and answer that question once you agreed, or with --yes.
     """
     settings = Settings.load_for_state(
         config, server=server, database=database, token_file=token_file
@@ -73,9 +76,9 @@ def runs(
                 _show(cancelled, output)
             case ["approve" | "reject" as verb, run_id]:
                 decision = Decision.APPROVED if verb == "approve" else Decision.REJECTED
-                decided = state.decide_run(run_id, decision)
-                note_done(f"run {run_id}: {decision}; its agent is told by a running server")
-                _show(decided, output)
+                decided = answer(state, run_id, decision, yes=yes)
+                if decided is not None:
+                    _show(decided, output)
             case []:
                 _list(state.list_runs(where), output)
             case [name]:

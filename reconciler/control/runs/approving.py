@@ -82,6 +82,14 @@ def asks_no_more(tx: Tx, run: Run, now: datetime, note: str, *where: Condition) 
     return change_run(tx, run.id, values, *where)
 
 
+def open_question(tx: Tx, run_id: str) -> Approval:
+    """Return what the agent of a run asks now.
+
+    Raises NotFound, and Conflict where the run has ended or asks nothing.
+    """
+    return _run_that_asks(tx, run_id)[1]
+
+
 def decide(
     tx: Tx,
     run_id: str,
@@ -99,14 +107,7 @@ def decide(
     Raises NotFound, and Conflict where the run has ended or asks nothing or something else, where
     the answer can only be given at the agent, or where somebody has decided otherwise.
     """
-    run = get_run(tx, run_id)
-    if run is None:
-        raise NotFound(f"there is no run {run_id}")
-    if run.ended:
-        raise Conflict(f"run {run_id} has ended already ({run.status})", reason="run-ended")
-    asked = last_approval(tx, run_id)
-    if asked is None or not asked.is_open or run.cancel_requested_at is not None:
-        raise Conflict(f"run {run_id} asks for nothing now", reason="nothing-asked")
+    run, asked = _run_that_asks(tx, run_id)
     if question is not None and kept_question(question) != asked.question:
         message = f"the agent of run {run_id} asks something else now: {asked.question}"
         raise Conflict(message, reason="question-changed")
@@ -128,6 +129,18 @@ def unanswered(tx: Tx, run: Run) -> Failed:
     what = f"; asked for permission: {asked.question}" if asked else ""
     ttl = get_document(tx, run.spec_digest)["spec"]["queueTtl"]
     return Failed(Reason.APPROVAL_NEEDED, f"nobody answered within queueTtl of {ttl}{what}")
+
+
+def _run_that_asks(tx: Tx, run_id: str) -> tuple[Run, Approval]:
+    run = get_run(tx, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    if run.ended:
+        raise Conflict(f"run {run_id} has ended already ({run.status})", reason="run-ended")
+    asked = last_approval(tx, run_id)
+    if asked is None or not asked.is_open or run.cancel_requested_at is not None:
+        raise Conflict(f"run {run_id} asks for nothing now", reason="nothing-asked")
+    return run, asked
 
 
 def _refusal(tx: Tx, run: Run, question: str) -> str | None:

@@ -6,14 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reconciler.control.runs.approving import decide
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.launch import Order
 from reconciler.control.runs.rerun import rerun
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant
-from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Reason, Run, Source, Status
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.lists import RunFilter, list_runs
@@ -23,7 +21,7 @@ from reconciler.web.http.answers import Reply
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.operation import Call, NoBody, NoQuery, Operation, Wire, json_content
 from reconciler.web.http.parameters import IDEMPOTENCY_KEY, Text, read_idempotency_key
-from reconciler.web.models.run import DecisionOrder, RunOrder, RunPage, RunView
+from reconciler.web.models.run import RunOrder, RunPage, RunView
 
 Limit = Annotated[int, Field(ge=1, le=200)]
 _BATCH = 10
@@ -167,29 +165,6 @@ async def cancel_run(call: Call[NoQuery, NoBody]) -> Reply:
     return Reply(content=RunView.of(run), status=200 if run.ended else 202)
 
 
-async def approve_run(call: Call[NoQuery, DecisionOrder]) -> Reply:
-    """Allow what the agent of a run asks for; it is told as soon as its run is polled."""
-    return await _decide(call, Decision.APPROVED)
-
-
-async def reject_run(call: Call[NoQuery, DecisionOrder]) -> Reply:
-    """Refuse what the agent of a run asks for; what it does then is up to it."""
-    return await _decide(call, Decision.REJECTED)
-
-
-async def _decide(call: Call[NoQuery, DecisionOrder], decision: Decision) -> Reply:
-    context, run_id = call.context, call.path["id"].lower()
-
-    def write(tx: Tx) -> Run:
-        require_run(tx, run_id, call.caller)
-        now, question = context.database.now(tx), call.body.question
-        return decide(tx, run_id, decision, call.caller.name, now, question=question)
-
-    run = await context.database.awrite(write)
-    context.notify()
-    return Reply(content=RunView.of(run), status=202)
-
-
 def require_run(tx: Tx, run_id: str, caller: Caller) -> Run:
     """The run, if the caller may know of it. Raises NotFound."""
     run = get_run(tx, run_id)
@@ -233,18 +208,6 @@ OPERATIONS = (
         tag="runs", summary="Run again", headers=IDEMPOTENCY_KEY,
         answers={202: json_content(RunView, "The new run, as it was admitted.", "Location")},
         problems=(404, 409, 422),
-    ),
-    Operation(
-        method="POST", path="/v1/runs/{id}/approve", handler=approve_run, role=Role.OPERATOR,
-        tag="runs", summary="Approve what an agent asks", body=DecisionOrder,
-        problems=(404, 409, 422),
-        answers={202: json_content(RunView, "The run; its agent is told.")},
-    ),
-    Operation(
-        method="POST", path="/v1/runs/{id}/reject", handler=reject_run, role=Role.OPERATOR,
-        tag="runs", summary="Reject what an agent asks", body=DecisionOrder,
-        problems=(404, 409, 422),
-        answers={202: json_content(RunView, "The run; its agent is told.")},
     ),
     Operation(
         method="POST", path="/v1/runs/{id}/cancel", handler=cancel_run, role=Role.OPERATOR,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from reconciler.core.manifest.fields import Instant, format_instant
+from reconciler.core.runs.approval import Approval, Decision
 from reconciler.core.runs.run import (
     MissedInterval,
     MissedReason,
@@ -187,6 +188,32 @@ class RunOrder(Wire):
     """JSON that the agent gets, at most 1 MiB."""
     force: bool = False
     """Pass the policy and the limits; recorded on the run."""
+
+
+class QuestionView(Wire):
+    """What the agent of a run asks now."""
+
+    question: str
+    """The agent's own words, on one line."""
+    answer_at: str | None
+    """Where it has to be answered; null where the API takes the answer."""
+    asked_at: Instant
+    """Since when it is asked."""
+    decision: Decision | None
+    """What was decided, until the agent is told."""
+    decided_by: str | None
+    """Who decided."""
+
+    @classmethod
+    def of(cls, asked: Approval) -> "QuestionView":
+        """The view of a question."""
+        return cls(
+            question=asked.question,
+            answer_at=asked.answer_at or None,
+            asked_at=asked.asked_at,
+            decision=asked.decision,
+            decided_by=asked.decided_by,
+        )
 
 
 class DecisionOrder(Wire):

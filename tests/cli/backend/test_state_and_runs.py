@@ -114,10 +114,14 @@ def test_a_run_is_started_listed_shown_and_cancelled(full: Cli) -> None:
         "SELECT id, 'push?', '', 0, '2026-01-01T00:00:00.000000Z' FROM autopilot_run "
         "WHERE status = 'pending'",
     )
-    approved = full("runs", "approve", made["id"], "-o", "json").json
+    unasked = full("runs", "approve", made["id"])
+    assert (unasked.code, unasked.out) == (64, "")
+    assert f"run {made['id']} asks: push?" in unasked.err
+    assert "give --yes to answer" in unasked.err
+    approved = full("runs", "approve", made["id"], "--yes", "-o", "json").json
     assert approved["note"].startswith("approved by ")
     assert approved["note"].endswith(": push?")
-    refused = full("runs", "reject", made["id"])
+    refused = full("runs", "reject", made["id"], "--yes")
     assert (refused.code, "has approved this already" in refused.err) == (1, True)
     assert full("runs", "cancel", made["id"]).code == 0
     assert len(full("runs", "-o", "json", "--limit", "1").json) == 1

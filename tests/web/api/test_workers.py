@@ -209,8 +209,13 @@ def test_what_an_agent_asks_is_answered_with_a_heartbeat(
     assert claimed["run"]["id"] == run
     beat = {"leaseToken": claimed["leaseToken"], "approval": "may I push?"}
     assert ask("POST", f"/v1/runs/{run}/heartbeat", json=beat).json()["approval"] is None
+    shown = ask("GET", f"/v1/runs/{run}/approval").json()
+    assert (shown["question"], shown["answerAt"], shown["decision"]) == ("may I push?", None, None)
+    switched = ask("POST", f"/v1/runs/{run}/approve", json={"question": "may I read?"})
+    assert (switched.status_code, switched.json()["code"]) == (409, "question-changed")
+    assert switched.json()["detail"].endswith("asks something else now: may I push?")
     notified.clear()
-    answered = ask("POST", f"/v1/runs/{run}/approve")
+    answered = ask("POST", f"/v1/runs/{run}/approve", json={"question": shown["question"]})
     assert (answered.status_code, answered.json()["waitingFor"]) == (202, "approval")
     assert notified == ["now"]
     assert ask("POST", f"/v1/runs/{run}/heartbeat", json=beat).json()["approval"] == "approved"
@@ -218,8 +223,9 @@ def test_what_an_agent_asks_is_answered_with_a_heartbeat(
     assert (other.status_code, other.json()["code"]) == (409, "already-decided")
     still = {"leaseToken": claimed["leaseToken"]}
     assert ask("POST", f"/v1/runs/{run}/heartbeat", json=still).json()["approval"] is None
-    late = ask("POST", f"/v1/runs/{run}/approve")
-    assert (late.status_code, late.json()["code"]) == (409, "nothing-asked")
+    for method, verb in (("POST", "approve"), ("GET", "approval")):
+        late = ask(method, f"/v1/runs/{run}/{verb}")
+        assert (late.status_code, late.json()["code"]) == (409, "nothing-asked")
 
 
 def test_a_heartbeat_without_a_lease_says_what_is_missing(waiting: str, ask: Ask) -> None:
