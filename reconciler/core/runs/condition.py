@@ -52,16 +52,24 @@ class Condition:
         return self.health in NEEDS_ATTENTION
 
 
-class AnyRun(Protocol):
+class AnyEnd(Protocol):
+    """What health asks of the last run that was worked on."""
+
+    @property
+    def status(self) -> Status:
+        """Where it is in its life."""
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it ended."""
+
+
+class AnyRun(AnyEnd, Protocol):
     """What health asks of a run."""
 
     @property
     def source(self) -> Source:
         """What started it."""
-
-    @property
-    def status(self) -> Status:
-        """Where it is in its life."""
 
     @property
     def reason(self) -> Reason | None:
@@ -74,10 +82,6 @@ class AnyRun(Protocol):
     @property
     def triggered_at(self) -> datetime:
         """When it was made."""
-
-    @property
-    def completed_at(self) -> datetime | None:
-        """When it ended."""
 
 
 R = TypeVar("R", bound=AnyRun)
@@ -104,13 +108,16 @@ class Signs:
 
     switches: Switches
     due: datetime | None = None
-    last: AnyRun | None = None
+    last: AnyEnd | None = None
     occurrences: tuple[Occurred, ...] = ()
     stalled: str | None = None
     stalled_at: datetime | None = None
     ahead: str | None = None
     dead_webhook: str | None = None
     nearly_spent: str | None = None
+
+
+WELL = Condition(Health.HEALTHY, "nothing is wrong")
 
 
 def condition_of(signs: Signs, now: datetime) -> Condition:
@@ -124,7 +131,7 @@ def condition_of(signs: Signs, now: datetime) -> Condition:
     if signs.due is not None and now - signs.due > LATE:
         why = "an occurrence has been due for more than a minute"
         return Condition(Health.LATE, why, signs.due)
-    return _degraded(signs) or Condition(Health.HEALTHY, "nothing is wrong")
+    return _degraded(signs) or WELL
 
 
 def _degraded(signs: Signs) -> Condition | None:

@@ -140,16 +140,21 @@ def _overviews(tx: Connection, ids: Sequence[str]) -> Iterator[Overview]:
             waiting=waiting,
             runs=tuple(runs.get(id_, ())),
             missed=tuple(missed.get(id_, ())),
-            streak=streak_of_autopilot(tx, autopilot_row)
+            streak=streak_of_autopilot(tx, autopilot_row, runs.get(id_, ()))
             if _may_fail(rows[id_].switches, runs.get(id_, ()))
             else None,
             spending=spending.get(id_),
         )
 
 
-def streak_of_autopilot(tx: Connection, stored: Stored) -> Streak | None:
-    """The failing streak of an autopilot, with the author of the commit in which it began."""
-    streak = read_streak(tx, stored.id)
+def streak_of_autopilot(
+    tx: Connection, stored: Stored, newest: Sequence[Run] = ()
+) -> Streak | None:
+    """The failing streak of an autopilot, with the author of the commit in which it began.
+
+    `newest` are its newest runs, newest first, where they are known already.
+    """
+    streak = read_streak(tx, stored.id, newest)
     if streak is None or streak.commit is None or stored.source_id is None:
         return streak
     return replace(streak, author=author_of(tx, stored.source_id, streak.commit))

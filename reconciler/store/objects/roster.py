@@ -1,181 +1,205 @@
 """Every autopilot that a filter fits, with what its health is judged by: one pass, no manifests.
 
-A page of the list needs the health of all of them, for its order and its counts. What costs time
-(the newest runs and missed intervals in full) is read only of those that may be degraded by it.
+A page of the list needs the health of all of them, for its order and its counts. Most are well, and
+one statement says so; what costs time is read of the others only, and of them no more than it takes
+(docs/decisions/0127-a-long-list-is-judged-as-a-whole.md).
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Text, case, cast, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    true,
+)
 
+from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.money.own import OwnSpending
-from reconciler.core.runs.condition import Occurred, last_worked, recent_occurrences
-from reconciler.core.runs.run import MissedReason, Reason, Source, Status
+from reconciler.core.runs.ahead import DECIDED_AHEAD
+from reconciler.core.runs.condition import LATE, AnyEnd, Occurred, last_worked, recent_occurrences
+from reconciler.core.runs.glance import FAILED
+from reconciler.core.runs.run import MissedReason, Status
 from reconciler.core.runs.standing import Switches
-from reconciler.store.engine.batches import IDS
+from reconciler.store.engine.batches import IDS, SIZE, batches
 from reconciler.store.money.own import read_own_spending
 from reconciler.store.objects.autopilot_filter import RECENT, AutopilotFilter
 from reconciler.store.objects.documents import trigger_document
-from reconciler.store.runs.newest import newest_missed, newest_run_ids
-from reconciler.store.runs.switches import SWITCHES, switches_of
+from reconciler.store.objects.roster_runs import LETTER, NewestRun, newest_marks, not_well
+from reconciler.store.runs.newest import newest_missed
+from reconciler.store.runs.switches import read_switches
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger, missed_interval
 
 _A = autopilot.c
 _T = autopilot_trigger.c
-
-
-@dataclass(frozen=True, slots=True)
-class RunMark:
-    """As much of a run as health asks for."""
-
-    source: Source
-    status: Status
-    reason: Reason | None
-    scheduled_for: datetime | None
-    triggered_at: datetime
-    completed_at: datetime | None
+_R = autopilot_run.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RosterEntry:
-    """One autopilot. `cursor` is the furthest that a trigger is decided up to.
+class Remarks:
+    """What there is to say of an autopilot that may not be well.
 
-    `last` is the newest run that was worked on to its end. `webhooks` are the documents of those of
-    its triggers that verify their senders.
+    `cursor` is the furthest that a trigger is decided up to, `last` the newest run that was worked
+    on to its end. `webhooks` are the documents of those of its triggers that verify their senders.
     """
 
-    id: str
-    workspace: str
-    name: str
     switches: Switches
-    last_run_at: datetime | None
     next_run_at: datetime | None = None
     cursor: datetime | None = None
     stalled_at: datetime | None = None
-    last: RunMark | None = None
+    last: AnyEnd | None = None
     occurrences: tuple[Occurred, ...] = ()
     webhooks: tuple[dict[str, Any], ...] = ()
     spending: OwnSpending | None = None
 
 
-def read_roster(tx: Connection, where: AutopilotFilter) -> list[RosterEntry]:
-    """The autopilots that fit, by name."""
+class RosterEntry(NamedTuple):
+    """One autopilot. Without `remarks` it takes work, and nothing is wrong with it.
+
+    `next_run_at` is there where it was asked for.
+    """
+
+    id: str
+    workspace: str
+    name: str
+    last_run_at: datetime | None
+    next_run_at: datetime | None
+    remarks: Remarks | None
+
+
+class End(NamedTuple):
+    """The end of a run."""
+
+    status: Status
+    completed_at: datetime | None
+
+
+def read_roster(
+    tx: Connection, where: AutopilotFilter, now: datetime, *, with_next: bool = False
+) -> list[RosterEntry]:
+    """The autopilots that fit, by name.
+
+    1. One statement: all of them, with the newest run and the newest missed moment of each.
+    2. Statements that find the few of which something else is remarkable.
+    3. The runs before the newest one, where that does not tell.
+    4. All that health asks for, of what is left.
+    """
     conditions = list(where.conditions())
-    clocks, webhooks = _clocks(tx, conditions), _webhooks(tx, conditions)
-    rows = tx.execute(_LIGHT.where(*conditions).order_by(_A.name, _A.id)).all()
-    in_doubt = [row.id for row in rows if _is_in_doubt(row, clocks.get(row.id, _NO_CLOCK))]
+    rows = tx.execute(_ALL.where(*conditions).order_by(_A.name, _A.id)).all()
+    mine = _triggers_of([id_ for id_, *_ in rows])
+    clocks, webhooks = _clocks(tx, mine, now), _webhooks(tx, mine)
+    coming = _next_runs(tx, mine) if with_next else {}
     spending = read_own_spending(tx)
-    runs, missed = _newest_marks(tx, in_doubt), newest_missed(tx, in_doubt, RECENT)
+    newest = {
+        id_: NewestRun(letter, scheduled_for, missed_at, completed_at)
+        for id_, _, _, _, _, letter, scheduled_for, missed_at, completed_at in rows
+    }
+    unclear = not_well(tx, newest, _scheduled(tx, mine))
+    switched = [id_ for id_, _, _, _, plain, *_ in rows if not plain]
+    remarkable = {*switched, *unclear, *clocks, *webhooks, *spending}
+    asked = [id_ for id_ in newest if id_ in remarkable]
+    remarks = _remarks(tx, asked, switched, newest, unclear, _Others(clocks, webhooks, spending))
     return [
-        RosterEntry(
-            id=row.id,
-            workspace=row.workspace_id,
-            name=row.name,
-            switches=switches_of(*row[: len(SWITCHES)]),
-            last_run_at=row.last_run_at,
-            next_run_at=clock.next_run_at,
-            cursor=clock.cursor,
-            stalled_at=clock.stalled_at,
-            last=last_worked(marks),
-            occurrences=recent_occurrences(marks, missed.get(row.id, ())),
-            webhooks=tuple(webhooks.get(row.id, ())),
-            spending=spending.get(row.id),
-        )
-        for row in rows
-        for clock in [clocks.get(row.id, _NO_CLOCK)]
-        for marks in [runs[row.id] if row.id in runs else _only(row)]
+        RosterEntry(id_, workspace, name, last_run_at, coming.get(id_), remarks.get(id_))
+        for id_, workspace, name, last_run_at, *_ in rows
     ]
 
 
 class _Clock(NamedTuple):
-    """What an autopilot's triggers say together. `scheduled`: it has, or had, a schedule."""
+    """What an autopilot's triggers say together."""
 
-    next_run_at: datetime | None
-    cursor: datetime | None
-    stalled_at: datetime | None
-    scheduled: bool
-
-
-def _is_in_doubt(row: Any, clock: _Clock) -> bool:
-    """Whether the newest run alone does not tell how the autopilot fares."""
-    if row.run_status is None:
-        return row.missed_at is not None
-    if row.run_status not in _WORKED:
-        return True
-    if row.source != Source.SCHEDULE:
-        return clock.scheduled
-    return row.missed_at is not None and row.missed_at >= row.scheduled_for
+    next_run_at: datetime | None = None
+    cursor: datetime | None = None
+    stalled_at: datetime | None = None
 
 
-_WORKED = (Status.COMPLETED, Status.FAILED)
+class _Others(NamedTuple):
+    clocks: Mapping[str, _Clock]
+    webhooks: Mapping[str, Sequence[dict[str, Any]]]
+    spending: Mapping[str, OwnSpending]
 
 
-def _only(row: Any) -> list[RunMark]:
-    return [_mark(*row[-_MARK:])] if row.run_status is not None else []
-
-
-def _mark(
-    source: str,
-    status: str,
-    reason: str | None,
-    scheduled_for: datetime | None,
-    triggered_at: datetime,
-    completed_at: datetime | None,
-) -> RunMark:
-    known = Reason(reason) if reason is not None else None
-    return RunMark(Source(source), Status(status), known, scheduled_for, triggered_at, completed_at)
-
-
-def _newest_marks(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, list[RunMark]]:
-    """The newest runs of each autopilot that has any, newest first."""
-    rows: dict[str, list[Any]] = defaultdict(list)
-    for ids in newest_run_ids(tx, autopilot_ids, RECENT):
-        for row in tx.execute(_MARKS, {"ids": ids}):
-            rows[row.autopilot_id].append(row)
-    return {
-        id_: [_mark(*row[2:]) for row in sorted(marks, key=attrgetter("id"), reverse=True)]
-        for id_, marks in rows.items()
-    }
-
-
-_NO_CLOCK = _Clock(None, None, None, scheduled=False)
-
-
-def _clocks(tx: Connection, conditions: Sequence[ColumnElement[bool]]) -> dict[str, _Clock]:
-    there = _T.removed_at.is_(None)
-    query = (
-        select(
-            _T.autopilot_id,
-            func.min(case((there, _T.next_run_at))),
-            func.max(case((there, _T.cursor))),
-            func.min(case((there, _T.stalled_at))),
-            func.max(case((_T.kind == TriggerKind.SCHEDULE, 1), else_=0)),
+def _remarks(
+    tx: Connection,
+    ids: Sequence[str],
+    switched: Sequence[str],
+    newest: Mapping[str, NewestRun],
+    unclear: frozenset[str],
+    others: _Others,
+) -> dict[str, Remarks]:
+    """Where the newest run failed, it is the last one that was worked on, and that is enough."""
+    failed = {id_ for id_ in unclear if newest[id_].letter.lower() == FAILED}
+    closely = [id_ for id_ in ids if id_ in unclear and id_ not in failed]
+    runs, missed = newest_marks(tx, closely, RECENT), newest_missed(tx, closely, RECENT)
+    switches = read_switches(tx, switched)
+    remarks: dict[str, Remarks] = {}
+    for id_ in ids:
+        clock, marks = others.clocks.get(id_, _Clock()), runs.get(id_, ())
+        ended = End(Status.FAILED, newest[id_].completed_at) if id_ in failed else None
+        remarks[id_] = Remarks(
+            switches=switches[id_].switches if id_ in switches else _TAKES_WORK,
+            next_run_at=clock.next_run_at,
+            cursor=clock.cursor,
+            stalled_at=clock.stalled_at,
+            last=ended or last_worked(marks),
+            occurrences=recent_occurrences(marks, missed.get(id_, ())),
+            webhooks=tuple(others.webhooks.get(id_, ())),
+            spending=others.spending.get(id_),
         )
-        .where(*_of(conditions))
-        .group_by(_T.autopilot_id)
+    return remarks
+
+
+def _clocks(tx: Connection, mine: ColumnElement[bool], now: datetime) -> dict[str, _Clock]:
+    """Of autopilots with a trigger that is late, stalled, or decided too far ahead."""
+    unusual = or_(
+        _T.next_run_at < now - LATE, _T.cursor > now + DECIDED_AHEAD, _T.stalled_at.is_not(None)
     )
-    return {
-        id_: _Clock(due, cursor, stalled, bool(scheduled))
-        for id_, due, cursor, stalled, scheduled in tx.execute(query)
-    }
+    found = select(_T.autopilot_id).distinct().where(unusual, _IS_THERE, mine)
+    clocks: dict[str, _Clock] = {}
+    for ids in batches(tx.execute(found).scalars().all()):
+        for id_, due, cursor, stalled in tx.execute(_CLOCK, {"ids": ids}):
+            clocks[id_] = _Clock(due, cursor, stalled)
+    return clocks
 
 
-def _webhooks(
-    tx: Connection, conditions: Sequence[ColumnElement[bool]]
-) -> dict[str, list[dict[str, Any]]]:
+_CLOCK = (
+    select(_T.autopilot_id, func.min(_T.next_run_at), func.max(_T.cursor), func.min(_T.stalled_at))
+    .where(_T.autopilot_id.in_(IDS), _T.removed_at.is_(None))
+    .group_by(_T.autopilot_id)
+)
+
+
+def _next_runs(tx: Connection, mine: ColumnElement[bool]) -> dict[str, datetime | None]:
+    due = select(_T.autopilot_id, func.min(_T.next_run_at).label("due")).group_by(_T.autopilot_id)
+    due = due.where(_T.next_run_at.is_not(None), _IS_THERE, mine)
+    return {row.autopilot_id: row.due for row in tx.execute(due)}
+
+
+def _scheduled(tx: Connection, mine: ColumnElement[bool]) -> frozenset[str]:
+    """Autopilots that have, or had, a schedule."""
+    schedules = select(_T.autopilot_id).where(_T.kind == TriggerKind.SCHEDULE, mine)
+    return frozenset(tx.execute(schedules).scalars())
+
+
+def _webhooks(tx: Connection, mine: ColumnElement[bool]) -> dict[str, list[dict[str, Any]]]:
     """Enabled webhooks that name secrets."""
     query = select(autopilot_trigger).where(
         _T.kind == "webhook",
         _T.enabled,
         cast(_T.webhook_secret, Text) != "[]",
-        _T.removed_at.is_(None),
-        *_of(conditions),
+        _IS_THERE,
+        mine,
     )
     documents: dict[str, list[dict[str, Any]]] = {}
     for row in tx.execute(query.order_by(_T.autopilot_id, _T.position)):
@@ -184,8 +208,13 @@ def _webhooks(
     return documents
 
 
-def _of(conditions: Sequence[ColumnElement[bool]]) -> Iterator[ColumnElement[bool]]:
-    yield _T.autopilot_id.in_(select(_A.id).where(*conditions))
+_IS_THERE = _T.removed_at.is_(None)
+
+
+def _triggers_of(ids: Sequence[str]) -> ColumnElement[bool]:
+    """The triggers of few autopilots, or all there are: to read more than is asked for is quicker
+    than to find the autopilots once more, and costs no more than the list of all does."""
+    return _T.autopilot_id.in_(ids) if len(ids) <= SIZE else true()
 
 
 def _missed_at() -> ScalarSelect[Any]:
@@ -202,19 +231,23 @@ def _newest_run_id() -> ScalarSelect[Any]:
     return newest.correlate(autopilot).scalar_subquery()
 
 
-_R = autopilot_run.c
-_MARK_COLUMNS = (
-    _R.source, _R.status.label("run_status"), _R.reason, _R.scheduled_for, _R.triggered_at,
-    _R.completed_at,
-)  # fmt: skip
-_MARK = len(_MARK_COLUMNS)
-_MARKS = select(_R.autopilot_id, _R.id, *_MARK_COLUMNS).where(_R.id.in_(IDS))
-_LIGHT = select(
-    *SWITCHES,
+_PLAIN = and_(
+    _A.status == AutopilotStatus.ACTIVE,
+    _A.archived_at.is_(None),
+    _A.paused_at.is_(None),
+    _A.breaker_opened_at.is_(None),
+)
+"""Takes work. What most rows have in common is not read: each value costs as much as the row."""
+_TAKES_WORK = Switches(status=AutopilotStatus.ACTIVE)
+_FAILED = _R.status == Status.FAILED
+_ALL = select(
     _A.id,
     _A.workspace_id,
     _A.name,
     _A.last_run_at,
+    _PLAIN.label("plain"),
+    LETTER.label("letter"),
+    _R.scheduled_for,
     _missed_at().label("missed_at"),
-    *_MARK_COLUMNS,
+    case((_FAILED, _R.completed_at)).label("failed_at"),
 ).select_from(autopilot.outerjoin(autopilot_run, _R.id == _newest_run_id()))

@@ -45,7 +45,7 @@ def test_it_is_degraded_alone_and_in_the_list(rig: Rig) -> None:
         "free": "healthy",
     }
     assert alone["dear"].why == "85 % of its budget are used: $0.85 of budget.perDay, $1.00"
-    entries = rig.database.read(lambda tx: read_roster(tx, AutopilotFilter()))
+    entries = rig.database.read(lambda tx: read_roster(tx, AutopilotFilter(), rig.clock.now()))
     listed = judge(entries, Moment(rig.clock.now(), NO_SECRETS, COOLDOWN))
     assert {each.entry.name: each.condition for each in listed} == alone
 
@@ -67,5 +67,7 @@ def test_a_row_that_was_edited_by_hand_hides_no_other(rig: Rig) -> None:
     _spent(rig)
     broken = text("UPDATE autopilot SET spec = '{\"budget\": [1]}' WHERE id = :id")
     rig.database.write(lambda tx: tx.execute(broken, {"id": id_of("cheap")}))
-    entries = rig.database.read(lambda tx: read_roster(tx, AutopilotFilter()))
-    assert {e.name for e in entries if e.spending is not None} == {"dear"}
+    entries = rig.database.read(lambda tx: read_roster(tx, AutopilotFilter(), rig.clock.now()))
+    assert {
+        e.name for e in entries if e.remarks is not None and e.remarks.spending is not None
+    } == {"dear"}

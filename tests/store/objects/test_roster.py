@@ -15,19 +15,23 @@ from reconciler.web.pages.autopilots.order import Judged, Sort, in_order, judge
 from tests.support.bad_day import TROUBLES, bad_day
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, schedule, webhook
 
+NO_SECRETS = SecretStore(Path("none"), {})
+
 
 def judged(rig: Rig, where: AutopilotFilter | None = None) -> list[Judged]:
     """The list as the page has it."""
     moment = Moment(rig.clock.now(), SecretStore(Path("none"), {}), COOLDOWN)
-    entries = rig.database.read(lambda tx: read_roster(tx, where or AutopilotFilter()))
+    entries = rig.database.read(
+        lambda tx: read_roster(tx, where or AutopilotFilter(), rig.clock.now(), with_next=True)
+    )
     return judge(entries, moment)
 
 
 def test_all_at_once_are_judged_as_each_alone(rig: Rig) -> None:
     bad_day(rig, healthy=5)
-    secrets, now = SecretStore(Path("none"), {}), rig.clock.now()
+    now = rig.clock.now()
     alone = rig.database.read(lambda tx: list_overviews(tx, AutopilotFilter()))
-    conditions = {o.stored.id: condition_at(o, now, secrets) for o in alone}
+    conditions = {o.stored.id: condition_at(o, now, NO_SECRETS) for o in alone}
     together = {each.entry.id: each.condition for each in judged(rig)}
     assert {id_: (c.health, c.since) for id_, c in together.items()} == {
         id_: (c.health, c.since) for id_, c in conditions.items()

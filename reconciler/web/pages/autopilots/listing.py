@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from reconciler.clock import Clock
+from reconciler.collector import collecting_rarely
 from reconciler.core.runs.condition import NEEDS_ATTENTION, Condition, Health
 from reconciler.core.runs.run import Run
 from reconciler.core.runs.standing import standing_of
@@ -25,7 +26,7 @@ from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_r
 from reconciler.web.models.source import SourceView, source_views
 from reconciler.web.pages.autopilots.lists import JudgedLists
 from reconciler.web.pages.autopilots.moment import Moment
-from reconciler.web.pages.autopilots.order import Sort, counted, in_order, judge
+from reconciler.web.pages.autopilots.order import Judged, Sort, counted, in_order, judge
 from reconciler.web.pages.autopilots.ticks import SHOWN, Ticks, ticks_of
 from reconciler.web.pages.autopilots.trouble import Trouble, trouble_of
 from reconciler.web.pages.serving import View, Visit
@@ -146,7 +147,13 @@ def _read(tx: Tx, query: ListQuery, visit: Visit, moment: Moment, lists: JudgedL
     """All that the other filters fit are judged, since the counts are of all healths."""
     asked = query.model_copy(update=dict.fromkeys(("health", "cursor"), None))
     where = autopilot_filter(asked, visit.caller, moment.now)
-    everything = lists.get(where, lambda: judge(read_roster(tx, where), moment))
+    with_next = query.sort is Sort.NEXT
+
+    def read() -> list[Judged]:
+        return judge(read_roster(tx, where, moment.now, with_next=with_next), moment)
+
+    with collecting_rarely():
+        everything = lists.get((where, with_next), read)
     fits = [j for j in everything if query.health in (None, j.condition.health)]
     ordered = in_order(fits, query.sort)
     # A page that is no longer there, since there are fewer autopilots now, is the last one.

@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.webhooks.secret_problems import dead_webhooks
 from reconciler.core.money.own import nearly_spent
 from reconciler.core.runs.ahead import DECIDED_AHEAD, is_ahead
-from reconciler.core.runs.condition import WORST_FIRST, Condition, Health, Signs, condition_of
+from reconciler.core.runs.condition import WELL, WORST_FIRST, Condition, Health, Signs, condition_of
 from reconciler.core.runs.standing import InForce, standing_of
-from reconciler.store.objects.roster import RosterEntry
+from reconciler.store.objects.roster import Remarks, RosterEntry
 from reconciler.web.pages.autopilots.moment import Moment
 
 
@@ -25,8 +25,7 @@ class Sort(StrEnum):
     NEXT = "next"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """An autopilot of the list, and how it fares."""
 
     entry: RosterEntry
@@ -37,29 +36,33 @@ class Judged:
 def judge(entries: Iterable[RosterEntry], moment: Moment) -> list[Judged]:
     """How each of them fares, by the rule that also judges one of them alone."""
     return [
-        Judged(
-            entry,
-            condition_of(_signs(entry, moment.now, moment.secrets), moment.now),
-            isinstance(standing_of(entry.switches, moment.cooldown, moment.now), InForce),
-        )
+        Judged(entry, WELL, True)
+        if entry.remarks is None
+        else _judged(entry, entry.remarks, moment)
         for entry in entries
     ]
 
 
-def _signs(entry: RosterEntry, now: datetime, secrets: SecretStore) -> Signs:
+def _judged(entry: RosterEntry, remarks: Remarks, moment: Moment) -> Judged:
+    standing = standing_of(remarks.switches, moment.cooldown, moment.now)
+    condition = condition_of(_signs(entry, remarks, moment.now, moment.secrets), moment.now)
+    return Judged(entry, condition, isinstance(standing, InForce))
+
+
+def _signs(entry: RosterEntry, remarks: Remarks, now: datetime, secrets: SecretStore) -> Signs:
     dead = None
-    if entry.webhooks:
-        dead = dead_webhooks(iter(entry.webhooks), entry.workspace, secrets, now)
+    if remarks.webhooks:
+        dead = dead_webhooks(iter(remarks.webhooks), entry.workspace, secrets, now)
     return Signs(
-        switches=entry.switches,
-        due=entry.next_run_at,
-        last=entry.last,
-        occurrences=entry.occurrences,
-        stalled="a trigger" if entry.stalled_at is not None else None,
-        stalled_at=entry.stalled_at,
-        ahead="a trigger" if is_ahead(entry.cursor, now, DECIDED_AHEAD) else None,
+        switches=remarks.switches,
+        due=remarks.next_run_at,
+        last=remarks.last,
+        occurrences=remarks.occurrences,
+        stalled="a trigger" if remarks.stalled_at is not None else None,
+        stalled_at=remarks.stalled_at,
+        ahead="a trigger" if is_ahead(remarks.cursor, now, DECIDED_AHEAD) else None,
         dead_webhook=dead,
-        nearly_spent=nearly_spent(entry.spending, now),
+        nearly_spent=nearly_spent(remarks.spending, now),
     )
 
 
