@@ -165,9 +165,9 @@ def _clocks(tx: Connection, mine: ColumnElement[bool], now: datetime) -> dict[st
     unusual = or_(
         _T.next_run_at < now - LATE, _T.cursor > now + DECIDED_AHEAD, _T.stalled_at.is_not(None)
     )
-    found = select(_T.autopilot_id).distinct().where(unusual, _IS_THERE, mine)
+    remarkable = select(_T.autopilot_id).distinct().where(unusual, _IS_THERE, mine)
     clocks: dict[str, _Clock] = {}
-    for ids in batches(tx.execute(found).scalars().all()):
+    for ids in batches(tx.execute(remarkable).scalars().all()):
         for id_, due, cursor, stalled in tx.execute(_CLOCK, {"ids": ids}):
             clocks[id_] = _Clock(due, cursor, stalled)
     return clocks

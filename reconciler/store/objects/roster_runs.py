@@ -94,8 +94,8 @@ def _letters_at(tx: Connection, ids: Sequence[str], place: int) -> dict[str, str
 @lru_cache
 def _letter_at(place: int) -> Select[Any]:
     newest_first = select(LETTER).where(_R.autopilot_id == _A.id).order_by(_R.id.desc())
-    one = newest_first.limit(1).offset(place).correlate(autopilot).scalar_subquery()
-    return select(_A.id, one).where(_A.id.in_(IDS))
+    letter = newest_first.limit(1).offset(place).correlate(autopilot).scalar_subquery()
+    return select(_A.id, letter).where(_A.id.in_(IDS))
 
 
 def newest_marks(
