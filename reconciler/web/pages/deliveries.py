@@ -18,6 +18,7 @@ from reconciler.store.webhooks.deliveries import Delivery, get_delivery, list_de
 from reconciler.web.api.deliveries import DeliveryQuery, Verdict
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.parameters import read_query
+from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.results.result import Part, part_of
 from reconciler.web.pages.serving import Visit, see_other
 
@@ -46,7 +47,13 @@ async def listed(visit: Visit) -> Response:
     """Deliveries, newest first."""
     query = read_query(visit.request, DeliveryQuery, from_form=True)
     table = await visit.context.database.aread(lambda tx: _table(tx, visit, query))
-    return visit.page("deliveries.html", table=table, query=query, verdicts=list(get_args(Verdict)))
+    return visit.page(
+        "deliveries.html",
+        pickers=await pickers_for(visit),
+        table=table,
+        query=query,
+        verdicts=list(get_args(Verdict)),
+    )
 
 
 def _table(tx: Tx, visit: Visit, query: DeliveryQuery) -> Table:

@@ -17,6 +17,7 @@ from reconciler.store.runs.backlog import Backlog, read_at_work, read_backlogs
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.operation import Wire
 from reconciler.web.http.parameters import Text, read_query
+from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.serving import Visit
 
 SHOWN = 100
@@ -68,7 +69,7 @@ async def members(visit: Visit) -> Response:
     query = read_query(visit.request, MemberQuery, from_form=True)
     now = visit.context.clock.now()
     roster = await visit.context.database.aread(lambda tx: _read(tx, visit, query, now))
-    return visit.page("agents.html", roster=roster, query=query)
+    return visit.page("agents.html", pickers=await pickers_for(visit), roster=roster, query=query)
 
 
 def _read(tx: Tx, visit: Visit, query: MemberQuery, now: datetime) -> Roster:

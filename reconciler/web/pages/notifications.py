@@ -11,6 +11,7 @@ from reconciler.store.notify.lists import EntryFilter, find_entries
 from reconciler.web.api.notifications import NotificationQuery
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.parameters import read_query
+from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.serving import Visit
 
 SHOWN = 25
@@ -31,6 +32,7 @@ async def listed(visit: Visit) -> Response:
     table = await visit.context.database.aread(lambda tx: _table(tx, visit, query))
     return visit.page(
         "notifications.html",
+        pickers=await pickers_for(visit),
         table=table,
         query=query,
         kinds=KINDS,

@@ -20,6 +20,7 @@ from reconciler.web.pages.words import (
     duration,
     in_zones,
     relative,
+    shown_fire,
     shown_moment,
     shown_value,
     trigger_words,
@@ -52,6 +53,7 @@ def environment() -> Environment:
         "capitalize_first": capitalized,
         "exact": Exact,
         "value": shown_value,
+        "fire": shown_fire,
     }
     templates.globals |= {"asset": asset}
     return templates

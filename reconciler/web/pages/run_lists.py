@@ -16,6 +16,7 @@ from reconciler.store.runs.lists import RunFilter, find_runs
 from reconciler.web.api.runs import RunQuery
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.parameters import Text, read_query
+from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.serving import Visit
 
 SHOWN = 25
@@ -82,6 +83,7 @@ async def runs(visit: Visit) -> Response:
 
     return visit.page(
         "runs.html",
+        pickers=await pickers_for(visit),
         table=await visit.context.database.aread(read),
         query=query,
         statuses=list(Status),

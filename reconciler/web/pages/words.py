@@ -93,6 +93,14 @@ def in_zones(at: datetime, name: str) -> str:
     return f"{utc} ({moment + timedelta(seconds=offset):%a %H:%M} in {name})"
 
 
+def shown_fire(local: str) -> str:
+    """A moment on the clock of its zone, RFC 3339, as `Mon 30 Nov, 09:00 +01:00`."""
+    at = datetime.fromisoformat(local)
+    offset = local[-6:] if at.utcoffset() else "UTC"
+    clock = f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
+    return f"{at:%a} {at.day} {at:%b}, {clock} {offset}"
+
+
 def shown_value(value: object) -> str:
     """A value of a manifest as text."""
     if value is MISSING:

@@ -150,6 +150,8 @@ def test_limits_budget_and_who_is_told_are_fields_of_the_form(folder: Path, ask:
 
 def test_what_is_wrong_opens_its_section_and_is_said_there(ask: Ask) -> None:
     fields = fields_of(send(ask, fields_of(ask("GET", EDIT)), "add:notify"))
+    page = send(ask, fields | {"assignee": "agent:bat"}, "preview")
+    assert text_of(page).count("there is no agent 'bat' in workspace 'default'") == 3
     fields |= {"spec.budget.perDay": "five", "n0.to": "nowhere", "t0.startAt": "tomorrow"}
     page = send(ask, fields, "save")
     assert text_of(page).count("expected US dollars as a number such as 5 or 2.50") == 2

@@ -9,7 +9,7 @@ from reconciler.core.runs.run import Failed, Reason
 from reconciler.web.pages.autopilots.lists import JudgedLists
 from reconciler.web.pages.autopilots.order import Judged
 from tests.support.clock import FakeClock
-from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule, webhook
+from tests.support.rig import Document, Rig, agent, autopilot, id_of, manifest, schedule, webhook
 from tests.web.conftest import Ask
 
 
@@ -175,3 +175,29 @@ def test_a_run_that_nobody_takes_is_told_after_a_while(rig: Rig, ask: Ask) -> No
     rig.clock.advance(minutes=40)
     assert "1 active" in text_of(ask)
     assert "waits since 44 minutes ago" in text_of(ask)
+
+
+def test_filters_offer_what_there_is(rig: Rig, ask: Ask) -> None:
+    """Of one workspace or many; where there is too much to choose from it is completed instead."""
+    team = {**agent("lone"), "metadata": {"name": "lone", "workspace": "team"}}
+    squad = manifest("Squad", "crowd", {"members": ["bot"]})
+    few = (agent(), team, squad, autopilot())
+    rig.apply(*few)
+    page = ask("GET", "/?assignee=agent:gone").text
+    for value, words in (
+        ("team", "team"),
+        ("agent:lone", "lone (agent)"),
+        ("squad:crowd", "crowd (squad)"),
+    ):
+        assert f'<option value="{value}">{words}</option>' in page
+    assert '<option value="agent:gone" selected>agent:gone</option>' in page
+    for address in ("/runs", "/timeline", "/deliveries", "/notifications", "/agents"):
+        assert (
+            '<option value="team" selected>team</option>'
+            in ask("GET", f"{address}?workspace=team").text
+        )
+    assert '<option value="lone" selected>lone</option>' in ask("GET", "/runs?agent=lone").text
+    rig.apply(*few, *(agent(f"bot-{n}") for n in range(101)))
+    page = ask("GET", "/").text
+    assert '<datalist id="all-assignee">' in page
+    assert '<option value="agent:bot-100"></option>' in page

@@ -29,6 +29,7 @@ from reconciler.web.pages.autopilots.moment import Moment
 from reconciler.web.pages.autopilots.order import Judged, Sort, counted, in_order, judge
 from reconciler.web.pages.autopilots.ticks import SHOWN, Ticks, ticks_of
 from reconciler.web.pages.autopilots.trouble import Trouble, trouble_of
+from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.serving import View, Visit
 
 USAGE_OF = timedelta(days=7)
@@ -138,7 +139,9 @@ def list_page(clock: Clock) -> View:
         cooldown = context.settings.breaker_cooldown
         moment = Moment(context.clock.now(), context.secret_store, cooldown)
         listing = await context.database.aread(lambda tx: _read(tx, query, visit, moment, lists))
-        return visit.page("autopilots.html", listing=listing, query=query)
+        return visit.page(
+            "autopilots.html", pickers=await pickers_for(visit), listing=listing, query=query
+        )
 
     return overview
 

@@ -26,7 +26,13 @@ from reconciler.web.pages.autopilots.detail import legible
 from reconciler.web.pages.editor import choices
 from reconciler.web.pages.editor.draft import Draft, acted, read_draft
 from reconciler.web.pages.editor.form import empty, secret_lines, with_change
-from reconciler.web.pages.editor.offers import Offers, channels_for, files_named, members_in
+from reconciler.web.pages.editor.offers import (
+    Offers,
+    channels_for,
+    files_named,
+    members_in,
+    require_assignee,
+)
 from reconciler.web.pages.editor.preview import Preview, preview_of
 from reconciler.web.pages.editor.rules import EVENTS, rules_in
 from reconciler.web.pages.editor.sections import SECTIONS, TRIGGER_FIELDS
@@ -160,6 +166,8 @@ async def _previewed(visit: Visit, editor: Editor) -> Editor:
         policy = policy_of(visit.context.settings, serving=True)
         after = await asyncio.to_thread(editor.draft.checked, editor.source, policy)
         before = await _before(visit, editor, after)
+        if editor.offers.members:
+            require_assignee(after, editor.offers.members)
     except InvalidManifests as error:
         return replace(editor, problems=error.problems)
     except Conflict as error:

@@ -4,12 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.control.apply.source_files import SourceFiles
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import InvalidManifests, Problem
+from reconciler.core.base.near import did_you_mean
 from reconciler.core.manifest.checks.notify import LOG_CHANNEL, is_open_to
 from reconciler.core.manifest.model import Kind
+from reconciler.core.manifest.state import Declared
 from reconciler.manifest.edit.edit import CannotEdit, references_of
 from reconciler.settings import Settings
 from reconciler.store.engine.database import Tx
-from reconciler.store.objects.members import list_members
+from reconciler.store.objects.names import member_names
 from reconciler.store.objects.overview import Overview
 
 MOST_MEMBERS = 500
@@ -42,10 +46,27 @@ class Offers:
 def members_in(tx: Tx, workspaces: frozenset[str] | None) -> list[Chosen]:
     """The agents and squads of some workspaces, None for all."""
     return [
-        Chosen(f"{kind.lower()}:{member.stored.key.name}", member.stored.key.workspace)
+        Chosen(f"{kind.lower()}:{name}", workspace)
         for kind in (Kind.AGENT, Kind.SQUAD)
-        for member in list_members(tx, kind, workspaces=workspaces, limit=MOST_MEMBERS)
+        for workspace, name in member_names(tx, kind, workspaces, MOST_MEMBERS)
     ]
+
+
+def require_assignee(after: Declared, members: Sequence[Chosen]) -> None:
+    """Return where the agents and squads that there are include the assignee.
+
+    Raises InvalidManifests, which says what was probably meant.
+    """
+    assignee, workspace = after.document["spec"]["assignee"], after.key.workspace
+    kind, name = assignee["type"], assignee["id"]
+    known = {each.value for each in members if each.workspace == workspace}
+    # With so many of them there are more that were not read.
+    if f"{kind}:{name}" in known or len(members) >= MOST_MEMBERS:
+        return
+    near = did_you_mean(name, [value.partition(":")[2] for value in known])
+    message = f"there is no {kind} '{name}' in workspace '{workspace}'{near}"
+    place = (after.origin.path, 1, 1, "spec.assignee.id")
+    raise InvalidManifests([Problem(*place, message, Code.ASSIGNEE_UNKNOWN)])
 
 
 def channels_for(settings: Settings, workspaces: frozenset[str] | None) -> list[str]:

@@ -24,6 +24,7 @@ from reconciler.web.pages.lanes.calendar import Day, calendar
 from reconciler.web.pages.lanes.layout import Lane
 from reconciler.web.pages.lanes.reading import read_lane
 from reconciler.web.pages.lanes.window import SPANS, Window
+from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.serving import Visit
 from reconciler.web.pages.words import shown_moment
 
@@ -99,6 +100,7 @@ async def all_lanes(visit: Visit) -> Response:
     first = _address(visit, query, cursor=None) if query.cursor else None
     return visit.page(
         "timeline.html", picture=picture, query=query, more=more, first=first,
+        pickers=await pickers_for(visit),
         **_turns(visit, query, window),
     )  # fmt: skip
 
