@@ -19,14 +19,16 @@ import structlog
 from reconciler.control.interpreter import interpreter
 from reconciler.control.webhooks.accept import Verified
 from reconciler.control.webhooks.group import OutcomeUnknown
-from reconciler.control.webhooks.writer_worker import HEAD, Written, message
+from reconciler.control.webhooks.writer_worker import ALIVE, HEAD, Setup, Written, message
 from reconciler.core.manifest.checks.secrets import is_secret_variable
 from reconciler.core.notify.routing import NO_DEFAULTS, Defaults
 
 log = structlog.get_logger(__name__)
 
-DEADLINE = 30.0
+DEADLINE = 15.0
 """Seconds; of these 10 may be spent waiting for other processes that write."""
+SILENCE = 3.0
+"""Seconds without a sign of life, while it writes, after which it does nothing any more."""
 START_SECONDS = 30.0
 """How long it may take to start, on a machine that is busy."""
 SHORTEST, LONGEST = 0.5, 60.0
@@ -56,9 +58,14 @@ class _Child:
         self.writer.write(message(value))
         await self.writer.drain()
 
-    async def answer(self) -> Any:
-        """The child's next message. Raises EOFError when it has ended."""
-        received = await self.answers.get()
+    async def answer(self, silence: float) -> Any:
+        """The child's next message, signs of life apart.
+
+        Raises EOFError when it has ended, and TimeoutError when it gives none for so many seconds.
+        """
+        received: Any = ALIVE
+        while received == ALIVE:
+            received = await asyncio.wait_for(self.answers.get(), silence)
         if received is _ENDED:
             raise EOFError
         return received
@@ -80,6 +87,8 @@ class _Child:
 
 
 _ENDED = object()
+_BEATS = 6
+"""Signs of life in the time after whose silence it is given up."""
 
 
 class WriterProcess:
@@ -87,7 +96,8 @@ class WriterProcess:
 
     One that ends is started again, at first after `SHORTEST` seconds. `url` is the database's,
     `cooldown` the breaker's, `defaults` the operator's rules for notifications. `deadline`: seconds
-    that a group may take. It belongs to the event loop in which it is first asked.
+    that a group may take; `silence`: those in which it may give no sign of life meanwhile. It
+    belongs to the event loop in which it is first asked.
     """
 
     def __init__(
@@ -97,11 +107,13 @@ class WriterProcess:
         *,
         defaults: Defaults = NO_DEFAULTS,
         deadline: float = DEADLINE,
+        silence: float = SILENCE,
     ) -> None:
         self._url = url
         self._defaults = defaults
         self._cooldown = cooldown
         self._deadline = deadline
+        self._silence = silence
         self._child: _Child | None = None
         self._pause = SHORTEST
         self._keeping: asyncio.Task[None] | None = None
@@ -127,11 +139,14 @@ class WriterProcess:
         if child is None:
             return None
         try:
-            async with asyncio.timeout(self._deadline):
-                await child.send(group)
-                written: Written | None = await child.answer()
+            # A group may wait long for somebody's lock, or a connection hang; a process that is
+            # stopped, or that the system does not run, is told from these by its silence.
+            async with asyncio.timeout(self._deadline) as whole:
+                await asyncio.wait_for(child.send(group), self._silence)
+                written: Written | None = await child.answer(self._silence)
         except TimeoutError:
-            why = f"it did not answer for {self._deadline:g} s"
+            seconds = self._deadline if whole.expired() else self._silence
+            why = f"it {'did not answer' if whole.expired() else 'was silent'} for {seconds:g} s"
         except (OSError, EOFError):
             why = "it ended while it wrote"
         except BaseException:
@@ -187,7 +202,8 @@ class WriterProcess:
         finally:
             theirs.close()
         child = _Child(process, *await asyncio.open_connection(sock=ours))
-        child.writer.write(message((self._url, self._cooldown, self._defaults)))
+        setup = Setup(self._url, self._cooldown, self._defaults, beat=self._silence / _BEATS)
+        child.writer.write(message(setup))
         log.info("writing deliveries in a process of its own", pid=process.pid)
         return child
 

@@ -8,17 +8,34 @@ import pickle
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
+from threading import Event, Lock, Thread
 from typing import IO, Any, NamedTuple
 
 from reconciler.control.webhooks.accept import AcceptResult, Verified, accept_all
+from reconciler.core.notify.routing import Defaults
 from reconciler.store.engine.database import Database
 from reconciler.store.engine.facts import Fact
 from reconciler.store.notify.outbox import using
 
 HEAD = 8
 """Bytes before each message that hold its length; the message itself is a pickle."""
+
+
+ALIVE = "alive"
+"""Sent again and again while a group is written, by a thread that does nothing else."""
+
+
+class Setup(NamedTuple):
+    """What it is to do; `beat` is the time between two signs of life in seconds."""
+
+    url: str
+    cooldown: timedelta
+    defaults: Defaults
+    beat: float
 
 
 class Written(NamedTuple):
@@ -44,14 +61,46 @@ def main() -> None:
 
 
 def _serve(stream: IO[bytes], channel: socket.socket) -> None:
-    url, cooldown, defaults = _receive(stream)
-    with Database.open(url, create=False) as database:
-        database.prepare = using(defaults)
+    setup: Setup = _receive(stream)
+    pulse = _Pulse(channel, setup.beat)
+    with Database.open(setup.url, create=False) as database:
+        database.prepare = using(setup.defaults)
         channel.sendall(message("ready"))
+        Thread(target=pulse.run, daemon=True).start()
         while True:
+            group = _receive(stream)
+            pulse.begin()
             # Committed before it is answered: whoever reads the answer may tell the senders.
-            written = write(database, _receive(stream), cooldown)
-            channel.sendall(message(written))
+            pulse.answer(write(database, group, setup.cooldown))
+
+
+class _Pulse:
+    """Says while a group is written that this process is alive, whatever the database does."""
+
+    def __init__(self, channel: socket.socket, beat: float) -> None:
+        self._channel = channel
+        self._beat = beat
+        self._writing = Event()
+        self._sending = Lock()
+
+    def begin(self) -> None:
+        """A group has come."""
+        self._writing.set()
+
+    def answer(self, written: Written | None) -> None:
+        """Send what became of the group; no sign of life comes after it."""
+        with self._sending:
+            self._writing.clear()
+            self._channel.sendall(message(written))
+
+    def run(self) -> None:
+        """Send the signs of life, until the parent is gone."""
+        with suppress(OSError):
+            while self._writing.wait():
+                time.sleep(self._beat)
+                with self._sending:
+                    if self._writing.is_set():
+                        self._channel.sendall(message(ALIVE))
 
 
 def write(database: Database, group: Sequence[Verified], cooldown: timedelta) -> Written | None:

@@ -4,11 +4,15 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.control.webhooks.accept import Accepted, AcceptResult, Verified, accept_all
@@ -17,6 +21,7 @@ from reconciler.control.webhooks.recorder import MANY, MUCH, Recorder
 from reconciler.control.webhooks.writer_process import WriterProcess
 from reconciler.control.webhooks.writer_worker import Written
 from reconciler.core.runs.run import Status
+from reconciler.store.engine.database import Tx
 from reconciler.store.engine.facts import Fact, RunEnded
 from reconciler.store.webhooks.deliveries import list_deliveries
 from tests.support.eventually import eventually
@@ -139,6 +144,59 @@ def test_one_that_does_not_answer_is_ended_and_nobody_knows(hook: Rig, database_
     assert not child.is_running()
     assert helped.write([verified(hook)]) is None
     helped.close()
+
+
+def test_one_that_is_stopped_holds_nobody_up_and_another_one_takes_its_place(
+    hook: Rig, database_url: str
+) -> None:
+    helped = Helped(database_url, silence=0.3).await_ready()
+    recorder = Recorder(hook.database, COOLDOWN, helped.helper)
+    child = helped.process()
+    child.suspend()
+    results = helped.loop.run(recorder.record([verified(hook) for _ in range(MANY)]))
+    assert [type(result) for result in results] == [Accepted] * MANY
+    assert len(hook.runs()) == MANY
+    assert not child.is_running()
+    helped.await_ready()
+    assert helped.process().pid != child.pid
+    helped.close()
+
+
+def test_one_that_waits_for_somebody_who_writes_gives_signs_of_life(
+    hook: Rig, database_url: str
+) -> None:
+    helped = Helped(database_url, silence=0.3).await_ready()
+
+    async def body(locked: threading.Event, release: threading.Event) -> Written | None:
+        await asyncio.to_thread(locked.wait)
+        writing = asyncio.create_task(helped.helper.write([verified(hook)]))
+        done, _ = await asyncio.wait([writing], timeout=0.7)  # longer than it may be silent
+        assert not done
+        release.set()
+        return await writing
+
+    with holding(hook) as (locked, release):
+        assert helped.loop.run(body(locked, release)) is not None
+    helped.close()
+
+
+@contextmanager
+def holding(rig: Rig) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """A transaction that has locked the autopilot; the events: it has, it shall end."""
+    locked, release = threading.Event(), threading.Event()
+    edit = text("UPDATE autopilot SET title = title")
+
+    def hold(tx: Tx) -> None:
+        tx.execute(edit)
+        locked.set()
+        release.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(rig.database.write, hold)
+        try:
+            yield locked, release
+        finally:
+            release.set()
 
 
 def test_killed_again_and_again_under_load_nothing_is_lost_or_doubled(
