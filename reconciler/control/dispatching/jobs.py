@@ -103,21 +103,25 @@ def build_precheck(brief: Brief) -> Job:
     )
 
 
-def precheck_record(handle: Handle, until: datetime) -> dict[str, Json]:
-    """What a run keeps of its precheck: how it is found, and until when it may go on."""
-    return {"until": format_instant(until), "detail": dict(handle.detail)}
+def precheck_record(handle: Handle, began: datetime, until: datetime) -> dict[str, Json]:
+    """What a run keeps of its precheck: since when it runs, until when it may, how it is found."""
+    return {
+        "began": format_instant(began),
+        "until": format_instant(until),
+        "detail": dict(handle.detail),
+    }
 
 
 def precheck_until(run: Run) -> datetime | None:
     """The moment at which a precheck that has begun has taken too long."""
     recorded = run.precheck_handle
-    return parse_instant(recorded["until"]) if recorded is not None else None
+    return parse_instant(recorded["until"]) if recorded and "until" in recorded else None
 
 
 def precheck_handle_of(run: Run) -> Handle | None:
-    """The handle of the run's precheck, where it has begun."""
+    """The handle of the run's precheck, where it has begun and has not let the run go on."""
     recorded = run.precheck_handle
-    return Handle(None, recorded["detail"]) if recorded is not None else None
+    return Handle(None, recorded["detail"]) if recorded and "detail" in recorded else None
 
 
 def run_token(key: bytes, run: Run) -> str:

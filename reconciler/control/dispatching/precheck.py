@@ -26,6 +26,7 @@ from reconciler.core.runs.precheck import (
     GoOn,
     NothingToDo,
     last_line,
+    passed_record,
     precheck_failed,
     verdict_of,
 )
@@ -129,7 +130,7 @@ def _recorder(runner: RunnerContext, run: Run) -> Callable[[Handle], Awaitable[N
             until = now + _timeout(tx, run)
             if run.deadline_at is not None:
                 until = min(until, run.deadline_at)
-            values = {"precheck_handle": precheck_record(handle, until), "waiting_for": None}
+            values = {"precheck_handle": precheck_record(handle, now, until), "waiting_for": None}
             # See `start._recorder`: an owner whose lease has expired must not begin.
             return change_run(tx, run.id, values, *leased(run, runner.owner, now))
 
@@ -153,7 +154,7 @@ async def _pass(runner: RunnerContext, run: Run, output: str) -> Run | bool:
             return None
         values: dict[str, Any] = {
             "precheck_due": False,
-            "precheck_handle": None,
+            "precheck_handle": passed_record(current.precheck_handle, now),
             "context": {**(current.context or {}), "precheck": output},
             "note": with_note(current, _note(output, now)),
         }

@@ -35,7 +35,7 @@ def told(run: Run, subject: str, now: datetime) -> Step:
     if run.status in (Status.SESSION_CREATED, Status.RUNNING):
         return Step(subject, run.status.value, _under_way(run, now), run.id)
     prechecked = "; its precheck is asked whether there is anything to do"
-    how = prechecked if run.precheck_handle is not None else ""
+    how = prechecked if run.precheck_due and run.precheck_handle is not None else ""
     return Step(subject, run.status.value, f"run {run.id} by {run.source}{how}", run.id)
 
 

@@ -127,7 +127,8 @@ class Run:
     0 where that is not limited, None where it is under no budget. `handle` is what the runtime
     returned to find the work again (session id, or pid with start time and host). `precheck_due`:
     its precheck has yet to say that there is something to do; `precheck_handle` finds that program
-    again. `context` is what stands in the prompt beside the payload (`core.runs.context`).
+    again, and once it has let the run go on says when (`core.runs.precheck`). `context` is what
+    stands in the prompt beside the payload (`core.runs.context`).
     """
 
     id: str

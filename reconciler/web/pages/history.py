@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.core.runs.approval import Approval
-from reconciler.core.runs.run import Run, Status
-from reconciler.web.pages.words import length
+from reconciler.core.runs.precheck import Prechecked, Verdict, prechecked
+from reconciler.core.runs.run import Reason, Run, Status
+from reconciler.web.pages.words import duration, length
 
 _ENDS = {
     Status.COMPLETED: "Completed",
     Status.FAILED: "Failed",
     Status.SKIPPED: "Skipped",
+}
+_VERDICTS = {
+    Verdict.GO_ON: "there is something to do",
+    Verdict.NOTHING_TO_DO: "there is nothing to do",
+    Verdict.FAILED: "it failed, and no agent was asked",
 }
 _NOTICED = timedelta(seconds=1)
 
@@ -26,9 +32,13 @@ class Event:
     after: str = ""
 
 
-def history(run: Run, asked: Approval | None = None) -> list[Event]:
-    """What was recorded of the run, oldest first; `asked` is what its agent asked last."""
-    events = sorted([*_events(run), *_question(asked)], key=lambda event: event.at)
+def history(run: Run, asked: Approval | None = None, expected: str | None = None) -> list[Event]:
+    """What was recorded of the run, oldest first.
+
+    `asked` is what its agent asked last, `expected` what its result was judged by.
+    """
+    events = [*_events(run), *_question(asked), *_end(run, expected)]
+    events.sort(key=lambda event: event.at)
     return [
         Event(event.at, event.what, event.detail, _after(earlier, event))
         for earlier, event in zip([None, *events], events, strict=False)
@@ -52,12 +62,33 @@ def _events(run: Run) -> Iterator[Event]:
     yield Event(run.triggered_at, "Triggered", _trigger(run))
     if run.admitted_at:
         yield Event(run.admitted_at, "Admitted", "forced past the policy" if run.forced else "")
+    yield from _precheck(prechecked(run))
     if run.started_at:
         yield Event(run.started_at, "Started", _start(run))
     if run.cancel_requested_at:
         yield Event(run.cancel_requested_at, "Asked to stop", run.cancel_note or "")
-    if run.completed_at:
-        yield Event(run.completed_at, _ENDS[run.status], run.failure_reason or "")
+
+
+def _precheck(precheck: Prechecked | None) -> Iterator[Event]:
+    if precheck is None:
+        return
+    if precheck.began is not None:
+        yield Event(precheck.began, "Precheck began")
+    if precheck.ended is not None and precheck.verdict is not None:
+        took = precheck.took
+        length = f", in {duration(took // timedelta(milliseconds=1))}" if took is not None else ""
+        yield Event(precheck.ended, "Prechecked", f"{_VERDICTS[precheck.verdict]}{length}")
+
+
+def _end(run: Run, expected: str | None) -> Iterator[Event]:
+    """What an agent called done was judged first, and in the same moment."""
+    if run.completed_at is None:
+        return
+    unmet = run.reason is Reason.EXPECTATION_UNMET
+    if expected is not None and (unmet or run.status is Status.COMPLETED):
+        verdict = "is not met" if unmet else "is met"
+        yield Event(run.completed_at, "Result judged", f"{expected} {verdict}")
+    yield Event(run.completed_at, _ENDS[run.status], run.failure_reason or "")
 
 
 def _question(asked: Approval | None) -> Iterator[Event]:

@@ -9,11 +9,13 @@ from reconciler.control.runs.approving import decide
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.rerun import rerun
 from reconciler.core.access.roles import Role
+from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Run, WaitingFor
 from reconciler.core.runs.view import duration_ms
 from reconciler.dispatch.base import Elsewhere, Written
 from reconciler.store.engine.database import Tx
+from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.approvals import last_approval
 from reconciler.web.api.runs import require_run
 from reconciler.web.pages.history import history, working_since
@@ -29,6 +31,8 @@ WAITING = {
     WaitingFor.RETRY: "Waits for its next attempt",
     WaitingFor.APPROVAL: "Waits until somebody approves or rejects what its agent asks",
 }
+LONGEST_EXPRESSION = 200
+"""Characters of an expression that the history quotes."""
 OUTPUT_DEADLINE = 2.0
 """Seconds that the page waits for what the agent has written so far."""
 
@@ -46,13 +50,15 @@ class Live:
 async def show(visit: Visit) -> Response:
     """One run."""
     run = await _run(visit)
-    asked = await visit.context.database.aread(lambda tx: last_approval(tx, run.id))
+    asked, expected = await visit.context.database.aread(
+        lambda tx: (last_approval(tx, run.id), _expected(tx, run))
+    )
     live = await _live(visit, run) if visit.caller.may(Role.OPERATOR) else None
     payload, result = await asyncio.to_thread(_parts, run)
     return visit.page(
         "run.html",
         run=run,
-        events=history(run, asked),
+        events=history(run, asked, expected),
         asked=asked,
         since=working_since(run),
         took=duration_ms(run),
@@ -61,6 +67,14 @@ async def show(visit: Visit) -> Response:
         result=result,
         live=live,
     )
+
+
+def _expected(tx: Tx, run: Run) -> str | None:
+    """What the run's result is judged by, in words."""
+    spec = get_document(tx, run.spec_digest)["spec"]
+    if expression := spec.get("expect"):
+        return f"expect {one_line(str(expression), LONGEST_EXPRESSION)}"
+    return "the expected schema" if spec.get("resultSchema") else None
 
 
 def _waiting(run: Run) -> str | None:

@@ -13,6 +13,7 @@ from reconciler.control.dispatching.runner import run_once, settle
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.told import told
 from reconciler.core.runs.condition import recent_occurrences
+from reconciler.core.runs.precheck import Prechecked, Verdict, prechecked
 from reconciler.core.runs.run import Reason, Run, Status
 from tests.control.dispatching.test_runner import program, stationed, until_ended
 from tests.dispatch.builders import script
@@ -62,6 +63,7 @@ def test_status_0_goes_on_and_its_output_goes_with_the_prompt(rig: Rig, commands
     assert "noise" not in prompt
     assert "precheck at " in (ended.note or "")
     assert "issue 7 is new" in (ended.note or "")
+    assert prechecked(ended) == Prechecked(rig.clock.now(), rig.clock.now(), Verdict.GO_ON)
 
 
 def test_status_10_is_nothing_to_do_and_no_agent_works(rig: Rig, commands: Path) -> None:
@@ -69,6 +71,9 @@ def test_status_10_is_nothing_to_do_and_no_agent_works(rig: Rig, commands: Path)
     assert (ended.status, ended.reason) == (Status.SKIPPED, Reason.NOTHING_TO_DO)
     assert ended.failure_reason == "precheck: no new issue"
     assert (ended.started_at, ended.attempts, ended.session_id) == (None, 0, None)
+    assert prechecked(ended) == Prechecked(
+        rig.clock.now(), ended.completed_at, Verdict.NOTHING_TO_DO
+    )
     assert not (commands / "worked").exists()
 
 
@@ -94,6 +99,7 @@ def test_a_program_that_nobody_bound_is_a_failure(rig: Rig, commands: Path) -> N
     ended = run_through(rig, *declared("exit 0"))
     assert ended.reason is Reason.PRECHECK_FAILED
     assert "no program is bound to 'check'" in (ended.failure_reason or "")
+    assert prechecked(ended) == Prechecked(None, ended.completed_at, Verdict.FAILED)
 
 
 def test_a_quiet_night_is_no_streak_and_no_failing_health(rig: Rig, commands: Path) -> None:

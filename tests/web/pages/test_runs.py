@@ -78,6 +78,14 @@ def test_a_run_that_ended_can_be_run_again_from_its_page(two: Rig, ask: Ask) -> 
     assert f'href="/runs/{run.id}">an earlier run' in ask("GET", f"/runs/{made.id}").text
 
 
+def test_the_history_says_by_what_the_result_was_judged(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot(expect="result.labelled > 0"))
+    rig.end(run := rig.launch(), Completed({"labelled": 3}))
+    page = ask("GET", f"/runs/{run.id}").text
+    assert "<strong>Result judged</strong>" in page
+    assert "expect result.labelled &gt; 0 is met" in page
+
+
 def output_of(web: Web, told: Any) -> None:
     async def output(_run: Any, _after: str | None) -> Any:
         return told
