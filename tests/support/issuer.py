@@ -23,6 +23,8 @@ class Issuer:
     keys: dict[str, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
     broken: bool = False
     asked: int = 0
+    hold: threading.Event = field(default_factory=threading.Event)
+    """Nothing is answered until it is set, which it is from the beginning."""
 
     def rotate(self, key_id: str) -> None:
         """Publish one new key and no other."""
@@ -64,11 +66,13 @@ def _published(name: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
 def issuing() -> Iterator[Issuer]:
     """A running issuer."""
     issuer = Issuer()
+    issuer.hold.set()
     issuer.rotate("first")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked += 1
+            issuer.hold.wait(20)
             found = None if issuer.broken else issuer.answer(self.path)
             body = json.dumps(found).encode()
             self.send_response(200 if found is not None else 500)

@@ -32,7 +32,9 @@ LEEWAY = timedelta(seconds=30)
 KEY_LIFETIME = 3600.0
 """Seconds after which keys are fetched again."""
 AGAIN = 30.0
-"""Seconds between two fetches because of a key that is not known."""
+"""Seconds without a fetch after one that failed, for keys that are known."""
+SPACING = 3.0
+"""Seconds between the beginnings of two fetches, whatever keys tokens name."""
 TIMEOUT = 5.0
 LARGEST = 256 * 1024
 _MOST_KEYS = 100
@@ -44,12 +46,22 @@ class NotValid(Exception):
 
 @dataclass(slots=True)
 class _Keys:
-    """The keys of one issuer, and when they were fetched and last asked for."""
+    """The keys of one issuer, and when they were fetched and last asked for.
+
+    Fetches are numbered from 1: the last one that began, and the last one that is over.
+    """
 
     by_id: dict[str | None, jwt.PyJWK] = field(default_factory=dict)
     fetched_at: float = -math.inf
     tried_at: float = -math.inf
+    begun: int = 0
+    over: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def suffice(self, key_id: str | None, now: float) -> bool:
+        """Whether a token with this key can be verified without a fetch."""
+        recent = now - self.fetched_at <= KEY_LIFETIME or now - self.tried_at <= AGAIN
+        return recent and key_id in self.by_id
 
 
 @dataclass(slots=True)
@@ -58,6 +70,7 @@ class Issuers:
 
     clock: Clock
     keys: dict[str, _Keys] = field(default_factory=dict)
+    spacing: float = SPACING
 
     async def verify(self, token: str, rules: Iterable[Rule]) -> dict[str, Any]:
         """The claims of a token that one of the rules' issuers signed, for one of their audiences.
@@ -87,21 +100,34 @@ class Issuers:
 
     async def _key(self, issuer: str, key_id: str | None) -> jwt.PyJWK:
         keys = self.keys.setdefault(issuer, _Keys())
-        async with keys.lock:
-            now = self.clock.monotonic()
-            known = key_id in keys.by_id
-            old = now - keys.fetched_at > KEY_LIFETIME
-            if (old or not known) and now - keys.tried_at > AGAIN:
-                keys.tried_at = now
-                await self._fetch(issuer, keys, now)
-            if key_id in keys.by_id:
-                return keys.by_id[key_id]
-            if not keys.by_id:
-                raise Unavailable(f"the keys of {issuer} are unavailable; try again in a moment")
+        if not keys.suffice(key_id, self.clock.monotonic()):
+            await self._refresh(issuer, keys)
+        if key_id in keys.by_id:
+            return keys.by_id[key_id]
+        if not keys.by_id:
+            raise Unavailable(f"the keys of {issuer} are unavailable; try again in a moment")
         raise NotValid("the token is signed with a key that the issuer does not publish")
 
-    async def _fetch(self, issuer: str, keys: _Keys, now: float) -> None:
+    async def _refresh(self, issuer: str, keys: _Keys) -> None:
+        """Wait until a fetch is over that began after this call: its keys are new enough.
+
+        A key that was made up cannot be told from a new one. So whoever names an unknown one waits
+        for the next fetch, which all of them share, and whoever names a known one for none.
+        """
+        before = keys.begun
+        async with keys.lock:
+            if keys.over > before:
+                return
+            wait = keys.tried_at + self.spacing - self.clock.monotonic()
+            await asyncio.sleep(min(max(0.0, wait), self.spacing))
+            keys.begun += 1
+            await self._fetch(issuer, keys)
+            # Not where this is cancelled: those who wait have nothing from a fetch cut short.
+            keys.over = keys.begun
+
+    async def _fetch(self, issuer: str, keys: _Keys) -> None:
         """Replace the keys. Where that fails those of before go on, for as long as they are."""
+        now = keys.tried_at = self.clock.monotonic()
         try:
             keys.by_id = await _published(issuer)
             keys.fetched_at = now

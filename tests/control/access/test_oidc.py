@@ -15,8 +15,11 @@ from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import Unavailable
 from tests.support.clock import FakeClock
+from tests.support.eventually import eventually
 from tests.support.issuer import AUDIENCE, Issuer, issuing
 
+SPACING = 0.1
+"""Seconds between two fetches: the clock of these tests stands still, their event loop does not."""
 RULES = """
 [[oidc]]
 issuer = "{url}"
@@ -60,7 +63,10 @@ def tokens(issuer: Issuer, clock: FakeClock, tmp_path: Path) -> Tokens:
     """Rules for the issuer."""
     path = tmp_path / "tokens.toml"
     path.write_text(RULES.format(url=issuer.url))
-    return Tokens(path, clock)
+    tokens = Tokens(path, clock)
+    assert tokens.issuers is not None
+    tokens.issuers.spacing = SPACING
+    return tokens
 
 
 def identify(tokens: Tokens, credential: str) -> Caller | None:
@@ -124,17 +130,79 @@ def test_keys_are_fetched_once_and_again_when_they_rotate(
     assert identify(tokens, old) is None
 
 
+def forged(issuer: Issuer, clock: FakeClock, number: int) -> str:
+    """A token with a key that nobody publishes, each with another one."""
+    published, issuer.keys = issuer.keys, {}
+    issuer.rotate(f"made-up-{number}")
+    try:
+        return issuer.token(clock.now())
+    finally:
+        issuer.keys = published
+
+
 def test_unknown_keys_do_not_make_us_ask_all_the_time(
     tokens: Tokens, issuer: Issuer, clock: FakeClock
 ) -> None:
     assert identify(tokens, issuer.token(clock.now())) is not None
     asked = issuer.asked
-    issuer.rotate("unpublished")
-    forged = issuer.token(clock.now())
-    issuer.rotate("first")
-    for _ in range(5):
-        assert identify(tokens, forged) is None
-    assert issuer.asked == asked
+    made_up = [forged(issuer, clock, number) for number in range(50)]
+
+    async def crowd() -> list[Caller | None]:
+        return await asyncio.gather(*map(tokens.identify, made_up))
+
+    assert asyncio.run(crowd()) == [None] * 50
+    assert issuer.asked == asked + 2, "one fetch for all of them"
+
+
+def test_a_new_key_is_found_at_once_however_many_are_made_up(
+    tokens: Tokens, issuer: Issuer, clock: FakeClock
+) -> None:
+    """Between any two fetches lies the spacing; a token waits for one, and is not refused."""
+    assert identify(tokens, issuer.token(clock.now())) is not None
+    asked = issuer.asked
+    made_up = iter([forged(issuer, clock, number) for number in range(60)])
+
+    async def flood() -> None:
+        async with asyncio.TaskGroup() as group:
+            for fake in made_up:
+                group.create_task(tokens.identify(fake))
+                await asyncio.sleep(SPACING / 20)
+
+    async def body() -> tuple[float, list[Caller | None]]:
+        flooding = asyncio.create_task(flood())
+        loop = asyncio.get_running_loop()
+        callers: list[Caller | None] = []
+        began = loop.time()
+        for name in ("second", "third"):
+            issuer.rotate(name)
+            callers.append(await tokens.identify(issuer.token(clock.now())))
+        await flooding
+        return loop.time() - began, callers
+
+    lasted, callers = asyncio.run(body())
+    assert all(caller is not None and caller.role is Role.ADMIN for caller in callers)
+    assert issuer.asked - asked <= 2 * (lasted / SPACING + 2)
+
+
+def test_who_has_a_known_key_waits_for_no_fetch(
+    tokens: Tokens, issuer: Issuer, clock: FakeClock
+) -> None:
+    known = issuer.token(clock.now())
+    assert identify(tokens, known) is not None
+    asked, made_up = issuer.asked, forged(issuer, clock, 0)
+
+    async def body() -> None:
+        issuer.hold.clear()
+        asking = asyncio.create_task(tokens.identify(made_up))
+        try:
+            await asyncio.to_thread(eventually, lambda: issuer.asked > asked)
+            assert await tokens.identify(known) is not None
+            assert not asking.done()
+        finally:
+            issuer.hold.set()
+        assert await asking is None
+
+    asyncio.run(body())
 
 
 def test_an_issuer_that_is_down_is_said_and_keys_of_before_go_on(
