@@ -666,6 +666,7 @@ notification = Table(
     Column("last_error", Words(500)),
     Column("created_at", Instant, nullable=False),
     Column("ended_at", Instant),
+    Column("resent_at", Instant),
     _in("kind", KINDS, "kind"),
     _in("status", NotificationStatus, "status"),
     UniqueConstraint("occasion", "kind", "channel", name="uq_notification_occasion"),

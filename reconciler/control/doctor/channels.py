@@ -58,6 +58,5 @@ def _states(name: str, state: ChannelState, *, known: bool) -> Iterator[Check]:
     elif state.pending and state.error:
         yield warning(CHANNELS, f"{state.pending} notifications wait for {name}{why}", fix)
     if state.dead:
-        yield error(
-            CHANNELS, f"{state.dead} notifications for {name} were given up lately{why}", fix
-        )
+        message = f"{state.dead} notifications for {name} were given up lately{why}"
+        yield error(CHANNELS, message, f"{fix}; then `reconciler notify resend ID`")

@@ -227,7 +227,8 @@ def _attempt(entry: Entry, outcome: Sent | NotSent | None, now: datetime) -> Att
         case Sent():
             return Attempt(entry.id, AttemptResult.SENT, "", None)
         case NotSent(why, _, wait):
-            again = next_attempt(entry.id, entry.created_at, entry.attempts, now, wait)
+            since = entry.resent_at or entry.created_at
+            again = next_attempt(entry.id, since, entry.attempts, now, wait)
             return Attempt(entry.id, AttemptResult.FAILED, why, again)
         case None:
             why = "the server stopped before an answer came"

@@ -11,18 +11,19 @@ _FIRST, _LONGEST = timedelta(seconds=5), timedelta(minutes=15)
 
 
 def next_attempt(
-    entry_id: str, created_at: datetime, attempts: int, now: datetime, wait: float | None = None
+    entry_id: str, since: datetime, attempts: int, now: datetime, wait: float | None = None
 ) -> datetime | None:
     """The moment of the next attempt after `attempts` that failed; None where it is dead.
 
-    `wait` are the seconds that the receiver asked for.
+    `since` is when it happened, or was asked for again. `wait` are the seconds that the receiver
+    asked for.
     """
-    if now - created_at >= GIVE_UP_AFTER:
+    if now - since >= GIVE_UP_AFTER:
         return None
     pause = pause_after(entry_id, attempts)
     if wait is not None:
         pause = max(pause, timedelta(seconds=min(wait, 3600.0)))
-    return min(now + pause, created_at + GIVE_UP_AFTER)
+    return min(now + pause, since + GIVE_UP_AFTER)
 
 
 def pause_after(subject: str, times: int) -> timedelta:

@@ -24,11 +24,15 @@ class NotificationStatus(StrEnum):
 
 
 class AttemptResult(StrEnum):
-    """How an attempt to send ended; `unknown`: nobody recorded it, so it may have arrived."""
+    """How an attempt to send ended; `unknown`: nobody recorded it, so it may have arrived.
+
+    `resent` is no attempt: somebody asked that a dead one is sent again.
+    """
 
     SENT = "sent"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    RESENT = "resent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ class Entry:
 
     `topic` is what a channel hears of once in five minutes at most, `occasion` what it hears of
     once at all. `attempts` counts this one, once it is claimed; `held_back` those of the topic that
-    were not sent because this one is.
+    were not sent because this one is. `resent_at` is when somebody asked for it again.
     """
 
     id: str
@@ -57,5 +61,6 @@ class Entry:
     sent_with: str | None = None
     last_error: str | None = None
     ended_at: datetime | None = None
+    resent_at: datetime | None = None
     autopilot: str | None = None
     """Its name now."""

@@ -31,6 +31,7 @@ HISTORY = (
     "0016",
     "0017",
     "0018",
+    "0019",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]

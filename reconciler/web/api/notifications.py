@@ -5,8 +5,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from reconciler.control.notify.channel import NotSent
+from reconciler.control.notify.resending import resend
 from reconciler.control.notify.trial import try_channel
-from reconciler.core.access.roles import Role
+from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.notify import Event
@@ -79,6 +80,8 @@ class NotificationView(Wire):
     """When it is tried next, at the earliest."""
     ended_at: Instant | None
     """When it was sent, held back or given up."""
+    resent_at: Instant | None
+    """When somebody asked last that it is sent again."""
 
     @classmethod
     def of(cls, entry: Entry) -> "NotificationView":
@@ -87,16 +90,17 @@ class NotificationView(Wire):
 
 
 class AttemptView(Wire):
-    """One attempt to send."""
+    """One attempt to send, or that somebody asked for it again."""
 
     at: Instant
     """When its end was recorded."""
     result: AttemptResult
-    """How it ended; `unknown`: nobody recorded it, so it may have arrived."""
+    """How it ended; `unknown`: nobody recorded it, so it may have arrived; `resent`: no attempt,
+    somebody asked for it again."""
     detail: str
-    """Why it failed."""
+    """Why it failed, or who asked."""
     server: str
-    """The server that tried it."""
+    """The server that tried it; empty where none did."""
 
     @classmethod
     def of(cls, attempt: LoggedAttempt) -> "AttemptView":
@@ -172,14 +176,24 @@ async def show(call: Call[NoQuery, NoBody]) -> Reply:
     """One notification and its log."""
     id_ = call.path["id"].lower()
 
-    def read(tx: Tx) -> tuple[Entry | None, list[LoggedAttempt]]:
-        return get_entry(tx, id_), attempts_of(tx, id_)
+    def read(tx: Tx) -> tuple[Entry, list[LoggedAttempt]]:
+        return require_entry(tx, id_, call.caller), attempts_of(tx, id_)
 
     entry, attempts = await call.context.database.aread(read)
-    if entry is None or not _sees(call, entry):
-        raise NotFound(f"there is no notification {id_}")
     log = [AttemptView.of(attempt) for attempt in attempts]
     return Reply(content=NotificationLog(**_values(entry), log=log))
+
+
+async def resend_one(call: Call[NoQuery, NoBody]) -> Reply:
+    """Have a dead notification sent again, with a day of attempts as if it had happened now."""
+    context, id_ = call.context, call.path["id"].lower()
+
+    def write(tx: Tx) -> Entry:
+        require_entry(tx, id_, call.caller)
+        return resend(tx, id_, call.caller.name, context.database.now(tx))
+
+    entry = await context.database.awrite(write)
+    return Reply(content=NotificationView.of(entry), status=202)
 
 
 async def try_one(call: Call[NoQuery, TrialOrder]) -> Reply:
@@ -197,10 +211,18 @@ async def try_one(call: Call[NoQuery, TrialOrder]) -> Reply:
     return Reply(content=Trial(channel=name, sent=why is None, why=why))
 
 
-def _sees(call: Call[NoQuery, NoBody], entry: Entry) -> bool:
+def require_entry(tx: Tx, entry_id: str, caller: Caller) -> Entry:
+    """The notification, if the caller may know of it. Raises NotFound."""
+    entry = get_entry(tx, entry_id)
+    if entry is None or not _sees(caller, entry):
+        raise NotFound(f"there is no notification {entry_id}")
+    return entry
+
+
+def _sees(caller: Caller, entry: Entry) -> bool:
     if entry.workspace is None:
-        return call.caller.workspaces is None
-    return call.caller.sees(entry.workspace)
+        return caller.workspaces is None
+    return caller.sees(entry.workspace)
 
 
 OPERATIONS = (
@@ -218,5 +240,11 @@ OPERATIONS = (
         method="GET", path="/v1/notifications/{id}", handler=show, role=Role.VIEWER,
         tag="notifications", summary="Show a notification and its log", problems=(404,),
         answers={200: json_content(NotificationLog, "The notification.", "ETag")},
+    ),
+    Operation(
+        method="POST", path="/v1/notifications/{id}/resend", handler=resend_one,
+        role=Role.OPERATOR, tag="notifications", summary="Send a dead notification again",
+        problems=(404, 409),
+        answers={202: json_content(NotificationView, "The notification; it waits again.")},
     ),
 )  # fmt: skip

@@ -58,6 +58,7 @@ _FORMS: tuple[tuple[str, View], ...] = (
     ("/runs/{id}/reject", run.reject),
     ("/runs/{id}/rerun", run.again),
     ("/deliveries/{id}/replay", deliveries.repeat),
+    ("/notifications/{id}/resend", notifications.send_again),
     ("/sources/poll", sources.poll),
 )
 

@@ -5,14 +5,16 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from reconciler.control.notify.resending import resend
+from reconciler.core.access.roles import Role
 from reconciler.core.notify.entry import KINDS, Entry, NotificationStatus
 from reconciler.store.engine.database import Tx
 from reconciler.store.notify.lists import EntryFilter, find_entries
-from reconciler.web.api.notifications import NotificationQuery
+from reconciler.web.api.notifications import NotificationQuery, require_entry
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
 from reconciler.web.http.parameters import read_query
 from reconciler.web.pages.pickers import pickers_for
-from reconciler.web.pages.serving import Visit
+from reconciler.web.pages.serving import Visit, see_other
 
 SHOWN = 25
 
@@ -37,8 +39,21 @@ async def listed(visit: Visit) -> Response:
         query=query,
         kinds=KINDS,
         statuses=list(NotificationStatus),
+        may_resend=visit.caller.may(Role.OPERATOR),
         filtered=any((query.workspace, query.channel, query.kind, query.status, query.run_id)),
     )
+
+
+async def send_again(visit: Visit) -> Response:
+    """Have a dead notification sent again, then show the list."""
+    id_, database = visit.path["id"].lower(), visit.context.database
+
+    def write(tx: Tx) -> None:
+        require_entry(tx, id_, visit.caller)
+        resend(tx, id_, visit.caller.name, database.now(tx))
+
+    await database.awrite(write)
+    return see_other("/notifications")
 
 
 def _table(tx: Tx, visit: Visit, query: NotificationQuery) -> Table:

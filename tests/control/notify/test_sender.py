@@ -7,8 +7,11 @@ import pytest
 import standardwebhooks
 
 from reconciler.control.notify.log_channel import LogChannel
+from reconciler.control.notify.resending import resend
 from reconciler.control.notify.sender import Sender, send_once, stop_sending
+from reconciler.core.base.errors import Conflict
 from reconciler.core.notify.again import GIVE_UP_AFTER
+from reconciler.core.notify.entry import Entry
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.store.engine.database import Tx
 from reconciler.store.notify.lists import attempts_of
@@ -103,6 +106,43 @@ def test_what_cannot_be_sent_for_a_day_is_dead(rig: Rig, hook: HookServer) -> No
     assert entry.ended_at is not None
     assert GIVE_UP_AFTER <= entry.ended_at - entry.created_at <= GIVE_UP_AFTER * 1.02
     assert entry.last_error == "the receiver answered 500"
+
+
+def test_what_was_given_up_is_sent_again_where_somebody_asks_and_for_another_day(
+    rig: Rig, hook: HookServer
+) -> None:
+    declare(rig)
+    fail(rig)
+    hook.status = 503
+
+    def give_up() -> Entry:
+        rig.clock.advance(seconds=GIVE_UP_AFTER.total_seconds())
+        send(rig, {"oncall": webhook_to(hook)})
+        (entry,) = outbox(rig)
+        assert entry.status == "dead"
+        return entry
+
+    def send_again(entry_id: str) -> Entry:
+        return rig.database.write(lambda tx: resend(tx, entry_id, "ada", rig.clock.now()))
+
+    dead = give_up()
+    again = send_again(dead.id)
+    assert (again.status, again.due_at, again.ended_at) == ("pending", rig.clock.now(), None)
+    send(rig, {"oncall": webhook_to(hook)})
+    assert statuses(rig) == ["pending"]
+    send_again(give_up().id)
+    hook.status = 204
+    send(rig, {"oncall": webhook_to(hook)})
+    assert statuses(rig) == ["sent"]
+    assert {post.headers["webhook-id"] for post in hook.posted} == {dead.id}
+    log = rig.database.read(lambda tx: attempts_of(tx, dead.id))
+    asked = ("resent", "asked for by ada")
+    refused = ("failed", "the receiver answered 503")
+    assert [(str(each.result), each.detail) for each in log] == [
+        refused, asked, refused, refused, asked, ("sent", ""),
+    ]  # fmt: skip
+    with pytest.raises(Conflict, match="is sent; only dead ones are sent again"):
+        send_again(dead.id)
 
 
 def test_many_of_one_kind_are_one_message_in_five_minutes_that_says_how_many(

@@ -94,6 +94,22 @@ def test_a_notification_shows_each_attempt(rig: Rig, ask: Ask, hook: HookServer)
     assert shown["endedAt"] is not None
 
 
+def test_only_a_dead_one_is_sent_again(rig: Rig, ask: Ask) -> None:
+    entry = outbox(rig, kind="failed")[0]
+    path = f"/v1/notifications/{entry.id}/resend"
+    refused = ask("POST", path)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not-dead")
+    rig.clock.advance(days=1)
+    send(rig, {})
+    assert ">Send again<" in ask("GET", "/notifications?status=dead").text
+    again = ask("POST", path)
+    assert (again.status_code, again.json()["status"]) == (202, "pending")
+    assert again.json()["resentAt"] == again.json()["nextAttemptAt"]
+    shown = ask("GET", f"/v1/notifications/{entry.id}").json()
+    assert [each["result"] for each in shown["log"]] == ["failed", "resent"]
+    assert ">Send again<" not in ask("GET", "/notifications").text
+
+
 def test_a_limited_token_sees_its_workspaces_only(rig: Rig, tmp_path: Path) -> None:
     path = tmp_path / "tokens.toml"
     path.write_text(
@@ -106,6 +122,8 @@ def test_a_limited_token_sees_its_workspaces_only(rig: Rig, tmp_path: Path) -> N
     async def look() -> tuple[list[str], dict[str | None, int]]:
         headers = {"Authorization": "Bearer rct_v"}
         async with web.client(headers=headers) as client:
+            denied = await client.post(f"/v1/notifications/{by_space['red']}/resend")
+            assert denied.status_code == 403
             items = (await client.get("/v1/notifications")).json()["items"]
             answers: dict[str | None, httpx.Response] = {
                 space: await client.get(f"/v1/notifications/{id_}")
