@@ -466,6 +466,7 @@ autopilot_run = Table(
     _partial("ix_run_queue", "queue", "admitted_at", "id", "next_attempt_at", where=QUEUED),
     _partial("ix_run_claim", "agent", "workspace_id", "admitted_at", "id", where=CLAIMABLE),
     # A new run is in none of these, so that they cost nothing when it is made.
+    _partial("ix_run_of_agent", "agent", "id", where="agent IS NOT NULL"),
     _partial("ix_run_agent", "agent", "workspace_id", where=f"agent IS NOT NULL AND {_OPEN}"),
     _partial("ix_run_owner", "lease_owner", where="lease_owner IS NOT NULL"),
     _partial("ix_run_worker", "lease_token", where="lease_token IS NOT NULL"),

@@ -20,17 +20,14 @@ _R = autopilot_run.c
 _OTHER = autopilot_run.alias().c
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN = frozenset(Status) - ENDED
-_ORDER = ("autopilot_id", "reason", "workspace_id", "source", "status")
+_ORDER = ("autopilot_id", "reason", "agent", "workspace_id", "source", "status")
 _FEW_OPEN = ("autopilot_id", "status")
 """Few runs have not ended, of whatever workspace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs a list shows; None does not filter. Times bound `triggeredAt`.
-
-    No index leads to the ended runs of an `agent`: bound them by time as well.
-    """
+    """Which runs a list shows; None does not filter. Times bound `triggeredAt`."""
 
     autopilot_id: str | None = None
     workspaces: frozenset[str] | None = None

@@ -26,8 +26,6 @@ WITHIN = {
     "week": ("last 7 days", timedelta(days=7)),
     "month": ("last 30 days", timedelta(days=30)),
 }
-FOR_AN_AGENT = timedelta(days=30)
-"""How far back the runs of an agent are looked for, unless a time is given."""
 
 
 class PageRunQuery(RunQuery):
@@ -121,4 +119,4 @@ def _since(query: PageRunQuery, now: datetime) -> datetime | None:
         return query.since
     if query.within is not None:
         return now - WITHIN[query.within][1]
-    return now - FOR_AN_AGENT if query.agent else None
+    return None

@@ -148,6 +148,12 @@ def sqlite_file(sqlite_template: Path) -> Iterator[Database]:
         pytest.param(RunFilter(status="failed"), "ix_run_status", id="status"),
         pytest.param(RunFilter(source="api"), "ix_run_source", id="source"),
         pytest.param(RunFilter(reason="lost"), "ix_run_reason", id="reason"),
+        pytest.param(RunFilter(agent="a"), "ix_run_of_agent", id="agent"),
+        pytest.param(
+            RunFilter(agent="a", status="failed", workspaces=RED),
+            "ix_run_of_agent",
+            id="an agent of a workspace",
+        ),
         pytest.param(RunFilter(workspaces=RED), "ix_run_workspace", id="workspace"),
         pytest.param(RunFilter(workspaces=BOTH), "ix_run_workspace", id="workspaces"),
         pytest.param(RunFilter(autopilot_id="a"), "ix_run_autopilot", id="autopilot"),
