@@ -8,7 +8,7 @@ import httpx
 
 from reconciler.ci.forge import Forge
 from reconciler.core.base.errors import ReconcilerError, Unavailable
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 
 PATIENCE = 120.0
 """Seconds that a job waits in all; longer limits are reported."""
@@ -120,7 +120,7 @@ def _message(answer: httpx.Response) -> str:
     except ValueError:
         return ""
     message = body.get("message") or body.get("error") if isinstance(body, dict) else None
-    return one_line(str(message))[:200] if message else ""
+    return escaped(str(message))[:200] if message else ""
 
 
 def _is_limited(answer: httpx.Response) -> bool:

@@ -16,7 +16,7 @@ import httpx
 from reconciler.ci.calls import Again, Calls, Rejected, attempts
 from reconciler.ci.forge import Forge, github, gitlab, is_by
 from reconciler.core.base.errors import ReconcilerError, Unavailable, UsageError
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 
 _FORGES = {"github": github, "gitlab": gitlab}
 _TIMEOUT = 30.0
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.env
         with httpx.Client(timeout=_TIMEOUT) as client:
             done = put_comment(forge, _body(options.file), client)
     except ReconcilerError as error:
-        sys.stderr.write(f"error: {one_line(str(error))}\n")
+        sys.stderr.write(f"error: {escaped(str(error))}\n")
         return error.exit_code
     sys.stderr.write(f"comment {done}\n")
     return 0

@@ -18,7 +18,7 @@ from reconciler.cli import console
 from reconciler.cli.lazy import Lazy, LazyGroup
 from reconciler.cli.streams import ReaderGone, Unwritable, take_streams
 from reconciler.core.base.errors import InvalidManifests, ReconcilerError, Refused, Unavailable
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 
 MANIFESTS, STATE, RUNS, SERVER = "Manifests", "Plan and apply", "Runs and time", "Server"
 
@@ -139,7 +139,7 @@ def _report(error: ReconcilerError) -> None:
             lines = [f"error: {error}{console.done()}"]
         case _:
             lines = f"error: {error}".split("\n")
-    sys.stderr.write("".join(f"{one_line(line)}\n" for line in lines))
+    sys.stderr.write("".join(f"{escaped(line)}\n" for line in lines))
 
 
 COLLECTED_AFTER = (100_000, 20, 50)

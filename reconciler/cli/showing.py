@@ -9,7 +9,7 @@ from reconciler.cli.rendering.json import render_json
 from reconciler.cli.rendering.markdown import render_markdown
 from reconciler.cli.rendering.text import render_text
 from reconciler.core.base.errors import Objection
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.plan.report import PlanReport
 
 
@@ -37,4 +37,4 @@ def warn(objections: Sequence[Objection]) -> None:
 
 def objection_line(objection: Objection) -> str:
     """One reason on one line, with its code; the sentence names the flag that lifts it, if any."""
-    return one_line(f"{objection.message} [{objection.code}]")
+    return escaped(f"{objection.message} [{objection.code}]")

@@ -69,12 +69,10 @@ class LocalState:
 
     def audit(self, since: datetime, until: datetime) -> dict[str, Any]:
         """What became of all that was due in a stretch of time."""
-        from reconciler.control.prune import COUNTED
         from reconciler.control.runs.auditing import AuditRetention, audit_period
         from reconciler.core.schedule.audit_report import audit_document
 
-        settings = self.settings
-        retention = AuditRetention(max(settings.keep_runs, COUNTED), settings.keep_deliveries)
+        retention = AuditRetention.of(self.settings)
         with self._current() as state:
             outcome = state.read(
                 lambda tx: audit_period(tx, since, until, state.now(tx), retention)

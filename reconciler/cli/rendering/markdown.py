@@ -17,7 +17,7 @@ from reconciler.cli.rendering.sentences import (
     problems_sentence,
     warnings_sentence,
 )
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.plan.lines.consequences import consequence_lines
 from reconciler.core.plan.lines.fields import Line, field_lines
 from reconciler.core.plan.report import BlockedReport, ChangeReport, DriftReport, PlanReport
@@ -57,7 +57,7 @@ def render_markdown(
 
 def render_failure(messages: str, source_id: str = "default") -> str:
     """The comment where no plan could be made: what was said about it, in place of an old plan."""
-    lines = [one_line(line)[:_LONGEST] for line in messages.splitlines() if line.strip()]
+    lines = [escaped(line)[:_LONGEST] for line in messages.splitlines() if line.strip()]
     shown = lines[-_MOST_LINES:] or ["nothing was said about it"]
     return (
         f"{marker(source_id)}\n### Reconciler plan\n\n"
@@ -86,7 +86,7 @@ def _refused(refusals: Sequence[str]) -> str:
     if not refusals:
         return ""
     more = [f"and {len(refusals) - _MOST} more"] if len(refusals) > _MOST else []
-    lines = [one_line(line)[:_LONGEST] for line in refusals[:_MOST]]
+    lines = [escaped(line)[:_LONGEST] for line in refusals[:_MOST]]
     return f"\n**`apply` refuses this plan:**\n{_fence([*lines, *more])}"
 
 
@@ -126,7 +126,7 @@ def _blocks(report: PlanReport) -> Iterator[_Block]:
     if report.warnings:
         yield warnings_sentence(len(report.warnings)), _fence(map(problem_line, report.warnings))
     for blocked in report.blocked:
-        yield _header(SYMBOLS["blocked"], blocked), _fence([one_line(blocked.message)])
+        yield _header(SYMBOLS["blocked"], blocked), _fence([escaped(blocked.message)])
     for change in report.changes:
         yield _header(SYMBOLS.get(change.action, "?"), change), _body(change)
     for drift in _drift_that_stays(report):
@@ -154,13 +154,13 @@ def _header(symbol: str, of: ChangeReport | BlockedReport | DriftReport) -> str:
 
 def _code(text: str) -> str:
     """Escaped for HTML; `@` too, or it would notify whoever is called so."""
-    return html.escape(one_line(text)).replace("@", "&#64;")
+    return html.escape(escaped(text)).replace("@", "&#64;")
 
 
 def _body(of: ChangeReport | DriftReport) -> str:
     lines = [_diff_line(line) for line in field_lines(of.fields, inline=False)]
     if isinstance(of, DriftReport) and of.message:
-        lines.insert(0, f"! {one_line(of.message)}")
+        lines.insert(0, f"! {escaped(of.message)}")
     if isinstance(of, ChangeReport):
         lines += map(_diff_line, consequence_lines(of.consequences))
     return _fence(lines, "diff") if lines else "\n"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from reconciler import __version__
 from reconciler.core.base.codes import MEANINGS, WARNINGS, Code
 from reconciler.core.base.errors import Problem
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 
 Format = Literal["text", "json", "github", "sarif"]
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -41,7 +41,7 @@ def from_here(problems: Iterable[Problem], argument: str) -> list[Problem]:
 
 
 def _text(problems: Sequence[Problem]) -> str:
-    return "".join(f"{one_line(_line(problem))}\n" for problem in problems)
+    return "".join(f"{escaped(_line(problem))}\n" for problem in problems)
 
 
 def _line(problem: Problem) -> str:
@@ -90,7 +90,7 @@ def _level(problem: Problem) -> str:
 
 
 def _data(text: str) -> str:
-    return one_line(text).replace("%", "%25")
+    return escaped(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from reconciler.cli.rendering.table import table
 from reconciler.core.base.money import format_dollars, parse_dollars
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.runs.run import Status
 
 Document = dict[str, Any]
@@ -47,7 +47,7 @@ def run_text(run: Document) -> str:
     lines = [f"run {run['id']}: {_verdict(run)}"]
     for label, name in _SHOWN:
         if run[name] is not None:
-            lines.append(f"  {label + ':':<15} {one_line(str(run[name]))}")
+            lines.append(f"  {label + ':':<15} {escaped(str(run[name]))}")
     if usage := _used(run):
         lines.append(f"  {'usage:':<15} {usage}")
     for name in ("payload", "result"):
@@ -88,16 +88,16 @@ def _cost(run: Document) -> str:
 def _used(run: Document) -> str:
     usage = run.get("usage") or {}
     counts = (f"{words} {usage[name]:,}" for name, words in _COUNTS if usage.get(name) is not None)
-    model = one_line(usage.get("model") or "")
+    model = escaped(usage.get("model") or "")
     return ", ".join(filter(None, (_cost(run), *counts, model)))
 
 
 def _verdict(run: Document) -> str:
     if run["status"] in (Status.FAILED, Status.SKIPPED):
-        return f"{run['status']} ({run['reason']}): {one_line(run['failureReason'] or '')}"
+        return f"{run['status']} ({run['reason']}): {escaped(run['failureReason'] or '')}"
     return str(run["status"])
 
 
 def _block(value: object) -> list[str]:
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-    return [f"    {one_line(line)}" for line in text.splitlines()]
+    return [f"    {escaped(line)}" for line in text.splitlines()]

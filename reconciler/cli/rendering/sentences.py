@@ -1,6 +1,6 @@
 """The sentences that sum a plan up; the same in every output."""
 
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.plan.report import PlanReport, ProblemReport
 
 SYMBOLS = {
@@ -38,7 +38,7 @@ def has_changes(report: PlanReport) -> bool:
 def problem_line(problem: ProblemReport, severity: str = "") -> str:
     """`PATH:LINE:COLUMN: FIELD: MESSAGE [CODE]`, escaped."""
     what = f"{problem.field}: {problem.message}" if problem.field else problem.message
-    return one_line(
+    return escaped(
         f"{problem.path}:{problem.line}:{problem.column}: {severity}{what} [{problem.code}]"
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.cli.rendering.table import table
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.schedule.simulation_report import reasons
 
 Simulation = Mapping[str, Any]
@@ -21,7 +21,7 @@ def simulation_text(simulation: Simulation) -> str:
 
 def _lines(simulation: Simulation) -> Iterator[str]:
     yield f"from {simulation['from']} to {simulation['to']}:"
-    yield one_line(simulation["summary"])
+    yield escaped(simulation["summary"])
     if simulation["autopilots"]:
         yield table(_COLUMNS, _rows(simulation))
     yield from _evaluated(simulation)
@@ -31,9 +31,9 @@ def _lines(simulation: Simulation) -> Iterator[str]:
         if len(deliveries) > MOST_SHOWN:
             yield f"  … and {len(deliveries) - MOST_SHOWN:,} more"
     yield "assumed:"
-    yield from (one_line(f"  - {assumption}") for assumption in simulation["assumptions"])
+    yield from (escaped(f"  - {assumption}") for assumption in simulation["assumptions"])
     if simulation["cut"] is not None:
-        yield one_line(f"cut: {simulation['cut']}")
+        yield escaped(f"cut: {simulation['cut']}")
 
 
 def _rows(simulation: Simulation) -> Iterator[tuple[str, ...]]:
@@ -74,7 +74,7 @@ def _judged(simulation: Simulation) -> Iterator[tuple[str, Sequence[Mapping[str,
 def _delivery(delivery: Mapping[str, Any]) -> str:
     event = f" {delivery['event']}" if delivery["event"] else ""
     where = f"{delivery['at']} {delivery['trigger']} {delivery['id']}"
-    return one_line(f"{where}{event}: {delivery['why']}")
+    return escaped(f"{where}{event}: {delivery['why']}")
 
 
 def simulation_markdown(simulation: Simulation) -> str:
@@ -108,5 +108,5 @@ def simulation_markdown(simulation: Simulation) -> str:
 
 def _cell(text: str) -> str:
     """Text of others in a table: no markup, no mention, one line."""
-    safe = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    safe = escaped(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return safe.replace("@", "@\u200b").replace("`", "'")

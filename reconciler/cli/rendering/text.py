@@ -16,7 +16,7 @@ from reconciler.cli.rendering.sentences import (
     problems_sentence,
     warnings_sentence,
 )
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.plan.lines.consequences import consequence_lines
 from reconciler.core.plan.lines.fields import Line, field_lines
 from reconciler.core.plan.report import (
@@ -71,7 +71,7 @@ def _plan(report: PlanReport, digest: bool) -> Iterator[Styled]:
     elif not report.problems:
         yield "head", NO_CHANGES
     if digest and report.digest:
-        yield "dim", f"Digest: {one_line(report.digest)}"
+        yield "dim", f"Digest: {escaped(report.digest)}"
 
 
 def _change(change: ChangeReport, drifted: bool) -> Iterator[Styled]:
@@ -90,23 +90,23 @@ def _old_name(change: ChangeReport) -> str | None:
     """The name before a move, which is where a name can change."""
     names = (field.before for field in change.fields if field.path == "metadata.name")
     before = next(names, None) if change.action in ("move", "restore") else None
-    return one_line(str(before)) if before else None
+    return escaped(str(before)) if before else None
 
 
 def _blocked(blocked: BlockedReport) -> Iterator[Styled]:
     yield _header(SYMBOLS["blocked"], blocked, blocked.code)
-    yield "!", f"    {one_line(blocked.message)}"
+    yield "!", f"    {escaped(blocked.message)}"
     yield "", ""
 
 
 def _header(symbol: str, of: ObjectReport | ChangeReport, note: str = "") -> Styled:
-    where = f"  {one_line(of.position.path)}:{of.position.line}" if of.position else ""
-    suffix = f"  ({one_line(note)})" if note else ""
+    where = f"  {escaped(of.position.path)}:{of.position.line}" if of.position else ""
+    suffix = f"  ({escaped(note)})" if note else ""
     return symbol, f"{symbol} {_name(of)}{where}{suffix}"
 
 
 def _name(of: ObjectReport | ChangeReport) -> str:
-    return one_line(f"{of.kind} {of.workspace}/{of.name}")
+    return escaped(f"{of.kind} {of.workspace}/{of.name}")
 
 
 def _body(fields: Iterable[FieldReport]) -> Iterator[Styled]:
@@ -137,7 +137,7 @@ def _drift(drift: Sequence[DriftReport]) -> Iterator[Styled]:
 def _drifted(entry: DriftReport) -> Iterator[Styled]:
     yield _header("~", entry)
     if entry.message:
-        yield "~", f"    {one_line(entry.message)}"
+        yield "~", f"    {escaped(entry.message)}"
     yield from _body(entry.fields)
     yield "", ""
 

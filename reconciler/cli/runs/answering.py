@@ -5,7 +5,7 @@ import typer
 from reconciler.cli.backend.run_state import Document, RunState
 from reconciler.cli.console import interactive, note_done, say
 from reconciler.core.base.errors import UsageError
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.runs.approval import Decision
 
 
@@ -16,7 +16,7 @@ def answer(state: RunState, run_id: str, decision: Decision, *, yes: bool) -> Do
     """
     asked = state.question_of(run_id)
     question = str(asked["question"])
-    say(f"run {run_id} asks: {one_line(question)}")
+    say(f"run {run_id} asks: {escaped(question)}")
     # What has to be answered elsewhere is refused by the answer: nobody is asked about it.
     if not (yes or asked["answerAt"]) and not _agreed(decision):
         return None

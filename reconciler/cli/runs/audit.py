@@ -13,7 +13,7 @@ from reconciler.cli.moments import moment_of
 from reconciler.cli.options import ListFormat
 from reconciler.cli.progress import progress
 from reconciler.cli.rendering.table import table
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.settings import Settings
 
 
@@ -51,11 +51,11 @@ def _lines(audit: Mapping[str, Any]) -> Iterator[str]:
         yield table(("TRIGGER", "WHAT", "COUNT", "BECAME"), _rows(audit["items"]))
     for missing in audit["missing"]:
         what = f"{missing['kind']} {_place(missing)} at {missing['at']}"
-        yield one_line(f"missing: {what}: {missing['why']}")
+        yield escaped(f"missing: {what}: {missing['why']}")
     for unknown in audit["unknown"]:
         where = f" of {place}" if (place := _place(unknown)) else ""
         stretch = f"from {unknown['from']} to {unknown['to']}"
-        yield one_line(f"unknown{where} {stretch}: {unknown['why']}")
+        yield escaped(f"unknown{where} {stretch}: {unknown['why']}")
     yield _verdict(audit)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from reconciler.cli.backend.run_state import RunState
 from reconciler.core.base.errors import Conflict
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.runs.run import ENDED
 
 PAUSE = 0.5
@@ -42,4 +42,4 @@ def written(state: RunState, run_id: str, write_note: Callable[[str], None]) -> 
 
 def visible(line: str) -> str:
     """A line without the power to move the cursor or to colour what follows; tabs stay."""
-    return "\t".join(one_line(part.removesuffix("\r")) for part in line.split("\t"))
+    return "\t".join(escaped(part.removesuffix("\r")) for part in line.split("\t"))

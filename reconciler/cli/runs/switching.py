@@ -9,7 +9,7 @@ from reconciler.cli.backend.run_state import Document
 from reconciler.cli.console import note_done, out, out_json
 from reconciler.cli.options import ListFormat
 from reconciler.core.base.errors import UsageError
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.manifest.model import AutopilotStatus
 from reconciler.settings import Settings
 
@@ -60,7 +60,7 @@ def _show(autopilots: Sequence[Document], output: ListFormat) -> None:
         out_json(ordered)
         return
     for row in ordered:
-        out(one_line(f"{row['workspace']}/{row['name']}: {_state(row)}"))
+        out(escaped(f"{row['workspace']}/{row['name']}: {_state(row)}"))
 
 
 def _state(row: Document) -> str:

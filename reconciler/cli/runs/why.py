@@ -10,7 +10,7 @@ from reconciler.cli.backend.run_state import Document
 from reconciler.cli.console import out, out_json
 from reconciler.cli.moments import moment_of
 from reconciler.cli.options import ListFormat
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.settings import Settings
 
 
@@ -44,7 +44,7 @@ def why(
 def _text(told: Document) -> str:
     lines = [f"at {told['at']}:"]
     lines += [
-        f"  {one_line(step['subject'])}: {step['verdict']}: {one_line(step['why'])}"
+        f"  {escaped(step['subject'])}: {step['verdict']}: {escaped(step['why'])}"
         for step in told["steps"]
     ]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from reconciler.cli.progress import progress
 from reconciler.control.doctor.check import Check, Verdict, error
 from reconciler.control.doctor.examine import examine
 from reconciler.core.base.errors import UsageError
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.settings import Settings
 
 
@@ -50,9 +50,9 @@ def _examined(
 def _text(checks: Sequence[Check]) -> str:
     lines = []
     for check in checks:
-        lines.append(f"{check.verdict.value:<7}  {check.subject:<8}  {one_line(check.message)}")
+        lines.append(f"{check.verdict.value:<7}  {check.subject:<8}  {escaped(check.message)}")
         if check.fix is not None:
-            lines.append(f"{'':<19}-> {one_line(check.fix)}")
+            lines.append(f"{'':<19}-> {escaped(check.fix)}")
     counts = {verdict: sum(c.verdict is verdict for c in checks) for verdict in Verdict}
     errors, warnings = counts[Verdict.ERROR], counts[Verdict.WARNING]
     lines.append(

@@ -11,7 +11,7 @@ from reconciler.cli.console import out, out_json
 from reconciler.cli.options import ListFormat
 from reconciler.cli.rendering.table import table
 from reconciler.core.base.errors import Problem
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.settings import Settings
 
 Attempt = dict[str, Any]
@@ -56,7 +56,7 @@ def _lines(attempts: Sequence[Attempt], *, problems: bool) -> Iterator[str]:
         yield row
         if problems:
             shown = [str(Problem(**problem)) for problem in attempt["problems"]]
-            yield from (f"    {one_line(_problem(text))}" for text in shown)
+            yield from (f"    {escaped(_problem(text))}" for text in shown)
             if more := attempt["problemCount"] - len(shown):
                 yield f"    … and {more:,} more; `reconciler validate` shows all"
 

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 
+from reconciler.control.prune import COUNTED
 from reconciler.control.runs.deciding import read_definition
 from reconciler.core.base.errors import UsageError
 from reconciler.core.calendar.errors import ScheduleError
 from reconciler.core.schedule.agenda import Agenda
 from reconciler.core.schedule.audit import Audit, AuditedTrigger, Intervals, Period, Unknown, audit
+from reconciler.settings import Settings
 from reconciler.store.audit import (
     TriggerRow,
     Workspaces,
@@ -29,6 +32,11 @@ class AuditRetention:
 
     runs: timedelta
     deliveries: timedelta
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """How long a server with these settings keeps them."""
+        return cls(max(settings.keep_runs, COUNTED), settings.keep_deliveries)
 
 
 def audit_period(

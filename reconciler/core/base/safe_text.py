@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.core.base.invisible import INVISIBLE
 
 
-def one_line(text: str) -> str:
+def escaped(text: str) -> str:
     """The text with every character that nobody sees written as an escape; no line breaks."""
     if _is_visible(text):
         return text
@@ -32,7 +32,7 @@ def quoted(value: Any) -> str:
         case list() | tuple():
             return "[" + ", ".join(map(quoted, value)) + "]"
         case _:
-            return one_line(_as_json(value))
+            return escaped(_as_json(value))
 
 
 _as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from reconciler.control.prune import COUNTED
 from reconciler.control.runs.auditing import AuditRetention, audit_period
 from reconciler.core.access.roles import Role
 from reconciler.core.base.errors import UsageError
@@ -103,8 +102,7 @@ class AuditView(Wire):
 async def audit(call: Call[AuditQuery, NoBody]) -> Reply:
     """Account for a stretch of time."""
     context, query = call.context, call.query
-    settings = context.settings
-    retention = AuditRetention(max(settings.keep_runs, COUNTED), settings.keep_deliveries)
+    retention = AuditRetention.of(context.settings)
 
     def read(tx: Tx) -> dict[str, Any]:
         now = context.database.now(tx)

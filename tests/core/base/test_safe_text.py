@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from reconciler.core.base.safe_text import one_line, quoted
+from reconciler.core.base.safe_text import escaped, quoted
 from tests.support.strategies import HOSTILE, VALUES
 
 
@@ -21,8 +21,8 @@ from tests.support.strategies import HOSTILE, VALUES
         pytest.param("\ud800", "\\ud800", id="half a surrogate pair"),
     ],
 )
-def test_one_line(text: str, shown: str) -> None:
-    assert one_line(text) == shown
+def test_escaped(text: str, shown: str) -> None:
+    assert escaped(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_quoted(value: Any, shown: str) -> None:
 
 @given(HOSTILE, VALUES)
 def test_anything_becomes_one_printable_line(text: str, value: Any) -> None:
-    assert one_line(text).isprintable()
+    assert escaped(text).isprintable()
     assert quoted(value).isprintable()

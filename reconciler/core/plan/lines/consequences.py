@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from reconciler.core.base.money import format_dollars, parse_dollars
-from reconciler.core.base.safe_text import one_line
+from reconciler.core.base.safe_text import escaped
 from reconciler.core.plan.lines.fields import Line
 from reconciler.core.plan.report import (
     ConsequencesReport,
@@ -37,7 +37,7 @@ def _next_runs(runs: NextRunsReport) -> Iterator[Line]:
 
 
 def _fire(fire: FireTimeReport) -> str:
-    return one_line(f"{fire.local}  {fire.utc}  {fire.trigger}")
+    return escaped(f"{fire.local}  {fire.utc}  {fire.trigger}")
 
 
 def _runs_per_day(runs: RunsPerDayReport) -> Line:
@@ -60,4 +60,4 @@ def _bound(runs: int | None) -> str:
 
 def _reached(reached: ReachedReport) -> Iterator[Line]:
     for words, names in reached.named:
-        yield Line("+", f"newly reaches {words}: {one_line(', '.join(names))}")
+        yield Line("+", f"newly reaches {words}: {escaped(', '.join(names))}")

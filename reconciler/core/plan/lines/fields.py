@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from reconciler.core.base.safe_text import one_line, quoted
+from reconciler.core.base.safe_text import escaped, quoted
 from reconciler.core.calendar.cron_words import cron_words
 from reconciler.core.plan.lines.line_diff import line_diff
 from reconciler.core.plan.report import FieldReport
@@ -23,7 +23,7 @@ class Line(NamedTuple):
 def field_lines(fields: Iterable[FieldReport], *, inline: bool) -> Iterator[Line]:
     """The lines of all fields. `inline` puts old and new side by side rather than below."""
     for field in fields:
-        yield from _lines(one_line(field.path), field.before, field.after, inline)
+        yield from _lines(escaped(field.path), field.before, field.after, inline)
 
 
 def _lines(path: str, before: Any, after: Any, inline: bool) -> Iterator[Line]:
@@ -48,11 +48,11 @@ def _text_lines(path: str, before: Any, after: Any) -> Iterator[Line]:
     old, new = _as_text(before), _as_text(after)
     if before is None:
         yield Line("+", f"{path}:")
-        yield from (Line("+", one_line(line), 1) for line in new.removesuffix("\n").split("\n"))
+        yield from (Line("+", escaped(line), 1) for line in new.removesuffix("\n").split("\n"))
         return
     yield Line("~", f"{path}:")
     yield from (
-        Line(mark, f"@@ {line} @@" if mark == "@" else one_line(line), 1)
+        Line(mark, f"@@ {line} @@" if mark == "@" else escaped(line), 1)
         for mark, line in line_diff(old, new)
     )
 
@@ -70,7 +70,7 @@ def _added(path: str, value: Any) -> Iterator[Line]:
         return
     yield Line("+", f"{path}:")
     for key, item in value.items():
-        name = one_line(str(key))
+        name = escaped(str(key))
         yield Line("+", f"{name}: {quoted(item)}{_remark(name, item)}", 1)
 
 
@@ -79,4 +79,4 @@ def _remark(path: str, value: Any) -> str:
     if not (isinstance(value, str) and path.endswith("cron")):
         return ""
     words = cron_words(value)
-    return f"  # {one_line(words)}" if words else ""
+    return f"  # {escaped(words)}" if words else ""
