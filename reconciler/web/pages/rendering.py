@@ -52,6 +52,7 @@ def environment() -> Environment:
         "standing": statement,
         "capitalize_first": capitalized,
         "exact": Exact,
+        "rendered": Rendered,
         "value": shown_value,
         "fire": shown_fire,
     }
@@ -67,6 +68,16 @@ class Exact:
 
     def __html__(self) -> Markup:
         return escape(self.text)
+
+
+class Rendered:
+    """What a macro made, in which `exact` texts stay just so: each of its parts was looked at."""
+
+    def __init__(self, markup: Markup) -> None:
+        self.markup = markup
+
+    def __html__(self) -> Markup:
+        return self.markup
 
 
 def visible(value: Any) -> Any:

@@ -282,11 +282,20 @@ def test_a_server_that_writes_nothing_gives_a_patch(folder: Path, ask: Ask, tmp_
 
 
 def test_hostile_text_is_text_and_comes_back_just_so(ask: Ask) -> None:
-    fields = fields_of(ask("GET", EDIT)) | {"description": EVIL, "title": "<b>&amp;"}
-    page = send(ask, fields, "preview")
+    """In every field that takes text, those of triggers and of who is told too."""
+    page = ask("GET", EDIT)
+    for button in ("add:webhook", "add:api", "add:notify"):
+        page = send(ask, fields_of(page), button)
+    kept = {"form_token", "base", "was", "under"}
+    fields = {name: EVIL for name in fields_of(page).keys() - kept if ".on." not in name}
+    page = send(ask, fields_of(page) | fields | {"title": "<b>&amp;"}, "preview")
     assert "<script>" not in page.text
-    assert fields_of(page)["description"] == EVIL
-    assert fields_of(page)["title"] == "<b>&amp;"
+    again = fields_of(page)
+    assert again["title"] == "<b>&amp;"
+    for name in ("description", "spec.expect", "spec.budget.perDay", "spec.precheck.args", "n0.to"):
+        assert again[name] == EVIL, name
+    for name in ("t0.startAt", "t1.maxBody", "t2.when", "spec.precheck.program"):
+        assert again[name] == EVIL, name
 
 
 @pytest.mark.parametrize(

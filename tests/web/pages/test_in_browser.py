@@ -28,6 +28,27 @@ EDIT = f"/autopilots/{id_of('triage')}/edit"
 HOSTILE = '"><img src=x onerror=alert(1)></textarea><script>document.title="taken"</script>'
 
 
+NEW = """\
+apiVersion: autopilots/v1
+kind: Autopilot
+metadata: {name: deploy}
+spec:
+  title: Ship it
+  assignee: {type: agent, id: bot}
+  limits: {perHour: 3}
+  budget: {perRun: 0.5}
+  notify:
+    - "on": [failed]
+      to: log
+  triggers:
+    - name: schedule
+      kind: schedule
+      cron: "0 9 * * MON-FRI"
+    - name: api
+      kind: api
+"""
+
+
 @pytest.fixture
 def editing(rig: Rig, folder: Path) -> Iterator[str]:
     """A server that writes into the folder that it follows; its URL."""
@@ -124,6 +145,7 @@ def test_an_edit_is_a_commit_also_when_somebody_pushed_meanwhile(
 
 
 def test_a_new_autopilot_by_keyboard_alone(folder: Path, page: Any, editing: str) -> None:
+    """With two triggers, a budget and somebody who is told: no field needs a mouse."""
     page.goto(editing)
     page.get_by_role("link", name="New autopilot").focus()
     page.keyboard.press("Enter")
@@ -134,10 +156,32 @@ def test_a_new_autopilot_by_keyboard_alone(folder: Path, page: Any, editing: str
     page.keyboard.press("Tab")
     page.keyboard.type("Ship it")
     page.get_by_text("Create default/deploy").wait_for()
-    page.get_by_role("button", name="Save").focus()
-    page.keyboard.press("Enter")
+
+    def press(target: Any) -> None:
+        target.focus()
+        page.keyboard.press("Enter")
+
+    for kind in ("schedule", "API"):
+        press(page.get_by_role("button", name=kind, exact=True))
+    press(page.locator("#limits > summary"))
+    page.keyboard.press("Tab")
+    page.keyboard.type("3")
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    page.keyboard.type("a lot")
+    wrong = page.locator("[data-wrong='spec.budget.perRun']")
+    wrong.get_by_text("expected US dollars as a number such as 5 or 2.50").wait_for()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("0.50")
+    page.get_by_text("At most $36.00 a day.").wait_for()
+    assert wrong.inner_text() == ""
+    press(page.locator("#notify > summary"))
+    press(page.get_by_role("button", name="Add a channel"))
+    page.get_by_role("group", name="Channel 1").get_by_label("it works again").focus()
+    page.keyboard.press("Space")
+    press(page.get_by_role("button", name="Save"))
     page.get_by_text("Saved in default/deploy.yaml").wait_for()
-    assert "title: Ship it" in (folder / "default" / "deploy.yaml").read_text()
+    assert (folder / "default" / "deploy.yaml").read_text() == NEW
 
 
 def test_the_editor_works_without_a_script(folder: Path, browser: Any, editing: str) -> None:
@@ -149,19 +193,27 @@ def test_the_editor_works_without_a_script(folder: Path, browser: Any, editing: 
     page.get_by_role("group", name="Trigger 2: schedule").get_by_label("When", exact=True).fill(
         "@weekly"
     )
+    page.locator("#failures > summary").click()
+    page.get_by_label("Longest time of a run").fill("2h")
     page.get_by_role("button", name="Preview").last.click()
+    assert "spec.timeout 1h30m 2h" in page.inner_text("#preview")
     assert "Every Sunday" in page.inner_text("#preview") or "weekly" in page.inner_text("#preview")
     page.get_by_role("button", name="YAML").click()
     assert "title: By hand" in page.get_by_label("The manifest").input_value()
     page.get_by_role("button", name="Save").click()
     page.wait_for_url("**?saved=yes")
     assert '"By hand"' in (folder / "all.yaml").read_text()
+    assert "timeout: 2h" in (folder / "all.yaml").read_text()
     context.close()
 
 
 def test_hostile_text_in_the_editor_is_text(page: Any, editing: str) -> None:
     page.goto(f"{editing}{EDIT}")
     page.get_by_label("What the agent is asked to do").fill(HOSTILE)
+    page.locator("#around > summary").click()
+    page.get_by_label("What a good result is").fill(HOSTILE)
+    page.locator("[data-wrong='spec.expect'] .wrong").wait_for()
+    page.get_by_label("What a good result is").fill("")
     page.get_by_text("Update default/triage").wait_for()
     page.get_by_role("button", name="YAML").click()
     assert HOSTILE in page.get_by_label("The manifest").input_value().replace("''", "'")
@@ -211,7 +263,12 @@ def test_no_state_of_the_editor_shuts_anybody_out(
     told = {}
     for kind in ("webhook", "API"):
         page.get_by_role("button", name=kind, exact=True).click()
-    told["triggers"] = violations(page)
+    page.locator("#notify > summary").click()
+    page.get_by_role("button", name="Add a channel").click()
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    told["all of it"] = violations(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_label("Time zone").fill("Berlin")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("alert").first.wait_for()

@@ -34,7 +34,7 @@ from reconciler.web.pages.editor.offers import (
     require_assignee,
 )
 from reconciler.web.pages.editor.preview import Preview, preview_of
-from reconciler.web.pages.editor.rules import EVENTS, rules_in
+from reconciler.web.pages.editor.rules import EVENTS, is_for_nobody, rules_in
 from reconciler.web.pages.editor.sections import SECTIONS, TRIGGER_FIELDS
 from reconciler.web.pages.serving import Visit, see_other
 from reconciler.web.writing.edits import Edit
@@ -246,6 +246,7 @@ def shown_with(editor: Editor, policy: str, action: str) -> dict[str, Any]:
         "trigger_defaults": trigger_defaults,
         "opened": "notify" if "notify" in action else "",
         "rules": rules_in(editor.draft.mine["spec"]),
+        "for_nobody": is_for_nobody(editor.draft.mine["spec"]),
         "events": EVENTS,
         "secret_lines": secret_lines,
         "zones": sorted(timezones()),

@@ -27,9 +27,19 @@ def rules_in(spec: Document) -> list[Document]:
     return rules
 
 
+def is_for_nobody(spec: Document) -> bool:
+    """Whether it opts out of what the operator set for the workspace."""
+    return bool(spec.get("notify", None) == [])
+
+
 def with_rules(spec: Document, fields: Mapping[str, str]) -> Document:
-    """The spec with what the rows of the form say; those that it did not show stay."""
+    """The spec with what the rows of the form say; those that it did not show stay.
+
+    Without rows an empty list, which is for nobody at all, is a box of its own.
+    """
     rules = rules_in(spec)
+    if not rules and "nobody.shown" in fields and ("nobody" in fields) != is_for_nobody(spec):
+        return _without_rules(spec) if is_for_nobody(spec) else {**spec, "notify": []}
     if not rules:
         return spec
     return {**spec, "notify": [_rule(rule, f"n{n}.", fields) for n, rule in enumerate(rules)]}
@@ -44,9 +54,13 @@ def with_new_rule(spec: Document, channel: str) -> Document:
 def without_rule_at(spec: Document, place: int) -> Document:
     """The spec without the row at a place, if there is one."""
     rules = rules_in(spec)
+    if place >= len(rules):
+        return spec
     left = rules[:place] + rules[place + 1 :]
-    if left:
-        return {**spec, "notify": left}
+    return {**spec, "notify": left} if left else _without_rules(spec)
+
+
+def _without_rules(spec: Document) -> Document:
     return {name: value for name, value in spec.items() if name != "notify"}
 
 

@@ -58,7 +58,9 @@ OPTIONAL: dict[str, Any] = {
     "precheck": st.sampled_from(
         [{"program": "p"}, {"program": "p", "args": ["-a", " b ", "c\nd"], "timeout": "5s"}]
     ),
-    "expect": st.sampled_from(['result.status == "ok"', "result.a > 1\n  && result.b > 1\n"]),
+    "expect": st.sampled_from(
+        ['result.status == "\u202e\u200b"', "result.a > 1\n  && result.b > 1\n"]
+    ),
     "resultSchema": st.sampled_from(['{"type": "object"}', '{\n "type": "array"}\n']),
     "notify": st.lists(
         st.fixed_dictionaries(
@@ -67,7 +69,6 @@ OPTIONAL: dict[str, Any] = {
                 "to": st.sampled_from(["log", "oncall"]),
             }
         ),
-        min_size=1,
         max_size=3,
         unique_by=lambda rule: str(rule["to"]),
     ),
@@ -79,7 +80,9 @@ OPTIONAL: dict[str, Any] = {
 METADATA = st.fixed_dictionaries(
     {"name": st.just("triage")},
     optional={
-        "labels": st.sampled_from([{"team": "core", "a": "x=y"}, {"b=c": "d"}, {"e": " f\n"}]),
+        "labels": st.sampled_from(
+            [{"team": "co\u2066re", "a": "x=y"}, {"b=c": "d"}, {"e": " f\n"}]
+        ),
         "annotations": st.just({"note": "kept\n"}),
         "formerNames": st.just(["before"]),
     },
@@ -219,6 +222,11 @@ def test_rows_of_who_is_told_are_added_changed_and_removed() -> None:
     draft = acted(Draft(base=document, mine=mine), "remove-notify:0", "log")
     draft = acted(draft, "remove-notify:0", "log")
     assert acted(draft, "remove-notify:7", "log").mine == document
+    nobody = overlaid(document, as_sent(document) | {"nobody": "on"})
+    assert nobody["spec"]["notify"] == []
+    fields = as_sent(nobody)
+    assert overlaid(nobody, fields) == nobody
+    assert overlaid(nobody, {k: v for k, v in fields.items() if k != "nobody"}) == document
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS))
