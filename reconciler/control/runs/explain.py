@@ -47,9 +47,18 @@ class Retained:
 
 
 def explain(
-    tx: Tx, autopilot_id: str, at: datetime, now: datetime, retained: Retained
+    tx: Tx,
+    autopilot_id: str,
+    at: datetime,
+    now: datetime,
+    retained: Retained,
+    *,
+    to_all: bool = True,
 ) -> list[Step]:
-    """The chain for the moment `at`, which may lie ahead. Raises NotFound."""
+    """The chain for the moment `at`, which may lie ahead. Raises NotFound.
+
+    `to_all`: for a reader who may know of all workspaces, not of some.
+    """
     at = within_calendar(at)
     row = read_switches(tx, [autopilot_id]).get(autopilot_id)
     if row is None:
@@ -59,7 +68,7 @@ def explain(
         steps += _failing(tx, autopilot_id, steps[0].subject)
     live = find_readable(tx, autopilot_id)
     if live is not None and at >= now:
-        steps += _money(tx, live, now)
+        steps += _money(tx, live, now, to_all=to_all)
     if live is None:
         why = str(unreadable(f"Autopilot {row.workspace}/{row.name}"))
         steps.append(Step(steps[0].subject, "unreadable", why))
@@ -100,11 +109,11 @@ def _failing(tx: Tx, autopilot_id: str, subject: str) -> Iterator[Step]:
         yield Step(subject, "failing", explained(streak), streak.run_id)
 
 
-def _money(tx: Tx, live: LiveAutopilot, now: datetime) -> Iterator[Step]:
+def _money(tx: Tx, live: LiveAutopilot, now: datetime, *, to_all: bool) -> Iterator[Step]:
     """How the budgets stand that its runs fall under, and which one keeps a run out now."""
     accounts = read_accounts(tx, [live], now, hold=False)
     for account in accounts.of(live):
-        yield Step(f"budget of {account.owner}", "budget", statement(account))
+        yield Step(f"budget of {account.owner}", "budget", statement(account, to_all=to_all))
     if (over := accounts.exceeded(live)) is not None:
         subject = f"autopilot {live.workspace}/{live.name}"
         yield Step(subject, "over budget", f"a run would be skipped now: {over.why}")

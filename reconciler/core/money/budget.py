@@ -68,7 +68,8 @@ class Periods:
 class Account:
     """One budget, what was spent under it, and what the `active` runs may still spend.
 
-    Changed in place as runs are admitted in one transaction.
+    Changed in place as runs are admitted in one transaction. `spans_workspaces`: its sums are not
+    for everybody who may know of a run that falls under it.
     """
 
     owner: str
@@ -77,6 +78,7 @@ class Account:
     this_month: int = 0
     reserved: int = 0
     active: int = 0
+    spans_workspaces: bool = False
 
     def reserve(self, runs: int, micros: int) -> None:
         """Count active runs that may cost so much together."""
@@ -131,8 +133,22 @@ def _limits(account: Account, periods: Periods) -> list[tuple[str, int, int, dat
     return [(name, limit, spent, until) for name, limit, spent, until in rows if limit is not None]
 
 
-def statement(account: Account) -> str:
-    """How a budget stands now."""
+def statement(account: Account, *, to_all: bool) -> str:
+    """How a budget stands now.
+
+    `to_all`: for a reader who may know of all workspaces. Others are not told the sums of a budget
+    that spans them.
+    """
+    parts = _sums(account) if to_all or not account.spans_workspaces else [_HIDDEN]
+    if account.budget.per_run is not None:
+        parts.append(f"one run may cost {format_dollars(account.budget.per_run)}")
+    return "; ".join(parts)
+
+
+_HIDDEN = "what all workspaces have spent of it together is shown to those who may see them all"
+
+
+def _sums(account: Account) -> list[str]:
     sums = (
         (account.today, account.budget.per_day, "today"),
         (account.this_month, account.budget.per_month, "this month"),
@@ -143,16 +159,18 @@ def statement(account: Account) -> str:
         if limit is not None
     ]
     parts = [f"it has spent {' and '.join(spent)}"] if spent else []
-    if account.budget.per_run is not None:
-        parts.append(f"one run may cost {format_dollars(account.budget.per_run)}")
     if account.reserved:
         parts.append(f"{format_dollars(account.reserved)} are reserved for active runs")
-    return "; ".join(parts)
+    return parts
 
 
 def _sentence(
     account: Account, name: str, limit: int, spent: int, most: int | None, until: datetime
 ) -> str:
+    # The sentence is kept on the run: its workspace reads it, its channels, and its agent.
+    if account.spans_workspaces:
+        for_it = f"no room for a run that may cost {format_dollars(most)}" if most else "no room"
+        return f"budget.{name} of {account.owner} has {for_it} until {_moment(until)}"
     when = "today" if name == "perDay" else "this month"
     parts = [f"{account.owner} has spent {format_dollars(spent)} {when}"]
     if account.reserved:
@@ -161,7 +179,8 @@ def _sentence(
     if most:
         parts.append(f"this run may cost {format_dollars(most)}")
     sums = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
-    return (
-        f"{sums}; budget.{name} is {format_dollars(limit)} until "
-        f"{until.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
-    )
+    return f"{sums}; budget.{name} is {format_dollars(limit)} until {_moment(until)}"
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

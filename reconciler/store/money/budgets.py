@@ -140,7 +140,10 @@ def read_accounts(
     if hold and any(scope in shared for scope in budgets):
         _hold(tx)
     names = {autopilot_scope(live.id): f"autopilot {live.workspace}/{live.name}" for live in lives}
-    by_scope = {s: Account(names.get(s) or _words(s), b) for s, b in budgets.items()}
+    by_scope = {
+        s: Account(names.get(s) or _words(s), b, spans_workspaces=s == SERVER)
+        for s, b in budgets.items()
+    }
     # Active runs before the ledger: one that ends in between moves from these to that, and is
     # counted twice. The other way round it would be in neither, and two runs could pass a limit.
     _reserve(tx, by_scope, members)

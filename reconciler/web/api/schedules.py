@@ -202,7 +202,8 @@ async def why(call: Call[WhyQuery, NoBody]) -> Reply:
         require_overview(tx, id_, call.caller)
         now = context.database.now(tx)
         at = call.query.at or now
-        return at, explain(tx, id_, at, now, retained)
+        to_all = call.caller.workspaces is None
+        return at, explain(tx, id_, at, now, retained, to_all=to_all)
 
     at, steps = await context.database.aread(read)
     shown = [StepView(subject=s.subject, verdict=s.verdict, why=s.why, run=s.run) for s in steps]

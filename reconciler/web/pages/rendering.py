@@ -14,7 +14,6 @@ from markupsafe import Markup, escape
 from reconciler.core.base.invisible import INVISIBLE
 from reconciler.core.base.money import format_dollars
 from reconciler.core.manifest.fields import format_instant
-from reconciler.core.money.budget import statement
 from reconciler.web.pages.words import (
     capitalized,
     duration,
@@ -49,7 +48,6 @@ def environment() -> Environment:
         "taken": duration,
         "fires": trigger_words,
         "dollars": format_dollars,
-        "standing": statement,
         "capitalize_first": capitalized,
         "exact": Exact,
         "rendered": Rendered,

@@ -24,13 +24,15 @@ def account(
     per_day: int | None = None,
     per_month: int | None = None,
     owner: str = "autopilot platform/triage",
+    *,
+    spans_workspaces: bool = False,
     **so_far: int,
 ) -> Account:
     """Amounts in dollars."""
     limits = {"per_run": per_run, "per_day": per_day, "per_month": per_month}
     budget = Budget(**{k: None if v is None else v * DOLLAR for k, v in limits.items()})
     money = {k: v if k == "active" else v * DOLLAR for k, v in so_far.items()}
-    return Account(owner, budget, **money)
+    return Account(owner, budget, spans_workspaces=spans_workspaces, **money)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +81,26 @@ def test_who_is_admitted(accounts: list[Account], admitted: bool) -> None:
             id="reserved",
         ),
         pytest.param(
-            [account(per_day=1, today=2), account(per_month=9, this_month=9, owner="the server")],
-            "the server has spent $9.00 this month; "
+            [account(per_day=1, today=2), account(per_month=9, this_month=9, owner="workspace a")],
+            "workspace a has spent $9.00 this month; "
             "budget.perMonth is $9.00 until 2026-12-01T00:00:00Z",
             id="the limit that lasts longest",
+        ),
+        pytest.param(
+            [
+                account(1),
+                account(
+                    per_day=9,
+                    owner="the server",
+                    today=7,
+                    reserved=2,
+                    active=2,
+                    spans_workspaces=True,
+                ),
+            ],
+            "budget.perDay of the server has no room for a run that may cost $1.00 "
+            "until 2026-11-03T00:00:00Z",
+            id="no sums of several workspaces",
         ),
     ],
 )

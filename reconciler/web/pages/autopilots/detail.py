@@ -1,6 +1,7 @@
 """The page of one autopilot: state, triggers, runs, missed intervals, manifest."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from reconciler.core.base.identity import is_commit
 from reconciler.core.calendar.schedule import Occurrence
 from reconciler.core.manifest.model import Autopilot, AutopilotStatus
 from reconciler.core.manifest.state import Document
-from reconciler.core.money.budget import Account
+from reconciler.core.money.budget import statement
 from reconciler.core.runs.condition import Condition
 from reconciler.core.runs.run import Json, MissedInterval, Run
 from reconciler.core.runs.standing import NotInForce, Standing, standing_of
@@ -84,7 +85,7 @@ class Detail:
     trouble: Trouble | None
     author: str | None
     usage: UsageSum
-    budgets: tuple[Account, ...]
+    budgets: Mapping[str, str]
     written_at: Places
 
     @property
@@ -166,15 +167,18 @@ def _read(tx: Tx, visit: Visit, now: datetime) -> Detail:
         trouble=trouble_of(tx, overview, condition),
         author=author_of(tx, source, revision) if source and revision else None,
         usage=usage_of(tx, [id_], now - USAGE_OF).get(id_, UsageSum()),
-        budgets=_budgets(tx, id_, now),
+        budgets=_budgets(tx, visit, id_, now),
         written_at=places_of(origin, visit.context.followed().get(source or "")),
     )
 
 
-def _budgets(tx: Tx, id_: str, now: datetime) -> tuple[Account, ...]:
-    """How the budgets stand that its runs fall under; none where its row cannot be read."""
+def _budgets(tx: Tx, visit: Visit, id_: str, now: datetime) -> dict[str, str]:
+    """How the budgets stand that its runs fall under, by whose they are; none where its row
+    cannot be read."""
     live = find_readable(tx, id_)
-    return tuple(read_accounts(tx, [live], now, hold=False).of(live)) if live else ()
+    accounts = read_accounts(tx, [live], now, hold=False).of(live) if live else []
+    to_all = visit.caller.workspaces is None
+    return {account.owner: statement(account, to_all=to_all) for account in accounts}
 
 
 def legible(overview: Overview) -> Overview:
