@@ -32,6 +32,7 @@ HISTORY = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]
