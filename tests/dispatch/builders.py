@@ -10,7 +10,9 @@ from typing import Any
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.runtime import CliRuntime, CommandRuntime
 from reconciler.core.manifest.runtime import Runtime as RuntimeSpec
-from reconciler.dispatch.base import Handle, Job, Observation, Runtime
+from reconciler.core.runs.run import Outcome
+from reconciler.dispatch.base import Ended, Handle, Job, Observation, Runtime, Started
+from tests.support.eventually import eventually_async
 
 PROMPT = "Read the issues opened since yesterday and label them."
 
@@ -83,6 +85,25 @@ async def poll(runtime: Runtime, job: Job, handle: Handle) -> Observation:
     seen: Mapping[str, Observation] = await runtime.observe([(job, handle)])
     assert set(seen) == {job.run_id}
     return seen[job.run_id]
+
+
+async def outcome(runtime: Runtime, job: Job, recorder: Recorder | None = None) -> Outcome:
+    """Start the job and follow it to its end."""
+    recorder = recorder or Recorder()
+    match await runtime.start(job, recorder):
+        case Ended(ended):
+            return ended
+        case Started(handle):
+
+            async def ended_now() -> Outcome | None:
+                seen = await poll(runtime, job, handle)
+                return seen.outcome if isinstance(seen, Ended) else None
+
+            found = await eventually_async(ended_now)
+            assert found is not None
+            return found
+        case other:
+            raise AssertionError(other)
 
 
 def lines(text: object) -> Sequence[str]:

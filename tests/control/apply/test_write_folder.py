@@ -8,18 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.control.apply.reconcile import ApplyRequest, apply_once
-from reconciler.control.apply.sources import load_source
-from reconciler.control.apply.write_back import StaleWrite, WriteChecks, WriteRequest
+from reconciler.control.apply.write_back import StaleWrite, WriteRequest
 from reconciler.control.apply.write_folder import FolderWriter
 from reconciler.core.access.roles import LOCAL, Caller, Role
 from reconciler.core.base.errors import Conflict
 from reconciler.core.base.identity import Key
-from reconciler.core.manifest.checks import OFFLINE
 from reconciler.core.manifest.state import Stored
 from reconciler.store.objects.current import find
-from reconciler.store.revisions.revisions import Via
-from tests.support.rig import Document, Rig, autopilot, declare, hash_of, webhook
+from tests.support.following import reconcile, write_checks
+from tests.support.rig import Document, Rig, autopilot, declare, webhook
 from tests.support.yaml_styles import AGENT
 
 TEXT = """\
@@ -47,17 +44,7 @@ def folder(tmp_path: Path) -> Path:
 def writer(rig: Rig, folder: Path) -> FolderWriter:
     """Writes into the folder, which is in force."""
     reconcile(rig, folder)
-    checks = WriteChecks(
-        database=rig.database, source_id="default", policy=OFFLINE, token_hash=hash_of
-    )
-    return FolderWriter(folder, checks)
-
-
-def reconcile(rig: Rig, folder: Path) -> None:
-    """What the server does when it starts."""
-    desired = load_source(rig.database, folder, source_id="default", policy=OFFLINE).desired
-    request = ApplyRequest(actor="server", via=Via.SERVER)
-    apply_once(rig.database, desired, request, token_hash=hash_of)
+    return FolderWriter(folder, write_checks(rig))
 
 
 def row(rig: Rig, key: Key = KEY) -> Stored:

@@ -52,6 +52,11 @@ def records(rig: Rig, run: Run, owner: str) -> bool:
     return rig.database.write(lambda tx: change_run(tx, run.id, BEGAN, *leased(run, owner, now)))
 
 
+def first_runner(rig: Rig, runtimes: Runtimes) -> RunnerContext:
+    """The server that has the run at first."""
+    return RunnerContext(rig.database, runtimes, SecretStore(Path("none"), {}), "first", KEY)
+
+
 class TestAStalledServer:
     """`first` takes a run and stalls beyond its lease; `second` comes along."""
 
@@ -100,9 +105,7 @@ class TestAStalledServer:
 
         async def body() -> None:
             async with Stalling(rig.clock) as runtimes:
-                runner = RunnerContext(
-                    rig.database, runtimes, SecretStore(Path("none"), {}), "first", KEY
-                )
+                runner = first_runner(rig, runtimes)
                 mine = takes(rig, run, "first")
                 assert mine is not None
                 assert await start(runner, mine) is False
@@ -116,9 +119,7 @@ class TestAStalledServer:
     ) -> None:
         async def body() -> None:
             async with Runtimes(rig.clock) as runtimes:
-                runner = RunnerContext(
-                    rig.database, runtimes, SecretStore(Path("none"), {}), "first", KEY
-                )
+                runner = first_runner(rig, runtimes)
                 assert takes(rig, run, "first") is not None
                 runner.tasks[run.id] = asyncio.create_task(asyncio.sleep(0, False))
                 rig.clock.advance(seconds=31)
@@ -134,9 +135,7 @@ class TestAStalledServer:
     ) -> None:
         async def body() -> None:
             async with Runtimes(rig.clock) as runtimes:
-                runner = RunnerContext(
-                    rig.database, runtimes, SecretStore(Path("none"), {}), "first", KEY
-                )
+                runner = first_runner(rig, runtimes)
                 mine = takes(rig, run, "first")
                 assert mine is not None
                 assert records(rig, mine, "first")

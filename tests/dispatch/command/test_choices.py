@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from reconciler.core.base.codes import Code
 from reconciler.core.manifest.checks import Policy, check
 from reconciler.core.manifest.reach import Grant
-from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
-from reconciler.dispatch.base import Ended, Job, Started
+from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.command.program import open_directory, refused_variables
 from reconciler.dispatch.command.runtime import Commands
-from tests.dispatch.builders import Recorder, a_job, command, poll, script
-from tests.support.eventually import eventually_async
+from tests.dispatch.builders import a_job, command, outcome, script
 
 pytestmark = pytest.mark.anyio
 
@@ -83,24 +81,6 @@ async def commands(tmp_path: Path) -> AsyncIterator[Commands]:
     made = Commands({"agent": agent}, folder=tmp_path / "runs")
     yield made
     await made.close()
-
-
-async def outcome(commands: Commands, job: Job) -> Outcome:
-    recorder = Recorder()
-    match await commands.start(job, recorder):
-        case Ended(ended):
-            return ended
-        case Started(handle):
-
-            async def ended_now() -> Outcome | None:
-                seen = await poll(commands, job, handle)
-                return seen.outcome if isinstance(seen, Ended) else None
-
-            found = await eventually_async(ended_now)
-            assert found is not None
-            return found
-        case other:
-            raise AssertionError(other)
 
 
 @pytest.mark.parametrize("name", TRICKS)

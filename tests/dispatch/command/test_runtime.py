@@ -32,7 +32,7 @@ from reconciler.dispatch.command.input import PATH
 from reconciler.dispatch.command.runtime import Commands
 from reconciler.dispatch.command.spawner import Gate
 from reconciler.dispatch.command.termination import Graces
-from tests.dispatch.builders import Recorder, a_job, command, lines, poll, script
+from tests.dispatch.builders import Recorder, a_job, command, lines, outcome, poll, script
 from tests.support.eventually import eventually_async
 
 pytestmark = pytest.mark.anyio
@@ -56,25 +56,6 @@ async def bind(tmp_path: Path) -> AsyncIterator[Bind]:
     yield commands
     for each in made:
         await each.close()
-
-
-async def outcome(commands: Commands, job: Job, recorder: Recorder | None = None) -> Outcome:
-    """Start the job and follow it to its end."""
-    recorder = recorder or Recorder()
-    match await commands.start(job, recorder):
-        case Ended(ended):
-            return ended
-        case Started(handle):
-
-            async def ended_now() -> Outcome | None:
-                seen = await poll(commands, job, handle)
-                return seen.outcome if isinstance(seen, Ended) else None
-
-            found = await eventually_async(ended_now)
-            assert found is not None
-            return found
-        case other:
-            raise AssertionError(other)
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.control.apply.reconcile import ApplyRequest, apply_once
 from reconciler.control.apply.source_files import SourceFiles
-from reconciler.control.apply.sources import load_source
-from reconciler.control.apply.write_back import WriteChecks
 from reconciler.control.apply.write_folder import FolderWriter
-from reconciler.core.manifest.checks import OFFLINE
-from reconciler.core.plan.guards import Confirmations
 from reconciler.store.revisions.revisions import Via, list_attempts
-from tests.support.rig import Rig, hash_of, id_of, schedule
+from tests.support.following import reconcile, write_checks
+from tests.support.rig import Rig, id_of, schedule
 from tests.support.web import Web
 from tests.support.yaml_styles import AGENT, styled_file
 from tests.web.conftest import Ask
@@ -58,10 +54,7 @@ def folder(tmp_path: Path) -> Path:
 def writer(rig: Rig, folder: Path) -> FolderWriter:
     """Writes into the folder, which is in force."""
     reconcile(rig, folder)
-    checks = WriteChecks(
-        database=rig.database, source_id="default", policy=OFFLINE, token_hash=hash_of
-    )
-    return FolderWriter(folder, checks)
+    return FolderWriter(folder, write_checks(rig))
 
 
 @pytest.fixture
@@ -69,16 +62,6 @@ def web(rig: Rig, folder: Path, writer: FolderWriter) -> Web:
     """A server that follows the folder and writes into it."""
     files = SourceFiles.below(folder)
     return Web(rig, more={"files": lambda _source: files, "writer": {"default": writer}.get})
-
-
-def reconcile(rig: Rig, folder: Path, *, whatever_leaves: bool = False) -> None:
-    """What the server does when it starts."""
-    loaded = load_source(rig.database, folder, source_id="default", policy=OFFLINE)
-    deletes = loaded.plan().summary.archive if whatever_leaves else None
-    request = ApplyRequest(
-        actor="server", via=Via.SERVER, confirmations=Confirmations(deletes=deletes)
-    )
-    apply_once(rig.database, loaded.desired, request, token_hash=hash_of)
 
 
 def written(ask: Ask, method: str, path: str, body: Any = None, tag: str | None = None) -> Any:

@@ -12,13 +12,13 @@ import pytest
 from reconciler.control.apply.followed_ref import FollowedRef
 from reconciler.control.apply.forge import Forge
 from reconciler.control.apply.reconcile import ApplyRequest, apply_once
-from reconciler.control.apply.write_back import WriteChecks
 from reconciler.control.apply.write_git import GitWriter
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.manifest.git.repository import Repository
 from reconciler.manifest.load.checkpoint import proceed
 from reconciler.store.revisions.revisions import Via, list_attempts
+from tests.support.following import write_checks
 from tests.support.forge import PROJECT, TOKEN, StandInForge
 from tests.support.hub import Hub
 from tests.support.rig import Rig, hash_of, id_of
@@ -68,14 +68,11 @@ def policy() -> str:
 def writer(rig: Rig, mirror: Mirror, policy: str) -> GitWriter:
     """Writes into the repository, whose head is in force."""
     reconcile(rig, mirror)
-    checks = WriteChecks(
-        database=rig.database, source_id="default", policy=OFFLINE, token_hash=hash_of
-    )
     return GitWriter(
         mirror=mirror,
         branch="main",
         path="autopilots",
-        checks=checks,
+        checks=write_checks(rig),
         now=rig.clock.now,
         proposes=policy == "branch",
         domain="example.org",

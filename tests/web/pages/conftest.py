@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.support.browser import chromium, is_wrong
+from tests.support.following import reconcile
 from tests.support.rig import Rig
 from tests.support.yaml_styles import AGENT
-from tests.web.api.test_write_back import TEXT, reconcile
+from tests.web.api.test_write_back import TEXT
 
 Open = Callable[..., Any]
 

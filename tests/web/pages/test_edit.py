@@ -18,7 +18,7 @@ from reconciler.core.access.token_hash import token_hash
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.settings import Settings
-from tests.support.following import following
+from tests.support.following import following, reconcile
 from tests.support.forge import PROJECT, TOKEN, StandInForge
 from tests.support.forms import form_of
 from tests.support.git import GitFolder
@@ -26,7 +26,7 @@ from tests.support.hub import Hub
 from tests.support.rig import Rig, hash_of, id_of
 from tests.support.web import BASE, Web
 from tests.support.yaml_styles import AGENT
-from tests.web.api.test_write_back import TEXT, changed, reconcile
+from tests.web.api.test_write_back import TEXT, changed
 from tests.web.api.test_write_git import reconcile as reconcile_git
 from tests.web.conftest import Ask
 

@@ -15,12 +15,12 @@ from reconciler.manifest.git.mirror import Mirror
 from reconciler.settings import Settings
 from tests.support.bad_day import BY_ADA, TROUBLES, bad_day
 from tests.support.browser import violations
-from tests.support.following import following
+from tests.support.following import following, reconcile
 from tests.support.hub import Hub
 from tests.support.rig import Rig, hash_of, id_of
 from tests.support.web import Web
 from tests.support.yaml_styles import AGENT
-from tests.web.api.test_write_back import TEXT, reconcile
+from tests.web.api.test_write_back import TEXT
 from tests.web.api.test_write_git import reconcile as reconcile_git
 
 pytestmark = pytest.mark.browser
