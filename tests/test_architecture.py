@@ -78,3 +78,21 @@ def test_decisions_that_the_code_names_are_there() -> None:
     for module in (ROOT / "reconciler").rglob("*.py"):
         for number in re.findall(r"decision (\d{4})", module.read_text("utf-8")):
             assert number in there, f"{shown(module)} names decision {number}"
+
+
+def test_migrations_follow_each_other_one_by_one() -> None:
+    """Two with one number, as two branches make them, leave no database that can be migrated."""
+    files = sorted((ROOT / "reconciler/store/migrations/versions").glob("0*.py"))
+    named = [_named_in(file.read_text("utf-8")) for file in files]
+    numbers = [f"{number:04}" for number in range(1, len(files) + 1)]
+    assert [file.name[:4] for file in files] == numbers
+    assert named == list(zip(numbers, [None, *numbers[:-1]], strict=True))
+
+
+def _named_in(text: str) -> tuple[str, str | None]:
+    """A migration's own number and that of the one before it."""
+    revision = re.search(r'^revision = "(\w+)"', text, re.MULTILINE)
+    before = re.search(r'^down_revision(?:: [^=]+)? = (?:"(\w+)"|None)', text, re.MULTILINE)
+    assert revision is not None
+    assert before is not None
+    return revision[1], before[1]
