@@ -17,10 +17,12 @@ from reconciler.control.dispatching.jobs import (
     read_brief,
     run_token,
 )
-from reconciler.control.evaluation.expectations import Expectations, read_expected
+from reconciler.control.evaluation.expectations import Expectations, NotJudged, read_expected
 from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import Conflict, ReconcilerError
+from reconciler.core.runs.expectation import Unjudged, judged_later
+from reconciler.core.runs.key import with_note
 from reconciler.core.runs.precheck import NothingToDo
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason, Run
 from reconciler.core.runs.usage import Price, priced
@@ -30,7 +32,7 @@ from reconciler.store.engine.database import Database, Tx
 from reconciler.store.runs.claims import token_hashes
 from reconciler.store.runs.leases import holder_of, leased
 from reconciler.store.runs.outputs import save_output
-from reconciler.store.runs.runs import add_usage, change_run, get_run
+from reconciler.store.runs.runs import add_usage, change_run, get_run, owned_by
 
 log = structlog.get_logger(__name__)
 
@@ -63,10 +65,11 @@ class RunnerContext:
 
     `jobs` holds what is known of leased runs, `prechecks` the same of their prechecks, `tasks` the
     starts and stops that are under way, `leftovers` what ended runs left behind, `notes` what polls
-    wrote over; by run id. `answered` says when an answer to a question was last passed on, by the
-    question's id. All may be lost at any time: the rows say what is needed to go on. `key`
-    is the server's, for the tokens of runs. `notify` is called, in the event loop, when a start or
-    a stop has changed something: another round would find work.
+    wrote over, `unjudged` results that could not be judged yet; by run id. `answered` says when an
+    answer to a question was last passed on, by the question's id. All may be lost at any time: the
+    rows say what is needed to go on. `key` is the server's, for the tokens of runs. `notify` is
+    called, in the event loop, when a start or a stop has changed something: another round would
+    find work.
     """
 
     database: Database
@@ -83,6 +86,7 @@ class RunnerContext:
     leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
     answered: dict[int, datetime] = field(default_factory=dict)
     notes: dict[str, str | None] = field(default_factory=dict)
+    unjudged: dict[str, Unjudged] = field(default_factory=dict)
 
     async def now(self) -> datetime:
         """The moment that decides: the database's clock on PostgreSQL."""
@@ -182,8 +186,17 @@ class RunnerContext:
         """Record the end of a run that this process holds, then let go of what is left of it.
 
         What its agent wrote is read before that: `let_go` removes it. `counts`: see `finish`.
+        Return False where it has not ended: somebody else holds it, or its result could not be
+        judged yet (`unjudged`).
         """
-        storable = await self._judged(run, _storable(outcome, self.settings.prices))
+        storable = _storable(outcome, self.settings.prices)
+        try:
+            storable = await self._judged(run, storable)
+        except NotJudged as error:
+            await self._judge_later(run, storable, str(error))
+            return False
+        if (late := self.unjudged.get(run.id)) and isinstance(storable, (Completed, Failed)):
+            storable = replace(storable, note=storable.note or late.note)
         output = await self._output_of(run, storable)
 
         def write(tx: Tx) -> bool:
@@ -209,6 +222,17 @@ class RunnerContext:
         expected = await self.database.aread(lambda tx: read_expected(tx, run.id))
         return await self.expectations.judge(expected, outcome)
 
+    async def _judge_later(self, run: Run, done: Outcome | NothingToDo, why: str) -> None:
+        """Keep what the agent said; a server that dies meanwhile leaves it to the runtime."""
+        if not isinstance(done, Completed):
+            return
+        now, before = await self.now(), self.unjudged.get(run.id)
+        self.unjudged[run.id] = judged_later(done, why, before, now, run.deadline_at)
+        if before is None:
+            log.warning("result not judged", run=run.id, why=why)
+            note, mine = {"note": with_note(run, why)}, owned_by(self.owner)
+            await self.database.awrite(lambda tx: change_run(tx, run.id, note, mine))
+
     async def _output_of(self, run: Run, outcome: Outcome | NothingToDo) -> str | None:
         """What is kept of the output beside a result that is not that text itself."""
         job, handle = self.jobs.get(run.id), handle_of(run)
@@ -223,6 +247,7 @@ class RunnerContext:
         """Release what the runtime still holds for a run whose end is recorded."""
         job, precheck = self.jobs.pop(run.id, None), self.prechecks.pop(run.id, None)
         self.notes.pop(run.id, None)
+        self.unjudged.pop(run.id, None)
         current = await self.database.aread(lambda tx: get_run(tx, run.id))
         if precheck is not None and current is not None:
             await self.runtimes.prechecks.release(precheck, precheck_handle_of(current))

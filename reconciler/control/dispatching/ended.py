@@ -1,10 +1,14 @@
 """The work of a run is over: the run ends, or waits to begin anew where its agent has no quota."""
 
+from datetime import datetime
+
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.quota import exhausted_until, hold_agent, put_back
+from reconciler.core.runs.expectation import Unjudged, never_judged
 from reconciler.core.runs.run import Failed, Run
 from reconciler.dispatch.base import Ended, Exhausted, Handle
 from reconciler.store.engine.database import Tx
+from reconciler.store.runs.leases import held_by
 from reconciler.store.runs.runs import change_run, owned_by
 
 
@@ -24,6 +28,34 @@ async def end_work(runner: RunnerContext, run: Run, ended: Ended) -> bool:
         return await runner.end(run, ended.outcome, counts=False)
     outcome = await _wait(runner, run, exhausted)
     return await runner.end(run, outcome) if isinstance(outcome, Failed) else outcome
+
+
+async def judge_again_once(runner: RunnerContext) -> list[str]:
+    """Judge what could not be judged before; return the ids of the runs that ended.
+
+    Before the round that stops what is overdue: at its deadline a run whose agent is done ends as
+    what it is, and is not stopped.
+    """
+    if not runner.unjudged:
+        return []
+    held = {
+        run.id: run for run in await runner.database.aread(lambda tx: held_by(tx, runner.owner))
+    }
+    now, ended = await runner.now(), list[str]()
+    for run_id, unjudged in [*runner.unjudged.items()]:
+        run = held.get(run_id)
+        if run is None:  # it has ended, or another server goes on with it
+            del runner.unjudged[run_id]
+        elif now >= unjudged.again_at and await _judge_again(runner, run, unjudged, now):
+            ended.append(run_id)
+    return ended
+
+
+async def _judge_again(runner: RunnerContext, run: Run, unjudged: Unjudged, now: datetime) -> bool:
+    if await runner.end(run, unjudged.outcome):
+        return True
+    late = run.deadline_at is not None and now >= run.deadline_at
+    return late and await runner.end(run, never_judged(unjudged))
 
 
 async def _name(runner: RunnerContext, run: Run, session_id: str | None) -> None:

@@ -36,7 +36,10 @@ async def follow_once(runner: RunnerContext) -> list[str]:
     begun = {
         run.id: run
         for run in runs
-        if run.status in _BEGUN and run.handle is not None and run.id not in runner.tasks
+        if run.status in _BEGUN
+        and run.handle is not None
+        and run.id not in runner.tasks
+        and run.id not in runner.unjudged
     }
     pairs = {run.id: pair for run in begun.values() if (pair := await _pair(runner, run))}
     followed = [*pairs.values()]

@@ -9,6 +9,7 @@ import asyncio
 
 from reconciler.control.dispatching.claim import claim_once
 from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.ended import judge_again_once
 from reconciler.control.dispatching.follow import follow_once
 from reconciler.control.dispatching.precheck_follow import follow_prechecks_once
 from reconciler.control.dispatching.recover import recover_once
@@ -24,6 +25,7 @@ async def run_once(runner: RunnerContext) -> None:
     """One round: first whatever may end, then what takes the places that became free."""
     await recover_once(runner)
     await follow_once(runner)
+    await judge_again_once(runner)
     await follow_prechecks_once(runner)
     await stop_once(runner)
     await end_silent_once(runner)

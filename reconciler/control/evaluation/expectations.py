@@ -1,11 +1,11 @@
 """Judging what an agent calls done, before the end of its run is recorded (docs/runs.md#expect)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.control.evaluation.evaluator import EvaluationResult, Evaluator, Failed, Kind, Ok
-from reconciler.core.base.errors import NotFound
+from reconciler.core.base.errors import NotFound, Unavailable
 from reconciler.core.cel import expect_scope
 from reconciler.core.runs.expectation import parsed, unfit, unmet
 from reconciler.core.runs.run import Completed, Json, Outcome, Run
@@ -16,8 +16,10 @@ from reconciler.store.runs.runs import get_run
 
 AT_ONCE = 8
 """Expectations that are judged at the same time; more wait for their turn."""
-ATTEMPTS = 3
-"""How often one is asked that failed for want of a process, not by its own fault."""
+
+
+class NotJudged(Unavailable):
+    """Nothing can be evaluated just now, which says nothing about the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Expectations:
     async def judge(self, expected: Expected, outcome: Outcome) -> Outcome:
         """The outcome as it is recorded: `completed` only where `expect` is true.
 
-        `outcome` holds the result as it will be stored: what people see is what was judged.
+        `outcome` holds the result as it will be stored: what people see is what was judged. Raises
+        NotJudged where the same again may have an answer: a want of processes is no verdict.
         """
         if not expected.anything or not isinstance(outcome, Completed):
             return outcome
@@ -71,19 +74,21 @@ class Expectations:
                 return outcome if value is True else unmet(expected.expression, outcome)
 
     async def _fit(self, schema: str, result: Json) -> EvaluationResult:
-        async with self._turn:
-            for _ in range(ATTEMPTS - 1):
-                answer = await self.evaluator.fits(schema, result)
-                if not isinstance(answer, Failed) or not answer.transient:
-                    return answer
-            return await self.evaluator.fits(schema, result)
+        return await self._asked(lambda: self.evaluator.fits(schema, result))
 
     async def _evaluate(self, expression: str, scope: Mapping[str, Json]) -> EvaluationResult:
-        request = [(expression, Kind.EXPECTATION)]
-        async with self._turn:
-            for _ in range(ATTEMPTS - 1):
-                (answer,) = await self.evaluator.soon(request, scope)
-                if not isinstance(answer, Failed) or not answer.transient:
-                    return answer
-            (answer,) = await self.evaluator.soon(request, scope)
+        async def ask() -> EvaluationResult:
+            (answer,) = await self.evaluator.soon([(expression, Kind.EXPECTATION)], scope)
             return answer
+
+        return await self._asked(ask)
+
+    async def _asked(self, ask: Callable[[], Awaitable[EvaluationResult]]) -> EvaluationResult:
+        """Ask, and once more at once where a process was lost; raises NotJudged after that."""
+        async with self._turn:
+            answer = await ask()
+            if isinstance(answer, Failed) and answer.transient:
+                answer = await ask()
+        if isinstance(answer, Failed) and answer.transient:
+            raise NotJudged(f"the result could not be judged: {answer.message}")
+        return answer

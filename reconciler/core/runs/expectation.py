@@ -2,6 +2,8 @@
 
 import json
 import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.run import Completed, Failed, Json, Reason
@@ -57,6 +59,48 @@ def unfit(completed: Completed, mismatch: str) -> Failed:
     return Failed(
         Reason.EXPECTATION_UNMET, message, completed.result, completed.usage, completed.note
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """What an agent called done, and nobody could judge yet; asked again at `again_at`."""
+
+    outcome: Completed
+    why: str
+    times: int
+    again_at: datetime
+
+    @property
+    def note(self) -> str:
+        """What is said on the run once it was judged."""
+        times = "once" if self.times == 1 else f"{self.times} times"
+        return f"its result could be judged only after that had failed {times}: {self.why}"
+
+
+def judged_later(
+    completed: Completed,
+    why: str,
+    before: Unjudged | None,
+    now: datetime,
+    deadline: datetime | None,
+) -> Unjudged:
+    """The next time that a result is judged: after 1 s, 2 s and so on up to 30 s, and once more at
+    the deadline of its run."""
+    times = before.times + 1 if before else 1
+    again_at = now + min(_LONGEST_PAUSE, timedelta(seconds=1 << min(times - 1, 10)))
+    if deadline is not None and now < deadline:
+        again_at = min(again_at, deadline)
+    return Unjudged(completed, why, times, again_at)
+
+
+_LONGEST_PAUSE = timedelta(seconds=30)
+
+
+def never_judged(unjudged: Unjudged) -> Failed:
+    """The end of a run whose result could not be judged before its deadline; the result stays."""
+    done = unjudged.outcome
+    message = f"its agent was done, and until the deadline of the run {unjudged.why}"
+    return Failed(Reason.TIMED_OUT, message, done.result, done.usage, done.note)
 
 
 def _quoted(result: Json) -> str:

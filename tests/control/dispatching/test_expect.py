@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.runner import run_once, settle
+from reconciler.control.evaluation.evaluator import Evaluator
+from reconciler.control.evaluation.expectations import Expectations
 from reconciler.core.runs.run import Reason, Run, Status
 from tests.control.dispatching.test_http_end import rounds, server
 from tests.control.dispatching.test_runner import during, program, until_ended
 from tests.dispatch.builders import script
+from tests.support.eventually import eventually_async
 from tests.support.http_agent import HttpAgent
 from tests.support.rig import Rig, agent, autopilot, schedule
 
@@ -157,3 +161,75 @@ def test_a_pattern_that_never_ends_is_ended(rig: Rig) -> None:
     ended = claimed(rig, "a" * 60 + "!", resultSchema=slow, expect="true")
     assert judged(ended) == UNMET
     assert "CPU time" in (ended.failure_reason or "")
+
+
+@pytest.fixture
+def unavailable() -> Expectations:
+    """What judges while no process can be had."""
+    evaluator = Evaluator()
+    evaluator.close()
+    return Expectations(evaluator)
+
+
+async def asked(runner: RunnerContext, run: Run, times: int) -> None:
+    """Do rounds until a result could not be judged so many times."""
+
+    async def done() -> bool:
+        await run_once(runner)
+        await settle(runner)
+        return run.id in runner.unjudged and runner.unjudged[run.id].times >= times
+
+    await eventually_async(done)
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict"), [('{"n": 1}', MET), ('{"n": "one"}', UNMET)], ids=["good", "bad"]
+)
+def test_a_want_of_processes_is_no_verdict(
+    rig: Rig, unavailable: Expectations, tmp_path: Path, result: str, verdict: tuple[str, str]
+) -> None:
+    rig.commands = {"work": script(tmp_path, 'exec /bin/sh -c "$1"', "work")}
+    rig.apply(program("bot", f"echo '{result}'"), autopilot(resultSchema=SCHEMA))
+    run = rig.launch()
+
+    async def body(runner: RunnerContext) -> None:
+        able, runner.expectations = runner.expectations, unavailable
+        await asked(runner, run, 1)
+        await run_once(runner)
+        assert runner.unjudged[run.id].times == 1  # not before a second has passed
+        rig.clock.advance(seconds=1)
+        await asked(runner, run, 2)
+        waits = rig.run_of(run.id)
+        assert (waits.status, waits.note) == (
+            "running",
+            "the result could not be judged: too many results wait to be checked",
+        )
+        runner.expectations = able
+        rig.clock.advance(seconds=2)
+        await until_ended(runner, rig, run)
+        assert not runner.unjudged
+
+    during(rig, body)
+    ended = rig.run_of(run.id)
+    assert judged(ended) == verdict
+    assert (ended.note or "").startswith("its result could be judged only after that had failed 2")
+
+
+def test_a_result_that_cannot_be_judged_before_the_deadline_is_kept(
+    rig: Rig, unavailable: Expectations, tmp_path: Path
+) -> None:
+    rig.commands = {"work": script(tmp_path, 'exec /bin/sh -c "$1"', "work")}
+    rig.apply(program("bot", "echo '{}'"), autopilot(resultSchema=SCHEMA, timeout="10m"))
+    run = rig.launch()
+
+    async def body(runner: RunnerContext) -> None:
+        runner.expectations = unavailable
+        await asked(runner, run, 1)
+        rig.clock.advance(minutes=10)
+        await run_once(runner)
+
+    during(rig, body)
+    ended = rig.run_of(run.id)
+    assert judged(ended) == (Status.FAILED, Reason.TIMED_OUT)
+    assert (ended.failure_reason or "").startswith("its agent was done, and until the deadline")
+    assert ended.result == "{}\n"

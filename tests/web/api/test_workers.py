@@ -231,3 +231,16 @@ def test_what_an_agent_asks_is_answered_with_a_heartbeat(
 def test_a_heartbeat_without_a_lease_says_what_is_missing(waiting: str, ask: Ask) -> None:
     answer = ask("POST", f"/v1/runs/{waiting}/heartbeat", json={})
     assert (answer.status_code, answer.json()["code"]) == (422, "lease-token-missing")
+
+
+def test_a_report_that_cannot_be_judged_now_is_taken_later(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot(resultSchema='{"type": "object"}'))
+    run = rig.launch()
+    rig.round()
+    (held,) = rig.claim()
+    rig.evaluator.close()
+    report = {"leaseToken": held.lease_token, "status": "completed", "result": {}}
+    answer = ask("POST", f"/v1/runs/{run.id}/complete", json=report)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert rig.run_of(run.id).active
