@@ -51,4 +51,4 @@ bench: $(READY) ## Measure, as ratios within one run.
 	done
 
 soak: $(READY) system ## Long crash and load rounds.
-	$(BIN)/pytest -n $(WORKERS) -m soak --timeout 3600
+	$(BIN)/pytest -n $(WORKERS) -m soak --timeout 3600 -rP

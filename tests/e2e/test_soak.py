@@ -6,6 +6,7 @@ works, so that two that are alive at once for one autopilot are seen, and notes 
 
 import random
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -91,6 +92,9 @@ def soak(here: Site, postgres: Server, seconds: int, chance: random.Random) -> N
     assert overlaps(here) == []
     crashes = [event for one in here.servers for event in one.events() if "exception" in event]
     assert crashes == []
+    runs = sum(len(ledger.runs(name)) for name in (*SCHEDULED, "hooks"))
+    done = f"{len(here.servers)} servers, {runs} runs, {len(sender.accepted)} deliveries"
+    sys.stdout.write(f"{seconds} s: {done}\n")
 
 
 def happen(
