@@ -34,7 +34,7 @@ def newest_page(
     newest_first, spaces = table.c.id.desc(), sorted(workspaces or ())
     where = [_by(table.c[name], lead) == value for name, value in equal.items()] + [*conditions]
     if lead == "workspace_id" and 1 < len(spaces) <= MERGED:
-        where = [table.c.id.in_(_merged(table, spaces, where, limit))]
+        where = [table.c.id.in_(newest_of_each(table, "workspace_id", spaces, where, limit))]
     elif workspaces is not None:
         where.append(_by(table.c.workspace_id, lead if len(spaces) == 1 else None).in_(spaces))
     return selection.where(*where).order_by(newest_first).limit(limit)
@@ -44,13 +44,17 @@ def _by(column: Column[Any], lead: str | None) -> ColumnElement[Any]:
     return column if column.name == lead else Aside(column)
 
 
-def _merged(
-    table: Table, workspaces: Sequence[str], where: Sequence[ColumnElement[bool]], limit: int
+def newest_of_each(
+    table: Table,
+    column: str,
+    values: Sequence[str],
+    where: Sequence[ColumnElement[bool]],
+    limit: int,
 ) -> Select[Any]:
-    """The newest of the newest of each workspace, which stand in the index; all of all of them
-    would have to be sorted."""
+    """The ids of the newest of the newest rows of each value, which stand in the column's index;
+    all of all of them would have to be sorted."""
     newest = select(table.c.id).where(*where).order_by(table.c.id.desc()).limit(limit)
-    each = (newest.where(table.c.workspace_id == name).subquery() for name in workspaces)
+    each = (newest.where(table.c[column] == value).subquery() for value in values)
     together = union_all(*map(select, each)).subquery()
     return select(together.c.id).order_by(together.c.id.desc()).limit(limit)
 

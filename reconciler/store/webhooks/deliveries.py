@@ -1,17 +1,29 @@
 """Deliveries: every webhook request that was received, and what became of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, literal_column, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from reconciler.core.base.uuid7 import uuid7
 from reconciler.store.engine.bulk import insert_tuples
-from reconciler.store.engine.paging import newest_page
-from reconciler.store.tables import delivery
+from reconciler.store.engine.paging import newest_of_each, newest_page
+from reconciler.store.tables import autopilot_trigger, delivery
 
 _D = delivery.c
+_T = autopilot_trigger.c
 _UNUSUAL = [_D.verdict != literal_column(f"'{word}'") for word in ("accepted", "skipped")]
 """Just what the index of these says: SQLite does not see that any other verdict implies it."""
 
@@ -59,27 +71,59 @@ def get_delivery(tx: Connection, delivery_id: str) -> Delivery | None:
     return Delivery(*row) if row else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """Which deliveries a list shows; None does not filter."""
+
+    workspaces: frozenset[str] | None = None
+    autopilot_id: str | None = None
+    trigger_id: str | None = None
+    verdict: str | None = None
+
+
+EVERY = DeliveryFilter()
+
+
 def list_deliveries(
-    tx: Connection,
-    *,
-    workspaces: frozenset[str] | None = None,
-    trigger_id: str | None = None,
-    verdict: str | None = None,
-    limit: int = 50,
-    before: str | None = None,
+    tx: Connection, where: DeliveryFilter = EVERY, *, limit: int = 50, before: str | None = None
 ) -> list[Delivery]:
     """Deliveries without bodies, newest first; `before` is the last id seen."""
-    equal = {"trigger_id": trigger_id, "verdict": verdict}
+    rows = tx.execute(_page(tx, _LIGHT, where, limit, before))
+    return [Delivery(*row) for row in rows]
+
+
+def count_deliveries(tx: Connection, where: DeliveryFilter, most: int) -> int:
+    """The number of deliveries that a filter fits, counted no further than to `most`."""
+    page = _page(tx, (_D.id,), where, most, None).subquery()
+    count: int = tx.execute(select(func.count()).select_from(page)).scalar_one()
+    return count
+
+
+def _page(
+    tx: Connection,
+    columns: Sequence[Column[Any]],
+    where: DeliveryFilter,
+    limit: int,
+    before: str | None,
+) -> Select[Any]:
+    equal = {"trigger_id": where.trigger_id, "verdict": where.verdict}
     present = {name: value for name, value in equal.items() if value is not None}
     conditions: list[ColumnElement[bool]] = [] if before is None else [_D.id < before]
-    unusual = verdict not in (None, "accepted", "skipped")
+    unusual = where.verdict not in (None, "accepted", "skipped")
     if unusual:
         conditions += _UNUSUAL
     order = ("trigger_id", *(["verdict"] if unusual else []), "workspace_id")
-    query = newest_page(
-        select(*_LIGHT), delivery, present, workspaces, *conditions, order=order, limit=limit
+    if where.autopilot_id is not None:
+        # By the index of its triggers: one of autopilots would be written with each delivery.
+        triggers = tx.execute(select(_T.id).where(_T.autopilot_id == where.autopilot_id))
+        of_verdict = [_D.verdict == where.verdict] if where.verdict is not None else []
+        newest = [*conditions, *of_verdict]
+        ids = sorted(triggers.scalars())
+        among = newest_of_each(delivery, "trigger_id", ids, newest, limit) if ids else ()
+        conditions, order = [_D.id.in_(among)], ("trigger_id",)
+    return newest_page(
+        select(*columns), delivery, present, where.workspaces, *conditions, order=order, limit=limit
     )
-    return [Delivery(*row) for row in tx.execute(query)]
 
 
 def deliveries_between(

@@ -10,7 +10,12 @@ from reconciler.core.access.roles import Role
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.fields import Instant
 from reconciler.core.manifest.trigger import TriggerKind
-from reconciler.store.webhooks.deliveries import Delivery, get_delivery, list_deliveries
+from reconciler.store.webhooks.deliveries import (
+    Delivery,
+    DeliveryFilter,
+    get_delivery,
+    list_deliveries,
+)
 from reconciler.web.api.autopilots import read_one
 from reconciler.web.api.runs import PageQuery
 from reconciler.web.http.answers import Reply
@@ -39,8 +44,10 @@ class DeliveryQuery(PageQuery):
 
     workspace: Text | None = None
     """Only this workspace."""
+    autopilot_id: Annotated[str, Field(pattern=ID)] | None = None
+    """Only to this autopilot."""
     trigger_id: Annotated[str, Field(pattern=ID)] | None = None
-    """Only of this trigger."""
+    """Only to this trigger."""
     verdict: Verdict | None = None
     """Only what became this."""
 
@@ -119,15 +126,14 @@ async def list_all(call: Call[DeliveryQuery, NoBody]) -> Reply:
     """Deliveries, without bodies."""
     query = call.query
     before = str(decode_cursor(query.cursor, "deliveries", str)[0]) if query.cursor else None
+    where = DeliveryFilter(
+        workspaces=call.caller.narrowed(query.workspace),
+        autopilot_id=query.autopilot_id,
+        trigger_id=query.trigger_id,
+        verdict=query.verdict,
+    )
     rows = await call.context.database.aread(
-        lambda tx: list_deliveries(
-            tx,
-            workspaces=call.caller.narrowed(query.workspace),
-            trigger_id=query.trigger_id,
-            verdict=query.verdict,
-            limit=query.limit + 1,
-            before=before,
-        )
+        lambda tx: list_deliveries(tx, where, limit=query.limit + 1, before=before)
     )
     items = [DeliveryView.of(delivery) for delivery in rows[: query.limit]]
     more = len(rows) > query.limit

@@ -14,15 +14,24 @@ from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.payload import parse_json
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.triggers import name_triggers
-from reconciler.store.webhooks.deliveries import Delivery, get_delivery, list_deliveries
+from reconciler.store.webhooks.deliveries import (
+    Delivery,
+    DeliveryFilter,
+    count_deliveries,
+    get_delivery,
+    list_deliveries,
+)
 from reconciler.web.api.deliveries import DeliveryQuery, Verdict
 from reconciler.web.http.cursor import decode_cursor, encode_cursor
-from reconciler.web.http.parameters import read_query
+from reconciler.web.http.parameters import Text, read_query
 from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.results.result import Part, part_of
+from reconciler.web.pages.run_lists import named_autopilot
 from reconciler.web.pages.serving import Visit, see_other
 
 SHOWN = 25
+COUNTED = 1000
+"""Deliveries that are counted; that there are more is said without a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +45,36 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One page; `older` and `newest` are addresses."""
+    """One page; `older` and `newest` are addresses, `total` counts to one more than `COUNTED`."""
 
     rows: list[Row]
+    total: int
     older: str | None
     newest: str | None
+
+    @property
+    def counted(self) -> str:
+        """How many deliveries there are, in words."""
+        if self.total > COUNTED:
+            return f"more than {COUNTED:,} deliveries"
+        return f"{self.total:,} deliver{'y' if self.total == 1 else 'ies'}"
+
+
+class PageDeliveryQuery(DeliveryQuery):
+    """Which deliveries the page shows."""
+
+    autopilot: Text | None = None
+    """Only to this one, by `name` or `workspace/name`."""
+
+    @property
+    def filtered(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.model_fields_set - {"cursor", "limit"})
 
 
 async def listed(visit: Visit) -> Response:
     """Deliveries, newest first."""
-    query = read_query(visit.request, DeliveryQuery, from_form=True)
+    query = read_query(visit.request, PageDeliveryQuery, from_form=True)
     table = await visit.context.database.aread(lambda tx: _table(tx, visit, query))
     return visit.page(
         "deliveries.html",
@@ -56,23 +85,28 @@ async def listed(visit: Visit) -> Response:
     )
 
 
-def _table(tx: Tx, visit: Visit, query: DeliveryQuery) -> Table:
+def _table(tx: Tx, visit: Visit, query: PageDeliveryQuery) -> Table:
     before = str(decode_cursor(query.cursor, "deliveries", str)[0]) if query.cursor else None
-    deliveries = list_deliveries(
-        tx,
+    autopilot_id = query.autopilot_id
+    if query.autopilot:
+        autopilot_id = named_autopilot(tx, query.autopilot, query.workspace)
+        if autopilot_id is None:
+            return Table([], 0, None, None)
+    where = DeliveryFilter(
         workspaces=visit.caller.narrowed(query.workspace),
+        autopilot_id=autopilot_id,
         trigger_id=query.trigger_id,
         verdict=query.verdict,
-        limit=SHOWN + 1,
-        before=before,
     )
+    deliveries = list_deliveries(tx, where, limit=SHOWN + 1, before=before)
     shown = deliveries[:SHOWN]
     others = [(n, v) for n, v in visit.request.query_params.items() if v and n != "cursor"]
     older = None
     if len(deliveries) > SHOWN:
         cursor = encode_cursor("deliveries", shown[-1].id)
         older = f"/deliveries?{urlencode([*others, ('cursor', cursor)])}"
-    return Table(_rows(tx, shown), older, f"/deliveries?{urlencode(others)}" if before else None)
+    newest = f"/deliveries?{urlencode(others)}" if before else None
+    return Table(_rows(tx, shown), count_deliveries(tx, where, COUNTED + 1), older, newest)
 
 
 def _rows(tx: Tx, deliveries: list[Delivery]) -> list[Row]:

@@ -95,12 +95,9 @@ def _filter(tx: Tx, visit: Visit, query: PageRunQuery, now: datetime) -> RunFilt
     """What is asked for; None where it names an autopilot that does not exist (any more)."""
     autopilot_id = None
     if query.autopilot:
-        workspace, slash, name = query.autopilot.partition("/")
-        key = (workspace, name) if slash else (query.workspace or "default", workspace)
-        stored = find(tx, Key(Kind.AUTOPILOT, *key))
-        if stored is None:
+        autopilot_id = named_autopilot(tx, query.autopilot, query.workspace)
+        if autopilot_id is None:
             return None
-        autopilot_id = stored.id
     return RunFilter(
         autopilot_id=autopilot_id,
         workspaces=visit.caller.narrowed(query.workspace),
@@ -112,6 +109,14 @@ def _filter(tx: Tx, visit: Visit, query: PageRunQuery, now: datetime) -> RunFilt
         since=_since(query, now),
         until=query.until,
     )
+
+
+def named_autopilot(tx: Tx, text: str, workspace: str | None) -> str | None:
+    """The id of an autopilot by `name` or `workspace/name`; None where it does not exist."""
+    before, slash, name = text.partition("/")
+    key = (before, name) if slash else (workspace or "default", before)
+    stored = find(tx, Key(Kind.AUTOPILOT, *key))
+    return stored.id if stored is not None else None
 
 
 def _since(query: PageRunQuery, now: datetime) -> datetime | None:

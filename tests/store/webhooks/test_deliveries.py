@@ -9,7 +9,9 @@ import pytest
 from reconciler.store.engine.database import Database
 from reconciler.store.webhooks.deliveries import (
     Delivery,
+    DeliveryFilter,
     count_again,
+    count_deliveries,
     get_delivery,
     insert_deliveries,
     list_deliveries,
@@ -48,7 +50,9 @@ def stored(rig: Rig, *deliveries: Delivery) -> None:
 
 def listed(rig: Rig, **where: Any) -> list[str]:
     """The ids of a list."""
-    return [one.id for one in rig.database.read(lambda tx: list_deliveries(tx, **where))]
+    page = {name: where.pop(name) for name in ("limit", "before") if name in where}
+    fits = DeliveryFilter(**where)
+    return [one.id for one in rig.database.read(lambda tx: list_deliveries(tx, fits, **page))]
 
 
 def test_what_goes_in_comes_out(hook: Rig) -> None:
@@ -141,7 +145,7 @@ def test_a_page_is_read_along_one_index(
     sqlite_template: Path, where: dict[str, Any], index: str
 ) -> None:
     with Database.open(f"sqlite:///{sqlite_template}") as database:
-        plan = plan_of(database, lambda tx: list_deliveries(tx, **where))
+        plan = plan_of(database, lambda tx: list_deliveries(tx, DeliveryFilter(**where)))
     assert any(index in line for line in plan), plan
     if len(where.get("workspaces", ())) < 2 or "verdict" in where:
         assert not any("B-TREE" in line for line in plan), plan
@@ -155,3 +159,46 @@ def test_pages_of_two_workspaces_neither_repeat_nor_leave_out(hook: Rig) -> None
     while page := listed(hook, workspaces=both, limit=3, before=seen[-1] if seen else None):
         seen += page
     assert seen == [one.id for one in reversed(made) if one.workspace_id in both]
+
+
+def test_those_to_an_autopilot_come_in_pages_from_all_its_triggers(rig: Rig) -> None:
+    """Removed triggers too: what came to them is history of the autopilot."""
+    rig.apply(
+        agent(), autopilot("triage", webhook("hook"), webhook("b")), autopilot("x", webhook())
+    )
+    names = {name: trigger.id for name, trigger in rig.triggers().items()}
+    of_other = rig.triggers("x")["hook"].id
+    rig.apply(agent(), autopilot("triage", webhook("hook")), autopilot("x", webhook()))
+    triggers = [names["hook"], names["b"], of_other] * 3
+    made = [
+        a_delivery(
+            rig,
+            trigger_id=trigger,
+            autopilot_id=id_of("x" if trigger == of_other else "triage"),
+            verdict=("accepted", "ignored")[number % 2],
+        )
+        for number, trigger in enumerate(triggers)
+    ]
+    stored(rig, *made)
+    mine = [one.id for one in reversed(made) if one.trigger_id != of_other]
+    seen = list[str]()
+    while page := listed(
+        rig, autopilot_id=id_of("triage"), limit=2, before=seen[-1] if seen else None
+    ):
+        seen += page
+    assert seen == mine
+    ignored = [one.id for one in reversed(made) if one.id in mine and one.verdict == "ignored"]
+    assert listed(rig, autopilot_id=id_of("triage"), verdict="ignored") == ignored
+    counts = [
+        rig.database.read(
+            lambda tx, w=where, m=most: count_deliveries(tx, DeliveryFilter(**w), m)  # type: ignore[misc]
+        )
+        for where, most in (
+            ({"autopilot_id": id_of("triage")}, 100),
+            ({"autopilot_id": id_of("triage"), "verdict": "ignored"}, 100),
+            ({"autopilot_id": id_of("nobody")}, 100),
+            ({}, 100),
+            ({}, 4),
+        )
+    ]
+    assert counts == [6, len(ignored), 0, 9, 4]

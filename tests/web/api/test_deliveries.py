@@ -79,6 +79,9 @@ def test_a_delivery_is_listed_shown_and_downloaded(rig: Rig, url_path: str, ask:
         ({"verdict": "ignored"}, 1),
         ({"workspace": "other"}, 0),
         ({"limit": "1"}, 1),
+        ({"autopilotId": id_of("triage")}, 2),
+        ({"autopilotId": id_of("triage"), "verdict": "ignored"}, 1),
+        ({"autopilotId": id_of("nobody")}, 0),
     ],
 )
 def test_filters(rig: Rig, url_path: str, ask: Ask, params: dict[str, str], count: int) -> None:

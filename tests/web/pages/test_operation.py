@@ -44,7 +44,11 @@ def test_deliveries_are_listed_with_their_webhook_and_verdict(delivery: str, ask
     page = ask("GET", "/deliveries").text
     assert f'<a href="/deliveries/{delivery}">triage / hook</a>' in page
     assert "verdict-accepted" in page
+    assert "1 delivery." in page
     assert "No deliveries" in ask("GET", "/deliveries?verdict=refused").text
+    for query in ("autopilot=triage", "autopilot=default/triage", f"autopilotId={id_of('triage')}"):
+        assert "1 delivery like this." in ask("GET", f"/deliveries?{query}").text
+    assert "No deliveries like this" in ask("GET", "/deliveries?autopilot=nobody").text
     assert ask("GET", "/deliveries?verdict=nonsense").status_code == 400
 
 

@@ -31,7 +31,7 @@ from reconciler.store.revisions.revisions import author_of
 from reconciler.store.runs.lists import RunFilter
 from reconciler.store.runs.missed import missed_between
 from reconciler.store.runs.usage import UsageSum, usage_of
-from reconciler.store.webhooks.deliveries import Delivery, list_deliveries
+from reconciler.store.webhooks.deliveries import Delivery, DeliveryFilter, list_deliveries
 from reconciler.web.api.autopilots import require_overview
 from reconciler.web.api.runs import require_autopilot
 from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
@@ -216,7 +216,7 @@ def _card(
 ) -> TriggerCard:
     url, deliveries = None, []
     if trigger.kind == "webhook":
-        deliveries = list_deliveries(tx, trigger_id=trigger.id, limit=DELIVERIES)
+        deliveries = list_deliveries(tx, DeliveryFilter(trigger_id=trigger.id), limit=DELIVERIES)
         if visit.caller.may(Role.OPERATOR):
             url = webhook_url(visit.context, trigger)
     fires = trigger.enabled and not isinstance(standing, NotInForce)
