@@ -35,7 +35,6 @@ _PAGES: tuple[tuple[str, View], ...] = (
     ("/deliveries/{id}", deliveries.show),
     ("/notifications", notifications.listed),
     ("/agents", members.members),
-    ("/sources", sources.sources),
     ("/revision", sources.revision),
     ("/usage", usage.usage),
 )
@@ -44,7 +43,6 @@ _EDITORS: tuple[tuple[str, View], ...] = (
     ("/autopilots/{id}/edit", edit.edit),
 )
 """Pages and forms at once."""
-_FOR_OPERATORS: tuple[tuple[str, View], ...] = (("/settings", settings.settings),)
 _CHANGES: tuple[tuple[str, View], ...] = (
     ("/autopilots/{id}/triggers/{trigger_id}", edit.change_trigger),
 )
@@ -73,11 +71,13 @@ def page_routes(context: Context) -> list[Route | Mount]:
         )
         for path, view in _EDITORS
     ]
-    pages = (("/", list_page(context.clock)), *_PAGES)
+    clock = context.clock
+    pages = (("/", list_page(clock)), ("/sources", sources.sources_page(clock)), *_PAGES)
+    for_operators = (("/settings", settings.settings_page(clock)),)
     routes += [Route(path, serving(view, context), methods=["GET"]) for path, view in pages]
     routes += [
         Route(path, serving(view, context, asks=Role.OPERATOR), methods=[method])
-        for method, paths in (("GET", _FOR_OPERATORS), ("POST", _FORMS))
+        for method, paths in (("GET", for_operators), ("POST", _FORMS))
         for path, view in paths
     ]
     routes += [

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from starlette.responses import Response
 
+from reconciler.clock import Clock
 from reconciler.control.apply.follow_source import Position
 from reconciler.control.apply.forge import commit_page
 from reconciler.control.apply.inventory import drift
@@ -18,12 +19,13 @@ from reconciler.core.plan.lines.fields import Line, field_lines
 from reconciler.core.plan.recorded import RecordedChange
 from reconciler.core.plan.report import DriftReport, drift_report
 from reconciler.store.engine.database import Tx
-from reconciler.store.revisions.revisions import list_attempts
+from reconciler.store.revisions.revisions import list_attempts, newest_id
 from reconciler.web.http.operation import Wire
 from reconciler.web.http.parameters import read_query
 from reconciler.web.models.revision import RevisionView, read_revision
 from reconciler.web.models.source import SourceView, source_views
-from reconciler.web.pages.serving import Visit, see_other
+from reconciler.web.pages.brief_cache import BriefCache
+from reconciler.web.pages.serving import View, Visit, see_other
 
 SHOWN = 20
 UNFOLDED = 40
@@ -73,20 +75,29 @@ class ShownChange:
         ]
 
 
-async def sources(visit: Visit) -> Response:
-    """Every source that the caller sees."""
-    database, caller = visit.context.database, visit.caller
-    positions = visit.context.followed()
-    history = await database.aread(lambda tx: _read(tx, caller, positions))
-    differences = await asyncio.to_thread(drift, database, workspaces=caller.workspaces)
-    drifted: tuple[DriftReport, ...] = drift_report(differences)
-    return visit.page(
-        "sources.html",
-        history=history,
-        drifted=drifted,
-        followed=bool(positions),
-        self_heal=visit.context.settings.self_heal,
-    )
+def sources_page(clock: Clock) -> View:
+    """Every source that the caller sees, with a memory of its own for what drifted among many."""
+    cache = BriefCache[tuple[DriftReport, ...]](clock)
+
+    async def sources(visit: Visit) -> Response:
+        database, caller = visit.context.database, visit.caller
+        positions = visit.context.followed()
+        history, newest = await database.aread(lambda tx: _read(tx, caller, positions))
+
+        def drifted() -> tuple[DriftReport, ...]:
+            return drift_report(drift(database, workspaces=caller.workspaces))
+
+        # What was put back since is another revision, and another key.
+        key = (caller.workspaces, newest)
+        return visit.page(
+            "sources.html",
+            history=history,
+            drifted=await asyncio.to_thread(cache.get, key, drifted),
+            followed=bool(positions),
+            self_heal=visit.context.settings.self_heal,
+        )
+
+    return sources
 
 
 async def revision(visit: Visit) -> Response:
@@ -111,7 +122,7 @@ async def poll(visit: Visit) -> Response:
     return see_other("/sources")
 
 
-def _read(tx: Tx, caller: Caller, positions: Mapping[str, Position]) -> History:
+def _read(tx: Tx, caller: Caller, positions: Mapping[str, Position]) -> tuple[History, int]:
     attempts = list_attempts(tx, workspaces=caller.workspaces, limit=SHOWN)
     revisions = [RevisionView.of(attempt, caller) for attempt in attempts]
-    return History(source_views(tx, caller, positions), revisions)
+    return History(source_views(tx, caller, positions), revisions), newest_id(tx)

@@ -6,8 +6,8 @@ from html import unescape
 import pytest
 
 from reconciler.core.runs.run import Failed, Reason
-from reconciler.web.pages.autopilots.lists import JudgedLists
 from reconciler.web.pages.autopilots.order import Judged
+from reconciler.web.pages.brief_cache import BriefCache
 from tests.support.clock import FakeClock
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, manifest, schedule, webhook
 from tests.web.conftest import Ask
@@ -135,7 +135,7 @@ class SlowClock(FakeClock):
 
 def test_the_order_of_a_list_that_takes_long_is_kept_for_ten_times_as_long() -> None:
     clock, reads = SlowClock(), []
-    lists = JudgedLists(clock)
+    lists = BriefCache[list[Judged]](clock)
 
     def read() -> list[Judged]:
         reads.append(clock.ticks)

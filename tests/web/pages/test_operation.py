@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.control.apply.follow_source import Place, Position
+from reconciler.control.doctor.check import Check, error, ok
 from reconciler.core.runs.run import Completed
 from reconciler.core.runs.usage import Usage
 from reconciler.settings import Settings
 from reconciler.store.objects.agents import mark_unavailable
+from reconciler.web.pages.settings import EVERY, Examinations
 from reconciler.web.pages.usage import _EMPTY, HEIGHT, WIDTH, chart
+from tests.support.clock import FakeClock
 from tests.support.rig import Rig, agent, autopilot, id_of, manifest, webhook
 from tests.support.web import Web
 from tests.web.conftest import Ask
@@ -163,6 +167,33 @@ def test_settings_are_shown_without_their_secrets_and_the_server_is_examined(
     assert "hunter2" not in page
     assert "https://***@example.com/a.git" in page
     assert "check-ok" in page
+    assert "Examined <time" in page
+
+
+def test_all_who_ask_share_an_examination_and_none_begins_beside_it() -> None:
+    clock, begun, let_go = FakeClock(), list[int](), threading.Event()
+
+    def slow() -> list[Check]:
+        begun.append(1)
+        assert let_go.wait(5)
+        return [ok("agents", "fine"), error("clock", "wrong", "set it")]
+
+    async def body() -> None:
+        examinations = Examinations(clock)
+        first, *others = [asyncio.ensure_future(examinations.latest(slow)) for _ in range(5)]
+        await asyncio.sleep(0)
+        first.cancel()
+        let_go.set()
+        (examined, *same) = await asyncio.gather(*others)
+        assert all(other is examined for other in same)
+        assert [check.subject for check in examined.checks] == ["clock", "agents"]
+        clock.advance(seconds=EVERY - 1)
+        assert (await examinations.latest(slow), len(begun)) == (examined, 1)
+        clock.advance(seconds=1)
+        again = await examinations.latest(slow)
+        assert (again.at - examined.at, len(begun)) == (timedelta(seconds=EVERY), 2)
+
+    asyncio.run(body())
 
 
 @pytest.fixture

@@ -24,11 +24,11 @@ from reconciler.web.api.autopilots import AutopilotQuery, autopilot_filter
 from reconciler.web.http.parameters import read_query
 from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
 from reconciler.web.models.source import SourceView, source_views
-from reconciler.web.pages.autopilots.lists import JudgedLists
 from reconciler.web.pages.autopilots.moment import Moment
 from reconciler.web.pages.autopilots.order import Judged, Sort, counted, in_order, judge
 from reconciler.web.pages.autopilots.ticks import SHOWN, Ticks, ticks_of
 from reconciler.web.pages.autopilots.trouble import Trouble, trouble_of
+from reconciler.web.pages.brief_cache import BriefCache
 from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.serving import View, Visit
 
@@ -129,9 +129,12 @@ def _filters(query: ListQuery) -> dict[str, object]:
     return query.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
+_Lists = BriefCache[list[Judged]]
+
+
 def list_page(clock: Clock) -> View:
     """The list of autopilots, with a memory of its own for long lists."""
-    lists = JudgedLists(clock)
+    lists = _Lists(clock)
 
     async def overview(visit: Visit) -> Response:
         query = read_query(visit.request, ListQuery, from_form=True)
@@ -146,7 +149,9 @@ def list_page(clock: Clock) -> View:
     return overview
 
 
-def _read(tx: Tx, query: ListQuery, visit: Visit, moment: Moment, lists: JudgedLists) -> Listing:
+def _read(
+    tx: Tx, query: ListQuery, visit: Visit, moment: Moment, lists: BriefCache[list[Judged]]
+) -> Listing:
     """All that the other filters fit are judged, since the counts are of all healths."""
     asked = query.model_copy(update=dict.fromkeys(("health", "cursor"), None))
     where = autopilot_filter(asked, visit.caller, moment.now)
