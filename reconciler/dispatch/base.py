@@ -32,6 +32,9 @@ from reconciler.core.runs.retry import Transient as Transient
 from reconciler.core.runs.run import Json, Outcome, Reason
 from reconciler.core.runs.usage import Usage
 
+LONGEST_SESSION_ID = 200
+"""Characters of a name that an agent gives to its work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handle:

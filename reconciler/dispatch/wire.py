@@ -13,15 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
 from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.run import Json
+from reconciler.dispatch.body import ANSWER_LIMIT, TooMuch, read_body
 
 CONNECT_SECONDS = 5.0
-ANSWER_LIMIT = 1024 * 1024
-"""Bytes of an answer that are read, unless a call says otherwise."""
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?", re.ASCII)
 QUOTED = 200
@@ -118,6 +118,8 @@ def new_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(
         trust_env=False,
         follow_redirects=False,
+        # A cookie goes to every port of its host: kept, one agent's would be sent to the others.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=50),
         headers={"user-agent": "reconciler", "accept": "application/json"},
@@ -146,13 +148,11 @@ async def _exchange(client: httpx.AsyncClient, call: Call) -> Exchange:
     # Decompressed, a few bytes may be gigabytes.
     headers = {"accept-encoding": "identity", **call.headers}
     async with client.stream(call.method, call.url, headers=headers, content=call.body) as answer:
-        body = bytearray()
-        async for chunk in answer.aiter_raw():
-            body += chunk
-            if len(body) > call.limit:
-                return Oversized(f"{_origin(call.url)} answered more than {call.limit} bytes")
-        client.cookies.clear()
-        return Reply(answer.status_code, dict(answer.headers), bytes(body))
+        try:
+            body = await read_body(answer, call.limit)
+        except TooMuch as error:
+            return Oversized(f"{_origin(call.url)} answered {error}")
+        return Reply(answer.status_code, dict(answer.headers), body)
 
 
 def _header_refusal(headers: Mapping[str, str]) -> str | None:

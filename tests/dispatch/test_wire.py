@@ -6,7 +6,8 @@ from email.utils import format_datetime
 import pytest
 
 from reconciler.core.base.invisible import one_line
-from reconciler.dispatch.wire import Reply
+from reconciler.dispatch.wire import Call, Oversized, Reply, exchange, new_client
+from tests.support.http_agent import HttpAgent
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,17 @@ def test_what_an_agent_said(body: bytes, expected: str) -> None:
 
 def test_one_line_holds_nothing_that_moves_a_terminal() -> None:
     assert one_line("a\u202eb\x07\u2028c\ud800d") == "a b c d"
+
+
+@pytest.mark.anyio
+async def test_a_cookie_is_sent_to_no_agent_however_the_answer_ended() -> None:
+    cookie = {"Set-Cookie": "session=theirs; Path=/"}
+    with HttpAgent() as agent:
+        agent.answer(200, b"x" * 2_000_000, cookie)
+        agent.answer(200, b"{}", cookie)
+        async with new_client() as client:
+            call = Call(method="GET", url=agent.url)
+            assert isinstance(await exchange(client, call), Oversized)
+            for _ in range(2):
+                assert isinstance(await exchange(client, call), Reply)
+        assert not any(request.header("cookie") for request in agent.requests)

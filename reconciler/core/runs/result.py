@@ -18,13 +18,23 @@ def cut_result(result: Json, limit: int = RESULT_LIMIT) -> Json:
     and lone surrogates become U+FFFD, numbers that JSON does not have become null.
     """
     try:
+        raw = _raw(result)
+        if len(raw) > limit:
+            return _cut(raw, limit)
+        # Only now: value by value, megabytes of them would keep the event loop for seconds.
         storable = _storable(result)
-        text = storable if isinstance(storable, str) else json.dumps(storable, ensure_ascii=False)
+        raw = _raw(storable)
     except RecursionError:
         return "[the result nests too deeply to be kept]"
-    raw = text.encode("utf-8")
-    if len(raw) <= limit:
-        return storable
+    return storable if len(raw) <= limit else _cut(raw, limit)
+
+
+def _raw(result: Json) -> bytes:
+    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    return _UNSTORABLE.sub("\ufffd", text).encode("utf-8")
+
+
+def _cut(raw: bytes, limit: int) -> str:
     tail = raw[-limit:].decode("utf-8", "ignore")
     return f"[cut: the first {len(raw) - limit} bytes are not kept]\n{tail}"
 

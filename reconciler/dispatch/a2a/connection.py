@@ -4,7 +4,7 @@ The only module that knows the SDK, which is an extra and takes a while to impor
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import httpx
@@ -41,11 +41,15 @@ from reconciler.dispatch.a2a.answers import (
 )
 from reconciler.dispatch.a2a.card import usable
 from reconciler.dispatch.a2a.task import A2aTask, content_of, read_task
+from reconciler.dispatch.base import LONGEST_SESSION_ID
+from reconciler.dispatch.body import TooMuch, read_body
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import CONNECT_SECONDS, QUOTED, Reply
 
 ANSWER_LIMIT = 4 * 1024 * 1024
 """Bytes of an answer that are read: a task brings its artifacts."""
+TOKENS_LIMIT = 100_000
+"""See `body.TOKENS_LIMIT`: the SDK takes microseconds for each value."""
 _BINDINGS = [TransportProtocol.JSONRPC, TransportProtocol.HTTP_JSON]
 _PAGE = 10
 _READING = (A2AError, json_format.Error, ValueError, TypeError, KeyError, AttributeError)
@@ -69,32 +73,22 @@ class _Bounded(httpx.AsyncBaseTransport):
         request.headers["accept-encoding"] = "identity"
         response = await self._inner.handle_async_request(request)
         response.headers.pop("set-cookie", None)
+        try:
+            body = await read_body(response, ANSWER_LIMIT, TOKENS_LIMIT)
+        except TooMuch as error:
+            raise httpx.ReadError(f"it answered {error}") from error
+        finally:
+            await response.aclose()
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=_BoundedStream(response),
+            stream=httpx.ByteStream(body),
             extensions=response.extensions,
         )
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
-
-
-class _BoundedStream(httpx.AsyncByteStream):
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in self._response.aiter_raw():
-            size += len(chunk)
-            if size > ANSWER_LIMIT:
-                raise httpx.ReadError(f"it answered more than {ANSWER_LIMIT} bytes")
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
 
 
 def new_a2a_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
@@ -145,7 +139,7 @@ class Connection:
         request = GetTaskRequest(id=task_id, history_length=messages)
 
         async def call() -> A2aTask:
-            return _read(await self._client.get_task(request, context=_context(headers)))
+            return _read(await self._client.get_task(request, context=_context(headers)), task_id)
 
         return await _tried(call, within, unknown=True)
 
@@ -173,10 +167,11 @@ class Connection:
         async def call() -> A2aTask:
             request = CancelTaskRequest(id=task_id)
             try:
-                return _read(await self._client.cancel_task(request, context=_context(headers)))
+                task = await self._client.cancel_task(request, context=_context(headers))
             except TaskNotCancelableError:
-                task = GetTaskRequest(id=task_id, history_length=0)
-                return _read(await self._client.get_task(task, context=_context(headers)))
+                again = GetTaskRequest(id=task_id, history_length=0)
+                task = await self._client.get_task(again, context=_context(headers))
+            return _read(task, task_id)
 
         return await _tried(call, within, unknown=True)
 
@@ -239,8 +234,17 @@ def _choose(card: AgentCard, base: str, reach: Reach) -> AgentInterface | Refuse
     return (current or allowed)[0]
 
 
-def _read(message: Any) -> A2aTask:
-    return read_task(json_format.MessageToDict(message))
+def _read(message: Any, asked_for: str | None = None) -> A2aTask:
+    """The task of an answer. Raises ValueError where it is not the one that was asked for.
+
+    Its id is what the run is found by later, and stands on its row.
+    """
+    task = read_task(json_format.MessageToDict(message))
+    if asked_for is not None and task.id != asked_for:
+        raise ValueError("it is about another task than the one that was asked for")
+    if not (0 < len(task.id) <= LONGEST_SESSION_ID and task.id.isprintable()):
+        raise ValueError(f"its task has no id of 1 to {LONGEST_SESSION_ID} characters")
+    return task
 
 
 def _context(headers: Mapping[str, str]) -> ClientCallContext:

@@ -12,7 +12,13 @@ from reconciler.core.base.invisible import one_line
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
 from reconciler.core.runs.usage import reported
-from reconciler.dispatch.base import Ended, TargetDown, Transient, cut_result
+from reconciler.dispatch.base import (
+    LONGEST_SESSION_ID,
+    Ended,
+    TargetDown,
+    Transient,
+    cut_result,
+)
 from reconciler.dispatch.wire import (
     QUOTED,
     Exchange,
@@ -28,7 +34,6 @@ _NOT_TAKEN = frozenset({408, 425})
 _PERHAPS = frozenset({409, 502, 504})
 """409 is what the draft on idempotency keys answers while the first request is still at work; the
 others are said by a gateway that lost the agent's answer."""
-LONGEST_SESSION_ID = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -458,3 +458,48 @@ async def test_an_answer_without_end_is_cut_off(runtime: A2aTasks) -> None:
         lost = await runtime.start(job_on(base, "complete"), Recorder())
         assert isinstance(lost, Transient)
         assert "more than" in lost.message
+
+
+@pytest.mark.parametrize(
+    ("task", "why"),
+    [
+        pytest.param(TASK.replace(b'"t1"', b'""'), "no id", id="without an id"),
+        pytest.param(TASK.replace(b"t1", b"t" * 300_000), "no id", id="an id without end"),
+        pytest.param(
+            TASK.replace(b"}}", b'}, "metadata": {"x": [' + b"1," * 120_000 + b"1]}}"),
+            "more values",
+            id="values without end",
+        ),
+    ],
+)
+async def test_a_task_that_cannot_be_kept_holds_its_run(
+    runtime: A2aTasks, task: bytes, why: str
+) -> None:
+    with HttpAgent() as server:
+        base = server.url.removesuffix("/runs")
+        job, recorder = job_on(base, "work"), Recorder()
+        mine = task.replace(b"RUN", job.run_id.encode())
+        server.answer(200, a_card(base))
+        server.answer(200, b'{"jsonrpc": "2.0", "id": 1, "result": {"task": ' + mine + b"}}")
+        for _ in range(2):
+            server.answer(200, NO_TASKS.replace(b"[]", b"[" + mine + b"]"))
+        started = await runtime.start(job, recorder)
+        assert isinstance(started, Started)
+        assert recorder.last.session_id is None
+        assert why in str(recorder.last.detail["answer"])
+
+
+async def test_the_end_of_another_task_is_no_end(runtime: A2aTasks) -> None:
+    ended = TASK.replace(b"WORKING", b"COMPLETED").replace(b"t1", b"t2")
+    with HttpAgent() as server:
+        base = server.url.removesuffix("/runs")
+        job = job_on(base, "work")
+        server.answer(200, a_card(base))
+        server.answer(200, b'{"jsonrpc": "2.0", "id": 1, "result": {"task": ' + TASK + b"}}")
+        started = await runtime.start(job, Recorder())
+        assert isinstance(started, Started)
+        for _ in range(3):
+            server.answer(200, b'{"jsonrpc": "2.0", "id": 1, "result": ' + ended + b"}")
+        stop = await runtime.stop(job, started.handle)
+        assert isinstance(stop, Stopping)
+        assert "another task" in stop.message
