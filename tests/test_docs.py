@@ -100,6 +100,14 @@ def test_operating_lists_every_setting() -> None:
     ]
 
 
+def test_the_log_has_the_events_that_operating_lists() -> None:
+    code_files = (ROOT / "reconciler").rglob("*.py")
+    source = "".join(file.read_text("utf-8") for file in code_files)
+    listed = [event for row in table(DOCS / "operating.md", "event") for event in code(row[0])]
+    assert len(listed) > 10
+    assert [event for event in listed if f'"{event}"' not in source] == []
+
+
 def _default(value: Any) -> str:
     match value:
         case None | () | {} | Choices(env=(), folders=()) | NotifySettings(revision_failed=()):

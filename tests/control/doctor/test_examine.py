@@ -21,6 +21,7 @@ from reconciler.store.objects.agents import mark_unavailable
 from reconciler.store.objects.triggers import stall
 from reconciler.store.servers import Server, register
 from tests.support.clock import FakeClock
+from tests.support.pages import ROOT, code, table
 from tests.support.receiver import VARIABLE
 from tests.support.rig import KEY, Document, Rig, agent, autopilot, schedule, webhook
 from tests.support.signing import WHSEC
@@ -89,6 +90,8 @@ def test_a_healthy_system_has_nothing_to_report(rig: HostRig, settings: Settings
         "settings", "database", "clock", "zones", "server", "secrets", "webhooks", "triggers",
         "agents", "channels",
     ]  # fmt: skip
+    listed = {code(row[0])[0] for row in table(ROOT / "docs/operating.md", "subject")}
+    assert listed == {check.subject for check in checks} | {"programs"}, "none is bound here"
 
 
 def test_a_missing_secret_and_one_that_cannot_verify_are_named(
