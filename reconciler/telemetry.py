@@ -126,6 +126,7 @@ class Metrics:
     webhook_requests: Counter = field(init=False)
     webhook: Histogram = field(init=False)
     queue_depth: Gauge = field(init=False)
+    runs_waiting: Gauge = field(init=False)
     dispatch: Histogram = field(init=False)
     reconciles: Counter = field(init=False)
     reconcile: Histogram = field(init=False)
@@ -153,6 +154,9 @@ class Metrics:
             "webhook_seconds", "From a webhook request to its answer.", _QUICK
         )
         self.queue_depth = self._gauge("queue_depth", "Runs that wait for admission.")
+        self.runs_waiting = self._gauge(
+            "runs_waiting", "Runs by what they wait for, admitted or not.", "waiting_for"
+        )
         self.dispatch = self._histogram(
             "dispatch_seconds", "From admission to the start of the work.", _SLOW
         )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from reconciler.cli.rendering.runs import run_table
 from reconciler.control.counting import counting
 from reconciler.control.dispatching.runner import run_once, settle
 from reconciler.core.runs.run import Run
@@ -25,18 +26,66 @@ from tests.support.web import Web
 EXPECT = "size(result.labelled) > 0"
 
 
-class Night:
-    """One autopilot that fires each hour, and what people can see of it in the morning."""
+class Morning:
+    """What people can see of the autopilot `triage` in the morning."""
 
-    def __init__(self, rig: Rig, folder: Path) -> None:
+    def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.web = Web(rig)
+        rig.database.observe = counting(self.web.context.metrics)
+
+    def ask(self, path: str) -> Any:
+        """What the API answers: JSON, or the text of the metrics."""
+
+        async def send() -> Any:
+            async with self.web.client() as client:
+                answer = await client.get(path)
+                assert answer.status_code == 200, answer.text
+                return answer.text if path == "/metrics" else answer.json()
+
+        return asyncio.run(send())
+
+    def health(self) -> str:
+        """The word that the list of autopilots shows."""
+        return str(self.ask(f"/v1/autopilots/{id_of('triage')}")["status"]["health"])
+
+    def why(self) -> list[str]:
+        """The sentences about this moment."""
+        steps = self.ask(f"/v1/autopilots/{id_of('triage')}/why")
+        return [step["why"] for step in steps["items" if "items" in steps else "steps"]]
+
+    def listed(self) -> str:
+        """What `reconciler runs triage` shows."""
+        return run_table(self.ask(f"/v1/autopilots/{id_of('triage')}/runs")["items"])
+
+    def waiting(self, waiting_for: str) -> int:
+        """How many runs the metrics count that wait for this."""
+        return self.samples("reconciler_runs_waiting", waiting_for=waiting_for)
+
+    def counted(self, reason: str) -> int:
+        """How many runs the metrics count that ended for this reason."""
+        return self.samples("reconciler_runs_total", reason=reason)
+
+    def samples(self, name: str, **labels: str) -> int:
+        """The sum of the samples of a metric that have these labels."""
+        return sum(
+            round(sample.value)
+            for family in text_string_to_metric_families(self.ask("/metrics"))
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+class Night(Morning):
+    """One autopilot that fires each hour, and what became of its runs."""
+
+    def __init__(self, rig: Rig, folder: Path) -> None:
+        super().__init__(rig)
         self.issues = folder / "issues"
         check = (
             f'test -s {self.issues} && cat {self.issues} && exit 0; echo "no new issue"; exit 10'
         )
         rig.commands = {"new-issues": script(folder, check, "new-issues")}
-        rig.database.observe = counting(self.web.context.metrics)
         rig.apply(
             agent(),
             autopilot(
@@ -73,35 +122,6 @@ class Night:
         (held,) = self.rig.claim()
         return self.rig.complete(held, result=result), held.prompt
 
-    def ask(self, path: str) -> Any:
-        """What the API answers: JSON, or the text of the metrics."""
-
-        async def send() -> Any:
-            async with self.web.client() as client:
-                answer = await client.get(path)
-                assert answer.status_code == 200, answer.text
-                return answer.text if path == "/metrics" else answer.json()
-
-        return asyncio.run(send())
-
-    def health(self) -> str:
-        """The word that the list of autopilots shows."""
-        return str(self.ask(f"/v1/autopilots/{id_of('triage')}")["status"]["health"])
-
-    def why(self) -> list[str]:
-        """The sentences about this moment."""
-        steps = self.ask(f"/v1/autopilots/{id_of('triage')}/why")
-        return [step["why"] for step in steps["items" if "items" in steps else "steps"]]
-
-    def counted(self, reason: str) -> int:
-        """How many runs the metrics count that ended for this reason."""
-        return sum(
-            round(sample.value)
-            for family in text_string_to_metric_families(self.ask("/metrics"))
-            for sample in family.samples
-            if sample.name == "reconciler_runs_total" and sample.labels["reason"] == reason
-        )
-
 
 @pytest.fixture
 def night(database_url: str, tmp_path: Path) -> Iterator[Night]:
@@ -120,6 +140,7 @@ def test_a_quiet_night_costs_nothing_and_is_no_failure(night: Night) -> None:
     listed = night.ask(f"/v1/autopilots/{id_of('triage')}/runs")["items"]
     assert [run["failureReason"] for run in listed] == ["precheck: no new issue"] * 5
     assert any("precheck: no new issue [nothing_to_do]" in why for why in night.why())
+    assert night.listed().count("nothing_to_do") == 5
     assert night.counted("nothing_to_do") == 5
     assert night.health() == "healthy"
 

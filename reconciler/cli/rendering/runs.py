@@ -65,8 +65,9 @@ def run_table(runs: Sequence[Document]) -> str:
 
 def _row(run: Document) -> tuple[str, ...]:
     status = run["reason"] or run["status"]
-    if run["status"] == Status.PENDING and run["admittedAt"] is None:
-        status = f"waiting ({run['waitingFor']})"
+    if waits_for := run["waitingFor"]:
+        is_waiting = run["status"] == Status.PENDING and run["admittedAt"] is None
+        status = f"{'waiting' if is_waiting else status} ({waits_for})"
     name = f"{run['workspace']}/{run['autopilot']}"
     triggered, took, cost = run["triggeredAt"][:19], _took(run), _cost(run) or "-"
     return status, run["source"], triggered, took, cost, name, run["id"]

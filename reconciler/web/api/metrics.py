@@ -29,6 +29,8 @@ def route(context: Context) -> Route:
 def _set(metrics: Metrics, gauges: Gauges) -> None:
     metrics.due_triggers.set(gauges.due_triggers)
     metrics.queue_depth.set(gauges.queue_depth)
+    for waiting_for, runs in gauges.runs_waiting.items():
+        metrics.runs_waiting.labels(waiting_for.value).set(runs)
     metrics.breaker_open.set(gauges.breakers_open)
     metrics.notifications_pending.clear()
     for channel, pending in gauges.notifications.items():

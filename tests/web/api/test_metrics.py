@@ -13,7 +13,8 @@ from tests.web.conftest import Ask
 NAMES = {
     "reconciler_runs_total", "reconciler_schedule_lag_seconds", "reconciler_due_triggers",
     "reconciler_tick_seconds", "reconciler_webhook_requests_total", "reconciler_webhook_seconds",
-    "reconciler_queue_depth", "reconciler_dispatch_seconds", "reconciler_reconcile_total",
+    "reconciler_queue_depth", "reconciler_runs_waiting", "reconciler_dispatch_seconds",
+    "reconciler_reconcile_total",
     "reconciler_reconcile_seconds", "reconciler_applied_revision_info", "reconciler_breaker_open",
     "reconciler_clock_jumps_total", "reconciler_gen_ai_usage_tokens_total",
     "reconciler_gen_ai_usage_cost_usd_total",
@@ -96,6 +97,8 @@ def test_gauges_tell_of_now(rig: Rig, ask: Ask) -> None:
     rig.clock.advance(minutes=5)
     samples = read(ask)
     assert samples[("reconciler_queue_depth", ())] == 1
+    assert samples[("reconciler_runs_waiting", ("queue",))] == 1
+    assert samples[("reconciler_runs_waiting", ("quota",))] == 0
     assert samples[("reconciler_due_triggers", ())] == 1
     assert samples[("reconciler_breaker_open", ())] == 0
     assert samples[("reconciler_applied_revision_info", ("sha256:1", "default"))] == 1
