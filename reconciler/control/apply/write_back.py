@@ -4,8 +4,8 @@ How the edited source is kept differs (write_folder.py, write_git.py); what must
 anything is written does not, and is here (docs/write-back.md).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -38,11 +38,15 @@ class StaleWrite(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRequest:
-    """One object before and after, None where it is not there, and who asks for it."""
+    """One object before and after, None where it is not there, and who asks for it.
+
+    `named` has the fields whose text is to stand in a file that is there already, and that file.
+    """
 
     before: Stored | None
     after: Declared | None
     caller: Caller
+    named: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def live(self) -> Stored | None:

@@ -38,7 +38,9 @@ class FolderWriter:
         """
         with _turn(self.root):
             self.checks.require_fresh(request)
-            file = edit_file(request.before, request.after, SourceFiles(Folder(self.root)))
+            file = edit_file(
+                request.before, request.after, SourceFiles(Folder(self.root)), request.named
+            )
             edited = Opened(Overlaid(Folder(self.root), file.path, file.after))
             loaded, plan = self.checks.check(request, edited, self._open(), whole=False)
             if file.before != file.after:

@@ -118,7 +118,7 @@ class GitWriter:
         # By its whole name: a tag of this name is not pushed to.
         repository, head = self.mirror.fetch(f"refs/heads/{self.branch}")
         unedited = self._open(repository, head)
-        file = edit_file(request.before, request.after, SourceFiles(unedited.source))
+        file = edit_file(request.before, request.after, SourceFiles(unedited.source), request.named)
         prefix = f"{self.path.strip('/')}/" if self.path.strip("/.") else ""
         proposal = Proposal(
             parent=head,

@@ -1,13 +1,16 @@
 """The edit of one object as the edit of one file of its source."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
+from reconciler.core.manifest.defaults import autopilot_defaults
 from reconciler.core.manifest.state import Declared, Document, Stored
 from reconciler.manifest.edit.edit import CannotEdit, append, apply_edit, references_of, remove
 from reconciler.manifest.edit.export import to_yaml
 from reconciler.manifest.files import joined
-from reconciler.manifest.referenced.fields import Reference
+from reconciler.manifest.referenced.fields import FIELDS, Reference
 from reconciler.manifest.referenced.resolve import decode_text
 from reconciler.manifest.text import BOM
 
@@ -33,20 +36,29 @@ class FileEdit:
     after: bytes | None
 
 
-def edit_file(stored: Stored | None, wanted: Declared | None, files: Files) -> FileEdit:
+def edit_file(
+    stored: Stored | None,
+    wanted: Declared | None,
+    files: Files,
+    named: Mapping[str, str] = MappingProxyType({}),
+) -> FileEdit:
     """The edit that makes the object `stored` mean `wanted`, or takes it out of its file.
 
     `stored` is None, or archived, for an object that is not there: a creation is a new file
     `<workspace>/<name>.yaml`, or stands at the end of the one that is there already. A text that
-    the manifest keeps in a file of its own is edited there. Raises CannotEdit where a file cannot
-    be read, says something else than what was applied, or where two files would have to change.
+    the manifest keeps in a file of its own is edited there; one that is emptied is no longer named.
+    `named` has fields whose text is to stand in a file that is there already, and that file. Raises
+    CannotEdit where a file cannot be read, says something else than what was applied, or where two
+    files would have to change.
     """
     if stored is None or stored.archived:
         if wanted is None:
             raise CannotEdit("there is no such object")
         path = f"{wanted.key.workspace}/{wanted.key.name}.yaml"
-        data = files.read(path)
-        added = append(data, wanted.document) if data else to_yaml(wanted.document).encode()
+        data, document = files.read(path), wanted.document
+        for reference in _references(named):
+            document = _Named.read(path, reference, files).in_place_of_its_text(document)
+        added = append(data, document) if data else to_yaml(document).encode()
         return FileEdit(path, data, added)
     data = files.read(stored.origin.path) if stored.origin else None
     if data is None or stored.origin is None:
@@ -55,13 +67,24 @@ def edit_file(stored: Stored | None, wanted: Declared | None, files: Files) -> F
         return FileEdit(stored.origin.path, data, remove(data, stored.key))
     # The row may have drifted; the file says what was applied to it.
     before, after = stored.applied or stored.document, wanted.document
+    others = dict(named)
     for reference in references_of(data, stored.key):
-        named = _Named.read(stored.origin.path, reference, files)
-        named.require_unchanged(before)
-        if named.text_in(after) != named.text_in(before):
-            return named.edit(before, after)
-        before, after = named.by_name(before), named.by_name(after)
+        text = _Named.read(stored.origin.path, reference, files)
+        text.require_unchanged(before)
+        stays = text.text_in(after) and others.get(reference.field.into) in (None, reference.file)
+        if stays:
+            others.pop(reference.field.into, None)
+        if stays and text.text_in(after) != text.text_in(before):
+            return text.edit(before, after)
+        before, after = text.by_name(before), text.by_name(after) if stays else after
+    for reference in _references(others):
+        text = _Named.read(stored.origin.path, reference, files)
+        after = text.in_place_of_its_text(after)
     return FileEdit(stored.origin.path, data, apply_edit(data, before, after))
+
+
+def _references(named: Mapping[str, str]) -> list[Reference]:
+    return [Reference(field, named[field.into]) for field in FIELDS if field.into in named]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +114,18 @@ class _Named:
         """The document as the manifest says it: with the file's name in place of its text."""
         field = self.reference.field
         spec = {**document["spec"], field.name: {"file": self.reference.file}}
-        return {**document, "spec": {**spec, field.into: ""}}
+        default = autopilot_defaults()["spec"].get(field.into)
+        if default is None:
+            spec.pop(field.into, None)
+        else:
+            spec[field.into] = default
+        return {**document, "spec": spec}
+
+    def in_place_of_its_text(self, document: Document) -> Document:
+        """The document with the name of the file, which says just that. Raises CannotEdit."""
+        if decode_text(self.data, self.path) != self.text_in(document):
+            raise CannotEdit(f"{self.path} says something else; load the page again")
+        return self.by_name(document)
 
     def edit(self, before: Document, after: Document) -> FileEdit:
         """The new text in the file's own line breaks. Raises CannotEdit."""

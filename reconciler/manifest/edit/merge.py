@@ -8,11 +8,21 @@ from typing import Any
 
 from reconciler.core.manifest.state import Document
 from reconciler.manifest.edit.export import pleasant
+from reconciler.manifest.referenced.fields import FIELDS
 
 
 def merged(written: Any, before: Document, after: Document) -> Any:
     """The written value, changed where the canonical documents `before` and `after` differ."""
-    return _merged(written, before, after, pleasant(after))
+    return _said_once(_merged(written, before, after, pleasant(after)))
+
+
+def _said_once(value: Any) -> Any:
+    """Without the text of a file that is named now: even an empty one would be said twice."""
+    spec = value.get("spec") if isinstance(value, dict) else None
+    if not isinstance(spec, dict):
+        return value
+    texts = {field.into for field in FIELDS if field.name in spec}
+    return {**value, "spec": {name: each for name, each in spec.items() if name not in texts}}
 
 
 _GONE = object()

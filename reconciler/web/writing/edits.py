@@ -1,7 +1,7 @@
 """What a write through the API asks for: an object afterwards, and the plan of the edit."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from reconciler.core.manifest.state import Current, Declared, Desired, Document,
 from reconciler.core.plan.consequences import Surroundings
 from reconciler.core.plan.plan import Plan, semantic_plan
 from reconciler.manifest.load.load import load_bundle
+from reconciler.manifest.referenced.fields import references_in
+from reconciler.manifest.referenced.scan import scan
 from reconciler.store.objects.overview import Overview
 from reconciler.web.http.answers import encode
 
@@ -23,10 +25,14 @@ _BODY = "body.json"
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One object before and after; None where it is not there."""
+    """One object before and after; None where it is not there.
+
+    `named` has the fields whose text is to stand in a file that is there already, and that file.
+    """
 
     before: Overview | None
     after: Declared | None
+    named: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -70,19 +76,55 @@ class Edit:
         return replace(plan, surroundings=Surroundings(around, wanted, at))
 
 
-def declared(body: Mapping[str, Any], source_id: str, policy: Policy = OFFLINE) -> Declared:
+Beside = Callable[[str], bytes | None]
+"""Reads a file that a manifest names; None for one that is not there."""
+
+
+def nothing_beside(_name: str) -> None:
+    """No file can be named."""
+
+
+def named_in(document: Any) -> dict[str, str]:
+    """The fields whose text stands in a file by what a document says, and that file."""
+    return {reference.field.into: reference.file for reference in references_in(document)}
+
+
+def naming(document: Document, raw: Any) -> Document:
+    """The document with the files that `raw` names in place of their texts."""
+    spec = dict(document["spec"])
+    for reference in references_in(raw):
+        spec.pop(reference.field.into, None)
+        spec[reference.field.name] = {"file": reference.file}
+    return {**document, "spec": spec}
+
+
+def declared(
+    body: Mapping[str, Any],
+    source_id: str,
+    policy: Policy = OFFLINE,
+    beside: Beside = nothing_beside,
+) -> Declared:
     """The autopilot in a body, validated as one in a file. Raises InvalidManifests.
 
     Whether what it refers to exists is the question of a plan, not asked here.
     """
     manifest = {name: value for name, value in body.items() if name not in OWNED}
     manifest = {"apiVersion": API_VERSION, "kind": Kind.AUTOPILOT.value, **manifest}
-    return declared_text(encode(manifest), source_id, file=_BODY, policy=policy)
+    return declared_text(encode(manifest), source_id, file=_BODY, policy=policy, beside=beside)
 
 
-def declared_text(text: bytes, source_id: str, *, file: str, policy: Policy = OFFLINE) -> Declared:
+def declared_text(
+    text: bytes,
+    source_id: str,
+    *,
+    file: str,
+    policy: Policy = OFFLINE,
+    beside: Beside = nothing_beside,
+) -> Declared:
     """The one autopilot of a text, YAML or JSON by the name of `file`. Raises InvalidManifests."""
-    desired = load_bundle({file: text}, source_id=source_id, allow_external=True, policy=policy)
+    texts = {name: data for name in scan(text) or () if (data := beside(name)) is not None}
+    contents = {**texts, file: text}
+    desired = load_bundle(contents, source_id=source_id, allow_external=True, policy=policy)
     declared_, *others = desired.objects.values()
     if others or declared_.key.kind != Kind.AUTOPILOT:
         wrong = Problem(file, 1, 1, "kind", "this takes one autopilot", "kind-unknown")

@@ -65,7 +65,7 @@ async def carry_out(context: Context, caller: Caller, edit: Edit, source: str) -
         return Unchanged(edit.before)
     stored = edit.before.stored if edit.before else None
     if writer := context.writer(source):
-        request = WriteRequest(before=stored, after=edit.after, caller=caller)
+        request = WriteRequest(before=stored, after=edit.after, caller=caller, named=edit.named)
         written = await asyncio.to_thread(writer.write, request)
         return InForce(edit.id, written.commit) if written.applied else Proposed(written)
     origin = stored.origin if stored and not stored.archived else None

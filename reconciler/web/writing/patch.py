@@ -24,7 +24,7 @@ def suggested_patch(edit: Edit, files: SourceFiles | None) -> str | None:
     if files is None and stored is not None and not stored.archived:
         return None
     try:
-        file = edit_file(stored, edit.after, files or _NOWHERE_HERE)
+        file = edit_file(stored, edit.after, files or _NOWHERE_HERE, edit.named)
     except CannotEdit:
         return None
     return unified_diff(f"{files.prefix if files else ''}{file.path}", file.before, file.after)

@@ -175,6 +175,36 @@ def test_a_new_autopilot_is_a_new_file(folder: Path, ask: Ask) -> None:
     assert text.count("- name:") == 3
 
 
+def test_a_text_may_stand_in_a_file_that_is_there(folder: Path, ask: Ask) -> None:
+    """Chosen in the form, by its path; edited in that file from then on."""
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "triage.md").write_text("Label them.")
+    chosen = {"spec.descriptionFrom.file": "prompts/triage.md", "spec.timeout": "2h"}
+    fields = fields_of(ask("GET", EDIT)) | chosen
+    wrong = send(ask, fields | {"spec.descriptionFrom.file": "prompts/other.md"}, "save")
+    assert "there is no such file here" in text_of(wrong)
+    twice = send(ask, fields | {"description": "Both."}, "save")
+    assert "description and descriptionFrom are both given" in text_of(twice)
+    text = fields_of(send(ask, fields, "to-yaml"))
+    assert "descriptionFrom: {file: prompts/triage.md}" in text["yaml"]
+    form = fields_of(send(ask, text, "to-form"))
+    assert form["spec.descriptionFrom.file"] == "prompts/triage.md"
+    assert form["description"] == ""
+    saved(send(ask, form, "save"))
+    written = (folder / "all.yaml").read_text()
+    assert "descriptionFrom: {file: prompts/triage.md}" in written
+    assert "timeout: 2h" in written
+    page = ask("GET", EDIT)
+    assert "It stands in prompts/triage.md , and is edited there" in text_of(page)
+    assert fields_of(page)["description"] == "Label them."
+    saved(send(ask, fields_of(page) | {"description": "Close them."}, "save"))
+    assert (folder / "prompts" / "triage.md").read_text() == "Close them."
+    assert (folder / "all.yaml").read_text() == written
+    for named in ("../agents.yaml", "/etc/passwd"):
+        page = send(ask, fields | {"spec.descriptionFrom.file": named}, "save")
+        assert "Somebody changed it" in text_of(page) or "One thing is wrong" in text_of(page)
+
+
 def test_a_trigger_can_be_removed_and_switched_off(folder: Path, ask: Ask) -> None:
     fields = fields_of(send(ask, fields_of(ask("GET", EDIT)), "add:api"))
     fields = fields_of(send(ask, fields, "remove:0"))

@@ -201,3 +201,12 @@ def test_filters_offer_what_there_is(rig: Rig, ask: Ask) -> None:
     page = ask("GET", "/").text
     assert '<datalist id="all-assignee">' in page
     assert '<option value="agent:bot-100"></option>' in page
+
+
+def test_a_new_one_begins_where_there_are_agents(rig: Rig, ask: Ask) -> None:
+    """In the default workspace, unless only others have some."""
+    lone = {**agent("lone"), "metadata": {"name": "lone", "workspace": "team"}}
+    rig.apply(lone)
+    assert 'name="workspace" value="team"' in ask("GET", "/autopilots/new").text
+    rig.apply(lone, agent())
+    assert 'name="workspace" value="default"' in ask("GET", "/autopilots/new").text

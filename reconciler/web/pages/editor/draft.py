@@ -14,6 +14,8 @@ from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.payload import parse_json
 from reconciler.manifest.edit.export import to_yaml
+from reconciler.manifest.load.parse import parse
+from reconciler.manifest.referenced.scan import scan
 from reconciler.web.http.problems import HttpProblem
 from reconciler.web.pages.editor.form import (
     is_shaped,
@@ -23,7 +25,14 @@ from reconciler.web.pages.editor.form import (
     without_row_at,
     without_trigger_at,
 )
-from reconciler.web.writing.edits import declared, declared_text
+from reconciler.web.writing.edits import (
+    Beside,
+    declared,
+    declared_text,
+    named_in,
+    naming,
+    nothing_beside,
+)
 
 YAML_FILE = "autopilot.yaml"
 _SEPARATOR = "/"
@@ -86,27 +95,34 @@ class Draft:
                 return replace(self, mine=mine, text=text)
         return self
 
-    def checked(self, source: str, policy: Policy) -> Declared:
+    @property
+    def named(self) -> dict[str, str]:
+        """The fields whose text it wants in a file, and that file."""
+        return named_in(self.mine)
+
+    def checked(self, source: str, policy: Policy, beside: Beside) -> Declared:
         """The manifest as it would be, held against what it may reach. Raises InvalidManifests."""
-        if self.text is not None:
-            return declared_text(self.text.encode(), source, file=YAML_FILE, policy=policy)
-        return declared(self.mine, source, policy)
+        if self.text is None:
+            return declared(self.mine, source, policy, beside)
+        text = self.text.encode()
+        return declared_text(text, source, file=YAML_FILE, policy=policy, beside=beside)
 
 
-def read_draft(fields: Mapping[str, str], fresh: Document) -> Draft:
+def read_draft(fields: Mapping[str, str], fresh: Document, beside: Beside) -> Draft:
     """The draft that a form carries; `fresh` is what a new one begins with.
 
+    `beside` reads the files that its YAML names.
     Raises a problem 400 for a form that no page of ours sent.
     """
     base, was = _document(fields.get("base", "")), _document(fields.get("was", ""))
     before = _under(fields.get("under", "")) or base or fresh
     if "yaml" in fields:
         text = fields["yaml"].replace("\r\n", "\n")
-        return Draft(base=base, mine=_said_by(text, before), text=text, was=was)
+        return Draft(base=base, mine=_said_by(text, before, beside), text=text, was=was)
     return Draft(base=base, mine=overlaid(before, fields), was=was)
 
 
-def acted(draft: Draft, action: str, channel: str) -> Draft:
+def acted(draft: Draft, action: str, channel: str, beside: Beside = nothing_beside) -> Draft:
     """The draft after one of the form's buttons that only change the form.
 
     `channel` is the one that a new row of who is told begins with.
@@ -126,11 +142,7 @@ def acted(draft: Draft, action: str, channel: str) -> Draft:
         case "to-yaml" if draft.text is None:
             return replace(draft, text=to_yaml(draft.mine))
         case "to-form" if draft.text is not None:
-            return replace(
-                draft,
-                mine=declared_text(draft.text.encode(), "form", file=YAML_FILE).document,
-                text=None,
-            )
+            return replace(draft, mine=_meaning(draft.text, beside), text=None)
     return draft
 
 
@@ -138,11 +150,23 @@ def _is_place(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 4
 
 
-def _said_by(text: str, otherwise: Document) -> Document:
+def _said_by(text: str, otherwise: Document, beside: Beside) -> Document:
     try:
-        return declared_text(text.encode(), "form", file=YAML_FILE).document
+        return _meaning(text, beside)
     except InvalidManifests:
         return otherwise
+
+
+def _meaning(text: str, beside: Beside) -> Document:
+    """What a YAML says, with the names of its files in place of their texts.
+
+    Raises InvalidManifests.
+    """
+    data = text.encode()
+    document = declared_text(data, "form", file=YAML_FILE, beside=beside).document
+    if scan(data) == ():
+        return document
+    return naming(document, parse(data, YAML_FILE).documents[0].value)
 
 
 def _json(document: Document | None) -> str:

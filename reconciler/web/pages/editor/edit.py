@@ -5,6 +5,7 @@ patch. Somebody else's change in between becomes a merge.
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +17,7 @@ from reconciler.control.apply.write_back import StaleWrite
 from reconciler.core.base.errors import Conflict, InvalidManifests, NotFound, Problem
 from reconciler.core.calendar.zone import timezones
 from reconciler.core.manifest.defaults import autopilot_defaults, trigger_defaults
+from reconciler.core.manifest.fields import NAME_PATTERN
 from reconciler.core.manifest.state import Declared, Document
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.current import find
@@ -27,6 +29,7 @@ from reconciler.web.pages.editor import choices
 from reconciler.web.pages.editor.draft import Draft, acted, read_draft
 from reconciler.web.pages.editor.form import empty, secret_lines, with_change
 from reconciler.web.pages.editor.offers import (
+    Chosen,
     Offers,
     channels_for,
     files_named,
@@ -35,9 +38,9 @@ from reconciler.web.pages.editor.offers import (
 )
 from reconciler.web.pages.editor.preview import Preview, preview_of
 from reconciler.web.pages.editor.rules import EVENTS, is_for_nobody, rules_in
-from reconciler.web.pages.editor.sections import SECTIONS, TRIGGER_FIELDS
+from reconciler.web.pages.editor.sections import DESCRIPTION_FILE, SECTIONS, TRIGGER_FIELDS
 from reconciler.web.pages.serving import Visit, see_other
-from reconciler.web.writing.edits import Edit
+from reconciler.web.writing.edits import Beside, Edit
 from reconciler.web.writing.outcome import (
     InForce,
     NotHere,
@@ -120,9 +123,12 @@ async def _page(visit: Visit, overview: Overview | None) -> Response:
     if not visit.form:
         return _shown(visit, await _previewed(visit, editor))
     action = visit.form.get("action", "preview")
+    beside = _beside(visit, overview, editor.source)
     if not editor.merged:
         try:
-            editor = replace(editor, draft=acted(editor.draft, action, editor.offers.channel))
+            editor = replace(
+                editor, draft=acted(editor.draft, action, editor.offers.channel, beside)
+            )
         except InvalidManifests as error:
             return _shown(visit, replace(editor, problems=error.problems))
     editor = await _previewed(visit, editor)
@@ -147,15 +153,36 @@ def _begin(tx: Tx, visit: Visit, overview: Overview | None) -> Editor:
     )
     source = source_of(visit.context, overview, visit.form.get("source") or None)
     document = overview.stored.document if overview else None
-    workspace = "default" if workspaces is None else min(workspaces, default="default")
-    fresh = empty(workspace, offers.members[0].value if offers.members else "agent:")
+    fresh = _fresh(offers.members, workspaces)
     if not visit.form:
         return Editor(Draft(base=document, mine=document or fresh), overview, source, offers)
-    draft = read_draft(visit.form, fresh)
+    draft = read_draft(visit.form, fresh, _beside(visit, overview, source))
     moved = overview is not None and draft.version != overview.stored.digest
     if moved and document is not None:
         draft = draft.onto(document)
     return Editor(draft, overview, source, offers, merged=moved)
+
+
+def _fresh(members: Sequence[Chosen], workspaces: frozenset[str] | None) -> Document:
+    """What a new one begins with: the default workspace, unless only others have agents."""
+    workspace = "default" if workspaces is None else min(workspaces, default="default")
+    first = next((each for each in members if each.workspace == workspace), None)
+    first = first or next(iter(members), None)
+    return empty(first.workspace, first.value) if first else empty(workspace, "agent:")
+
+
+def _beside(visit: Visit, overview: Overview | None, source: str) -> Beside:
+    """Reads what the manifest may name: files of its source, as they are now.
+
+    Nothing for who is limited to workspaces: a file of texts may belong to another one.
+    """
+    files = visit.context.files(source) if visit.caller.workspaces is None else None
+    origin = overview.stored.origin if overview else None
+    workspace = visit.form.get("workspace", "").strip()
+    # A new one will stand in the folder of its workspace; what is no name is no folder.
+    folder = workspace if re.fullmatch(NAME_PATTERN, workspace) else "default"
+    path = origin.path if origin else f"{folder}/new.yaml"
+    return lambda name: files.beside(path, name) if files else None
 
 
 async def _previewed(visit: Visit, editor: Editor) -> Editor:
@@ -164,7 +191,8 @@ async def _previewed(visit: Visit, editor: Editor) -> Editor:
         return editor
     try:
         policy = policy_of(visit.context.settings, serving=True)
-        after = await asyncio.to_thread(editor.draft.checked, editor.source, policy)
+        beside = _beside(visit, editor.overview, editor.source)
+        after = await asyncio.to_thread(editor.draft.checked, editor.source, policy, beside)
         before = await _before(visit, editor, after)
         if editor.offers.members:
             require_assignee(after, editor.offers.members)
@@ -173,7 +201,7 @@ async def _previewed(visit: Visit, editor: Editor) -> Editor:
     except Conflict as error:
         return replace(editor, refusal=str(error))
     files, now = visit.context.files(editor.source), visit.context.clock.now()
-    edit_ = Edit(before, after)
+    edit_ = Edit(before, after, editor.draft.named)
     plan = await plan_of(visit.context, edit_, editor.source)
     preview = await asyncio.to_thread(preview_of, edit_, plan, files, now)
     return replace(editor, preview=preview)
@@ -241,6 +269,7 @@ def shown_with(editor: Editor, policy: str, action: str) -> dict[str, Any]:
         "editor": editor,
         "policy": policy,
         "choices": choices,
+        "description_file": DESCRIPTION_FILE,
         "sections": SECTIONS,
         "trigger_fields": TRIGGER_FIELDS,
         "trigger_defaults": trigger_defaults,

@@ -14,9 +14,9 @@ from reconciler.core.manifest.model import API_VERSION
 from reconciler.core.manifest.model import Kind as ObjectKind
 from reconciler.core.manifest.state import Document
 from reconciler.core.manifest.trigger import Scheme, TriggerKind
-from reconciler.web.pages.editor.field import Field
+from reconciler.web.pages.editor.field import Field, without
 from reconciler.web.pages.editor.rules import with_new_rule, with_rules, without_rule_at
-from reconciler.web.pages.editor.sections import SECTIONS, TRIGGER_FIELDS
+from reconciler.web.pages.editor.sections import DESCRIPTION_FILE, SECTIONS, TRIGGER_FIELDS
 from reconciler.web.pages.editor.value import Kind, same
 
 Fields = Mapping[str, str]
@@ -59,8 +59,11 @@ def overlaid(base: Document, fields: Fields) -> Document:
         for place, trigger in enumerate(spec.get("triggers", ()))
     ]
     document = {**base, "metadata": metadata, "spec": spec}
-    folded = chain.from_iterable(section.fields for section in SECTIONS)
-    return _laid(document, folded, fields, autopilot_defaults())
+    alike = chain([DESCRIPTION_FILE], *(section.fields for section in SECTIONS))
+    laid = _laid(document, alike, fields, autopilot_defaults())
+    if laid["spec"].get("descriptionFrom") and not laid["spec"].get("description"):
+        return without(laid, ("spec", "description"))
+    return laid
 
 
 def _laid(base: Document, alike: Iterable[Field], fields: Fields, defaults: Document) -> Document:

@@ -23,6 +23,12 @@ class Section:
         return iter(dict.fromkeys(".".join(f.path[:-1]) for f in self.fields if len(f.path) > 2))
 
 
+DESCRIPTION_FILE = Field(
+    path=("spec", "descriptionFrom", "file"), label="Or a file that says it", kind=Kind.LINE,
+    example="prompts/triage.md",
+    help="It is there already, below the folder of the manifest; leave the text above empty then.",
+)  # fmt: skip
+"""Beside the description, not in a section."""
 _MEETING = Section("meeting", "When runs meet, in detail", (
     Field(path=("spec", "concurrencyKey"), label="Count runs by", kind=Kind.EXPRESSION,
           example="payload.pull_request.number",
@@ -79,6 +85,9 @@ _AROUND = Section("around", "Before and after the work", (
     Field(path=("spec", "resultSchema"), label="A JSON Schema that a good result fits",
           kind=Kind.TEXT, example='{"type": "object", "required": ["status"]}',
           help="As JSON text; a result that does not fit is a failure."),
+    Field(path=("spec", "expectSchema", "file"), label="Or a file that holds it", kind=Kind.LINE,
+          example="_schemas/labels.json",
+          help="It is there already; leave the text above empty then."),
 ))  # fmt: skip
 _TOLD = Section("notify", "Who is told, and who is asked", (
     Field(path=("spec", "onApproval"), label="When an agent asks for permission",
