@@ -93,6 +93,7 @@ def build_system(
         writer=followed.writer,
         poll=followed.poll,
         notify=signals.run.notify,
+        hint=runner.runtimes.hint,
         output=Outputs(runner).read,
         metrics=metrics,
         channels=channels,

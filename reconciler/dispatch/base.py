@@ -48,6 +48,14 @@ class Handle:
     detail: Mapping[str, Json] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Where an agent says that its work has news. The token opens nothing else."""
+
+    url: str
+    token: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One run, ready to be given to an agent. `run` is its JSON as the API shows it, with payload.
@@ -59,6 +67,7 @@ class Job:
     as the agent and recorded nothing. `expect` is for the runner, which judges the result by it,
     and `holds` too: it names what no other run may use before this one has ended.
     `allowance_micros` is what the run may cost, for agents that can be told; 0 is no limit.
+    `hints` is where an agent may say that there is news, and what it says that with.
     """
 
     run_id: str
@@ -76,6 +85,7 @@ class Job:
     own_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret: str | None = field(default=None, repr=False)
     callback_url: str | None = None
+    hints: Hints | None = None
     run_token: str | None = field(default=None, repr=False)
     handle: Handle | None = None
     expect: str | None = None
@@ -256,6 +266,15 @@ class AnswersQuestions(Protocol):
 
     async def answer(self, job: Job, handle: Handle, question: str, approved: bool) -> Answer:
         """Pass a person's decision about `question` on. May be repeated: be idempotent."""
+        ...
+
+
+@runtime_checkable
+class TakesHints(Protocol):
+    """A runtime whose agents can say that there is news (`Job.hints`)."""
+
+    def hint(self, run_id: str) -> bool:
+        """Ask what became of a run soon. Return whether it is followed here."""
         ...
 
 

@@ -8,6 +8,10 @@ from reconciler.dispatch.base import Ended, Observation, Working
 
 LONGEST_PAUSE = 600.0
 """Seconds between two questions, whatever an agent asks for."""
+SHORTEST_PAUSE = 1.0
+"""Seconds between two questions, however often an agent says that there is news."""
+HINTED = 3
+"""How many times as long the pauses are once an agent says by itself when there is news."""
 Ask = Callable[[], Awaitable[tuple[Observation, float]]]
 """Asks once; gives what the answer says, and the seconds that the agent wants to be left alone."""
 
@@ -31,6 +35,8 @@ class Poller:
         self._notify = notify
         self._clock = clock
         self._due = 0.0
+        self._earliest = 0.0
+        self._hinted = False
         self._task: asyncio.Task[None] | None = None
 
     def poll(self) -> Observation:
@@ -41,6 +47,13 @@ class Poller:
             self._task = asyncio.create_task(self._ask())
         return self.seen
 
+    def hint(self) -> None:
+        """Ask anew soon, as there may be news; however often it comes, at the shortest pause."""
+        self._hinted = True
+        if self._earliest < self._due:
+            self._due = self._earliest
+            self._notify()
+
     async def close(self) -> None:
         """Drop the open question, if any."""
         if self._task is not None:
@@ -49,8 +62,15 @@ class Poller:
 
     async def _ask(self) -> None:
         # Set before the answer: one that never comes must not be asked for in every round.
-        self._due = self._clock.monotonic() + self._every
+        now = self._clock.monotonic()
+        self._due = now + self._every * (HINTED if self._hinted else 1)
+        self._earliest = now + SHORTEST_PAUSE
         self.seen, pause = await self._asks()
-        self._due = max(self._due, self._clock.monotonic() + min(pause, LONGEST_PAUSE))
+        # A hint that came meanwhile is later than this answer: `_due` is not set anew. But no hint
+        # shortens the time for which the agent wants to be left alone.
+        self._earliest = max(
+            self._earliest, self._clock.monotonic() + min(pause, LONGEST_PAUSE) if pause else 0.0
+        )
+        self._due = max(self._due, self._earliest)
         if isinstance(self.seen, Ended):
             self._notify()

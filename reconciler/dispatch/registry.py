@@ -33,6 +33,7 @@ from reconciler.dispatch.base import (
     Runtime,
     Start,
     Stop,
+    TakesHints,
     TellsOutput,
     Unseen,
     Written,
@@ -149,6 +150,11 @@ class Runtimes:
     async def release(self, job: Job, handle: Handle | None) -> Stop:
         """See `Runtime.release`."""
         return await self.of(job.runtime).release(job, handle)
+
+    def hint(self, run_id: str) -> bool:
+        """See `TakesHints.hint`."""
+        runtimes = [each for each in self._by_type.values() if isinstance(each, TakesHints)]
+        return any(runtime.hint(run_id) for runtime in runtimes)
 
     async def output(
         self, job: Job, handle: Handle, after: str | None

@@ -17,6 +17,7 @@ from reconciler.web.api import (
     autopilots,
     deliveries,
     events,
+    hints,
     members,
     metrics,
     notifications,
@@ -58,13 +59,14 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     *reconcile.OPERATIONS,
     *plans.OPERATIONS,
     *workers.OPERATIONS,
+    *hints.OPERATIONS,
     *events.OPERATIONS,
     *probes.OPERATIONS,
 )
 """The whole API but webhooks; `/openapi.json` is made from it."""
 
 _OPEN = frozenset({"/healthz", "/readyz"})
-_BY_LEASE = re.compile(r"/v1/runs/[0-9A-Fa-f-]{36}/(heartbeat|complete)")
+_BY_LEASE = re.compile(r"/v1/runs/[0-9A-Fa-f-]{36}/(heartbeat|complete|hint)")
 """These ask for a lease token or the run's own token, whoever the caller is."""
 _EXPECTED = (HTTPException, HttpProblem, ReconcilerError)
 

@@ -9,13 +9,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 from a2a.helpers.proto_helpers import new_data_part, new_task_from_user_message, new_text_message
 from a2a.server.agent_execution import AgentExecutor, RequestContext
 from a2a.server.events import EventQueue
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
-from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
+from a2a.server.tasks import (
+    BasePushNotificationSender,
+    InMemoryPushNotificationConfigStore,
+    InMemoryTaskStore,
+    TaskUpdater,
+)
 from a2a.types.a2a_pb2 import AgentCapabilities, AgentCard, AgentInterface, Part, TaskState
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -132,12 +138,17 @@ def app(args: argparse.Namespace) -> Starlette:
         supported_interfaces=[
             AgentInterface(url=url, protocol_binding=args.binding, protocol_version=args.protocol)
         ],
-        capabilities=AgentCapabilities(streaming=False),
+        capabilities=AgentCapabilities(streaming=False, push_notifications=True),
         default_input_modes=["text"],
         default_output_modes=["text"],
     )
+    configs = InMemoryPushNotificationConfigStore()
     handler = DefaultRequestHandler(
-        agent_executor=Obedient(Path(args.log)), task_store=InMemoryTaskStore(), agent_card=card
+        agent_executor=Obedient(Path(args.log)),
+        task_store=InMemoryTaskStore(),
+        agent_card=card,
+        push_config_store=configs,
+        push_sender=BasePushNotificationSender(httpx.AsyncClient(trust_env=False), configs),
     )
     legacy = args.protocol == "0.3"
     routes: list[Any] = (

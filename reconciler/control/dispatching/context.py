@@ -13,6 +13,7 @@ from reconciler.control.dispatching.jobs import (
     Brief,
     build_job,
     handle_of,
+    hints_of,
     precheck_handle_of,
     read_brief,
     run_token,
@@ -102,7 +103,9 @@ class RunnerContext:
             if brief is None:
                 return None
             token = run_token(self.key, brief.run)
-            self.jobs[run.id] = build_job(brief, self.secret_store, self.settings.base_url, token)
+            url = self.settings.base_url
+            hints = hints_of(self.key, run.id, url)
+            self.jobs[run.id] = build_job(brief, self.secret_store, url, token, hints)
         unsure = await self._unsure(run)
         return replace(
             self.jobs[run.id], handle=handle_of(run), attempt=run.attempts, unsure=unsure

@@ -22,7 +22,7 @@ from reconciler.core.manifest.runtime import (
 from reconciler.core.runs.context import run_prompt
 from reconciler.core.runs.run import Json, Run
 from reconciler.core.runs.view import run_document
-from reconciler.dispatch.base import Handle, Job
+from reconciler.dispatch.base import Handle, Hints, Job
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import LiveAgent, find_agent
 from reconciler.store.objects.manifests import get_document
@@ -47,7 +47,9 @@ def read_brief(tx: Tx, run_id: str, agent: str) -> Brief | None:
     return Brief(run, get_document(tx, run.spec_digest), live) if live else None
 
 
-def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str) -> Job:
+def build_job(
+    brief: Brief, secret_store: SecretStore, base_url: str, token: str, hints: Hints | None = None
+) -> Job:
     """The job of a run. Raises SecretMissing where a secret of the runtime is missing."""
     run, spec = brief.run, brief.document["spec"]
     runtime = brief.agent.runtime
@@ -71,6 +73,7 @@ def build_job(brief: Brief, secret_store: SecretStore, base_url: str, token: str
         secret=secret,
         callback_url=f"{base_url}/v1/runs/{run.id}/complete",
         run_token=token,
+        hints=hints,
         handle=handle_of(run),
         allowance_micros=run.allowance_micros or 0,
         expect=spec.get("expect") or spec.get("resultSchema"),
@@ -129,6 +132,18 @@ def run_token(key: bytes, run: Run) -> str:
     of a repeated request keeps the token of the first one."""
     mac = hmac.digest(key, f"run-token\n{run.id}\n{run.nonce}".encode(), "sha256")
     return f"rct_run_{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def hints_of(key: bytes, run_id: str, base_url: str) -> Hints:
+    """Where the agent of a run says that there is news."""
+    return Hints(f"{base_url}/v1/runs/{run_id}/hint", hint_token(key, run_id))
+
+
+def hint_token(key: bytes, run_id: str) -> str:
+    """The token of a run's hints, known without the run: a wrong one costs no question to the
+    database. It opens nothing else, unlike the run's own."""
+    mac = hmac.digest(key, f"hint-token\n{run_id}".encode(), "sha256")
+    return f"rct_hint_{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
 def _resolved(

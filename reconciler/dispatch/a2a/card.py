@@ -23,9 +23,19 @@ def usable(url: str, base: str, reach: Reach) -> str | None:
     return None
 
 
+def calls_back(callback: str, base: str) -> bool:
+    """Whether an agent may reach a callback: one on another host never reaches our loopback."""
+    return not _on_loopback(callback) or _on_loopback(base)
+
+
 def cards_of(base: str) -> Iterable[str]:
     """The addresses at which the card of an agent may be."""
     return tuple(f"{base.rstrip('/')}{path}" for path in PATHS)
+
+
+def _on_loopback(url: str) -> bool:
+    parsed = parse_url(url)
+    return parsed is not None and is_loopback(parsed.host.strip("[]"))
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:

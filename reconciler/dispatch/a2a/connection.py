@@ -15,6 +15,7 @@ from a2a.client.errors import A2AClientError, A2AClientTimeoutError
 from a2a.types.a2a_pb2 import (
     AgentCard,
     AgentInterface,
+    AuthenticationInfo,
     CancelTaskRequest,
     GetTaskRequest,
     ListTasksRequest,
@@ -23,9 +24,17 @@ from a2a.types.a2a_pb2 import (
     Role,
     SendMessageConfiguration,
     SendMessageRequest,
+    TaskPushNotificationConfig,
 )
 from a2a.utils.constants import TransportProtocol
-from a2a.utils.errors import A2AError, InternalError, TaskNotCancelableError, TaskNotFoundError
+from a2a.utils.errors import (
+    A2AError,
+    InternalError,
+    InvalidParamsError,
+    PushNotificationNotSupportedError,
+    TaskNotCancelableError,
+    TaskNotFoundError,
+)
 from google.protobuf import json_format
 
 from reconciler.core.base.invisible import one_line
@@ -41,7 +50,7 @@ from reconciler.dispatch.a2a.answers import (
 )
 from reconciler.dispatch.a2a.card import usable
 from reconciler.dispatch.a2a.task import A2aTask, content_of, read_task
-from reconciler.dispatch.base import LONGEST_SESSION_ID
+from reconciler.dispatch.base import LONGEST_SESSION_ID, Hints
 from reconciler.dispatch.body import TooMuch, read_body
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import CONNECT_SECONDS, QUOTED, Reply
@@ -52,6 +61,9 @@ TOKENS_LIMIT = 100_000
 """See `body.TOKENS_LIMIT`: the SDK takes microseconds for each value."""
 _BINDINGS = [TransportProtocol.JSONRPC, TransportProtocol.HTTP_JSON]
 _PAGE = 10
+_NO_PUSH = (InvalidParamsError, PushNotificationNotSupportedError)
+"""What an agent answers that does not want to call where it is told to."""
+_FIND_SECONDS = 20.0
 _READING = (A2AError, json_format.Error, ValueError, TypeError, KeyError, AttributeError)
 """What the SDK raises over answers that are not of the protocol."""
 T = TypeVar("T")
@@ -103,21 +115,28 @@ def new_a2a_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.A
 
 
 class Connection:
-    """An agent, by one interface of its card. `lists`: it can list tasks."""
+    """An agent, by one interface of its card.
 
-    def __init__(self, client: Client, interface: AgentInterface) -> None:
+    `lists`: it can list tasks. `pushes`: it can say by itself when a task has news.
+    """
+
+    def __init__(self, client: Client, interface: AgentInterface, *, pushes: bool) -> None:
         self._client = client
+        self.pushes = pushes
         self.lists = not interface.protocol_version.startswith("0.")
 
-    async def send(self, prompt: str, run_id: str, headers: Mapping[str, str]) -> Creation:
+    async def send(
+        self, prompt: str, run_id: str, headers: Mapping[str, str], hints: Hints | None = None
+    ) -> Creation:
         """Give the agent its work. The caller bounds the time: a message may take long to write.
 
-        The context's id is the run's, and the only thing by which the task is found again.
+        The context's id is the run's, and the only thing by which the task is found again. `hints`
+        is where the agent says that there is news, if it can.
         """
         message = Message(
             message_id=run_id, context_id=run_id, role=Role.ROLE_USER, parts=[Part(text=prompt)]
         )
-        return await self._sent(message, headers)
+        return await self._sent(message, headers, hints if self.pushes else None)
 
     async def reply(
         self, words: str, task_id: str, run_id: str, headers: Mapping[str, str]
@@ -175,12 +194,29 @@ class Connection:
 
         return await _tried(call, within, unknown=True)
 
-    async def _sent(self, message: Message, headers: Mapping[str, str]) -> Creation:
-        request = SendMessageRequest(
-            message=message, configuration=SendMessageConfiguration(return_immediately=True)
-        )
+    async def _sent(
+        self, message: Message, headers: Mapping[str, str], hints: Hints | None = None
+    ) -> Creation:
+        configuration = SendMessageConfiguration(return_immediately=True)
+        if hints is not None:
+            configuration.task_push_notification_config.CopyFrom(_push(hints))
+        request = SendMessageRequest(message=message, configuration=configuration)
 
         async def call() -> A2aTask | Replied:
+            try:
+                return await answer()
+            except _NO_PUSH:
+                if hints is None:
+                    raise
+            # Refused before anything began, by whoever keeps to the protocol: but a message that
+            # comes twice is two tasks, so it is looked for where that is possible.
+            known = await self.find(message.context_id, headers, _FIND_SECONDS)
+            if isinstance(known, A2aTask):
+                return known
+            request.configuration.ClearField("task_push_notification_config")
+            return await answer()
+
+        async def answer() -> A2aTask | Replied:
             async for event in self._client.send_message(request, context=_context(headers)):
                 if event.HasField("task"):
                     return _read(event.task)
@@ -214,7 +250,8 @@ def connect(
         supported_protocol_bindings=[*_BINDINGS],
     )
     try:
-        return Connection(ClientFactory(config).create(only), interface)
+        client = ClientFactory(config).create(only)
+        return Connection(client, interface, pushes=card.capabilities.push_notifications)
     except (A2AError, ValueError, ImportError) as error:
         return Refused(f"the agent's card cannot be used: {_words(error)}")
 
@@ -245,6 +282,12 @@ def _read(message: Any, asked_for: str | None = None) -> A2aTask:
     if not (0 < len(task.id) <= LONGEST_SESSION_ID and task.id.isprintable()):
         raise ValueError(f"its task has no id of 1 to {LONGEST_SESSION_ID} characters")
     return task
+
+
+def _push(hints: Hints) -> TaskPushNotificationConfig:
+    """Servers differ in the header that they send: one takes the token, another credentials."""
+    bearer = AuthenticationInfo(scheme="Bearer", credentials=hints.token)
+    return TaskPushNotificationConfig(url=hints.url, token=hints.token, authentication=bearer)
 
 
 def _context(headers: Mapping[str, str]) -> ClientCallContext:

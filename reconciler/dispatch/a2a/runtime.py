@@ -25,13 +25,14 @@ from reconciler.dispatch.a2a.answers import (
     Unknown,
     Unlisted,
 )
-from reconciler.dispatch.a2a.card import cards_of
+from reconciler.dispatch.a2a.card import calls_back, cards_of
 from reconciler.dispatch.a2a.task import A2aTask, observation_of, question_of
 from reconciler.dispatch.base import (
     Answer,
     Answered,
     Ended,
     Handle,
+    Hints,
     Job,
     NotAnswered,
     Observation,
@@ -207,6 +208,13 @@ class A2aTasks:
         begin = begin if begin <= len(task.log) else 0
         return Written(task.log[begin:], str(len(task.log)))
 
+    def hint(self, run_id: str) -> bool:
+        """Read a task soon: its agent says that it has news. It is not believed for more."""
+        poller = self._pollers.get(run_id)
+        if poller is not None:
+            poller.hint()
+        return poller is not None
+
     async def close(self) -> None:
         """Hang up; tasks go on, and the next server finds them."""
         pollers, requests = [*self._pollers.values()], [*self._open.values()]
@@ -225,7 +233,7 @@ class A2aTasks:
         async def send() -> Creation:
             try:
                 async with asyncio.timeout(left + self._patience.beyond):
-                    return await connection.send(job.prompt, job.run_id, _headers(job))
+                    return await connection.send(job.prompt, job.run_id, _headers(job), _hints(job))
             except TimeoutError:
                 return Lost("the agent did not answer")
 
@@ -406,6 +414,12 @@ def _headers(job: Job) -> dict[str, str]:
     """Those of the manifest, and the token."""
     token = {} if job.secret is None else {"authorization": f"Bearer {job.secret}"}
     return {**{name.lower(): value for name, value in job.headers.items()}, **token}
+
+
+def _hints(job: Job) -> Hints | None:
+    """Where the agent says that there is news, unless it could never reach it."""
+    hints = job.hints
+    return hints if hints is not None and calls_back(hints.url, _runtime(job).url) else None
 
 
 def _note(handle: Handle) -> str:

@@ -73,6 +73,11 @@ def _no_runner() -> None:
     """There is no runner in this process."""
 
 
+def _not_followed(_run_id: str) -> bool:
+    """There is no runner in this process."""
+    return False
+
+
 async def _no_output(_run: Run, _after: str | None) -> None:
     """There is no runner in this process."""
 
@@ -94,7 +99,8 @@ class Context:
     `followed` says how the following of each source goes that this server itself follows, by its
     name; `files` gives their files, `writer` what writes into them where `write_policy` allows it.
     `poll` has one of them, or all, read now, and returns their names; `notify` tells the runner
-    that a slot became free: both are called from the event loop. `channels` are those of
+    that a slot became free: both are called from the event loop. `hint` has what became of a run
+    asked for soon, and returns whether this process follows it. `channels` are those of
     notifications, by name. `bad_signatures` counts those of `POST /v1/reconcile`. `output` tells
     what the agent of a run has written after a position (control/dispatching/output.py).
     """
@@ -114,6 +120,7 @@ class Context:
     writer: Callable[[str], SourceWriter | None] = field(default=_no_writer)
     poll: Callable[[str | None], tuple[str, ...]] = _follows_nothing
     notify: Callable[[], None] = _no_runner
+    hint: Callable[[str], bool] = _not_followed
     output: Callable[[Run, str | None], Awaitable[Written | Elsewhere | None]] = _no_output
     metrics: Metrics = field(default_factory=Metrics)
     channels: Mapping[str, Channel] = field(default_factory=dict)

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from reconciler.control.access.secrets import SecretStore
-from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
 from reconciler.control.dispatching.runner import run_once, settle
 from reconciler.control.runs.approving import decide
 from reconciler.core.runs.approval import Decision
@@ -19,6 +20,7 @@ from reconciler.store.runs.runs import request_cancel
 from tests.support.a2a_agent import A2aAgent
 from tests.support.eventually import eventually_async
 from tests.support.rig import KEY, Rig, agent, autopilot
+from tests.support.web import Web
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +30,14 @@ def analyst() -> Iterator[A2aAgent]:
 
 
 @asynccontextmanager
-async def server(rig: Rig, owner: str = "here") -> AsyncIterator[RunnerContext]:
-    waits = A2aPatience(every=0.5, search=(0.0,))
+async def server(
+    rig: Rig, owner: str = "here", every: float = 0.5, url: str = "http://127.0.0.1:8484"
+) -> AsyncIterator[RunnerContext]:
+    waits = A2aPatience(every=every, search=(0.0,))
     async with Runtimes(rig.clock, a2a_patience=waits) as runtimes:
         secret_store = SecretStore(Path("/nonexistent"), {})
-        yield RunnerContext(rig.database, runtimes, secret_store, owner, KEY)
+        settings = RunnerSettings(base_url=url)
+        yield RunnerContext(rig.database, runtimes, secret_store, owner, KEY, settings)
 
 
 def launched(rig: Rig, analyst: A2aAgent, prompt: str, **spec: str) -> Run:
@@ -122,6 +127,40 @@ def test_a_cancelled_run_ends_when_its_task_has(rig: Rig, analyst: A2aAgent) -> 
 
     ended = asyncio.run(body())
     assert (ended.status, ended.reason) == (Status.FAILED, Reason.CANCELLED)
+
+
+def test_an_agent_that_tells_of_its_end_is_asked_at_once(rig: Rig, analyst: A2aAgent) -> None:
+    """By the clock the task would be asked for again in eleven days."""
+    run = launched(rig, analyst, "work")
+    hints: list[str] = []
+
+    def take(run_id: str) -> bool:
+        hints.append(run_id)
+        return True
+
+    web = Web(rig, more={"hint": take})
+
+    async def hinted() -> bool:
+        return run.id in hints
+
+    async def body(url: str) -> Run:
+        async with server(rig, every=1e6, url=url) as runner:
+            working = await until(runner, rig, run, Status.RUNNING)
+            await until(runner, rig, run, Status.RUNNING)  # asked once: it works
+            cancel = {"jsonrpc": "2.0", "id": 1, "method": "CancelTask"}
+            hints.clear()
+            async with httpx.AsyncClient(headers={"A2A-Version": "1.0"}) as client:
+                task = {"params": {"id": working.session_id}}
+                answer = await client.post(f"{analyst.url}/a2a", json=cancel | task)
+                assert answer.json()["result"]["status"]["state"] == "TASK_STATE_CANCELED"
+            await eventually_async(hinted)
+            runner.runtimes.hint(hints[-1])
+            return await until(runner, rig, run, Status.FAILED)
+
+    with web.served() as url:
+        ended = asyncio.run(body(url))
+    assert "cancelled at the agent" in str(ended.failure_reason)
+    assert set(hints) == {run.id}
 
 
 def test_a_server_that_dies_with_its_message_sent_leaves_one_task(

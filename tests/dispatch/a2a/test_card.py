@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.dispatch.a2a.card import cards_of, usable
+from reconciler.dispatch.a2a.card import calls_back, cards_of, usable
 from reconciler.dispatch.reach import Reach
 
 BASE = "https://agents.example.org/triage"
@@ -41,3 +41,18 @@ def test_a_card_lies_below_the_agent() -> None:
         "https://h/a/.well-known/agent-card.json",
         "https://h/a/.well-known/agent.json",
     ]
+
+
+@pytest.mark.parametrize(
+    ("callback", "base", "reaches"),
+    [
+        pytest.param("http://127.0.0.1:8484/", "http://localhost:9999", True, id="both here"),
+        pytest.param("http://127.0.0.1:8484/", BASE, False, id="our loopback is not theirs"),
+        pytest.param("https://ops.example.org/", BASE, True, id="a public address"),
+        pytest.param("https://ops.example.org/", "http://127.0.0.1:9999", True, id="from here"),
+    ],
+)
+def test_an_agent_is_told_an_address_that_it_may_reach(
+    callback: str, base: str, reaches: bool
+) -> None:
+    assert calls_back(callback, base) is reaches

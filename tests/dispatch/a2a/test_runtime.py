@@ -18,6 +18,7 @@ from reconciler.dispatch.base import (
     Answered,
     Ended,
     Handle,
+    Hints,
     Job,
     NeedsApproval,
     NotAnswered,
@@ -199,6 +200,71 @@ async def test_what_an_agent_says_can_be_read_while_it_works(
         "Reading.\nLabelling.", str(position)
     )
     assert isinstance(await runtime.stop(job, handle), Stopped)
+
+
+async def test_an_agent_says_by_itself_that_its_task_has_news(every_kind: A2aAgent) -> None:
+    """Between two questions lies an hour here: only a hint leads to the second one in time."""
+    with HttpAgent() as receiver:
+        hints = Hints(f"{receiver.url}/1/hint", "rct_hint_abc")
+        job = job_on(every_kind, "work", hints=hints)
+        async with opened(every=3600.0) as runtime, opened() as other:
+            handle = await begun(runtime, job)
+            await until(runtime, job, handle, Working)
+            assert not runtime.hint("another run")
+            before = len(receiver.requests)
+            assert isinstance(await other.stop(job, handle), Stopped)
+
+            async def hinted() -> bool:
+                return len(receiver.requests) > before
+
+            await eventually_async(hinted)
+            assert runtime.hint(job.run_id)
+            ended = await until(runtime, job, handle, Ended)
+            assert isinstance(ended, Ended)
+            assert isinstance(ended.outcome, Failed)
+            assert "cancelled at the agent" in ended.outcome.message
+        told = receiver.requests[-1]
+        assert told.path == "/runs/1/hint"
+        assert told.header("x-a2a-notification-token") == "rct_hint_abc"
+
+
+@pytest.mark.parametrize("pushes", [True, False])
+async def test_where_it_is_told_to_say_so_is_for_agents_that_can(
+    runtime: A2aTasks, pushes: bool
+) -> None:
+    with HttpAgent() as server:
+        base = server.url.removesuffix("/runs")
+        hints = Hints("http://127.0.0.1:8484/v1/runs/1/hint", "rct_hint_abc")
+        server.answer(200, a_card(base, pushes=pushes))
+        server.answer(200, CREATED)
+        await begun(runtime, job_on(base, "complete", hints=hints))
+        configuration = server.requests[1].json()["params"]["configuration"]
+        assert ("taskPushNotificationConfig" in configuration) == pushes
+        assert configuration["returnImmediately"]
+
+
+@pytest.mark.parametrize("code", [-32602, -32003], ids=["invalid", "not supported"])
+@pytest.mark.parametrize("began", [True, False])
+async def test_an_agent_that_does_not_want_to_call_there_gets_its_work_once(
+    runtime: A2aTasks, code: int, began: bool
+) -> None:
+    with HttpAgent() as server:
+        base = server.url.removesuffix("/runs")
+        hints = Hints("http://127.0.0.1:8484/v1/runs/1/hint", "rct_hint_abc")
+        job = job_on(base, "complete", hints=hints)
+        mine = TASK.replace(b"RUN", job.run_id.encode())
+        server.answer(200, a_card(base, pushes=True))
+        server.answer(
+            200, {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": "Invalid URL"}}
+        )
+        server.answer(200, NO_TASKS.replace(b"[]", b"[" + mine + b"]") if began else NO_TASKS)
+        server.answer(200, CREATED)
+        handle = await begun(runtime, job)
+        assert handle.session_id == "t1"
+        asked = [request.json() for request in server.requests[1:]]
+        sent = ["SendMessage", "ListTasks", *([] if began else ["SendMessage"])]
+        assert [each["method"] for each in asked] == sent
+        assert began or "taskPushNotificationConfig" not in asked[-1]["params"]["configuration"]
 
 
 async def test_a_credential_cannot_be_given_from_here(runtime: A2aTasks, shared: A2aAgent) -> None:
@@ -383,14 +449,19 @@ async def test_without_a_card_nothing_is_sent(
         assert {request.method for request in server.requests} == {"GET"}
 
 
-def a_card(base: str) -> bytes:
+def a_card(base: str, *, pushes: bool = False) -> bytes:
+    capabilities = '"capabilities": {"pushNotifications": true}, ' if pushes else ""
     return (
-        f'{{"name": "x", "supportedInterfaces": [{{"url": "{base}/a2a", '
+        f'{{"name": "x", {capabilities}"supportedInterfaces": [{{"url": "{base}/a2a", '
         '"protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]}'
     ).encode()
 
 
 NO_TASKS = b'{"jsonrpc": "2.0", "id": 1, "result": {"tasks": []}}'
+CREATED = (
+    b'{"jsonrpc": "2.0", "id": 1, "result": {"task": {"id": "t1", "contextId": "RUN", '
+    b'"status": {"state": "TASK_STATE_WORKING"}}}}'
+)
 TASK = b'{"id": "t1", "contextId": "RUN", "status": {"state": "TASK_STATE_WORKING"}}'
 
 
