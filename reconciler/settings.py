@@ -459,5 +459,5 @@ def _explained(error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"setting '{name}' is unknown; docs/operating.md lists them all")
         else:
-            lines.append(f"setting '{name}': {problem['msg']}")
+            lines.append(f"setting '{name}': {problem['msg'].removeprefix('Value error, ')}")
     return "\n".join(lines)

@@ -60,6 +60,11 @@ def test_what_cannot_be_counted_by_is_refused(tmp_path: Path, text: str, why: st
         Settings.load(path)
 
 
+def test_a_setting_that_is_wrong_is_said_in_our_own_words() -> None:
+    with pytest.raises(UsageError, match=r"^setting 'database': a user name or password holds"):
+        Settings.load(None, database="postgresql://u:a@b@host/db")
+
+
 def test_budgets_are_those_of_all_runs_and_of_workspaces(tmp_path: Path) -> None:
     path = tmp_path / "reconciler.toml"
     path.write_text("[budgets]\nperMonth = 500\n[budgets.platform]\nperDay = 20.5\n")

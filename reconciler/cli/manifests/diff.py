@@ -61,7 +61,8 @@ def diff(
         _show(report_of_problems(revision, error.problems), output, source)
         return error.exit_code
     if not (before.files or after.files):
-        message = f"neither {base} nor {head} has manifests at {path}; is it mistyped?"
+        revisions = f"neither {base} nor {head} has" if base != head else f"{base} has no"
+        message = f"{revisions} manifests at {path}; is it mistyped?"
         raise Refused([Objection("source-missing", message)])
     made = semantic_plan(before, after, SystemClock().now())
     _show(report_of(made), output, source)

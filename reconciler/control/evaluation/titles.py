@@ -78,7 +78,9 @@ class Titles:
         )
         result = self.evaluator.title(live.template, scope)
         if isinstance(result, Failed):
-            log.warning("title not evaluated", autopilot=live.id, run=facts.run_id, why=result)
+            log.warning(
+                "title not evaluated", autopilot=live.id, run=facts.run_id, why=result.message
+            )
             return cut_title(live.title)
         return str(result.value)
 
@@ -90,7 +92,9 @@ class Titles:
             return "", None
         result = self.evaluator.key(live.key_expression, event)
         if isinstance(result, Failed):
-            log.warning("key not evaluated", autopilot=live.id, run=facts.run_id, why=result)
+            log.warning(
+                "key not evaluated", autopilot=live.id, run=facts.run_id, why=result.message
+            )
             return own_key(facts.run_id), key_note(result.message)
         return str(result.value), None
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.control.evaluation.titles import Facts, Titles
@@ -112,7 +113,9 @@ def test_without_a_key_a_run_stands_alone_and_says_why(
     titles: Titles, payload: Any, why: str
 ) -> None:
     """Under one key for all that fail, `replace` would let them stop one another."""
-    first = titles.prepare(live(key="payload.ref"), facts(payload=payload))
+    with capture_logs() as logs:
+        first = titles.prepare(live(key="payload.ref"), facts(payload=payload))
+    assert (first.note or "").endswith(logs[0]["why"]), "a sentence, no value of ours"
     assert first.key == own_key(facts().run_id)
     assert "concurrencyKey could not be evaluated" in (first.note or "")
     assert why in (first.note or "")
