@@ -14,6 +14,7 @@ from reconciler.core.manifest.model import API_VERSION
 from reconciler.core.manifest.model import Kind as ObjectKind
 from reconciler.core.manifest.state import Document
 from reconciler.core.manifest.trigger import Scheme, TriggerKind
+from reconciler.core.webhooks.schemes import SCHEMES
 from reconciler.web.pages.editor.field import Field, without
 from reconciler.web.pages.editor.rules import with_new_rule, with_rules, without_rule_at
 from reconciler.web.pages.editor.sections import DESCRIPTION_FILE, SECTIONS, TRIGGER_FIELDS
@@ -60,15 +61,20 @@ def overlaid(base: Document, fields: Fields) -> Document:
     ]
     document = {**base, "metadata": metadata, "spec": spec}
     alike = chain([DESCRIPTION_FILE], *(section.fields for section in SECTIONS))
-    laid = _laid(document, alike, fields, autopilot_defaults())
+    laid = _laid(document, document, alike, fields, autopilot_defaults())
     if laid["spec"].get("descriptionFrom") and not laid["spec"].get("description"):
         return without(laid, ("spec", "description"))
     return laid
 
 
-def _laid(base: Document, alike: Iterable[Field], fields: Fields, defaults: Document) -> Document:
-    """With the fields that were touched: the others show what was there, and change nothing."""
-    document = base
+def _laid(
+    base: Document,
+    document: Document,
+    alike: Iterable[Field],
+    fields: Fields,
+    defaults: Document,
+) -> Document:
+    """With the fields that were touched: the others show what `base` has, and change nothing."""
     for field in alike:
         text = fields.get(field.name)
         if text is not None and field.is_touched(base, defaults, text):
@@ -192,12 +198,12 @@ def _trigger(before: Document, fields: Fields) -> Document:
     trigger["enabled"] = "enabled" in fields
     _set_optional(trigger, fields, ("label",))
     kind = str(trigger.get("kind"))
-    trigger = _laid(trigger, TRIGGER_FIELDS.get(kind, ()), fields, trigger_defaults(kind))
-    if trigger.get("kind") == TriggerKind.SCHEDULE:
+    if kind == TriggerKind.SCHEDULE:
         _set_schedule(trigger, fields)
-    if trigger.get("kind") == TriggerKind.WEBHOOK:
+    if kind == TriggerKind.WEBHOOK:
         trigger["signature"] = _signature(before.get("signature", {}), fields)
-    return trigger
+    alike = TRIGGER_FIELDS.get(kind, ())
+    return _laid(before, trigger, alike, fields, trigger_defaults(kind))
 
 
 def _set_schedule(trigger: Document, fields: Fields) -> None:
@@ -221,7 +227,11 @@ def _signature(before: Document, fields: Fields) -> Document:
     lines = fields.get("secrets", "")
     if not same(Kind.LINES, lines, _secret_lines(before)):
         signature["secrets"] = list(_secrets(before, lines))
-    _set_optional(signature, fields, _SIGNING)
+    row = SCHEMES.get(str(scheme))
+    for name in _SIGNING:
+        untouched = same(Kind.LINE, fields.get(name, ""), before.get(name, ""))
+        if not untouched or (row is not None and name in row.options):
+            _set_optional(signature, fields, (name,))
     return signature
 
 

@@ -207,6 +207,19 @@ def test_without_a_program_there_is_no_precheck_and_without_amounts_no_budget() 
     assert "budget" not in spec
 
 
+def test_a_scheme_takes_its_own_options_and_leaves_those_of_another() -> None:
+    document = Autopilot.model_validate(autopilot("a", TRIGGERS[2])).document()
+    fields = as_sent(document)
+    (hook,) = overlaid(document, fields | {"t0.signature.encoding": "base64"})["spec"]["triggers"]
+    assert hook["signature"] == {**TRIGGERS[2]["signature"], "encoding": "base64"}
+    github = fields | {"t0.scheme": "github", "t0.signature.tolerance": "1m"}
+    (hook,) = overlaid(document, github)["spec"]["triggers"]
+    secrets = TRIGGERS[2]["signature"]["secrets"]
+    assert hook["signature"] == {"scheme": "github", "secrets": secrets, "tolerance": "1m"}
+    (hook,) = overlaid(document, fields | {"t0.scheme": "bearer"})["spec"]["triggers"]
+    assert hook["signature"] == {"scheme": "bearer", "secrets": secrets, "header": "X-Signature"}
+
+
 def test_rows_of_who_is_told_are_added_changed_and_removed() -> None:
     document = Autopilot.model_validate(autopilot("a")).document()
     draft = acted(Draft(base=document, mine=document), "add:notify", "oncall")
