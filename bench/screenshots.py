@@ -23,6 +23,7 @@ from reconciler.core.manifest.model import Autopilot
 from reconciler.core.manifest.state import Declared
 from reconciler.core.runs.run import Completed, Failed, Reason, Run
 from reconciler.manifest.load.load import load_path
+from reconciler.settings import Settings
 from reconciler.store.engine.database import Database
 from reconciler.store.revisions.revisions import Via
 from reconciler.store.runs.lists import RunFilter, list_runs
@@ -105,9 +106,13 @@ def shoot(url: str, ids: dict[str, str], folder: Path) -> None:
 
         page("/").screenshot(path=folder / "autopilots.png")
         page(f"/autopilots/{ids[BROKEN]}", "dark").screenshot(path=folder / "autopilot.png")
-        editor = page(f"/autopilots/{ids[BROKEN]}/edit", height=700)
+        editor = page(f"/autopilots/{ids[BROKEN]}/edit", height=900)
         editor.get_by_label("When", exact=True).first.fill("30 7 * * MON-FRI")
         editor.get_by_text("At 07:30").first.wait_for()
+        editor.locator("#limits > summary").click()
+        editor.get_by_label("Most dollars a day").fill("8")
+        editor.locator("#preview code", has_text="spec.budget.perDay").wait_for()
+        editor.evaluate("document.getElementById('limits').scrollIntoView({block: 'end'})")
         editor.screenshot(path=folder / "edit.png")
 
 
@@ -128,7 +133,8 @@ def main() -> None:
         files = SourceFiles.below(EXAMPLES)
         place = Place("examples/autopilots", "https://github.com/acme/ops.git", "main")
         more = {"followed": lambda: {"default": Position(place)}, "files": lambda _: files}
-        with Web(rig, secrets=secrets_of(), more=more).served() as url:
+        settings = Settings(allow_command={"demo-agent": Path("/usr/bin/demo-agent")})
+        with Web(rig, settings=settings, secrets=secrets_of(), more=more).served() as url:
             shoot(url, ids, folder)
         rig.close()
 
