@@ -116,14 +116,31 @@ def new_client() -> httpx.AsyncClient:
     """The client of all runtimes: no proxies of the environment, no redirects, no cookies kept."""
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, which may hold tokens
     return httpx.AsyncClient(
+        transport=_LateTransport(),
         trust_env=False,
         follow_redirects=False,
         # A cookie goes to every port of its host: kept, one agent's would be sent to the others.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=50),
         headers={"user-agent": "reconciler", "accept": "application/json"},
     )
+
+
+class _LateTransport(httpx.AsyncBaseTransport):
+    """Connections, made with the first request: certificates of authorities take two megabytes."""
+
+    def __init__(self) -> None:
+        self._connections: httpx.AsyncHTTPTransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._connections is None:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
+            self._connections = httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
+        return await self._connections.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        if self._connections is not None:
+            await self._connections.aclose()
 
 
 async def exchange(client: httpx.AsyncClient, call: Call) -> Exchange:

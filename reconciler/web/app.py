@@ -31,15 +31,13 @@ from reconciler.web.api import (
     workers,
     writes,
 )
+from reconciler.web.dashboard import Dashboard
 from reconciler.web.http.below import Below, path_of
 from reconciler.web.http.compressed import Compressed
 from reconciler.web.http.context import Context
 from reconciler.web.http.endpoint import AnyOperation, routes
 from reconciler.web.http.guard import Guarded, OwnNames
 from reconciler.web.http.problems import HttpProblem, problem_of
-from reconciler.web.pages import page_routes
-from reconciler.web.pages.reference import reference_routes
-from reconciler.web.pages.serving import error_page
 from reconciler.web.reports import usage
 from reconciler.web.streams import output
 
@@ -95,17 +93,13 @@ def _guards(context: Context) -> list[Middleware]:
 def api_and_pages(context: Context) -> Starlette:
     """Everything but webhooks."""
     app = Starlette(
-        routes=[
-            *routes(OPERATIONS, context),
-            *reference_routes(OPERATIONS, context),
-            metrics.route(context),
-            *page_routes(context),
-        ],
+        routes=[*routes(OPERATIONS, context), metrics.route(context)],
         middleware=[*_guards(context), Middleware(Compressed)],
         exception_handlers=dict.fromkeys(_EXPECTED, _answering(context)),
     )
     # A redirect would repeat a token of the path in `Location`.
     app.router.redirect_slashes = False
+    app.router.default = Dashboard(OPERATIONS, context)
     return app
 
 
@@ -114,6 +108,8 @@ def _answering(context: Context) -> Callable[[Request, Exception], Awaitable[Res
         """People who look for a page get one, everything else a document."""
         accepts_pages = "text/html" in request.headers.get("accept", "")
         if accepts_pages and not request.url.path.startswith("/v1/"):
+            from reconciler.web.pages.serving import error_page  # as late as any other page
+
             return await error_page(context, request, problem_of(error))
         return problem_of(error).response()
 

@@ -19,6 +19,9 @@ sys.__stdout__.write(json.dumps([code, sorted(sys.modules)]))
 SERVER = {"starlette", "uvicorn", "httpx", "jinja2", "prometheus_client", "cryptography", "psutil"}
 STATE = {"sqlalchemy", "alembic", "psycopg", "pydantic_settings"}
 
+SHOWN = {"rich", "pygments", "jinja2", "markdown_it", "reconciler.web.pages"}
+"""What only people look at: a server has no use for it until somebody opens a page."""
+
 
 def imported(folder: Path, *words: str, **env: str) -> set[str]:
     """The modules that a command imports."""
@@ -60,11 +63,31 @@ def imported(folder: Path, *words: str, **env: str) -> set[str]:
             | {"alembic", "psycopg", "rich", "reconciler.core.plan.planfile", "cron_descriptor"},
             id="plan",
         ),
+        pytest.param(
+            ["serve", "--print-settings"],
+            SHOWN | {"alembic", "psycopg", "a2a", "apprise", "jwt", "jsonschema"},
+            id="serve",
+        ),
     ],
 )
 def test_a_command_spares(tmp_path: Path, words: list[str], spared: set[str]) -> None:
     (tmp_path / "agent.yaml").write_text(BOT)
     assert imported(tmp_path, *words) & spared == set()
+
+
+def test_the_process_that_writes_deliveries_spares_what_a_server_needs(tmp_path: Path) -> None:
+    script = "import sys, reconciler.control.webhooks.writer_worker; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = set(done.stdout.split())
+    assert "sqlalchemy" in modules
+    assert modules & (SERVER - {"psutil"} | SHOWN | {"alembic", "psycopg", "structlog"}) == set()
 
 
 def test_completing_a_name_imports_no_command(tmp_path: Path) -> None:

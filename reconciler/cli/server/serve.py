@@ -55,6 +55,7 @@ def serve(
     problems changes nothing. Without either, the sources of the settings are followed, and where
     there are none the database stays as it was last applied. Stop it with Ctrl-C or SIGTERM.
     """
+    from reconciler import slim  # noqa: F401 - before whatever imports structlog
     from reconciler.cli.server import process  # the whole server; its help needs none of it
     from reconciler.settings import Settings
 

@@ -11,7 +11,8 @@ _P = revision_plan.c
 
 def save_plan(tx: Tx, revision_id: int, plan: RecordedPlan) -> None:
     """Keep the plan of a revision for as long as the revision."""
-    tx.execute(insert(revision_plan).values(revision_id=revision_id, plan=plan.to_json()))
+    # Not by `values`: SQLAlchemy keeps those of the first statement with what it compiled.
+    tx.execute(insert(revision_plan), {"revision_id": revision_id, "plan": plan.to_json()})
 
 
 def plan_of_revision(tx: Tx, revision_id: int) -> RecordedPlan | None:

@@ -76,7 +76,7 @@ def record(tx: Tx, attempt: Attempt) -> int:
         "workspaces": sorted(attempt.workspaces),
         "created_at": attempt.created_at,
     }
-    inserted: int = tx.execute(insert(revision).values(values).returning(_R.id)).scalar_one()
+    inserted: int = tx.execute(insert(revision).returning(_R.id), values).scalar_one()
     return inserted
 
 

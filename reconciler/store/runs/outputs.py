@@ -9,7 +9,7 @@ _O = run_output.c
 
 def save_output(tx: Connection, run_id: str, text: str) -> None:
     """Keep the output of a run that ends in this transaction."""
-    tx.execute(insert(run_output).values(run_id=run_id, text=text))
+    tx.execute(insert(run_output), {"run_id": run_id, "text": text})
 
 
 def get_output(tx: Connection, run_id: str) -> str | None:

@@ -1,5 +1,6 @@
 """Reconcile: guards, stale plans, revisions and who owns what, on both databases."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -473,6 +474,12 @@ class TestRevisions:
             apply(clocked, named(f"folder-{n}", agent()))
         assert clocked.write(lambda tx: prune_revisions(tx, NOON + timedelta(days=1))) == 1
         assert [name for name, _ in results(clocked)] == ["folder-1", "c0ffee"]
+
+    def test_the_plan_of_a_revision_stays_in_the_database_only(self, database: Database) -> None:
+        apply(database, named("r1", agent("of-this-test-only")))
+        gc.collect()
+        plans = (held for held in gc.get_objects() if type(held) is dict and "changes" in held)
+        assert not [plan for plan in plans if "'of-this-test-only'" in str(plan["changes"])]
 
     def test_a_revision_keeps_what_it_changed_and_who_had_edited_it_by_hand(
         self, database: Database

@@ -20,6 +20,7 @@ from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.core.runs.usage import Usage
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.web.app import api_and_pages
+from reconciler.web.pages import page_routes
 from tests.support.notifying import outbox, tells
 from tests.support.rig import (
     COOLDOWN,
@@ -69,7 +70,7 @@ def everything(rig: Rig, folder: Path, role: str, *ids: str) -> list[httpx.Respo
             bearer = {"Authorization": "Bearer rct_ada"}
             paths = [
                 path.replace("{triggerId}", rig.triggers()["clock"].id).replace("{number}", "1")
-                for route in api_and_pages(web.context).routes
+                for route in (*api_and_pages(web.context).routes, *page_routes(web.context))
                 if isinstance(route, Route) and "GET" in (route.methods or ())
                 for path in {route.path.replace("{id}", id_) for id_ in ids}
                 if route.path not in STREAMS | OF_THE_SERVER
