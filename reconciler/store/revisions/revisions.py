@@ -151,6 +151,22 @@ def get_attempt(tx: Tx, id_: int) -> Attempt | None:
     return _attempt(row) if row else None
 
 
+def find_attempt(tx: Tx, revision_id: str, workspaces: frozenset[str] | None) -> int | None:
+    """The number of the newest attempt of a commit or digest, of an applied one if there is any.
+
+    With `workspaces` only where it was about some of them.
+    """
+    is_applied = (_R.result == RevisionResult.APPLIED).desc()
+    query = select(_R.id, _R.workspaces).where(_R.revision == revision_id)
+    rows = tx.execute(query.order_by(is_applied, _R.id.desc()).limit(_TRIES))
+    seen = (id_ for id_, about in rows if workspaces is None or not workspaces.isdisjoint(about))
+    return next(seen, None)
+
+
+_TRIES = 50
+"""Attempts of one revision that are looked at: a poll adds none that ended like the one before."""
+
+
 def list_attempts(
     tx: Tx,
     *,

@@ -16,6 +16,7 @@ from reconciler.core.base.money import format_dollars
 from reconciler.core.manifest.fields import format_instant
 from reconciler.web.pages.words import (
     capitalized,
+    done,
     duration,
     in_zones,
     relative,
@@ -23,6 +24,7 @@ from reconciler.web.pages.words import (
     shown_moment,
     shown_value,
     trigger_words,
+    waits,
 )
 
 HERE = Path(__file__).parent.parent
@@ -46,12 +48,14 @@ def environment() -> Environment:
     templates.filters |= {
         "moment": moment,
         "taken": duration,
+        "done": done,
         "fires": trigger_words,
         "dollars": format_dollars,
         "capitalize_first": capitalized,
         "exact": Exact,
         "rendered": Rendered,
         "value": shown_value,
+        "waits": waits,
         "fire": shown_fire,
     }
     templates.globals |= {"asset": asset}

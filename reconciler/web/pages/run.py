@@ -2,22 +2,27 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.responses import Response
 
+from reconciler.control.access.secrets import SecretStore
 from reconciler.control.runs.approving import decide
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.rerun import rerun
 from reconciler.core.access.roles import Role
 from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.approval import Decision
-from reconciler.core.runs.run import Run, WaitingFor
+from reconciler.core.runs.run import Run, Status, WaitingFor
 from reconciler.core.runs.view import duration_ms
 from reconciler.dispatch.base import Elsewhere, Written
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.manifests import get_document
+from reconciler.store.objects.overview import get_overview
 from reconciler.store.runs.approvals import last_approval
 from reconciler.web.api.runs import require_run
+from reconciler.web.models.autopilot import condition_at
+from reconciler.web.pages.autopilots.trouble import Trouble, trouble_of
 from reconciler.web.pages.history import history, working_since
 from reconciler.web.pages.results.result import part_of, shown_result
 from reconciler.web.pages.serving import Visit, see_other
@@ -50,8 +55,9 @@ class Live:
 async def show(visit: Visit) -> Response:
     """One run."""
     run = await _run(visit)
-    asked, expected = await visit.context.database.aread(
-        lambda tx: (last_approval(tx, run.id), _expected(tx, run))
+    moment = (visit.context.clock.now(), visit.context.secret_store)
+    asked, expected, trouble = await visit.context.database.aread(
+        lambda tx: (last_approval(tx, run.id), _expected(tx, run), _trouble(tx, run, *moment))
     )
     live = await _live(visit, run) if visit.caller.may(Role.OPERATOR) else None
     payload, result = await asyncio.to_thread(_parts, run)
@@ -66,7 +72,19 @@ async def show(visit: Visit) -> Response:
         payload=payload,
         result=result,
         live=live,
+        trouble=trouble,
     )
+
+
+def _trouble(tx: Tx, run: Run, now: datetime, secrets: SecretStore) -> Trouble | None:
+    """How the autopilot of a run that failed fares now: since when, and whose change it was."""
+    if run.status is not Status.FAILED:
+        return None
+    overview = get_overview(tx, run.autopilot_id)
+    if overview is None:
+        return None
+    condition = condition_at(overview, now, secrets)
+    return trouble_of(tx, overview, condition) if condition.needs_attention else None
 
 
 def _expected(tx: Tx, run: Run) -> str | None:

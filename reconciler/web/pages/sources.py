@@ -14,30 +14,26 @@ from reconciler.control.apply.forge import commit_page
 from reconciler.control.apply.inventory import drift
 from reconciler.core.access.roles import Caller
 from reconciler.core.base.errors import NotFound
-from reconciler.core.plan.lines.consequences import consequence_lines
-from reconciler.core.plan.lines.fields import Line, field_lines
-from reconciler.core.plan.recorded import RecordedChange
-from reconciler.core.plan.report import DriftReport, drift_report
 from reconciler.store.engine.database import Tx
-from reconciler.store.revisions.revisions import list_attempts, newest_id
+from reconciler.store.revisions.revisions import find_attempt, list_attempts, newest_id
 from reconciler.web.http.operation import Wire
-from reconciler.web.http.parameters import read_query
-from reconciler.web.models.revision import RevisionView, read_revision
+from reconciler.web.http.parameters import Text, read_query
+from reconciler.web.models.revision import RevisionDetail, RevisionView, read_revision
 from reconciler.web.models.source import SourceView, source_views
 from reconciler.web.pages.brief_cache import BriefCache
+from reconciler.web.pages.changes import ShownChange, ShownDrift, shown_drift
 from reconciler.web.pages.serving import View, Visit, see_other
 
 SHOWN = 20
-UNFOLDED = 40
-"""Lines up to which a change of a revision is shown unfolded."""
-_KINDS = {"+": "added", "-": "removed", "@": "place", "~": "changed"}
 
 
 class RevisionQuery(Wire):
-    """Which revision."""
+    """Which revision, by one of these."""
 
-    id: Annotated[int, Field(ge=1, lt=2**62)]
+    id: Annotated[int, Field(ge=1, lt=2**62)] | None = None
     """Its number."""
+    of: Text | None = None
+    """A commit, or the digest of a folder: the newest try of it, an applied one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,44 +44,17 @@ class History:
     revisions: list[RevisionView]
 
 
-@dataclass(frozen=True, slots=True)
-class ShownChange:
-    """One change of a revision, as `plan` prints it."""
-
-    change: RecordedChange
-    lines: tuple[Line, ...]
-
-    @classmethod
-    def of(cls, change: RecordedChange) -> "ShownChange":
-        """The lines of a change: long texts line by line, then what follows from it."""
-        fields = field_lines(change.fields, inline=False)
-        return cls(change, (*fields, *consequence_lines(change.consequences)))
-
-    @property
-    def is_unfolded(self) -> bool:
-        """Whether it is short enough to be read at once."""
-        return len(self.lines) <= UNFOLDED
-
-    @property
-    def marked(self) -> list[tuple[str, str]]:
-        """Each line with what it is: added, removed, changed, a place, or neither."""
-        return [
-            (_KINDS.get(line.mark, ""), f"{'  ' * line.depth}{line.mark} {line.text}")
-            for line in self.lines
-        ]
-
-
 def sources_page(clock: Clock) -> View:
     """Every source that the caller sees, with a memory of its own for what drifted among many."""
-    cache = BriefCache[tuple[DriftReport, ...]](clock)
+    cache = BriefCache[tuple[ShownDrift, ...]](clock)
 
     async def sources(visit: Visit) -> Response:
         database, caller = visit.context.database, visit.caller
         positions = visit.context.followed()
         history, newest = await database.aread(lambda tx: _read(tx, caller, positions))
 
-        def drifted() -> tuple[DriftReport, ...]:
-            return drift_report(drift(database, workspaces=caller.workspaces))
+        def drifted() -> tuple[ShownDrift, ...]:
+            return shown_drift(drift(database, workspaces=caller.workspaces))
 
         # What was put back since is another revision, and another key.
         key = (caller.workspaces, newest)
@@ -103,7 +72,16 @@ def sources_page(clock: Clock) -> View:
 async def revision(visit: Visit) -> Response:
     """One revision: who, what it changed, field by field, and what is wrong with it."""
     query, caller = read_query(visit.request, RevisionQuery), visit.caller
-    detail = await visit.context.database.aread(lambda tx: read_revision(tx, query.id, caller))
+
+    def read(tx: Tx) -> RevisionDetail:
+        number = query.id
+        if number is None:
+            number = find_attempt(tx, query.of or "", caller.workspaces)
+        if number is None:
+            raise NotFound(f"no source has tried revision {query.of!r}, as far as is known here")
+        return read_revision(tx, number, caller)
+
+    detail = await visit.context.database.aread(read)
     position = visit.context.followed().get(detail.source_id)
     url = position.place.url if position is not None else None
     return visit.page(

@@ -35,6 +35,36 @@ _SCHEMES = {
 }
 
 
+_DONE = {
+    "create": "created",
+    "update": "updated",
+    "move": "moved",
+    "archive": "archived",
+    "restore": "restored",
+}
+
+
+_WAITS = {
+    "queue": "in the queue",
+    "replace": "for the end of the run that it replaces",
+    "agent": "for its agent",
+    "claim": "for a worker",
+    "quota": "for its agent's quota",
+    "retry": "for its next attempt",
+    "approval": "for an approval",
+}
+
+
+def waits(for_: str) -> str:
+    """What a run waits for, after "waits"."""
+    return _WAITS.get(for_, f"for {for_}")
+
+
+def done(action: str) -> str:
+    """What became of an object, by the action of a plan."""
+    return _DONE.get(action, action)
+
+
 def relative(at: datetime, now: datetime) -> str:
     """`in 5 minutes`, `3 hours ago`, `now`."""
     distance = at - now

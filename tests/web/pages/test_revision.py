@@ -6,6 +6,8 @@ from sqlalchemy import delete
 
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.base.identity import Revision
+from reconciler.core.runs.run import Completed, Failed, Reason
+from reconciler.store.revisions.revisions import find_attempt
 from reconciler.store.tables import revision_plan
 from reconciler.web.models.revision import read_revision
 from tests.support.rig import Rig, agent, autopilot, schedule
@@ -55,6 +57,38 @@ def test_a_revision_shows_what_it_changed_field_by_field(rig: Rig, ask: Ask) -> 
     assert told["changes"][1]["consequences"]["runsPerDay"] == {"before": 1, "after": 288}
     for wrong in ("999", "0", "x", "1" * 30):
         assert ask("GET", f"/v1/revisions/{wrong}").status_code == 404
+
+
+def test_from_an_autopilot_that_fails_and_its_run_a_click_leads_to_the_change(
+    rig: Rig, ask: Ask
+) -> None:
+    rig.apply(agent(), autopilot(), revision=Revision("a" * 40, author="Bob"))
+    rig.end(rig.launch(), Completed("yes"))
+    bad = Revision("b" * 40, author="Ada", subject="Use the new model")
+    rig.apply(agent(), autopilot("triage", title="Other"), revision=bad)
+    rig.end(run := rig.launch(), Failed(Reason.AGENT_FAILED, "no such model"))
+    link = f'<a href="/revision?of={bad.id}">'
+    for path in ("/", f"/autopilots/{rig.live().id}", f"/runs/{run.id}"):
+        assert link in ask("GET", path).text, path
+    assert "The last run failed" in ask("GET", f"/runs/{run.id}").text
+    page = ask("GET", f"/revision?of={bad.id}").text
+    assert "Use the new model" in page
+    assert any("Other" in line for line in _lines(page))
+    for wrong in ("of=nobody", "id=99", ""):
+        assert ask("GET", f"/revision?{wrong}").status_code == 404
+    limited = frozenset({"elsewhere"})
+    assert rig.database.read(lambda tx: find_attempt(tx, bad.id, limited)) is None
+
+
+def test_what_drifted_is_told_field_by_field_with_a_link(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot())
+    by_hand = "UPDATE autopilot SET title = 'By hand'"
+    rig.database.write(lambda tx: tx.exec_driver_sql(by_hand))
+    page = ask("GET", "/sources").text
+    assert "One object is no longer what was applied" in page
+    assert f'<a href="/autopilots/{rig.live().id}">default/triage</a>' in page
+    assert "- spec.title: &#34;Triage&#34;" in page
+    assert "+ spec.title: &#34;By hand&#34;" in page
 
 
 def test_a_revision_from_before_plans_were_recorded_says_so(rig: Rig, ask: Ask) -> None:
