@@ -300,7 +300,7 @@ def test_a_file_that_was_saved_a_moment_ago_is_not_written_over(folder: Path, as
 
 @pytest.mark.parametrize("policy", ["reject"])
 def test_a_server_that_writes_nothing_gives_a_patch(folder: Path, ask: Ask, tmp_path: Path) -> None:
-    fields = fields_of(ask("GET", EDIT)) | {"title": "By patch"}
+    fields = fields_of(ask("GET", EDIT)) | {"title": "By patch", "spec.limits.perHour": "3"}
     page = send(ask, fields, "save")
     assert "Here is the patch." in text_of(page)
     download = send(ask, fields, "download")
@@ -308,7 +308,9 @@ def test_a_server_that_writes_nothing_gives_a_patch(folder: Path, ask: Ask, tmp_
     repo = GitFolder.make(folder)
     (tmp_path / "triage.patch").write_bytes(download.content)
     repo.git("apply", str(tmp_path / "triage.patch"))
-    assert 'title: "By patch"   # what people see' in (folder / "all.yaml").read_text()
+    written = (folder / "all.yaml").read_text()
+    assert 'title: "By patch"   # what people see' in written
+    assert "limits: {perHour: 3}" in written
 
 
 def test_hostile_text_is_text_and_comes_back_just_so(ask: Ask) -> None:
