@@ -12,8 +12,8 @@ from reconciler.clock import Clock
 from reconciler.core.runs.run import Json
 from reconciler.dispatch.aegis.answers import Absent, Busy, Down, Rejected, Trouble, Unsure
 from reconciler.dispatch.aegis.reading import Created, Ready, Session, read_created, read_session
-from reconciler.dispatch.aegis.transcript import Entry, read_entries
 from reconciler.dispatch.aegis.waits import Waits
+from reconciler.dispatch.aegis.words.transcript import Entry, read_entries
 from reconciler.dispatch.wire import (
     Call,
     Exchange,
@@ -53,12 +53,13 @@ class AegisClient:
     _left_at: deque[float] = field(default_factory=deque)
     _batch_at: float = float("-inf")
 
-    def has_room(self) -> bool:
-        """Whether a poll may leave: starts and stops need some of the calls of a minute."""
+    def has_room(self, spare: int = 0) -> bool:
+        """Whether a poll may leave: starts and stops need some of the calls of a minute, and
+        `spare` of them what is more urgent."""
         now = self.clock.monotonic()
         while self._left_at and self._left_at[0] <= now - 60:
             self._left_at.popleft()
-        return len(self._left_at) < self.waits.per_minute - self.waits.reserved
+        return len(self._left_at) < self.waits.per_minute - self.waits.reserved - spare
 
     async def sessions(self) -> tuple[Session, ...] | Trouble:
         """All sessions of the key: one call for each hundred."""

@@ -10,7 +10,7 @@ from reconciler.dispatch.aegis.handle import Mark
 from reconciler.dispatch.aegis.paste import clean
 from reconciler.dispatch.aegis.readiness import NotReady, untrusted
 from reconciler.dispatch.aegis.reading import READY, UNTRUSTED, Ready, Session
-from reconciler.dispatch.aegis.transcript import Entry, others_prompt, prompt_at
+from reconciler.dispatch.aegis.words.transcript import Entry, others_prompt, prompt_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,10 @@ class Mark:
             detail["transcript"] if isinstance(detail.get("transcript"), str) else None,
         )
 
+    def is_of(self, session: Session) -> bool:
+        """Whether the words that the server shows are still those of this session."""
+        return self.transcript is None or session.transcript in (None, self.transcript)
+
     def at(self, phase: Phase, transcript: str | None = None) -> Self:
         """The same session, further on."""
         return replace(self, phase=phase, transcript=transcript or self.transcript)

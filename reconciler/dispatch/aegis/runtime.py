@@ -21,11 +21,13 @@ from reconciler.dispatch.aegis.costs import Cost, Costs
 from reconciler.dispatch.aegis.ending import RESTARTED, Alive, Deleted, NotThere, end
 from reconciler.dispatch.aegis.events import Listener, Rhythm
 from reconciler.dispatch.aegis.handle import Mark, Phase, asked_since
+from reconciler.dispatch.aegis.paste import clean, prompt_of
 from reconciler.dispatch.aegis.reading import Session
 from reconciler.dispatch.aegis.start import Beginning
 from reconciler.dispatch.aegis.turn import Turns
 from reconciler.dispatch.aegis.waits import Waits
 from reconciler.dispatch.aegis.watch import Followed, Watch
+from reconciler.dispatch.aegis.words.live import Live
 from reconciler.dispatch.base import (
     Ended,
     Handle,
@@ -37,6 +39,7 @@ from reconciler.dispatch.base import (
     Stopped,
     Stopping,
     Unseen,
+    Written,
     no_hint,
 )
 from reconciler.dispatch.reach import Reach, is_here, links_refusal
@@ -73,6 +76,7 @@ class AegisSessions:
         self._apis: dict[Target, AegisClient] = {}
         self._watches: dict[Target, Watch] = {}
         self._costs_of: dict[Target, Costs] = {}
+        self._words: dict[Target, Live] = {}
 
     async def start(self, job: Job, record: Record) -> Start:
         """Make a session and give it the prompt, or take over what an attempt before has made."""
@@ -103,6 +107,7 @@ class AegisSessions:
         if mark.phase is not Phase.MADE:
             await api.interrupt(mark.session_id)
             cost = await self._costs(api).read(mark.session_id)
+            await self._words_of(api, job, mark)  # a session that was deleted tells nothing
         match await self._end(api, mark.session_id):
             case Deleted():
                 return Stopped(usage=cost if isinstance(cost, Usage) else None)
@@ -127,6 +132,7 @@ class AegisSessions:
             if cost is Cost.LATER:
                 return Stopping("the cost of its session is awaited")
             released = await self._released(api, mark.session_id)
+            self._live(api).forget(mark.session_id)
             usage = cost if isinstance(cost, Usage) else None
             return Stopped(usage=usage) if isinstance(released, Stopped) else released
         match await Beginning(api, job, _runtime(job), _no_record, self._costs(api)).find():
@@ -136,6 +142,15 @@ class AegisSessions:
                 return await self._released(api, session_id)
             case trouble:
                 return Stopping(trouble.message)
+
+    async def output(self, job: Job, handle: Handle, after: str | None) -> Written | None:
+        """What the agent has said; a position counts characters. See `Live`."""
+        api, mark = self._api(job), Mark.read(handle)
+        if self._reach.refusal(api.target.url) is not None:
+            return None
+        if mark is None or mark.phase is Phase.MADE:
+            return Written("", after or "")
+        return await self._words_of(api, job, mark, after)
 
     async def close(self) -> None:
         """Sessions go on, but for those that are there for their cost alone.
@@ -161,6 +176,15 @@ class AegisSessions:
 
     def _costs(self, api: AegisClient) -> Costs:
         return self._costs_of.setdefault(api.target, Costs(api))
+
+    def _live(self, api: AegisClient) -> Live:
+        return self._words.setdefault(api.target, Live(api))
+
+    async def _words_of(
+        self, api: AegisClient, job: Job, mark: Mark, after: str | None = None
+    ) -> Written:
+        session = self._watch(api).shown(mark.session_id)
+        return await self._live(api).read(mark, clean(prompt_of(job)), session, after)
 
     def _refusal(self, job: Job, runtime: AegisRuntime) -> str | None:
         if job.mode is ExecutionMode.RUN_ONLY:

@@ -16,7 +16,7 @@ from reconciler.dispatch.aegis.costs import Cost, Costs
 from reconciler.dispatch.aegis.handle import Mark
 from reconciler.dispatch.aegis.paste import clean, prompt_of
 from reconciler.dispatch.aegis.reading import ASKS, Session, detail
-from reconciler.dispatch.aegis.transcript import Entry, answer, last_is_answer
+from reconciler.dispatch.aegis.words.transcript import Entry, answer, last_is_answer
 from reconciler.dispatch.base import Ended, Job, NeedsApproval, Unseen, Working, cut_result
 
 ENDED, FAILED = "Stop", "StopFailure"
@@ -131,8 +131,7 @@ def _over(
     mark: Mark, session: Session, entries: tuple[Entry, ...], prompt: str
 ) -> Working | NeedsApproval | Ended:
     """The turn is over: well, or not, in the last words of the agent."""
-    known = mark.transcript is None or session.transcript in (None, mark.transcript)
-    words = answer(entries, clean(prompt), mark.created_at) if known else None
+    words = answer(entries, clean(prompt), mark.created_at) if mark.is_of(session) else None
     if session.failures is None and session.live and not (words and last_is_answer(entries)):
         return _goes_on(session)
     if _has_failed(session, words):

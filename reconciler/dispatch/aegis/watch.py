@@ -28,6 +28,7 @@ class Watch:
     api: AegisClient
     turns: Turns
     _seen: dict[str, Observation] = field(default_factory=dict)
+    _sessions: dict[str, Session] = field(default_factory=dict)
     _listed_at: float = float("-inf")
     _hinted: bool = False
 
@@ -42,9 +43,15 @@ class Watch:
         """Something happened to a session: the next round lists."""
         self._hinted = True
 
+    def shown(self, session_id: str) -> Session | None:
+        """A session as the last list shows it; None where that is long ago."""
+        age = self.api.clock.monotonic() - self._listed_at
+        return self._sessions.get(session_id) if age <= 2 * self.api.waits.between_lists else None
+
     def forget(self, session_id: str) -> None:
         """The session is over."""
         self.turns.memory.pop(session_id, None)
+        self._sessions.pop(session_id, None)
 
     def _is_due(self) -> bool:
         pause, usual = self.api.clock.monotonic() - self._listed_at, self.api.waits.between_lists
@@ -56,7 +63,7 @@ class Watch:
         listed = await self.api.sessions()
         if not isinstance(listed, tuple):
             return {job.run_id: Unseen(listed.message) for job, _ in followed}
-        sessions = {session.id: session for session in listed}
+        self._sessions = sessions = {session.id: session for session in listed}
         seen = await asyncio.gather(
             *(self._judge(job, handle, sessions) for job, handle in followed)
         )

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from reconciler.dispatch.aegis.handle import Mark, Phase
 from reconciler.dispatch.aegis.reading import Session, is_session_id, read_created, read_session
-from reconciler.dispatch.aegis.transcript import answer, last_is_answer, prompt_at, read_entries
+from reconciler.dispatch.aegis.words.transcript import (
+    answer,
+    last_is_answer,
+    prompt_at,
+    read_entries,
+)
 from reconciler.dispatch.base import Handle
 
 ID = "b6ff60fe-52e0-424c-812c-f49171481fda"
