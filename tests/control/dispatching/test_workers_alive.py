@@ -7,7 +7,7 @@ a server process of its own.
 
 import random
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -17,6 +17,7 @@ from tests.support.rig import Rig, agent, autopilot
 
 LEASE = 30.0
 STEPS = 40
+POLICIES = ("skip", "queue", "replace")
 
 
 @dataclass
@@ -41,12 +42,15 @@ class Workers:
     rig: Rig
     chance: random.Random
     busy: list[Working]
+    beyond: timedelta = timedelta(0)
+    """How long one works on after its lease has expired, against the rule."""
 
     def claim(self) -> None:
         """Take what there is; an answer that is lost leaves a run with nobody."""
         for held in self.rig.claim(seconds=LEASE, most=self.chance.choice([1, 3])):
             if self.chance.random() < 0.85:
-                self.busy.append(Working(held, held.lease_until, held.run.autopilot_id))
+                until = held.lease_until + self.beyond
+                self.busy.append(Working(held, until, held.run.autopilot_id))
 
     def beat(self, worker: Working) -> None:
         """Report; without the answer nothing is known."""
@@ -56,7 +60,7 @@ class Workers:
             worker.stopped = True
             return
         if self.chance.random() < 0.8:
-            worker.until = beat.lease_until or worker.until
+            worker.until = (beat.lease_until or worker.until) + self.beyond
             if beat.cancel:
                 self.complete(worker)
 
@@ -90,28 +94,36 @@ class Workers:
         assert len(autopilots) == len(set(autopilots)), "two alive for one autopilot"
 
 
-@pytest.mark.parametrize("seed", [3])
-def test_no_two_workers_are_alive(rig: Rig, seed: int) -> None:
-    policies = ("skip", "queue", "replace")
+def play(rig: Rig, workers: Workers) -> None:
+    """Runs under each policy, workers that take them, and time that passes."""
     rig.apply(
         agent(),
         *(
             autopilot(name, concurrencyPolicy=name, timeout="3m", pauseAfterFailures=0)
-            for name in policies
+            for name in POLICIES
         ),
     )
-    chance = random.Random(seed)
-    workers = Workers(rig, chance, [])
+    chance = workers.chance
     for _ in range(STEPS):
         if chance.random() < 0.5:
-            rig.launch(chance.choice(policies))
+            rig.launch(chance.choice(POLICIES))
         rig.round(seconds=chance.choice([1, 5, 12, 20]))
         workers.assert_none_beside_another()
         workers.claim()
         workers.step()
         workers.assert_none_beside_another()
+
+
+@pytest.mark.parametrize("seed", [3])
+def test_no_two_workers_are_alive(rig: Rig, seed: int) -> None:
+    play(rig, Workers(rig, random.Random(seed), []))
     for _ in range(12):
         rig.round(seconds=60)
     assert [
-        run for name in policies for run in rig.runs(name) if run.active and run.lease_owner
+        run for name in POLICIES for run in rig.runs(name) if run.active and run.lease_owner
     ] == []
+
+
+def test_the_property_finds_workers_that_go_on_without_a_lease(rig: Rig) -> None:
+    with pytest.raises(AssertionError, match="two alive for one autopilot"):
+        play(rig, Workers(rig, random.Random(3), [], beyond=timedelta(minutes=1)))

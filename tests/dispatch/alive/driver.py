@@ -185,9 +185,18 @@ class Runner:
 
 
 async def play(
-    double: Double, seed: int, *, steps: int, unlucky: int, deaths: float = 0.03
+    double: Double,
+    seed: int,
+    *,
+    steps: int,
+    unlucky: int,
+    deaths: float = 0.03,
+    cancels: float = 0.01,
 ) -> list[Row]:
-    """Play so many steps, the first of them unlucky; return what became of the runs."""
+    """Play so many steps, the first of them unlucky; return what became of the runs.
+
+    `deaths` of our process and `cancels` of a run are chances in a step.
+    """
     chance = random.Random(seed)
     jobs, spread = double.jobs(chance), unlucky * double.steps[-1] / 3
     rows = [Row(job, chance.uniform(0, spread)) for job in jobs]
@@ -196,23 +205,25 @@ async def play(
     for row in rows:
         row.due += start
     await runner.begin()
-    for step in range(steps):
-        if step == unlucky:
-            double.fortune()
-        if step < unlucky:
-            if chance.random() < deaths:
-                await runner.die()
-                await runner.begin()
-            if chance.random() < 0.01:
-                chance.choice(rows).cancelled = True
-            double.misfortune(chance)
-        runner.round()
-        assert_none_beside_another(double, rows)
-        await asyncio.sleep(chance.choice(double.steps))
-        assert_none_beside_another(double, rows)
-        if step > unlucky and all(row.ended and row.released for row in rows):
-            break
-    await runner.die()
+    try:
+        for step in range(steps):
+            if step == unlucky:
+                double.fortune()
+            if step < unlucky:
+                if chance.random() < deaths:
+                    await runner.die()
+                    await runner.begin()
+                if chance.random() < cancels:
+                    chance.choice(rows).cancelled = True
+                double.misfortune(chance)
+            runner.round()
+            assert_none_beside_another(double, rows)
+            await asyncio.sleep(chance.choice(double.steps))
+            assert_none_beside_another(double, rows)
+            if step > unlucky and all(row.ended and row.released for row in rows):
+                break
+    finally:
+        await runner.die()
     return rows
 
 

@@ -12,7 +12,7 @@ import psutil
 
 from reconciler.core.manifest.model import ExecutionMode
 from reconciler.core.manifest.reach import Grant
-from reconciler.dispatch.base import Job, Runtime
+from reconciler.dispatch.base import Handle, Job, Runtime, Stop, Stopped
 from reconciler.dispatch.cli.recipe import CodingAgents
 from reconciler.dispatch.command.runtime import Commands
 from reconciler.dispatch.command.termination import Graces
@@ -26,12 +26,21 @@ exec sleep 1.3
 """
 
 
+class Negligent(Commands):
+    """Says that a program has stopped, and lets it work on."""
+
+    async def stop(self, job: Job, handle: Handle) -> Stop:
+        """Stop nothing."""
+        return Stopped()
+
+
 @dataclass
 class ProcessDouble:
     """Four runs of a program."""
 
     folder: Path
     cli: bool
+    runtime: type[Commands] = Commands
     steps: tuple[float, ...] = (0.03, 0.1, 0.2)
     timeout: float = 6.0
     lingers: float = 0.0
@@ -42,7 +51,7 @@ class ProcessDouble:
         grant = Grant(folders=(str(self.folder),))
         recipe = CodingAgents(()) if self.cli else None
         runs = self.folder / "runs"
-        commands = Commands(
+        commands = self.runtime(
             {"agent": program}, {"agent": grant}, folder=runs, graces=GRACES, recipe=recipe
         )
         yield commands

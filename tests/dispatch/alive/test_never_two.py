@@ -14,7 +14,7 @@ from tests.dispatch.alive.aegis_double import LONG, AegisDouble
 from tests.dispatch.alive.driver import play
 from tests.dispatch.alive.forgetful_double import A2A, API, ForgetfulDouble
 from tests.dispatch.alive.http_double import HttpDouble
-from tests.dispatch.alive.process_double import ProcessDouble
+from tests.dispatch.alive.process_double import Negligent, ProcessDouble
 from tests.support.virtual_time import VirtualLoop
 
 
@@ -96,10 +96,20 @@ def test_programs(tmp_path: Path, seed: int, cli: bool) -> None:
 
     async def body() -> None:
         double = ProcessDouble(tmp_path, cli)
-        rows = await play(double, seed, steps=150, unlucky=40, deaths=0.1)
+        rows = await play(double, seed, steps=150, unlucky=40, deaths=0.1, cancels=0.1)
         assert [row for row in rows if row.ended is None] == []
         assert {row.job.run_id: double.alive(row.job.run_id) for row in rows} == dict.fromkeys(
             (row.job.run_id for row in rows), 0
         )
 
     asyncio.run(body())
+
+
+@pytest.mark.parametrize("cli", [False, True], ids=["command", "cli"])
+def test_the_property_finds_a_program_that_was_not_stopped(tmp_path: Path, cli: bool) -> None:
+    async def body() -> None:
+        double = ProcessDouble(tmp_path, cli, Negligent)
+        await play(double, 0, steps=60, unlucky=60, cancels=0.5)
+
+    with pytest.raises(AssertionError, match="at work for a run that ended"):
+        asyncio.run(body())
