@@ -6,6 +6,7 @@ RECONCILER_SERVER=http://127.0.0.1:8484 RECONCILER_TOKEN=rct_… worker.py AGENT
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -56,9 +57,14 @@ def work(claimed: dict, command: list[str]) -> None:
 
 
 def main(agent: str, *command: str) -> None:
+    if shutil.which(command[0]) is None:  # seen now, and not once a run is claimed
+        sys.exit(f"{command[0]}: there is no such program, or it is not executable")
     while True:
         order = {"agents": [agent], "max": 1, "leaseSeconds": LEASE}
-        claimed = post("claim", order)["items"]
+        try:
+            claimed = post("claim", order)["items"]
+        except urllib.error.HTTPError as error:  # 401, 403: the token
+            sys.exit(f"{SERVER}: {error}: {error.read().decode('utf-8', 'replace')}")
         for item in claimed:
             work(item, [*command])
         if not claimed:
@@ -66,4 +72,6 @@ def main(agent: str, *command: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("usage: worker.py AGENT PROGRAM [ARGUMENT…]")
     main(*sys.argv[1:])

@@ -5,8 +5,10 @@
 set -u
 server=${RECONCILER_SERVER:-http://127.0.0.1:8484}
 lease_seconds=${LEASE:-30} # seconds that this worker may be silent
+[ $# -ge 2 ] || { echo "usage: worker.sh AGENT PROGRAM [ARGUMENT…]" >&2; exit 64; }
 agent=$1
 shift
+command -v "$1" >/dev/null || { echo "$1: there is no such program" >&2; exit 1; }
 
 post() { # post PATH BODY: the token goes by stdin, since arguments can be seen
   printf '%s' "${RECONCILER_TOKEN:+header = \"Authorization: Bearer $RECONCILER_TOKEN\"}" |

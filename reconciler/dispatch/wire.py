@@ -7,6 +7,7 @@ what the values say: `Unreached` (surely not), `Unanswered` (perhaps), `Reply` (
 import asyncio
 import json
 import logging
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLError
 
 import httpx
 
@@ -24,6 +26,7 @@ from reconciler.dispatch.body import ANSWER_LIMIT, TooMuch, read_body
 CONNECT_SECONDS = 5.0
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?", re.ASCII)
+_CAUSES = 10
 QUOTED = 200
 """Characters of an agent's words that a message repeats."""
 
@@ -192,5 +195,14 @@ def _origin(url: str) -> str:
     return "the URL"
 
 
-def _why(error: Exception) -> str:
+def _why(error: BaseException) -> str:
+    """The system's own words, where there are any: the client's say only that no attempt worked."""
+    cause: BaseException | None = error
+    for _ in range(_CAUSES):
+        match cause:
+            case ConnectionRefusedError():
+                return "nothing listens there"
+            case OSError(errno=int(number)) if not isinstance(cause, SSLError) and number > 0:
+                return os.strerror(number)
+        cause = cause and (cause.__cause__ or cause.__context__)
     return one_line(str(error), QUOTED) or type(error).__name__

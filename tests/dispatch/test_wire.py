@@ -6,7 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from reconciler.core.base.invisible import one_line
-from reconciler.dispatch.wire import Call, Oversized, Reply, exchange, new_client
+from reconciler.dispatch.wire import Call, Oversized, Reply, Unreached, exchange, new_client
 from tests.support.http_agent import HttpAgent
 
 
@@ -67,3 +67,14 @@ async def test_a_cookie_is_sent_to_no_agent_however_the_answer_ended() -> None:
             for _ in range(2):
                 assert isinstance(await exchange(client, call), Reply)
         assert not any(request.header("cookie") for request in agent.requests)
+
+
+@pytest.mark.anyio
+async def test_an_agent_that_is_not_there_is_told_in_words_of_the_system() -> None:
+    with HttpAgent() as agent:
+        url = agent.url
+    async with new_client() as client:
+        answer = await exchange(client, Call(method="GET", url=url))
+    assert answer == Unreached(
+        f"{url.removesuffix('/runs')} cannot be reached: nothing listens there"
+    )

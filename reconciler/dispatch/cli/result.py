@@ -22,10 +22,13 @@ DENIED_LIMIT = 50
 INPUT_LIMIT = 1024
 """Bytes of a denied tool's input."""
 BUSY = 429
-REFUSED = frozenset({401, 402, 403, BUSY})
+UNAUTHORIZED = 401
+REFUSED = frozenset({UNAUTHORIZED, 402, 403, BUSY})
 SERVER_ERROR = 500
 _QUOTA = re.compile(r"usage limit|rate.?limit|quota|limit reached", re.IGNORECASE)
 """What agents say of a plan that is used up, where they name no status."""
+_NO_LOGIN = re.compile(r"not logged in|please run /login|invalid api key", re.IGNORECASE)
+_LOG_IN = "spec.runtime.env gives it an API key, or a person logs in once with its home as HOME"
 
 
 def outcome_of(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -> Outcome:
@@ -87,9 +90,11 @@ def _is_unavailable(answer: Answer) -> bool:
 
 def _unavailable(answer: Answer) -> str:
     status = "" if answer.status is None else f" (status {answer.status})"
-    until = _retry_at(answer)
+    words, until = _line(answer.error or ""), _retry_at(answer)
+    if answer.status == UNAUTHORIZED or _NO_LOGIN.search(words):
+        return f"the model's API was given no login that it takes{status}: {words}; {_LOG_IN}"
     again = f"; it takes work again at {until}" if until else ""
-    return f"the model's API did not answer{status}: {_line(answer.error or '')}{again}"
+    return f"the model's API did not answer{status}: {words}{again}"
 
 
 def result_of(adapter: Adapter, runtime: CliRuntime, answer: Answer, ending: Ending) -> Json:

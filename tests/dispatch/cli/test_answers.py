@@ -211,6 +211,32 @@ def test_an_api_that_does_not_answer_is_told_from_work_that_fails(
     assert ended.reason is reason
 
 
+NO_LOGIN = {
+    **CLAUDE_RESULT,
+    "is_error": True,
+    "result": "Not logged in · Please run /login",
+}
+SAYS_NO_LOGIN = {"type": "assistant", "error": "authentication_failed", "message": {"content": []}}
+
+
+@pytest.mark.parametrize(
+    ("agent", "records"),
+    [
+        ("claude", [SAYS_NO_LOGIN, NO_LOGIN]),
+        ("codex", UNAUTHORIZED),
+        ("copilot", [*COPILOT_401, COPILOT_END]),
+    ],
+)
+def test_an_agent_without_a_login_is_told_how_to_get_one(
+    agent: str, records: list[dict[str, Any]]
+) -> None:
+    ended = outcome(agent, records, ending(1))
+    assert isinstance(ended, Failed)
+    assert ended.reason is Reason.TARGET_UNAVAILABLE
+    assert "no login that it takes" in ended.message
+    assert "spec.runtime.env" in ended.message
+
+
 @pytest.mark.parametrize(
     ("agent", "records", "status", "expected"),
     [
