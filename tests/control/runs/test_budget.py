@@ -195,8 +195,9 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(["start", "start", "start", "end", "cancel", "hours"]),
         st.integers(0, 2),
-        st.integers(0, 500_000),
+        st.sampled_from([500_000, 500_000, 499_999, 1, 0]),  # mostly all that it may
     ),
+    min_size=6,
     max_size=40,
 )
 AMOUNTS = st.sampled_from([0.5, 0.75, 1, 2])
@@ -205,9 +206,12 @@ LATE = datetime(2026, 10, 31, 20, 0, tzinfo=UTC)
 
 @st.composite
 def budgets(draw: st.DrawFn) -> list[Document]:
-    """For the autopilots, the agent, the workspace and the server."""
+    """For the agent, the workspace, the server and the autopilots; one of them has no room for
+    three runs."""
     limits = st.fixed_dictionaries(PER_RUN_ONLY, optional={"perDay": AMOUNTS, "perMonth": AMOUNTS})
-    return [draw(limits) for _ in range(6)]
+    money = [draw(limits) for _ in range(6)]
+    money[draw(st.integers(1, 5))] |= draw(st.sampled_from([{"perDay": 0.5}, {"perMonth": 1}]))
+    return money
 
 
 PER_RUN_ONLY: dict[str, st.SearchStrategy[Any]] = {"perRun": st.just(0.5)}
