@@ -107,6 +107,16 @@ def test_nothing_is_stopped_for_a_run_that_would_be_skipped(rig: Rig) -> None:
     assert rig.run_of(first.id).cancel_requested_at is None
 
 
+def test_runs_that_are_let_in_together_share_what_is_left(rig: Rig) -> None:
+    spec: Document = {"concurrencyPolicy": "queue", "budget": {"perDay": 1, "perRun": 1}}
+    rig.apply(agent(), autopilot(**spec))
+    first, second, third = [rig.launch() for _ in range(3)]
+    rig.apply(agent(), autopilot(maxConcurrency=3, **spec))
+    spend(rig, first, 0)
+    assert rig.run_of(second.id).active
+    assert rig.run_of(third.id).reason is Reason.OVER_BUDGET
+
+
 def test_force_passes_and_says_so(rig: Rig) -> None:
     rig.apply(agent(), autopilot(budget={"perDay": 1}))
     spend(rig, rig.launch(), 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.runs.run import Completed, Failed, Reason, Run, Status
 from tests.control.conftest import Fresh
-from tests.support.rig import Rig, agent, autopilot
+from tests.support.rig import Document, Rig, agent, autopilot
 
 MORNING = datetime(2026, 11, 2, 8, tzinfo=UTC)
 CAPS = st.fixed_dictionaries({"maxConcurrency": st.integers(1, 2), "maxActive": st.integers(1, 3)})
@@ -49,7 +49,7 @@ def by_key(runs: Sequence[Run]) -> Mapping[str, list[Run]]:
     return keys
 
 
-def holds(runs: Sequence[Run], caps: Mapping[str, int]) -> None:
+def holds(runs: Sequence[Run], caps: Document) -> None:
     """What is true at any moment."""
     active = [run for run in runs if run.active]
     assert all(run.cancel_requested_at is None for run in active)
@@ -71,7 +71,7 @@ def holds(runs: Sequence[Run], caps: Mapping[str, int]) -> None:
     assert ends <= {None, Reason.AGENT_FAILED}
 
 
-def live_through(fresh: Fresh, caps: dict[str, int], steps: list[tuple[str, Any, bool]]) -> None:
+def live_through(fresh: Fresh, caps: Document, steps: list[tuple[str, Any, bool]]) -> None:
     """Let it happen, then let all work end: by then the newest run of each key has had its turn."""
     with fresh(MORNING) as rig:
         rig.apply(
@@ -97,7 +97,7 @@ def live_through(fresh: Fresh, caps: dict[str, int], steps: list[tuple[str, Any,
 @given(CAPS, STEPS)
 @settings(max_examples=8, deadline=None)
 def test_the_newest_gets_its_turn_and_no_work_is_stopped_for_it(
-    on_sqlite: Fresh, caps: dict[str, int], steps: list[tuple[str, Any, bool]]
+    on_sqlite: Fresh, caps: Document, steps: list[tuple[str, Any, bool]]
 ) -> None:
     live_through(on_sqlite, caps, steps)
 
@@ -106,6 +106,6 @@ def test_the_newest_gets_its_turn_and_no_work_is_stopped_for_it(
 @given(CAPS, STEPS)
 @settings(max_examples=2, deadline=None)
 def test_the_same_on_postgresql(
-    on_postgres: Fresh, caps: dict[str, int], steps: list[tuple[str, Any, bool]]
+    on_postgres: Fresh, caps: Document, steps: list[tuple[str, Any, bool]]
 ) -> None:
     live_through(on_postgres, caps, steps)
