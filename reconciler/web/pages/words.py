@@ -135,7 +135,21 @@ def shown_value(value: object) -> str:
     """A value of a manifest as text."""
     if value is MISSING:
         return "(not there)"
+    if isinstance(value, list) and value and all(map(_is_rule, value)):
+        return "; ".join(f"{rule['to']}: {', '.join(rule['on'])}" for rule in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _is_rule(value: object) -> bool:
+    """Whether this is who is told of what, `{on, to}`."""
+    if not isinstance(value, dict) or value.keys() != {"on", "to"}:
+        return False
+    events, channel = value["on"], value["to"]
+    return (
+        isinstance(channel, str)
+        and isinstance(events, list)
+        and all(isinstance(e, str) for e in events)
+    )
 
 
 def trigger_words(trigger: Mapping[str, Any]) -> str:

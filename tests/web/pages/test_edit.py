@@ -134,6 +134,7 @@ def test_limits_budget_and_who_is_told_are_fields_of_the_form(folder: Path, ask:
     assert "At most $1.00 a day, before no limit." in text_of(page)
     assert "Newly reaches channels: log" in text_of(page)
     assert "Next runs, before and after" in text_of(page)
+    assert "spec.notify log: failed, recovered, breaker" in text_of(page)
     saved(send(ask, fields_of(page), "save"))
     after = (folder / "all.yaml").read_text().splitlines()
     added = "\n".join(line for line in after if line not in before.decode().splitlines())

@@ -29,10 +29,10 @@ DESCRIPTION_FILE = Field(
     help="It is there already, below the folder of the manifest; leave the text above empty then.",
 )  # fmt: skip
 """Beside the description, not in a section."""
-_MEETING = Section("meeting", "When runs meet, in detail", (
+_MEETING = Section("meeting", "Concurrency and queue", (
     Field(path=("spec", "concurrencyKey"), label="Count runs by", kind=Kind.EXPRESSION,
           example="payload.pull_request.number",
-          help="An expression in CEL: runs of the same key count together, others do not meet."),
+          help="An expression in CEL: only runs of the same key count against each other."),
     Field(path=("spec", "maxActive"), label="Most runs at once, over all keys", kind=Kind.NUMBER,
           help="1 to 1000."),
     Field(path=("spec", "queueLimit"), label="Most runs that wait", kind=Kind.NUMBER,
@@ -44,7 +44,7 @@ _MEETING = Section("meeting", "When runs meet, in detail", (
           options={QueueKeep.ALL: "each, up to the limit",
                    QueueKeep.NEWEST: "only the newest one of a key"}),
 ))  # fmt: skip
-_FAILURES = Section("failures", "Time and failures", (
+_FAILURES = Section("failures", "Timeout, retries and failures", (
     Field(path=("spec", "timeout"), label="Longest time of a run", kind=Kind.LINE,
           help="Such as 30m or 2h, from its admission; then it is stopped."),
     Field(path=("spec", "pauseAfterFailures"), label="Pause after failures in a row",
@@ -68,7 +68,7 @@ _LIMITS = Section("limits", "Limits and budget", (
     Field(path=("spec", "budget", "perMonth"), label="Most dollars a month", kind=Kind.AMOUNT,
           example="no budget", help="Of the calendar; runs that could pass it are skipped."),
 ))  # fmt: skip
-_AROUND = Section("around", "Before and after the work", (
+_AROUND = Section("around", "Checks before and after a run", (
     Field(path=("spec", "context"), label="What the agent learns of earlier runs",
           kind=Kind.LISTED, help="It stands in the prompt.",
           options={"": "nothing", "lastCompleted": "how the last completed one ended"}),
@@ -89,9 +89,9 @@ _AROUND = Section("around", "Before and after the work", (
           example="_schemas/labels.json",
           help="It is there already; leave the text above empty then."),
 ))  # fmt: skip
-_TOLD = Section("notify", "Who is told, and who is asked", (
+_TOLD = Section("notify", "Notifications and approvals", (
     Field(path=("spec", "onApproval"), label="When an agent asks for permission",
-          kind=Kind.CHOICE, help="Of runs that nobody watches.",
+          kind=Kind.CHOICE, help="In a run that nobody watches.",
           options={OnApproval.FAIL: "the run fails", OnApproval.WAIT: "it waits for a person"}),
 ))  # fmt: skip
 _KEEPING = Section("keeping", "Labels and removal", (
@@ -108,7 +108,7 @@ _WHEN = "An expression in CEL; without one it always fires."
 _SCHEDULE = (
     Field(path=("when",), label="Only when", kind=Kind.EXPRESSION, help=_WHEN,
           example='lastRun == null || lastRun.status == "failed"'),
-    Field(path=("jitter",), label="Spread over", kind=Kind.LINE,
+    Field(path=("jitter",), label="Spread the starts over", kind=Kind.LINE,
           help="Such as 5m: each occurrence fires up to so much later."),
     Field(path=("catchUp",), label="Occurrences that are late", kind=Kind.CHOICE,
           help="After a time in which no server ran.",
@@ -136,8 +136,8 @@ _WEBHOOK = (
           example="{time}.{body}", help="Of hmac_sha256 with such a header."),
     Field(path=("maxBody",), label="Largest request", kind=Kind.LINE,
           help="Such as 64KiB; up to 25MiB."),
-    Field(path=("replayWindow",), label="The same request again is one within", kind=Kind.PERIOD,
-          help="For senders who sign no time; 0 turns it off."),
+    Field(path=("replayWindow",), label="The same request again is a repeat within",
+          kind=Kind.PERIOD, help="For senders who sign no time; 0 turns it off."),
 )  # fmt: skip
 _API = (
     Field(path=("when",), label="Only when", kind=Kind.EXPRESSION, help=_WHEN,
