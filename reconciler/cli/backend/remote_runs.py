@@ -9,6 +9,7 @@ from uuid import UUID
 
 from reconciler.cli.backend.connection import Connection
 from reconciler.cli.backend.run_state import (
+    ELSEWHERE,
     Document,
     Output,
     RunQuery,
@@ -135,7 +136,9 @@ class RemoteRuns:
         named = {"workspace": key.workspace, "name": key.name}
         rows = self.connection.items("/v1/autopilots", 1, **named) if all(named.values()) else []
         if not rows:
-            raise no_autopilot(key)
+            others = self.connection.items("/v1/autopilots", ELSEWHERE, name=key.name or None)
+            workspaces = (row["metadata"]["workspace"] for row in others)
+            raise no_autopilot(key, sorted(workspaces) if key.name else ())
         return rows[0]
 
 

@@ -3,6 +3,7 @@
 Runs, switches and explanations are the JSON documents of the API: both ways give the same.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -110,9 +111,14 @@ def no_webhook(name: str, trigger: str, hooks: list[str]) -> NotFound:
     return NotFound(f"{name} has no webhook trigger {trigger!r}; it has: {names}")
 
 
-def no_autopilot(key: Key) -> NotFound:
-    """The error for an autopilot that does not exist."""
-    return NotFound(
-        f"there is no {key.kind.lower()} {key.workspace}/{key.name}; is it applied? "
-        "`reconciler plan` shows what is not"
-    )
+ELSEWHERE = 5
+"""Workspaces that are named where the one that was meant has no such autopilot."""
+
+
+def no_autopilot(key: Key, elsewhere: Sequence[str]) -> NotFound:
+    """The error for an autopilot that does not exist; `elsewhere` are workspaces that have one."""
+    missing = f"there is no {key.kind.lower()} {key.workspace}/{key.name}"
+    if elsewhere:
+        names = " or ".join(f"{workspace}/{key.name}" for workspace in elsewhere)
+        return NotFound(f"{missing}; did you mean {names}?")
+    return NotFound(f"{missing}; is it applied? `reconciler plan` shows what is not")

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, select, union
 
+from reconciler.core.base.identity import Key
 from reconciler.core.manifest.model import Kind
 from reconciler.store.objects.current import TABLES
 from reconciler.store.tables import agent, squad
@@ -17,6 +18,16 @@ def member_names(
         query = query.where(columns.workspace_id.in_(workspaces))
     rows = tx.execute(query.order_by(columns.name, columns.workspace_id).limit(limit))
     return [(workspace, name) for workspace, name in rows]
+
+
+def workspaces_with(tx: Connection, key: Key, limit: int) -> list[str]:
+    """The workspaces with a living object of this kind and name, whatever workspace `key` says."""
+    columns = TABLES[Kind(key.kind)].c
+    query = select(columns.workspace_id).where(columns.archived_at.is_(None))
+    rows = tx.execute(
+        query.where(columns.name == key.name).order_by(columns.workspace_id).limit(limit)
+    )
+    return sorted(rows.scalars())
 
 
 def workspace_names(tx: Connection, workspaces: frozenset[str] | None, limit: int) -> list[str]:

@@ -57,6 +57,7 @@ READING = [
     ("why", "one", "--at", "2026-01-02T00:00:00Z"),
     ("why", "one", "--at", "2026-01-02T00:00:00Z", "-o", "json"),
     ("why", "default/nobody"),
+    ("why", "platform/one"),
     ("next", "one"),
     ("next", "one", "-o", "json", "--count", "300"),
     ("next", "one", "--after", "2026-01-01T00:00:00Z"),
@@ -94,6 +95,13 @@ def test_what_is_read_and_refused_is_the_same(full: Cli) -> None:
     for arguments in READING:
         way, local = both(full, *arguments)
         assert way == local, arguments
+
+
+def test_a_name_in_another_workspace_is_a_near_miss(full: Cli) -> None:
+    answer = full("next", "platform/two")
+    assert answer.code == 1
+    assert "there is no autopilot platform/two; did you mean default/two?" in answer.err
+    assert "is it applied?" in full("next", "platform/nobody").err
 
 
 def test_export_writes_what_plans_as_nothing(full: Cli) -> None:
