@@ -6,7 +6,13 @@ from reconciler.core.runs.allowance import over_allowance
 from reconciler.core.runs.run import Reason, Run
 from reconciler.core.runs.usage import Usage
 from reconciler.store.engine.database import Tx
-from reconciler.store.runs.runs import Condition, change_run, request_cancel, usage_columns
+from reconciler.store.runs.runs import (
+    Condition,
+    change_run,
+    request_cancel,
+    usage_columns,
+    used_so_far,
+)
 
 
 def meter(tx: Tx, run: Run, usage: Usage, now: datetime, *where: Condition) -> None:
@@ -14,6 +20,7 @@ def meter(tx: Tx, run: Run, usage: Usage, now: datetime, *where: Condition) -> N
 
     One that has cost more than it may is asked to stop; it ends on proof, with what it cost then.
     """
+    run = used_so_far(tx, run)
     columns = usage_columns(usage.over(run.usage))
     if columns["usage"] == run.usage:
         return

@@ -41,6 +41,7 @@ from reconciler.store.runs.runs import (
     get_run,
     owned_by,
     usage_columns,
+    used_so_far,
 )
 
 
@@ -69,9 +70,11 @@ def finish(
     Where the autopilot's row cannot be read the run ends all the same, and that is all: what waits
     is looked for again once the row is put back.
     """
-    if not isinstance(outcome, NothingToDo):
-        outcome = held_to_allowance(run, outcome)
     live = find_readable(tx, run.autopilot_id, lock=True)
+    if not isinstance(outcome, NothingToDo):
+        if outcome.usage is not None or run.allowance_micros:
+            run = used_so_far(tx, run)
+        outcome = held_to_allowance(run, outcome)
     held = [] if owner is None else [owned_by(owner)]
     if isinstance(outcome, Completed):
         _pass_through_running(tx, run.id, now, *held)
@@ -93,7 +96,7 @@ def _pass_through_running(tx: Tx, run_id: str, now: datetime, *held: Condition) 
 
 
 def _ending(run: Run, outcome: Outcome | NothingToDo, now: datetime) -> Mapping[str, Any]:
-    """What the outcome says; what it does not know of the usage stays as it was reported before."""
+    """What the outcome says; of the usage the most that was ever reported."""
     if isinstance(outcome, NothingToDo):
         return {
             "status": Status.SKIPPED,

@@ -42,8 +42,17 @@ class Usage:
         return {name: value for name, value in values.items() if value is not None}
 
     def over(self, before: Mapping[str, Any] | None) -> "Usage":
-        """This usage, and what only an earlier report of the same run knew."""
-        return read_usage({**(before or {}), **self.document()})
+        """This usage, and what an earlier report of the same run knew more or more of.
+
+        Every report tells what was used until then, in all: a lower one came late, or from a part
+        of the work, and takes back nothing that budgets have counted.
+        """
+        earlier = read_usage(before or {})
+        amounts = {
+            field: _most(getattr(earlier, field), getattr(self, field))
+            for field in ("cost_micros", *_COUNTS.values())
+        }
+        return Usage(**amounts, model=self.model or earlier.model)
 
 
 def whole_document(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -96,6 +105,10 @@ def _count(name: str, value: Any) -> int | None:
     if not 0 <= value <= MOST_COUNT:
         raise ValueError(f"{name} must be from 0 to {MOST_COUNT}")
     return value
+
+
+def _most(*amounts: int | None) -> int | None:
+    return max((amount for amount in amounts if amount is not None), default=None)
 
 
 def _model(value: Any) -> str | None:

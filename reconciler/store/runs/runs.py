@@ -206,6 +206,17 @@ def usage_columns(usage: Usage) -> dict[str, Any]:
     }
 
 
+def used_so_far(tx: Connection, run: Run) -> Run:
+    """The run with the usage of its row, which stays as it is until the transaction ends.
+
+    A report of a worker, or by the run's own token, may have come since the run was read.
+    """
+    r = autopilot_run.c
+    query = select(r.usage, r.cost_micros).where(r.id == run.id).with_for_update()
+    row = tx.execute(query).one_or_none()
+    return run if row is None else replace(run, usage=row.usage, cost_micros=row.cost_micros)
+
+
 def owned_by(owner: str) -> ColumnElement[bool]:
     """The condition that `owner` still holds the lease."""
     return autopilot_run.c.lease_owner == owner

@@ -64,6 +64,24 @@ def test_the_first_reason_to_stop_stands(rig: Rig, held: Claimed) -> None:
     assert rig.run_of(held.run.id).cost_micros == 2_000_000
 
 
+def test_a_lower_report_takes_no_cost_back(rig: Rig, held: Claimed) -> None:
+    """Neither a later one, nor an end by whoever read the run before the higher one came."""
+    assert not beat(rig, held, 0.4)
+    assert not beat(rig, held, 0.1)
+    assert rig.run_of(held.run.id).cost_micros == 400_000
+    assert held.run.cost_micros is None
+    rig.end(held.run, Completed("the answer", usage(0.2)))
+    run = rig.run_of(held.run.id)
+    assert (run.status, run.cost_micros) == (Status.COMPLETED, 400_000)
+
+
+def test_what_was_too_dear_before_its_last_report_is_too_dear(rig: Rig, held: Claimed) -> None:
+    beat(rig, held, 0.75)
+    rig.end(held.run, Completed("the answer", usage(0.2)))
+    run = rig.run_of(held.run.id)
+    assert (run.reason, run.cost_micros) == (Reason.OVER_BUDGET, 750_000)
+
+
 def test_a_run_that_is_done_and_was_too_dear_has_failed_and_keeps_its_result(
     rig: Rig, held: Claimed
 ) -> None:

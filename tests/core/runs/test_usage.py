@@ -1,6 +1,8 @@
 """What an agent says that it used: exact money, bounds, and what is only nearly a number."""
 
+from dataclasses import replace
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
@@ -29,10 +31,26 @@ def test_what_is_read_is_what_was_written_to_the_millionth_of_a_dollar(usage: Us
 
 
 @given(USAGES, USAGES)
-def test_a_later_report_decides_and_forgets_nothing(before: Usage, after: Usage) -> None:
-    merged = after.over(before.document())
-    expected = {**before.document(), **after.document()}
-    assert merged.document() == expected
+def test_a_later_report_forgets_nothing_and_takes_nothing_back(before: Usage, after: Usage) -> None:
+    merged = after.over(before.document()).document()
+    assert merged.keys() == before.document().keys() | after.document().keys()
+    for name, value in merged.items():
+        known = [told[name] for told in (before.document(), after.document()) if name in told]
+        assert value == (known[-1] if name == "model" else max(known))
+
+
+@given(st.lists(USAGES, min_size=1, max_size=6), st.randoms())
+def test_whatever_the_order_of_the_reports_a_run_has_used_as_much(
+    reports: list[Usage], chance: Random
+) -> None:
+    def in_all(told: list[Usage]) -> Usage:
+        most = Usage()
+        for report in told:
+            most = replace(report, model=None).over(most.document())
+        return most
+
+    shuffled = chance.sample(reports, len(reports))
+    assert in_all(shuffled) == in_all(reports) == in_all(reports * 2)
 
 
 @given(st.lists(st.decimals(0, 1000, places=6), max_size=50))
