@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.core.manifest.runtime import CliRuntime
 from reconciler.core.runs.run import Json
+from reconciler.dispatch.base import LONGEST_SESSION_ID
 
 Record = Mapping[str, Json]
 
@@ -90,7 +91,8 @@ def _shown(adapter: Adapter, record: Record) -> str:
 def _records(lines: bytes) -> Iterator[Record]:
     for line in lines.splitlines():
         try:
-            record = json.loads(line)
+            # A byte that is no UTF-8 must not cost the record of the end.
+            record = json.loads(line.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
@@ -117,7 +119,12 @@ def added(usage: Mapping[str, Json], more: Mapping[str, Json]) -> dict[str, Json
 
 
 def named(answer: Answer, session_id: Json) -> Answer:
-    """With the session's id, which the first record that has one tells."""
+    """With the session's id, which the first record that has one tells.
+
+    People paste it into a terminal; what such a one would not show is no id.
+    """
     if answer.session_id or not isinstance(session_id, str):
         return answer
-    return replace(answer, session_id=session_id[:200])
+    if not (session_id and session_id.isprintable()):
+        return answer
+    return replace(answer, session_id=session_id[:LONGEST_SESSION_ID])

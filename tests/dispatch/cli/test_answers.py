@@ -326,6 +326,20 @@ def test_a_large_answer_is_cut_within_its_text_and_stays_an_object() -> None:
     assert ended.result["text"].endswith("é")
 
 
+def test_bytes_that_are_no_text_do_not_cost_the_record_of_the_end() -> None:
+    written = lines(GOOD["claude"]).replace(b'"done"', b'"d\xff\xfene"')
+    ended = CodingAgents(()).ended(a_job(coding_agent()), ending(), written).outcome
+    assert isinstance(ended, Completed)
+    assert ended.result["text"] == "d\ufffd\ufffdne"
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\nb", "\ud800", ""])
+def test_a_session_is_no_text_that_moves_a_terminal(name: str) -> None:
+    ended = outcome("claude", [{**CLAUDE_RESULT, "session_id": name}])
+    assert isinstance(ended, Completed)
+    assert ended.result.keys() & {"sessionId", "resumeCommand"} == set()
+
+
 def test_a_title_out_of_a_payload_is_no_option_of_its_own() -> None:
     runtime = coding_agent(args=["--append-system-prompt", "{{ run.title }}", "--bare"])
     job = a_job(runtime, title="--dangerously-skip-permissions")
