@@ -14,6 +14,8 @@ from reconciler.dispatch.http.api.answers import content, quoted, why_failed
 from reconciler.dispatch.http.api.calls import Calls
 from reconciler.dispatch.wire import QUOTED, Reply, exchange
 
+UNCLEAR = "it cannot be followed"
+"""How the note begins of work of which the API said nothing clear."""
 _WORDS = ("running", "completed", "failed", "waiting")
 
 
@@ -25,14 +27,19 @@ async def ask(calls: Calls, follow: Follow, http: httpx.AsyncClient) -> tuple[Ob
     try:
         answer = await exchange(http, await calls.follow())
     except (EvaluationError, ValueError) as error:
-        return Working(f"it cannot be followed: {error}"), 0.0
+        return Working(f"{UNCLEAR}: {error}"), 0.0
     if not isinstance(answer, Reply):
-        return Working(f"it cannot be followed: {answer.message}"), 0.0
+        return Working(f"{UNCLEAR}: {answer.message}"), 0.0
     if not 200 <= answer.status < 300:
-        return Working(f"it cannot be followed: {quoted(answer)}"), answer.retry_after() or 0.0
+        redirects = "; redirects are not followed" if 300 <= answer.status < 400 else ""
+        why = f"{UNCLEAR}: {quoted(answer)}{redirects}"
+        return Working(why), answer.retry_after() or 0.0
+    if (packed := answer.headers.get("content-encoding", "identity")) != "identity":
+        kind = one_line(packed, QUOTED)
+        return Working(f"{UNCLEAR}: the answer is packed ({kind}), unasked"), 0.0
     document = content(answer)
     if document is None or isinstance(document, str):
-        return Working("it cannot be followed: the API did not answer JSON"), 0.0
+        return Working(f"{UNCLEAR}: the API did not answer JSON"), 0.0
     return await _read(calls, follow, document), 0.0
 
 
@@ -40,7 +47,7 @@ async def _read(calls: Calls, follow: Follow, answer: Json) -> Observation:
     try:
         values = await calls.read([follow.status], answer)
     except EvaluationError as error:
-        return Working(f"follow.status cannot be evaluated: {error}")
+        return Working(f"{UNCLEAR}: follow.status cannot be evaluated: {error}")
     usage, note = await _usage(calls, follow, answer)
     match values[follow.status]:
         case "running":
@@ -55,7 +62,8 @@ async def _read(calls: Calls, follow: Follow, answer: Json) -> Observation:
             return Ended(Failed(Reason.AGENT_FAILED, why, result, usage, note))
         case other:
             value = one_line(str(other), QUOTED)
-            return Working(f"follow.status gave {value!r}, which is not one of {', '.join(_WORDS)}")
+            words = ", ".join(_WORDS)
+            return Working(f"{UNCLEAR}: follow.status gave {value!r}, which is not one of {words}")
 
 
 async def _result(calls: Calls, follow: Follow, answer: Json) -> Json:
@@ -81,4 +89,4 @@ async def _usage(calls: Calls, follow: Follow, answer: Json) -> tuple[Usage | No
 def _place(handle: Mapping[str, Json]) -> str:
     """Where a person answers the agent: behind the link of the handle, where it has one."""
     links = [str(value) for value in handle.values() if str(value).startswith("https://")]
-    return f"at {links[0]}" if links else "where the agent works"
+    return f"at {one_line(links[0])}" if links else "where the agent works"

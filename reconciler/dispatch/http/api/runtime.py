@@ -43,7 +43,7 @@ from reconciler.dispatch.http.api.answers import (
     outcome_of,
 )
 from reconciler.dispatch.http.api.calls import Calls, Evaluate
-from reconciler.dispatch.http.api.following import ask
+from reconciler.dispatch.http.api.following import UNCLEAR, ask
 from reconciler.dispatch.open_request import OpenRequest
 from reconciler.dispatch.poller import Poller
 from reconciler.dispatch.reach import Reach
@@ -127,10 +127,11 @@ class ApiRuns:
         if not isinstance(values, dict):
             return await self._stop_unnamed(job, values)
         calls = self._calls(job, values, self._patience.ask)
-        if isinstance(end := await self._end(job, calls), Stopped):
+        end = await self._end(job, calls)
+        if isinstance(end, Stopped):
             return await self._let_go(job, end)
         if self._clock.monotonic() < self._cancelled.get(job.run_id, 0.0):
-            return Stopping("it was asked to stop")
+            return Stopping(f"it was asked to stop{'; ' if end.message else ''}{end.message}")
         return await self._cancel(job, calls)
 
     async def release(self, job: Job, handle: Handle | None) -> Stop:
@@ -254,9 +255,13 @@ class ApiRuns:
         if follow is None:
             return Stopping()
         seen, _ = await ask(calls, follow, self._http)
-        if isinstance(seen, Ended):
-            return Stopped(seen.outcome.result, seen.outcome.usage)
-        return Stopping()
+        match seen:
+            case Ended(outcome):
+                return Stopped(outcome.result, outcome.usage)
+            case Working(detail) if detail.startswith(UNCLEAR):
+                return Stopping(detail)
+            case _:
+                return Stopping()
 
     async def _cancel(self, job: Job, calls: Calls) -> Stop:
         follow = _runtime(job).follow
@@ -277,6 +282,8 @@ class ApiRuns:
             end = await self._end_after(job, calls, call.method == "DELETE")
             if isinstance(end, Stopped):
                 return await self._let_go(job, end)
+            if end.message:
+                return Stopping(f"it was asked to stop; {end.message}")
         return Stopping("it was asked to stop, and the API still shows it at work")
 
     async def _end_after(self, job: Job, calls: Calls, deleted: bool) -> Stop:

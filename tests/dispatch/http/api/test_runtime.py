@@ -220,7 +220,10 @@ UNKIND = [
     pytest.param(200, b"<html>Maintenance</html>", {}, "did not answer JSON", id="a page"),
     pytest.param(404, {"error": "no such session"}, {}, "404: no such session", id="404"),
     pytest.param(500, b"<html>", {}, "the API answered 500", id="500"),
-    pytest.param(302, b"", {"Location": "http://127.0.0.1/"}, "the API answered 302", id="moved"),
+    pytest.param(
+        302, b"", {"Location": "http://127.0.0.1/"}, "redirects are not followed", id="moved"
+    ),
+    pytest.param(200, b"\x1f\x8b", {"Content-Encoding": "gzip"}, "packed (gzip)", id="packed"),
     pytest.param(200, {"state": "done"}, {}, "follow.status cannot be evaluated", id="no status"),
     pytest.param(200, {"status": "done"}, {}, "follow.status gave 'done'", id="an unknown status"),
     pytest.param(200, [1], {}, "follow.status cannot be evaluated", id="a list"),
@@ -400,6 +403,37 @@ async def test_stopped_is_what_the_api_says_is_over(
     assert [r.method for r in api.requests][4:] == ["GET"], "it is not asked again at once"
     api.answer(200, {"status": "error", "output": "half"})
     assert await runtime.stop(job, handle) == Stopped("half")
+
+
+async def test_what_is_not_proven_to_have_stopped_is_told_by_what_the_api_said(
+    runtime: HttpAgents, api: HttpAgent, clock: FakeClock
+) -> None:
+    job = job_on(api, clock)
+    handle = await begun(runtime, api, job)
+    for body in ({"status": 7}, {}, {"status": 7}, {"status": 7}):
+        api.answer(200, body)
+    stop = await runtime.stop(job, handle)
+    assert isinstance(stop, Stopping)
+    assert "follow.status gave '7'" in stop.message
+    assert "at work" not in stop.message
+
+
+async def test_the_place_of_an_answer_is_one_line(
+    runtime: HttpAgents, api: HttpAgent, clock: FakeClock
+) -> None:
+    job = job_on(api, clock)
+    api.answer(201, {**CREATED, "url": "https://example.org/\x1b[2J\nagain"})
+    started = await runtime.start(job, Recorder())
+    assert isinstance(started, Started)
+    api.answer(200, {"status": "blocked"})
+
+    async def asks() -> NeedsApproval | None:
+        seen = await poll(runtime, job, started.handle)
+        return seen if isinstance(seen, NeedsApproval) else None
+
+    asked = await eventually_async(asks)
+    assert asked is not None
+    assert asked.answer_at == "at https://example.org/ [2J again"
 
 
 async def test_work_that_goes_by_the_runs_own_id_needs_no_handle(
