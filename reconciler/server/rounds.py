@@ -37,6 +37,8 @@ FIRST_REMOTE_ROUND = 10.0
 """Seconds that the start waits for a remote repository."""
 CHECK_PAUSE = 1.0
 """Seconds between two checks of the database."""
+MANY = 1_000
+"""Files of a source whose reading leaves so much behind that the database lets go of it, too."""
 
 
 async def tick(system: System) -> float:
@@ -123,6 +125,8 @@ def _reconcile(follower: SourceFollower) -> Applied | None:
     before = follower.reads
     applied = follower.reconcile_once()
     if follower.reads != before:
+        if follower.files_read >= MANY:
+            follower.database.release_memory()
         release_memory()
     return applied
 

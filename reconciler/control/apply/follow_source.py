@@ -124,7 +124,7 @@ class SourceFollower:
     the remote does not answer. `monotonic` is a clock in seconds that never goes back. `stamp`
     returns something that is equal while the source is as it was, None where that cannot be told:
     then a round that finds nothing new neither reads a file nor puts an object together. `reads`
-    counts the rounds that read the source.
+    counts the rounds that read the source, `files_read` the files of the last one.
     """
 
     database: Database
@@ -146,6 +146,7 @@ class SourceFollower:
     _stopping: bool = False
     _round: threading.Lock = field(default_factory=threading.Lock)
     reads: int = 0
+    files_read: int = 0
     _pending: _Pending | None = None
     _stamp: Hashable | None = None
     _settled: _Settled | None = None
@@ -227,6 +228,7 @@ class SourceFollower:
             self._read()
             raise
         self._read()
+        self.files_read = len(loaded.desired.files)
         if self.place.url is not None and loaded.source is not None:
             # The commit that was read, for whoever wants to show an edit of it.
             path = self.place.path.strip("/")

@@ -94,6 +94,10 @@ class Backend(Protocol):
         """Be the one `serve` on this database, where there can be only one."""
         ...
 
+    def release_memory(self) -> None:
+        """Let go of pages and statements that connections keep for later."""
+        ...
+
     def close(self) -> None:
         """Close every connection."""
         ...

@@ -225,6 +225,10 @@ class Database:
         """Be the one `serve` on an SQLite file; `url` is for the `Locked` of a second one."""
         return self._backend.serve_lock(url)
 
+    def release_memory(self) -> None:
+        """Let go of what many rows have left in memory; what is needed is read again."""
+        self._backend.release_memory()
+
     def close(self, within: float | None = None) -> None:
         """Wait for what runs, then close every connection; after `within` seconds, leave it."""
         if within is None:

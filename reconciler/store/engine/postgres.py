@@ -164,6 +164,10 @@ class Postgres:
         """Any number of servers may share the work."""
         return nullcontext()
 
+    def release_memory(self) -> None:
+        """Let go of statements; pages are the server's."""
+        self._all.clear_compiled_cache()  # the others are views of it
+
     def close(self) -> None:
         """Close every connection."""
         self._drop_pulse()

@@ -53,6 +53,8 @@ _OBJECTS: dict[Kind, Select[Any]] = {
     kind: select(*map(_as_text, (column for column in table.c if column.name not in _RUNTIME)))
     for kind, table in TABLES.items()
 }
+_AT_ONCE = 500
+"""Rows that are held at a time where nothing is made of them."""
 _TRIGGERS = (
     select(*(_as_text(autopilot_trigger.c[name]) for name in _TRIGGER))
     .where(autopilot_trigger.c.removed_at.is_(None))
@@ -71,6 +73,7 @@ _JSON = frozenset(
 def read_current(tx: Tx, source_id: str) -> Current:
     """Every object of every source; revision and files are those last applied for `source_id`."""
     stored = [row for kind in Kind for row in _read(tx, kind)]
+    _shared_json.cache_clear()  # it served this reading: thousands of documents need not stay
     return Current(
         objects={row.key: row for row in stored if not row.archived},
         archived={row.id: row for row in stored if row.archived},
@@ -87,7 +90,12 @@ def fingerprint(tx: Tx) -> int:
     can be compared.
     """
     queries = (*_OBJECTS.values(), _TRIGGERS)
-    return hash(tuple(frozenset(map(tuple, tx.execute(query).all())) for query in queries))
+    return hash(tuple(_sum(tx.execute(query)) for query in queries))
+
+
+def _sum(result: Result[Any]) -> int:
+    """The sum of what all rows hash to, in whatever order they come; few are held at a time."""
+    return sum(sum(map(hash, rows)) for rows in result.partitions(_AT_ONCE))
 
 
 def have_moved(tx: Tx, expected: Iterable[Stored]) -> bool:

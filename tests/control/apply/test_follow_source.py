@@ -396,6 +396,7 @@ def test_a_round_that_finds_nothing_new_reads_nothing(frugal: Following) -> None
     frugal.once()
     frugal.once()
     reads = frugal.follower.reads
+    assert frugal.follower.files_read == len(list(frugal.folder.rglob("*.yaml")))
     settled = frugal.once()
     assert settled is not None
     assert (settled.attempt, frugal.follower.reads) == (None, reads)

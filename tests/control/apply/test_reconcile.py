@@ -36,7 +36,7 @@ from reconciler.core.manifest.state import Declared, Desired, FileDigest, Origin
 from reconciler.core.plan.guards import Confirmations
 from reconciler.core.plan.planfile import read_plan, write_plan
 from reconciler.store.engine.database import Database
-from reconciler.store.objects.current import list_objects
+from reconciler.store.objects.current import fingerprint, list_objects
 from reconciler.store.objects.manifests import save_documents
 from reconciler.store.retention import prune_revisions
 from reconciler.store.revisions.plans import plan_of_revision
@@ -498,6 +498,17 @@ class TestRevisions:
         assert [(f.path, f.before, f.after) for f in back.fields] == [("spec.maxConcurrency", 7, 3)]
         assert (archived.action, archived.kind, archived.drifted) == ("archive", "Autopilot", False)
         assert archived.consequences is not None
+
+
+def test_a_fingerprint_is_another_once_two_objects_have_swapped_a_value(database: Database) -> None:
+    apply(database, named("r1", agent("a", limit=1), agent("b", limit=2)))
+    before = database.read(fingerprint)
+    assert database.read(fingerprint) == before
+    swapped = update(agent_table).values(max_concurrency=3 - agent_table.c.max_concurrency)
+    database.write(lambda tx: tx.execute(swapped))
+    assert database.read(fingerprint) != before
+    database.write(lambda tx: tx.execute(swapped))
+    assert database.read(fingerprint) == before
 
 
 def disown(database: Database) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import gc
 import json
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -40,6 +42,32 @@ def count(database: Database) -> int:
 
 def add(name: str) -> dict[str, object]:
     return {"id": name, "host": "h", "pid": 1, "url": "u", "started_at": NOON, "seen_at": NOON}
+
+
+class _Text(str):
+    """A text whose end can be noticed."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_what_is_left_of_large_reads_and_writes_is_let_go_while_others_work(
+    database: Database,
+) -> None:
+    rows = [add(_Text("kept-with-the-statement"))]
+    held = weakref.ref(rows[0]["id"])
+    database.write(lambda tx: tx.execute(insert(server).values(rows[0])))
+    rows.clear()
+    assert held() is not None
+
+    def reading(tx: Tx) -> int:
+        database.release_memory()
+        return int(tx.execute(select(func.count()).select_from(server)).scalar_one())
+
+    assert database.read(reading) == 1
+    gc.collect()
+    assert held() is None
+    database.write(lambda tx: register(tx, SERVER))
+    assert count(database) == 2
 
 
 class TestTransactions:
