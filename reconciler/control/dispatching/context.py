@@ -198,8 +198,6 @@ class RunnerContext:
         except NotJudged as error:
             await self._judge_later(run, storable, str(error))
             return False
-        if (late := self.unjudged.get(run.id)) and isinstance(storable, (Completed, Failed)):
-            storable = replace(storable, note=storable.note or late.note)
         output = await self._output_of(run, storable)
 
         def write(tx: Tx) -> bool:
@@ -223,13 +221,15 @@ class RunnerContext:
         if not isinstance(outcome, Completed) or (job is not None and job.expect is None):
             return outcome
         expected = await self.database.aread(lambda tx: read_expected(tx, run.id))
-        return await self.expectations.judge(expected, outcome)
+        judged = await self.expectations.judge(expected, outcome)
+        late = self.unjudged.get(run.id)
+        return replace(judged, note=judged.note or late.note) if late else judged
 
     async def _judge_later(self, run: Run, done: Outcome | NothingToDo, why: str) -> None:
         """Keep what the agent said; a server that dies meanwhile leaves it to the runtime."""
         if not isinstance(done, Completed):
             return
-        now, before = await self.now(), self.unjudged.get(run.id)
+        now, before = await self.now(), self.unjudged.pop(run.id, None)
         self.unjudged[run.id] = judged_later(done, why, before, now, run.deadline_at)
         if before is None:
             log.warning("result not judged", run=run.id, why=why)

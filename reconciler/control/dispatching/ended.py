@@ -1,5 +1,6 @@
 """The work of a run is over: the run ends, or waits to begin anew where its agent has no quota."""
 
+import asyncio
 from datetime import datetime
 
 from reconciler.control.dispatching.context import RunnerContext
@@ -10,6 +11,9 @@ from reconciler.dispatch.base import Ended, Exhausted, Handle
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.leases import held_by
 from reconciler.store.runs.runs import change_run, owned_by
+
+ROUND_SECONDS = 5.0
+"""How long one round goes on judging what could not be judged before."""
 
 
 async def end_work(runner: RunnerContext, run: Run, ended: Ended) -> bool:
@@ -34,7 +38,8 @@ async def judge_again_once(runner: RunnerContext) -> list[str]:
     """Judge what could not be judged before; return the ids of the runs that ended.
 
     Before the round that stops what is overdue: at its deadline a run whose agent is done ends as
-    what it is, and is not stopped.
+    what it is, and is not stopped. Each may wait for a process: what a round has no time for comes
+    first in the next one, since whoever failed again is last.
     """
     if not runner.unjudged:
         return []
@@ -42,10 +47,14 @@ async def judge_again_once(runner: RunnerContext) -> list[str]:
         run.id: run for run in await runner.database.aread(lambda tx: held_by(tx, runner.owner))
     }
     now, ended = await runner.now(), list[str]()
+    clock = asyncio.get_running_loop().time
+    until = clock() + ROUND_SECONDS
     for run_id, unjudged in [*runner.unjudged.items()]:
+        if clock() >= until:
+            break
         run = held.get(run_id)
         if run is None:  # it has ended, or another server goes on with it
-            del runner.unjudged[run_id]
+            runner.unjudged.pop(run_id, None)
         elif now >= unjudged.again_at and await _judge_again(runner, run, unjudged, now):
             ended.append(run_id)
     return ended

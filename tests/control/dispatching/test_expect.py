@@ -233,3 +233,4 @@ def test_a_result_that_cannot_be_judged_before_the_deadline_is_kept(
     assert judged(ended) == (Status.FAILED, Reason.TIMED_OUT)
     assert (ended.failure_reason or "").startswith("its agent was done, and until the deadline")
     assert ended.result == "{}\n"
+    assert (ended.note or "").startswith("the result could not be judged: ")
