@@ -8,12 +8,14 @@ one statement says so; what costs time is read of the others only, and of them n
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     ScalarSelect,
+    Select,
     Text,
     and_,
     case,
@@ -96,14 +98,15 @@ def read_roster(
     4. All that health asks for, of what is left.
     """
     conditions = list(where.conditions())
-    rows = tx.execute(_ALL.where(*conditions).order_by(_A.name, _A.id)).all()
+    query = _with_newest_run(tx.dialect.name).where(*conditions)
+    rows = tx.execute(query.order_by(_A.name, _A.id)).all()
     mine = _triggers_of([id_ for id_, *_ in rows])
     clocks, webhooks = _clocks(tx, mine, now), _webhooks(tx, mine)
     coming = _next_runs(tx, mine) if with_next else {}
     spending = read_own_spending(tx)
     newest = {
         id_: NewestRun(letter, scheduled_for, missed_at, completed_at)
-        for id_, _, _, _, _, letter, scheduled_for, missed_at, completed_at in rows
+        for id_, _, _, _, _, missed_at, letter, scheduled_for, completed_at in rows
     }
     unclear = not_well(tx, newest, _scheduled(tx, mine))
     switched = [id_ for id_, _, _, _, plain, *_ in rows if not plain]
@@ -225,12 +228,6 @@ def _missed_at() -> ScalarSelect[Any]:
     return select(func.max(mine.subquery().c.at)).scalar_subquery()
 
 
-def _newest_run_id() -> ScalarSelect[Any]:
-    other = autopilot_run.alias().c
-    newest = select(other.id).where(other.autopilot_id == _A.id).order_by(other.id.desc()).limit(1)
-    return newest.correlate(autopilot).scalar_subquery()
-
-
 _PLAIN = and_(
     _A.status == AutopilotStatus.ACTIVE,
     _A.archived_at.is_(None),
@@ -239,15 +236,36 @@ _PLAIN = and_(
 )
 """Takes work. What most rows have in common is not read: each value costs as much as the row."""
 _TAKES_WORK = Switches(status=AutopilotStatus.ACTIVE)
-_FAILED = _R.status == Status.FAILED
-_ALL = select(
+_SEEN = (
+    LETTER.label("letter"),
+    _R.scheduled_for,
+    case((_R.status == Status.FAILED, _R.completed_at)).label("failed_at"),
+)
+"""What is read of the newest run of each."""
+_WITHOUT_RUN = select(
     _A.id,
     _A.workspace_id,
     _A.name,
     _A.last_run_at,
     _PLAIN.label("plain"),
-    LETTER.label("letter"),
-    _R.scheduled_for,
     _missed_at().label("missed_at"),
-    case((_FAILED, _R.completed_at)).label("failed_at"),
-).select_from(autopilot.outerjoin(autopilot_run, _R.id == _newest_run_id()))
+)
+
+
+@lru_cache
+def _with_newest_run(dialect: str) -> Select[Any]:
+    """Every autopilot with its newest run, which is found in the index of each one's runs.
+
+    SQLite knows no lateral joins; PostgreSQL would otherwise read all runs to join some of them.
+    """
+    if dialect == "postgresql":
+        newest = select(*_SEEN).where(_R.autopilot_id == _A.id).order_by(_R.id.desc()).limit(1)
+        run = newest.correlate(autopilot).lateral("newest_run")
+        letter = func.coalesce(run.c.letter, "")
+        query = _WITHOUT_RUN.add_columns(letter, run.c.scheduled_for, run.c.failed_at)
+        return query.select_from(autopilot.outerjoin(run, true()))
+    other = autopilot_run.alias().c
+    newest_id = select(other.id).where(other.autopilot_id == _A.id).order_by(other.id.desc())
+    run_id = newest_id.limit(1).correlate(autopilot).scalar_subquery()
+    query = _WITHOUT_RUN.add_columns(*_SEEN)
+    return query.select_from(autopilot.outerjoin(autopilot_run, _R.id == run_id))
