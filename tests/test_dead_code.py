@@ -20,6 +20,7 @@ CALLED_BY_OTHERS = {
     "emit",  # logging asks a handler
     "wait_closed",  # asyncio and uvicorn call what stands in for their own classes
     "startup",
+    "main_loop",
     "eof_received",
     "send_400_response",
     "_unsupported_upgrade_warning",
