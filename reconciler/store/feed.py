@@ -11,7 +11,8 @@ from reconciler.core.runs.run import Run
 from reconciler.store.engine.batches import batches
 from reconciler.store.engine.paging import Aside
 from reconciler.store.revisions.revisions import Attempt, list_attempts
-from reconciler.store.runs.runs import LIGHT, NOT_ENDED, run_of
+from reconciler.store.runs.conditions import NOT_ENDED
+from reconciler.store.runs.runs import LIGHT, run_of
 from reconciler.store.tables import autopilot, autopilot_run
 
 MOST = 10_000

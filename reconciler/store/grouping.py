@@ -1,7 +1,7 @@
-"""Writes of one process that share a transaction: what waits while another commits goes together.
+"""Calls of one process that share a transaction: what waits while another one runs goes together.
 
-A commit costs the same for one write as for fifty. Nothing waits in order to become a group: a
-write that finds nobody before it begins at once.
+A commit costs the same for one write as for fifty, a snapshot for one read as for fifty. Nothing
+waits in order to become a group: a call that finds nobody before it begins at once.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MOST = 50
-"""Writes in one transaction; whoever else wants to write waits for all of them."""
+"""Calls in one transaction; whoever else waits, waits for all of them."""
 
 Call = Callable[..., Any]
 Result = tuple[Any, BaseException | None]
@@ -31,6 +31,11 @@ class Group:
     pool: Executor
     _waiting: deque[_Member] = field(default_factory=deque)
     _under_way: "asyncio.Task[None] | None" = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not self._waiting and (self._under_way is None or self._under_way.done())
 
     async def submit(self, call: Call) -> Any:
         """Return what the call returns, or raise what it raises.

@@ -1,4 +1,4 @@
-"""Writes that wait together share a transaction on SQLite, and none of them notices."""
+"""Calls that wait together share a transaction, and none of them notices."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from reconciler.core.base.errors import Conflict, Unavailable
 from reconciler.store.engine.database import Database, Tx
+from tests.support.postgres import Server
 
 
 @pytest.fixture
@@ -91,3 +92,87 @@ def test_a_later_event_loop_has_groups_of_its_own(sqlite: Database) -> None:
     asyncio.run(write_all(sqlite, [1, 2]))
     asyncio.run(write_all(sqlite, [3, 4]))
     assert numbers(sqlite) == [1, 2, 3, 4]
+
+
+def test_short_reads_that_come_at_once_share_a_snapshot(sqlite: Database) -> None:
+    sqlite.write(lambda tx: insert(tx, 1))
+
+    def read(tx: Tx) -> tuple[int, int]:
+        return id(tx), tx.execute(text("SELECT max(number) FROM seen")).scalar_one()
+
+    async def scenario() -> list[tuple[int, int]]:
+        return await asyncio.gather(*(sqlite.aread(read, shared=True) for _ in range(30)))
+
+    seen = asyncio.run(scenario())
+    assert len({transaction for transaction, _ in seen}) <= 3
+    assert {number for _, number in seen} == {1}
+
+
+def test_a_shared_read_sees_what_was_written_before_it(sqlite: Database) -> None:
+    def read(tx: Tx) -> list[int]:
+        return [*tx.execute(text("SELECT number FROM seen")).scalars()]
+
+    async def scenario() -> list[int]:
+        early = asyncio.create_task(sqlite.aread(read, shared=True))
+        await asyncio.sleep(0)  # its snapshot may be open by now
+        await sqlite.awrite(lambda tx: insert(tx, 7))
+        late = await sqlite.aread(read, shared=True)
+        await early
+        return late
+
+    assert asyncio.run(scenario()) == [7]
+
+
+def test_a_read_that_fails_takes_nobody_with_it(sqlite: Database) -> None:
+    def wrong(tx: Tx) -> object:
+        return tx.execute(text("SELECT * FROM nowhere"))
+
+    async def scenario() -> list[object]:
+        fns = [lambda _tx: 1, wrong, lambda _tx: 3]
+        reads = [sqlite.aread(fn, shared=True) for fn in fns]
+        return [*await asyncio.gather(*reads, return_exceptions=True)]
+
+    first, failed, third = asyncio.run(scenario())
+    assert (first, third) == (1, 3)
+    assert isinstance(failed, Exception)
+
+
+class TestPostgres:
+    """Writers of two servers must not lock the rows of several autopilots in different orders."""
+
+    @pytest.fixture
+    def url(self, postgres: Server) -> Iterator[str]:
+        with postgres.fresh(migrated=False) as url:
+            yield url
+
+    def test_writes_of_an_autopilot_share_a_transaction_and_others_do_not(self, url: str) -> None:
+        query = text("SELECT txid_current()")
+
+        async def scenario(database: Database) -> tuple[list[int], list[int]]:
+            def write(tx: Tx) -> int:
+                return int(tx.execute(query).scalar_one())
+
+            same = [database.awrite(write, of="triage") for _ in range(30)]
+            others = [database.awrite(write, of=f"autopilot {n}") for n in range(10)]
+            alone = [database.awrite(write) for _ in range(10)]
+            shared = await asyncio.gather(*same)
+            return shared, await asyncio.gather(*others, *alone)
+
+        with Database.open(url) as database:
+            shared, apart = asyncio.run(scenario(database))
+        assert len(set(shared)) <= 3
+        assert len(set(apart)) == 20
+
+    def test_one_that_fails_takes_nobody_with_it(self, url: str) -> None:
+        async def scenario(database: Database) -> list[object]:
+            writes = [
+                database.awrite(partial(insert, number=number), of="triage")
+                for number in (1, 2, 2, 3)
+            ]
+            return [*await asyncio.gather(*writes, return_exceptions=True)]
+
+        with Database.open(url) as database:
+            database.write(lambda tx: tx.execute(text("CREATE TABLE seen (number INT UNIQUE)")))
+            results = asyncio.run(scenario(database))
+            assert [isinstance(r, Exception) for r in results] == [False, False, True, False]
+            assert numbers(database) == [1, 2, 3]

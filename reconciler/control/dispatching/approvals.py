@@ -13,7 +13,8 @@ from reconciler.core.runs.run import Run, WaitingFor
 from reconciler.dispatch.base import Answered, Handle, Job, NeedsApproval, NotAnswered
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.approvals import last_approval
-from reconciler.store.runs.runs import change_run, owned_by
+from reconciler.store.runs.conditions import owned_by
+from reconciler.store.runs.runs import change_run
 
 log = structlog.get_logger(__name__)
 

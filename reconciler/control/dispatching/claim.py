@@ -17,23 +17,25 @@ async def claim_once(runner: RunnerContext) -> list[str]:
     """
     busy = frozenset(runner.tasks)
 
-    def any_work(tx: Tx) -> bool:
-        now = runner.database.now(tx)
-        return any_expired(tx, now, busy) or _allocation(tx, runner, busy).would_write()
-
     def write(tx: Tx) -> list[Run]:
         # Two servers that count what is in flight at once would both take the last place.
         hold_room(runner.database, tx)
         requeue_expired(tx, runner.database.now(tx), busy)
         return _allocation(tx, runner, busy).carry_out()
 
-    if not await runner.database.aread(any_work):
+    if not await runner.database.aread(lambda tx: any_to_claim(tx, runner, busy)):
         return []
     taken = await runner.database.awrite(write)
     # A server killed here has leased runs without handles: they expire and are taken again.
     for run in taken:
         runner.spawn(run, start)
     return [run.id for run in taken]
+
+
+def any_to_claim(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> bool:
+    """Whether a round would lease something, or put something back into its queue."""
+    now = runner.database.now(tx)
+    return any_expired(tx, now, busy) or _allocation(tx, runner, busy).would_write()
 
 
 def _allocation(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> Allocation:

@@ -31,9 +31,10 @@ from reconciler.dispatch.base import Handle, Job, Stopped, Written, cut_result, 
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.runs.claims import token_hashes
-from reconciler.store.runs.leases import holder_of, leased
+from reconciler.store.runs.conditions import leased, owned_by
+from reconciler.store.runs.leases import holder_of
 from reconciler.store.runs.outputs import save_output
-from reconciler.store.runs.runs import add_usage, change_run, get_run, owned_by
+from reconciler.store.runs.runs import add_usage, change_run, with_handles
 
 log = structlog.get_logger(__name__)
 
@@ -125,10 +126,10 @@ class RunnerContext:
             def write(tx: Tx) -> bool:
                 held = leased(run, self.owner, self.database.now(tx))
                 values = {"run_token": digest, "holds": job.holds}
-                return change_run(tx, run.id, values, *held)
+                return change_run(tx, run.id, values, held)
 
             try:
-                written = await self.database.awrite(write)
+                written = await self.database.awrite(write, of=run.autopilot_id)
             except Conflict as error:
                 raise InUse(await self._holder(run, job)) from error
             if not written:
@@ -156,7 +157,8 @@ class RunnerContext:
         agent = run.agent
         if agent is None:
             return None
-        return await self.database.aread(lambda tx: read_brief(tx, run.id, agent))
+        # Runs are leased many at once, and all their starts come here together.
+        return await self.database.aread(lambda tx: read_brief(tx, run.id, agent), shared=True)
 
     def spawn(
         self, run: Run, work: Callable[["RunnerContext", Run], Coroutine[Any, Any, bool]]
@@ -200,20 +202,22 @@ class RunnerContext:
             return False
         output = await self._output_of(run, storable)
 
-        def write(tx: Tx) -> bool:
+        def write(tx: Tx) -> Run | None:
             now, cooldown = self.database.now(tx), self.settings.cooldown
-            ended = finish(
+            if not finish(
                 tx, run, storable, now, cooldown=cooldown, owner=self.owner, counts=counts
-            )
-            if ended and output:
+            ):
+                return None
+            if output:
                 save_output(tx, run.id, output)
-            return ended
+            return with_handles(tx, run)
 
-        ended = await self.database.awrite(write)
-        if ended:
-            log.info("run ended", run=run.id, autopilot=run.autopilot_id, outcome=_word(storable))
-            await self.let_go(run)
-        return ended
+        ended = await self.database.awrite(write, of=run.autopilot_id)
+        if ended is None:
+            return False
+        log.info("run ended", run=run.id, autopilot=run.autopilot_id, outcome=_word(storable))
+        await self._let_go(ended)
+        return True
 
     async def _judged(self, run: Run, outcome: Outcome | NothingToDo) -> Outcome | NothingToDo:
         """What is recorded of an agent's own word; asked before the transaction."""
@@ -248,14 +252,21 @@ class RunnerContext:
 
     async def let_go(self, run: Run) -> None:
         """Release what the runtime still holds for a run whose end is recorded."""
+        current: Run | None = run
+        if run.id in self.jobs or run.id in self.prechecks:
+            current = await self.database.aread(lambda tx: with_handles(tx, run), shared=True)
+        if current is not None:
+            await self._let_go(current)
+
+    async def _let_go(self, run: Run) -> None:
+        """Release what is known by the handles on `run`, which are those of its row."""
         job, precheck = self.jobs.pop(run.id, None), self.prechecks.pop(run.id, None)
         self.notes.pop(run.id, None)
         self.unjudged.pop(run.id, None)
-        current = await self.database.aread(lambda tx: get_run(tx, run.id))
-        if precheck is not None and current is not None:
-            await self.runtimes.prechecks.release(precheck, precheck_handle_of(current))
-        if job is not None and current is not None:
-            await self.release(job, handle_of(current))
+        if precheck is not None:
+            await self.runtimes.prechecks.release(precheck, precheck_handle_of(run))
+        if job is not None:
+            await self.release(job, handle_of(run))
 
     async def release(self, job: Job, handle: Handle | None) -> None:
         """Release once; what is not proven to be gone is tried again with each round.

@@ -9,8 +9,9 @@ from reconciler.core.runs.expectation import Unjudged, never_judged
 from reconciler.core.runs.run import Failed, Run
 from reconciler.dispatch.base import Ended, Exhausted, Handle
 from reconciler.store.engine.database import Tx
+from reconciler.store.runs.conditions import owned_by
 from reconciler.store.runs.leases import held_by
-from reconciler.store.runs.runs import change_run, owned_by
+from reconciler.store.runs.runs import change_run
 
 ROUND_SECONDS = 5.0
 """How long one round goes on judging what could not be judged before."""

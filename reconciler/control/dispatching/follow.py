@@ -1,5 +1,6 @@
 """Following: leased runs are observed, all of an agent's at once, until they end."""
 
+import asyncio
 from dataclasses import replace
 
 import structlog
@@ -22,8 +23,9 @@ from reconciler.dispatch.base import (
     Unseen,
     Working,
 )
+from reconciler.store.runs.conditions import owned_by
 from reconciler.store.runs.leases import held_by
-from reconciler.store.runs.runs import change_run, owned_by
+from reconciler.store.runs.runs import change_run
 
 log = structlog.get_logger(__name__)
 
@@ -47,11 +49,18 @@ async def follow_once(runner: RunnerContext) -> list[str]:
         return []
     # All agents at once: one that answers slowly does not hold up what others have to say.
     seen = await runner.runtimes.observe(followed)
-    return [
-        run_id
-        for run_id, observation in seen.items()
-        if await _settle(runner, begun[run_id], pairs[run_id], observation)
-    ]
+    # What has ended at the same time is recorded at the same time: in one transaction on SQLite.
+    settled = await asyncio.gather(
+        *(
+            _settle(runner, begun[run_id], pairs[run_id], observation)
+            for run_id, observation in seen.items()
+        ),
+        return_exceptions=True,
+    )
+    for result in settled:
+        if isinstance(result, BaseException):
+            raise result
+    return [run_id for run_id, ended in zip(seen, settled, strict=True) if ended]
 
 
 async def _pair(runner: RunnerContext, run: Run) -> tuple[Job, Handle] | None:

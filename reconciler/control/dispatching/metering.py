@@ -6,13 +6,8 @@ from reconciler.core.runs.allowance import over_allowance
 from reconciler.core.runs.run import Reason, Run
 from reconciler.core.runs.usage import Usage
 from reconciler.store.engine.database import Tx
-from reconciler.store.runs.runs import (
-    Condition,
-    change_run,
-    request_cancel,
-    usage_columns,
-    used_so_far,
-)
+from reconciler.store.runs.conditions import Condition
+from reconciler.store.runs.runs import change_run, request_cancel, usage_columns, used_so_far
 
 
 def meter(tx: Tx, run: Run, usage: Usage, now: datetime, *where: Condition) -> None:

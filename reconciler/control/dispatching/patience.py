@@ -7,8 +7,8 @@ from reconciler.core.runs.run import Run, WaitingFor
 from reconciler.core.runs.turns import Turn, deadline_after_waiting
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.manifests import get_document
+from reconciler.store.runs.conditions import as_read
 from reconciler.store.runs.in_flight import count_in_flight
-from reconciler.store.runs.leases import as_read
 from reconciler.store.runs.runs import change_run
 from reconciler.store.runs.workspace_turns import read_turns
 
@@ -24,7 +24,7 @@ def put_off(tx: Tx, run: Run, max_active_runs: int, now: datetime) -> bool:
     later = _deadline(tx, run, max_active_runs, now)
     if later is None or later <= now:
         return False
-    return change_run(tx, run.id, {"deadline_at": later}, *as_read(run))
+    return change_run(tx, run.id, {"deadline_at": later}, as_read(run))
 
 
 def _deadline(tx: Tx, run: Run, max_active_runs: int, now: datetime) -> datetime | None:

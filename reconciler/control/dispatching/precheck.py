@@ -45,7 +45,8 @@ from reconciler.dispatch.base import (
 )
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.manifests import get_document
-from reconciler.store.runs.leases import leased, wait_on
+from reconciler.store.runs.conditions import leased
+from reconciler.store.runs.leases import wait_on
 from reconciler.store.runs.runs import change_run, get_run
 
 log = structlog.get_logger(__name__)
@@ -132,7 +133,7 @@ def _recorder(runner: RunnerContext, run: Run) -> Callable[[Handle], Awaitable[N
                 until = min(until, run.deadline_at)
             values = {"precheck_handle": precheck_record(handle, now, until), "waiting_for": None}
             # See `start._recorder`: an owner whose lease has expired must not begin.
-            return change_run(tx, run.id, values, *leased(run, runner.owner, now))
+            return change_run(tx, run.id, values, leased(run, runner.owner, now))
 
         if not await runner.database.awrite(write):
             raise LeaseLost(run.id)
@@ -158,7 +159,7 @@ async def _pass(runner: RunnerContext, run: Run, output: str) -> Run | bool:
             "context": {**(current.context or {}), "precheck": output},
             "note": with_note(current, _note(output, now)),
         }
-        passed = change_run(tx, run.id, values, *leased(run, runner.owner, now))
+        passed = change_run(tx, run.id, values, leased(run, runner.owner, now))
         return replace(current, **values) if passed else None
 
     passed = await runner.database.awrite(write)

@@ -16,8 +16,9 @@ from reconciler.core.runs.standstill import go_on, stand_still
 from reconciler.dispatch.base import Exhausted
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import LiveAgent, find_agent, mark_unavailable
+from reconciler.store.runs.conditions import as_read, leased
 from reconciler.store.runs.in_flight import count_in_flight
-from reconciler.store.runs.leases import as_read, free_held, leased
+from reconciler.store.runs.leases import free_held
 from reconciler.store.runs.queues import queued
 from reconciler.store.runs.runs import change_run
 
@@ -57,7 +58,7 @@ def put_back(
         **({"handle": None, "session_id": None, "holds": None} if anew else {}),
     }
     free_held(tx, run.id)
-    return change_run(tx, run.id, values, *leased(run, owner, now))
+    return change_run(tx, run.id, values, leased(run, owner, now))
 
 
 def waited_too_long(run: Run, why: str | None) -> Failed:
@@ -96,7 +97,7 @@ def passed_over(tx: Tx, run: Run, now: datetime) -> bool:
         again = now + TARGET_PAUSE
     else:
         return False
-    return change_run(tx, run.id, {"next_attempt_at": again}, *as_read(run))
+    return change_run(tx, run.id, {"next_attempt_at": again}, as_read(run))
 
 
 def exhausted_until(exhausted: Exhausted, now: datetime) -> HoldUntil:
@@ -116,4 +117,4 @@ def _waiting(run: Run, held: HoldUntil, now: datetime) -> dict[str, Any]:
 
 
 def _change(tx: Tx, run: Run, values: dict[str, Any]) -> bool:
-    return change_run(tx, run.id, values, *as_read(run))
+    return change_run(tx, run.id, values, as_read(run))

@@ -6,31 +6,64 @@ its lease expires when the process that held it dies.
 """
 
 import asyncio
+from typing import NamedTuple
 
-from reconciler.control.dispatching.claim import claim_once
+from reconciler.control.dispatching.claim import any_to_claim, claim_once
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.ended import judge_again_once
 from reconciler.control.dispatching.follow import follow_once
 from reconciler.control.dispatching.precheck_follow import follow_prechecks_once
 from reconciler.control.dispatching.recover import recover_once
-from reconciler.control.dispatching.stop import PROOF_GRACE, stop_once
+from reconciler.control.dispatching.stop import PROOF_GRACE, any_to_stop, stop_once
 from reconciler.control.dispatching.workers import end_silent
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.claims import silent_workers
-from reconciler.store.runs.leases import held_by, release, renew
+from reconciler.store.runs.leases import abandoned, any_held, held_by, release, renew
 from reconciler.store.runs.runs import get_runs
 
 
+class _Due(NamedTuple):
+    """Which steps of a round have something to do."""
+
+    abandoned: bool
+    held: bool
+    stops: bool
+    silent: bool
+    queued: bool
+
+
 async def run_once(runner: RunnerContext) -> None:
-    """One round: first whatever may end, then what takes the places that became free."""
-    await recover_once(runner)
-    await follow_once(runner)
-    await judge_again_once(runner)
-    await follow_prechecks_once(runner)
-    await stop_once(runner)
-    await end_silent_once(runner)
-    await claim_once(runner)
+    """One round: first whatever may end, then what takes the places that became free.
+
+    One read says which steps there is anything for; most rounds of an idle server end there.
+    """
+    busy = frozenset(runner.tasks)
+    due = await runner.database.aread(lambda tx: _due(tx, runner, busy))
+    if due.abandoned:
+        await recover_once(runner)
+    if held := due.held or due.abandoned:
+        await follow_once(runner)
+        await judge_again_once(runner)
+        await follow_prechecks_once(runner)
+    if held or due.stops:
+        await stop_once(runner)
+    if due.silent:
+        await end_silent_once(runner)
+    # What has ended in this round may have made room, or let the next run in.
+    if held or due.stops or due.silent or due.queued:
+        await claim_once(runner)
     await tidy_once(runner)
+
+
+def _due(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> _Due:
+    now = runner.database.now(tx)
+    return _Due(
+        abandoned=bool(abandoned(tx, now, 1)),
+        held=any_held(tx, runner.owner),
+        stops=any_to_stop(tx, now),
+        silent=bool(silent_workers(tx, now, now - PROOF_GRACE, 1)),
+        queued=any_to_claim(tx, runner, busy),
+    )
 
 
 async def end_silent_once(runner: RunnerContext) -> list[str]:

@@ -28,8 +28,9 @@ from reconciler.dispatch.base import AwaitClaim, Ended, Handle, Start, Started
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import mark_unavailable
 from reconciler.store.objects.manifests import get_document
-from reconciler.store.runs.leases import free_held, leased, wait_on
-from reconciler.store.runs.runs import change_run, get_run, request_cancel
+from reconciler.store.runs.conditions import leased
+from reconciler.store.runs.leases import free_held, wait_on
+from reconciler.store.runs.runs import change_run, get_run, request_cancel, status_of
 
 log = structlog.get_logger(__name__)
 
@@ -78,9 +79,9 @@ def _recorder(
             # An owner that stalled until its lease expired must not begin: whoever reads the row
             # at this moment may be about to give the run to an agent as well.
             held = leased(run, runner.owner, now)
-            return change_run(tx, run.id, {**values, **_reach(tx, run, reached, now)}, *held)
+            return change_run(tx, run.id, {**values, **_reach(tx, run, reached, now)}, held)
 
-        if not await runner.database.awrite(write):
+        if not await runner.database.awrite(write, of=run.autopilot_id):
             raise LeaseLost(run.id)
 
     return record
@@ -88,8 +89,8 @@ def _recorder(
 
 def _reach(tx: Tx, run: Run, reached: Status, now: datetime) -> dict[str, Any]:
     """The move that a handle brings: none where an earlier record or attempt has made it."""
-    current = get_run(tx, run.id)
-    if current is None or not may_become(current.status, reached):
+    current = status_of(tx, run.id)
+    if current is None or not may_become(current, reached):
         return {}
     started = {"started_at": now} if reached is Status.RUNNING else {}
     return {"status": reached, **started}
@@ -98,7 +99,9 @@ def _reach(tx: Tx, run: Run, reached: Status, now: datetime) -> dict[str, Any]:
 async def _record_start(runner: RunnerContext, run: Run, result: Start) -> bool:
     match result:
         case Started(handle):
-            await runner.database.awrite(lambda tx: _mark_running(tx, runner, run, handle))
+            await runner.database.awrite(
+                lambda tx: _mark_running(tx, runner, run, handle), of=run.autopilot_id
+            )
             log.info("run started", run=run.id, agent=run.agent, session=handle.session_id)
             return True
         case Ended() as ended:
@@ -113,8 +116,7 @@ async def _record_start(runner: RunnerContext, run: Run, result: Start) -> bool:
 
 
 def _mark_running(tx: Tx, runner: RunnerContext, run: Run, handle: Handle) -> None:
-    current = get_run(tx, run.id)
-    if current is None or current.status is Status.RUNNING:
+    if status_of(tx, run.id) in (None, Status.RUNNING):
         return
     now = runner.database.now(tx)
     values = {
@@ -123,7 +125,7 @@ def _mark_running(tx: Tx, runner: RunnerContext, run: Run, handle: Handle) -> No
         "session_id": handle.session_id,
         "handle": dict(handle.detail),
     }
-    change_run(tx, run.id, values, *leased(run, runner.owner, now))
+    change_run(tx, run.id, values, leased(run, runner.owner, now))
 
 
 async def _try_again(runner: RunnerContext, run: Run, failure: Transient | TargetDown) -> bool:
@@ -158,7 +160,7 @@ def _asked_to_stop(
     tx: Tx, runner: RunnerContext, run: Run, why: Failed, now: datetime
 ) -> GiveUp | bool:
     held = leased(run, runner.owner, now)
-    asked = request_cancel(tx, run.id, now, why.reason, why.message, *held)
+    asked = request_cancel(tx, run.id, now, why.reason, why.message, held)
     return GiveUp(why) if asked else False
 
 

@@ -20,7 +20,8 @@ from reconciler.dispatch.base import Stopped, Stopping
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import find_agent
 from reconciler.store.runs.claims import token_hashes
-from reconciler.store.runs.leases import adopt_run, as_read, held_by
+from reconciler.store.runs.conditions import as_read
+from reconciler.store.runs.leases import adopt_run, held_by
 from reconciler.store.runs.runs import change_run, get_run, request_cancel
 from reconciler.store.runs.stopping import overdue, unattended_cancels, untouched_cancels
 
@@ -47,8 +48,7 @@ async def stop_once(runner: RunnerContext) -> None:
 
     def read(tx: Tx) -> tuple[datetime, bool]:
         now = database.now(tx)
-        lists = (overdue, untouched_cancels, unattended_cancels)
-        return now, any(runs_of(tx, now, 1) for runs_of in lists)
+        return now, any_to_stop(tx, now)
 
     def write(tx: Tx) -> None:
         _time_out(tx, runner)
@@ -62,6 +62,12 @@ async def stop_once(runner: RunnerContext) -> None:
         if run.cancel_requested_at is not None:
             _give_up_starting(runner, run, now)
             runner.spawn(run, stop)
+
+
+def any_to_stop(tx: Tx, now: datetime) -> bool:
+    """Whether there are runs to stop that nobody here holds."""
+    lists = (overdue, untouched_cancels, unattended_cancels)
+    return any(runs_of(tx, now, 1) for runs_of in lists)
 
 
 def _give_up_starting(runner: RunnerContext, run: Run, now: datetime) -> None:
@@ -81,7 +87,7 @@ def _time_out(tx: Tx, runner: RunnerContext) -> None:
             cooldown = runner.settings.cooldown
             finish(tx, run, why, now, cooldown=cooldown, unchanged=True)
         else:
-            request_cancel(tx, run.id, now, why.reason, why.message, *as_read(run))
+            request_cancel(tx, run.id, now, why.reason, why.message, as_read(run))
 
 
 def _overdue(tx: Tx, run: Run) -> Failed:

@@ -25,7 +25,8 @@ from reconciler.store.runs.approvals import (
     settle_approval,
     unanswered_times,
 )
-from reconciler.store.runs.runs import Condition, change_run, get_run, request_cancel
+from reconciler.store.runs.conditions import Condition
+from reconciler.store.runs.runs import change_run, get_run, request_cancel
 
 MOST_UNANSWERED = 100
 """Questions of a run that may be withdrawn without an answer."""

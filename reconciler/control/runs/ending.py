@@ -31,18 +31,10 @@ from reconciler.store.money.budgets import Accounts, read_accounts
 from reconciler.store.notify.outbox import Occasion, note_occasions
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.approvals import settle_approval
+from reconciler.store.runs.conditions import as_read, owned_by
 from reconciler.store.runs.last import read_last_completed
-from reconciler.store.runs.leases import as_read
-from reconciler.store.runs.occupancy import read_occupancy, save_blockers, save_breaker
-from reconciler.store.runs.runs import (
-    Condition,
-    change_run,
-    end_run,
-    get_run,
-    owned_by,
-    usage_columns,
-    used_so_far,
-)
+from reconciler.store.runs.occupancy import any_waiting, read_occupancy, save_blockers, save_breaker
+from reconciler.store.runs.runs import change_run, end_run, get_run, usage_columns, used_so_far
 
 
 def finish(
@@ -76,23 +68,18 @@ def finish(
             run = used_so_far(tx, run)
         outcome = held_to_allowance(run, outcome)
     held = [] if owner is None else [owned_by(owner)]
-    if isinstance(outcome, Completed):
-        _pass_through_running(tx, run.id, now, *held)
-    if not end_run(
-        tx, run.id, _ending(run, outcome, now), *held, *(as_read(run) if unchanged else ())
-    ):
+    if unchanged:
+        held.append(as_read(run))
+    # The table of transitions knows no way to completed but through running.
+    through = isinstance(outcome, Completed)
+    if not end_run(tx, run.id, _ending(run, outcome, now), *held, through_running=through):
         return False
     if run.waiting_for is WaitingFor.APPROVAL:
         settle_approval(tx, run.id, now)
     if live is not None:
-        _count(tx, live, run.id, outcome, now, counts=counts)
-        promote(tx, run.autopilot_id, now, cooldown)
+        moved = _count(tx, live, run.id, outcome, now, counts=counts)
+        promote(tx, run.autopilot_id, now, cooldown, known=None if moved else live)
     return True
-
-
-def _pass_through_running(tx: Tx, run_id: str, now: datetime, *held: Condition) -> None:
-    """The table of transitions knows no way to completed but through running."""
-    change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now}, *held)
 
 
 def _ending(run: Run, outcome: Outcome | NothingToDo, now: datetime) -> Mapping[str, Any]:
@@ -128,16 +115,19 @@ def _count(
     now: datetime,
     *,
     counts: bool,
-) -> None:
+) -> bool:
+    """Count the end in the breaker; return whether that changed the autopilot's row."""
     switches = live.switches
     before = Breaker(switches.failures, switches.breaker_opened_at, switches.breaker_probe)
     status = Status.COMPLETED if isinstance(outcome, Completed) else Status.FAILED
     reason = outcome.reason if isinstance(outcome, Failed) and counts else None
     after = after_run(before, run_id, status, reason, live.pause_after_failures, now)
-    if after != before:
-        save_breaker(tx, live.id, after.failures, after.opened_at, after.probe)
+    if after == before:
+        return False
+    save_breaker(tx, live.id, after.failures, after.opened_at, after.probe)
     if before.opened_at is None and after.opened_at is not None:
         note_occasions(tx, [_opened(live, run_id, after)], now)
+    return True
 
 
 def _opened(live: LiveAutopilot, run_id: str, breaker: Breaker) -> Occasion:
@@ -153,16 +143,26 @@ def _opened(live: LiveAutopilot, run_id: str, breaker: Breaker) -> Occasion:
     )
 
 
-def promote(tx: Tx, autopilot_id: str, now: datetime, cooldown: timedelta) -> list[str]:
+def promote(
+    tx: Tx,
+    autopilot_id: str,
+    now: datetime,
+    cooldown: timedelta,
+    *,
+    known: LiveAutopilot | None = None,
+) -> list[str]:
     """Admit waiting runs, oldest first, while there is room; return their ids.
+
+    `known` is the autopilot as this transaction has read and held it.
 
     Those that could pass a budget end instead, as `skipped`.
 
     While the autopilot is not in force, or its row cannot be read, waiting runs stay, until their
     `queueTtl`.
     """
-    live = find_readable(tx, autopilot_id, lock=True)
-    if live is None:
+    live = known or find_readable(tx, autopilot_id, lock=True)
+    # Held first: nobody begins to wait between this read and the end of the transaction.
+    if live is None or not any_waiting(tx, autopilot_id):
         return []
     standing = standing_of(live.switches, cooldown, now)
     if not isinstance(standing, InForce):
@@ -203,7 +203,7 @@ def _skip_waiter(tx: Tx, run_id: str, why: str, now: datetime) -> None:
         "failure_reason": why,
         "completed_at": now,
     }
-    end_run(tx, run_id, values, *as_read(run))
+    end_run(tx, run_id, values, as_read(run))
 
 
 def _admit_waiter(tx: Tx, run_id: str, now: datetime, allowance: int | None) -> bool:
@@ -222,7 +222,7 @@ def _admit_waiter(tx: Tx, run_id: str, now: datetime, allowance: int | None) -> 
         # The run before it, which ended in this transaction, is among those that are read.
         last = read_last_completed(tx, [run.autopilot_id])[run.autopilot_id]
         values["context"] = last_completed(last)
-    return change_run(tx, run_id, values, *as_read(run))
+    return change_run(tx, run_id, values, as_read(run))
 
 
 def expire(tx: Tx, run: Run, now: datetime) -> bool:
@@ -241,5 +241,5 @@ def expire(tx: Tx, run: Run, now: datetime) -> bool:
             "failure_reason": waited,
             "completed_at": now,
         },
-        *as_read(run),
+        as_read(run),
     )

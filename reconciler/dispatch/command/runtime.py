@@ -127,7 +127,19 @@ class Commands:
 
     async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> Mapping[str, Observation]:
         """Poll each program; it does not matter which server of this host started it."""
-        return {job.run_id: await self._poll(job, handle) for job, handle in jobs}
+        at_once: dict[str, Observation] = {}
+        reads: dict[str, Callable[[], Observation]] = {}
+        for job, handle in jobs:
+            child = self._children.get(job.run_id)
+            if child is not None and not child.done and not job.allowance_micros:
+                at_once[job.run_id] = Working()
+            else:
+                reads[job.run_id] = self._reader(job, handle)
+        if not reads:
+            return at_once
+        # One thread for all of them: most have just ended, and leave a small file each.
+        read = await asyncio.to_thread(lambda: {id_: fn() for id_, fn in reads.items()})
+        return {**at_once, **read}
 
     async def stop(self, job: Job, handle: Handle) -> Stop:
         """SIGTERM, after a grace SIGKILL; `Stopped` when nothing of the run is alive here."""
@@ -271,14 +283,17 @@ class Commands:
             await asyncio.sleep(0.01)
 
     async def _poll(self, job: Job, handle: Handle) -> Observation:
+        return (await self.observe([(job, handle)]))[job.run_id]
+
+    def _reader(self, job: Job, handle: Handle) -> Callable[[], Observation]:
+        """What is called, in a thread, to see how a program stands."""
         child = self._children.get(job.run_id)
         if child is not None and not child.done:
-            if not job.allowance_micros:
-                return Working()
-            return Working(usage=await asyncio.to_thread(self._used_so_far, job, handle))
+            return lambda: Working(usage=self._used_so_far(job, handle))
         if child is not None and child.ending is not None:
-            return await asyncio.to_thread(self._observed, job, handle, child.ending)
-        return await asyncio.to_thread(self._look_for, job, handle)
+            ending = child.ending
+            return lambda: self._observed(job, handle, ending)
+        return lambda: self._look_for(job, handle)
 
     def _look_for(self, job: Job, handle: Handle) -> Observation:
         tree = read_tree(handle.detail)

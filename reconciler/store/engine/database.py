@@ -32,6 +32,8 @@ __all__ = ["Database", "Schema", "Tx", "Watcher"]
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
+_Kind = Literal["read", "write", "quiet"]
+_Key = tuple[_Kind, str | None]
 
 _READER_THREADS = 4
 _ALLOWED = "write sqlite:///path/to/state.db or postgresql://user:password@host/database"
@@ -50,9 +52,9 @@ class Database:
         """Called at the beginning of each transaction that writes."""
         self._readers = ThreadPoolExecutor(_READER_THREADS, "database-read")
         self._writers = ThreadPoolExecutor(backend.writers, "database-write")
-        self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, Group]] = (
-            WeakKeyDictionary()
-        )
+        self._groups: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, dict[tuple[_Kind, str | None], Group]
+        ] = WeakKeyDictionary()
 
     @classmethod
     def open(cls, url: str, *, create: bool = True, clock: Clock | None = None) -> "Database":
@@ -109,54 +111,54 @@ class Database:
             self.observe(fact)
         return result
 
-    async def aread(self, fn: Callable[[Tx], T], *, within: float | None = None) -> T:
-        """`read` from a coroutine. Raises `Unavailable` after `within` seconds."""
-        return await self._in(self._readers, lambda: self.read(fn), within)
+    async def aread(
+        self, fn: Callable[[Tx], T], *, within: float | None = None, shared: bool = False
+    ) -> T:
+        """`read` from a coroutine. Raises `Unavailable` after `within` seconds.
+
+        `shared`: a short read, one of many that come at once: those that wait at the same time
+        share a snapshot and a thread. With `within`, or a deadline around it, it has its own.
+        """
+        if not shared or within is not None or deadline.is_set():
+            return await self._in(self._readers, lambda: self.read(fn), within)
+        result: T = await self._group("read").submit(fn)
+        return result
 
     async def awrite(
-        self, fn: Callable[[Tx], T], *, quiet: bool = False, within: float | None = None
+        self,
+        fn: Callable[[Tx], T],
+        *,
+        quiet: bool = False,
+        within: float | None = None,
+        of: str | None = None,
     ) -> T:
         """`write` from a coroutine. Cancelling it does not undo a write that has begun.
 
         On SQLite writes that wait at the same time share a transaction, so `fn` may run several
-        times here too. With `within`, or a deadline around it, it has one of its own. PostgreSQL
-        takes several writers, and two groups of two servers would lock rows in different orders.
+        times here too. PostgreSQL takes several writers, and two groups of two servers would lock
+        rows in different orders: there, only writes `of` the same autopilot share one, which wait
+        for its row anyway. With `within`, or a deadline around it, a write has one of its own.
 
         Raises `Unavailable` where it takes longer than `within` seconds; it may have been written.
         """
-        alone = within is not None or deadline.is_set() or self._backend.writers > 1
-        if alone:
+        several = self._backend.writers > 1
+        if within is not None or deadline.is_set() or (several and (of is None or quiet)):
             return await self._in(self._writers, lambda: self.write(fn, quiet=quiet), within)
-        result: T = await self._group(quiet).submit(fn)
+        kind: _Kind = "quiet" if quiet else "write"
+        result: T = await self._group(kind, of if several else None).submit(fn)
         return result
 
-    def _group(self, quiet: bool) -> Group:
-        """The writes of this event loop that may share a transaction."""
+    def _group(self, kind: _Kind, of: str | None = None) -> Group:
+        """The calls of this event loop that may share a transaction."""
         loop = asyncio.get_running_loop()
         groups = self._groups.setdefault(loop, {})
-        if quiet not in groups:
-            carry_out = partial(self._write_together, quiet=quiet)
-            groups[quiet] = Group(carry_out, self._writers)
-        return groups[quiet]
-
-    def _write_together(self, fns: Sequence[Callable[[Tx], Any]], *, quiet: bool) -> list[Result]:
-        """Write all of them in one transaction. Where one of them fails, each gets its own."""
-        if len(fns) > 1:
-            try:
-                values = self.write(lambda tx: [fn(tx) for fn in fns], quiet=quiet)
-            except (Locked, Unavailable) as error:
-                return [(None, error)] * len(fns)  # it would be the same for each
-            except Exception:  # noqa: BLE001, S110 - whoever it was hears of it below
-                pass
-            else:
-                return [(value, None) for value in values]
-        return [self._write_alone(fn, quiet=quiet) for fn in fns]
-
-    def _write_alone(self, fn: Callable[[Tx], Any], *, quiet: bool) -> Result:
-        try:
-            return self.write(fn, quiet=quiet), None
-        except Exception as error:  # noqa: BLE001 - raised where the caller waits
-            return None, error
+        if (kind, of) not in groups:
+            for known in [key for key, group in groups.items() if key[1] and group.idle]:
+                del groups[known]  # there may be thousands of autopilots
+            pool = self._readers if kind == "read" else self._writers
+            carry_out = self.read if kind == "read" else partial(self.write, quiet=kind == "quiet")
+            groups[kind, of] = Group(partial(_together, carry_out), pool)
+        return groups[kind, of]
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T], within: float | None) -> T:
         # The deadline is the thread's as well: one that waits on after its caller has left would be
@@ -251,6 +253,29 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({self.shown!r})"
+
+
+def _together(
+    carry_out: Callable[[Callable[[Tx], Any]], Any], fns: Sequence[Callable[[Tx], Any]]
+) -> list[Result]:
+    """Carry out all of them in one transaction. Where one of them fails, each gets its own."""
+    if len(fns) > 1:
+        try:
+            values = carry_out(lambda tx: [fn(tx) for fn in fns])
+        except (Locked, Unavailable) as error:
+            return [(None, error)] * len(fns)  # it would be the same for each
+        except Exception:  # noqa: BLE001, S110 - whoever it was hears of it below
+            pass
+        else:
+            return [(value, None) for value in values]
+    return [_alone(carry_out, fn) for fn in fns]
+
+
+def _alone(carry_out: Callable[[Callable[[Tx], Any]], Any], fn: Callable[[Tx], Any]) -> Result:
+    try:
+        return carry_out(fn), None
+    except Exception as error:  # noqa: BLE001 - raised where the caller waits
+        return None, error
 
 
 def _ignore(_fact_or_transaction: object) -> None:

@@ -7,14 +7,16 @@ Every wait is bounded (`postgres_connection.py`); while the server is out of ser
 
 import hashlib
 import random
+import select
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, event, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from reconciler.core.base.errors import Conflict, Locked, Unavailable, UsageError
@@ -29,9 +31,12 @@ T = TypeVar("T")
 ATTEMPTS = 6
 POOL = 10
 CONNECT_SECONDS = 5
+TRUSTED_SECONDS = 1.0
+"""For so long after its last use a connection is there, unless its stream has ended."""
 CHECK_SECONDS = 4.0
 """A server that answers nothing for so long is out of service."""
 
+_USED = "reconciler.used"
 _SESSION = {
     "TimeZone": "UTC",
     "lock_timeout": f"{PATIENCE:.0f}s",
@@ -180,7 +185,6 @@ class Postgres:
                 pool_size=POOL,
                 max_overflow=POOL,
                 pool_timeout=PATIENCE,
-                pool_pre_ping=True,
                 hide_parameters=True,
             )
         except ArgumentError as error:
@@ -193,6 +197,8 @@ class Postgres:
         _require_known_options(engine)
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", _prepare)
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", partial(_ping_if_idle, engine))
         return engine
 
     def _connect(self, _dialect: object, _record: object, arguments: Any, options: Any) -> Any:
@@ -206,6 +212,36 @@ class Postgres:
         )
         connection.give_up = self._give_up
         return connection
+
+
+def _note_use(_connection: object, record: Any) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def _ping_if_idle(engine: Engine, connection: Any, record: Any, _proxy: object) -> None:
+    """See that a connection is still there, else take a new one.
+
+    Not by asking each time, as `pool_pre_ping` does: that costs as much as a statement. A session
+    that was ended is seen by the end of its stream; one whose host is gone only by asking.
+    """
+    used = record.info.get(_USED)
+    if used is None or (
+        time.monotonic() - used < TRUSTED_SECONDS and not _has_news(connection.pgconn.socket)
+    ):
+        return
+    from psycopg import Error
+
+    try:
+        engine.dialect.do_ping(connection)
+    except Error as error:
+        raise InvalidatePoolError from error
+
+
+def _has_news(descriptor: int) -> bool:
+    """Whether there is something to read: a session at rest says only its end."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _require_known_options(engine: Engine) -> None:

@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     and_,
+    bindparam,
     func,
     insert,
     literal_column,
@@ -61,14 +63,19 @@ def entry_of(row: Sequence[Any]) -> Entry:
 
 def channels_due(tx: Connection, now: datetime) -> dict[str, datetime]:
     """The channels for which there is something to send now, each with the oldest moment of it."""
-    query = select(_N.channel, func.min(_N.created_at)).where(
-        IS_PENDING, _N.due_at <= now, _free(now)
-    )
-    return dict(tx.execute(query.group_by(_N.channel)).all())
+    return dict(tx.execute(_CHANNELS_DUE, {"now": now}).all())
 
 
-def _free(now: datetime) -> Any:
+def _free(now: Any) -> Any:
     return or_(_N.lease_until.is_(None), _N.lease_until < now)
+
+
+_NOW: BindParameter[datetime] = bindparam("now")
+_CHANNELS_DUE = (
+    select(_N.channel, func.min(_N.created_at))
+    .where(IS_PENDING, _N.due_at <= _NOW, _free(_NOW))
+    .group_by(_N.channel)
+)
 
 
 def claim_entries(

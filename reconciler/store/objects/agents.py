@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, select, update
 
 from reconciler.core.manifest.model import SquadSpec
 from reconciler.core.manifest.runtime import Runtime
+from reconciler.store.engine.batches import IDS
+from reconciler.store.engine.json_text import read_json
 from reconciler.store.tables import agent, squad
 
 _RUNTIME: TypeAdapter[Runtime] = TypeAdapter(Runtime)
@@ -40,6 +43,18 @@ class LiveSquad:
     turn: int
 
 
+_LIVE: Select[Any] = select(
+    agent.c.workspace_id,
+    agent.c.name,
+    agent.c.max_concurrency,
+    cast(agent.c.spec, Text).label("spec"),
+    agent.c.unavailable_until,
+    agent.c.unavailable_reason,
+    agent.c.out_of_quota,
+).where(agent.c.archived_at.is_(None))
+_NAMED = _LIVE.where(agent.c.workspace_id == bindparam("in_workspace"), agent.c.name.in_(IDS))
+
+
 def find_agent(tx: Connection, workspace: str, name: str) -> LiveAgent | None:
     """The agent of this name that is not archived; None also for a row that cannot be read."""
     return find_agents(tx, workspace, [name]).get(name)
@@ -51,11 +66,8 @@ def find_agents(tx: Connection, workspace: str, names: Sequence[str]) -> dict[st
     A row that somebody made unreadable by hand is left out, as if it did not exist: it drifts, and
     the next apply puts it back.
     """
-    where = and_(
-        agent.c.workspace_id == workspace, agent.c.name.in_(names), agent.c.archived_at.is_(None)
-    )
     agents: dict[str, LiveAgent] = {}
-    for row in tx.execute(select(agent).where(where)).all():
+    for row in tx.execute(_NAMED, {"in_workspace": workspace, "ids": list(names)}):
         with suppress(LookupError, TypeError, ValueError):
             agents[row.name] = _agent(row)
     return agents
@@ -63,9 +75,9 @@ def find_agents(tx: Connection, workspace: str, names: Sequence[str]) -> dict[st
 
 def list_agents(tx: Connection) -> list[LiveAgent]:
     """All agents that are not archived, by workspace and name, without unreadable rows."""
-    query = select(agent).where(agent.c.archived_at.is_(None))
+    query = _LIVE.order_by(agent.c.workspace_id, agent.c.name)
     agents: list[LiveAgent] = []
-    for row in tx.execute(query.order_by(agent.c.workspace_id, agent.c.name)).all():
+    for row in tx.execute(query).all():
         with suppress(LookupError, TypeError, ValueError):
             agents.append(_agent(row))
     return agents
@@ -99,12 +111,18 @@ def find_squad(tx: Connection, workspace: str, name: str) -> LiveSquad | None:
     return LiveSquad(row.workspace_id, row.name, spec.members, spec.strategy, row.turn)
 
 
+@lru_cache(maxsize=1024)
+def _runtime(spec: str) -> Runtime:
+    """Kept by text, and never changed: each run of an agent asks for the same."""
+    return _RUNTIME.validate_python(read_json(spec)["runtime"])
+
+
 def _agent(row: Row[Any]) -> LiveAgent:
     return LiveAgent(
         row.workspace_id,
         row.name,
         row.max_concurrency,
-        _RUNTIME.validate_python(row.spec["runtime"]),
+        _runtime(row.spec),
         row.unavailable_until,
         row.unavailable_reason,
         bool(row.out_of_quota),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from reconciler.core.base.errors import NotFound
 from reconciler.core.manifest.state import Document
@@ -11,14 +11,30 @@ from reconciler.store.engine.batches import batches
 from reconciler.store.engine.bulk import Known, insert_rows
 from reconciler.store.tables import manifest
 
+_DOCUMENT = select(manifest.c.document).where(manifest.c.digest == bindparam("digest"))
+_MOST_DOCUMENTS = 256
+_LONGEST_KEPT = 32_768
+"""Characters of a description: a longer one is read for each run."""
+_documents: dict[str, Document] = {}
+"""What a digest names never changes, and nobody changes what is read here: most runs read none."""
+
 
 def get_document(tx: Tx, digest: str) -> Document:
     """The manifest of this digest. Raises `NotFound`."""
-    query = select(manifest.c.document).where(manifest.c.digest == digest)
-    document: Document | None = tx.execute(query).scalar_one_or_none()
+    if (known := _documents.get(digest)) is not None:
+        return known
+    document: Document | None = tx.execute(_DOCUMENT, {"digest": digest}).scalar_one_or_none()
     if document is None:
         raise NotFound(f"no manifest of digest {digest!r} was ever applied")
+    _keep(digest, document)
     return document
+
+
+def _keep(digest: str, document: Document) -> None:
+    if len(_documents) >= _MOST_DOCUMENTS:
+        _documents.clear()
+    if len(str(document.get("spec", {}).get("description", ""))) <= _LONGEST_KEPT:
+        _documents[digest] = document
 
 
 def get_documents(tx: Tx, digests: Iterable[str]) -> dict[str, Document]:

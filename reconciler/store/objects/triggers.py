@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, select, update
+from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, func, select, update
 
 from reconciler.core.calendar.zone import rules_version
 from reconciler.core.manifest.trigger import TriggerKind
@@ -96,10 +96,16 @@ class Advance:
     fired_at: datetime | None = None
 
 
+_DUE_NOW = (
+    _DUE.where(_T.next_run_at.is_not(None), _T.next_run_at <= bindparam("now"))
+    .order_by(_T.next_run_at)
+    .limit(bindparam("most"))
+)
+
+
 def due_triggers(tx: Connection, now: datetime, limit: int) -> list[DueTrigger]:
     """The triggers that are due, the longest overdue first; reads by index and never all rows."""
-    query = _DUE.where(_T.next_run_at.is_not(None), _T.next_run_at <= now)
-    rows = tx.execute(query.order_by(_T.next_run_at).limit(limit)).all()
+    rows = tx.execute(_DUE_NOW, {"now": now, "most": limit}).all()
     return [
         DueTrigger(id_, owner, Definition._make(columns), cursor or created_at, due, nominal or due)
         for id_, owner, cursor, created_at, due, nominal, *columns in rows

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from reconciler.core.runs.ahead import RunMoments
-from reconciler.store.runs.runs import NOT_ENDED
+from reconciler.store.runs.conditions import NOT_ENDED
 from reconciler.store.tables import agent, autopilot, autopilot_run, idempotency_key, server
 
 _R = autopilot_run.c

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from reconciler.core.runs.run import Run
-from reconciler.store.runs.leases import as_read
+from reconciler.store.runs.conditions import THIS_RUN, Condition, as_read
 from reconciler.store.runs.runs import ACTIVE, IS_CLAIMABLE, LIGHT, change_run, run_of
 from reconciler.store.tables import autopilot_run
 
@@ -27,20 +27,23 @@ def waiting_for_claim(tx: Connection, workspace: str, agent: str, limit: int) ->
 
 def claim_run(tx: Connection, run: Run, values: Mapping[str, Any]) -> bool:
     """Give a waiting run to a worker; False where somebody else was first."""
-    return change_run(tx, run.id, values, *as_read(run))
+    return change_run(tx, run.id, values, as_read(run))
+
+
+_TOKENS = select(_R.lease_token, _R.run_token).where(THIS_RUN)
+_HELD_BY_TOKEN = and_(_R.lease_token == bindparam("held_token"), _R.lease_until > bindparam("now"))
 
 
 def token_hashes(tx: Connection, run_id: str) -> tuple[str | None, str | None]:
     """The hashes of a run's lease token and of its own token."""
-    query = select(_R.lease_token, _R.run_token).where(_R.id == run_id)
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(_TOKENS, {"this_run": run_id}).one_or_none()
     return (row.lease_token, row.run_token) if row else (None, None)
 
 
 def prolong(tx: Connection, run_id: str, lease_token: str, now: datetime, until: datetime) -> bool:
     """Prolong the lease of a worker that still holds it; an expired one is lost."""
-    held = (_R.lease_token == lease_token, _R.lease_until > now)
-    return change_run(tx, run_id, {"lease_until": until}, *held)
+    held = Condition(_HELD_BY_TOKEN, {"held_token": lease_token, "now": now})
+    return change_run(tx, run_id, {"lease_until": until}, held)
 
 
 class Unclaimed(NamedTuple):
@@ -70,6 +73,17 @@ def unclaimed(tx: Connection, now: datetime, before: datetime) -> list[Unclaimed
     return [Unclaimed._make(row) for row in tx.execute(query)]
 
 
+_ASKED = _R.cancel_requested_at.is_not(None)
+_SILENT = LIGHT.where(
+    ACTIVE,
+    _R.lease_token.is_not(None),
+    or_(
+        and_(_R.lease_until <= bindparam("now"), ~_ASKED),
+        and_(_ASKED, _R.deadline_at <= bindparam("overdue_since")),
+    ),
+).limit(bindparam("most"))
+
+
 def silent_workers(
     tx: Connection, now: datetime, overdue_since: datetime, limit: int = 100
 ) -> list[Run]:
@@ -77,7 +91,5 @@ def silent_workers(
 
     A lease that expires is no proof: a run that was asked to stop is held until its time is up.
     """
-    asked = _R.cancel_requested_at.is_not(None)
-    silent = or_(and_(_R.lease_until <= now, ~asked), and_(asked, _R.deadline_at <= overdue_since))
-    held = and_(ACTIVE, _R.lease_token.is_not(None), silent)
-    return [run_of(row) for row in tx.execute(LIGHT.where(held).limit(limit))]
+    values = {"now": now, "overdue_since": overdue_since, "most": limit}
+    return [run_of(row) for row in tx.execute(_SILENT, values)]

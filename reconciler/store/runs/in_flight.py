@@ -1,16 +1,28 @@
 """The runs in flight: those that an agent, or the start of its work, is busy with."""
 
 from collections import Counter
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from reconciler.core.runs.run import Status, WaitingFor
-from reconciler.store.runs.runs import IS_CLAIMABLE, NOT_ENDED
+from reconciler.store.runs.conditions import NOT_ENDED
+from reconciler.store.runs.runs import IS_CLAIMABLE
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
 _BEGUN = _R.status.in_((Status.SESSION_CREATED, Status.RUNNING))
-_LEASED = and_(NOT_ENDED, _R.lease_owner.is_not(None))
+_AWAY = _R.waiting_for.in_((WaitingFor.QUOTA, WaitingFor.AGENT))
+
+
+def _counted(*where: ColumnElement[bool]) -> Select[Any]:
+    query = select(_R.workspace_id, _R.agent, func.count()).where(*where)
+    return query.group_by(_R.agent, _R.workspace_id)
+
+
+_LEASED = _counted(NOT_ENDED, _R.lease_owner.is_not(None))
+_UNLEASED = _counted(_BEGUN, _R.lease_owner.is_(None), or_(_R.waiting_for.is_(None), ~_AWAY))
+_OFFERED = _counted(IS_CLAIMABLE)
 
 
 def count_in_flight(tx: Connection) -> Counter[tuple[str, str]]:
@@ -21,17 +33,14 @@ def count_in_flight(tx: Connection) -> Counter[tuple[str, str]]:
     place.
     """
     # Two statements, one for each index: of all runs that are pending there may be thousands.
-    away = _R.waiting_for.in_((WaitingFor.QUOTA, WaitingFor.AGENT))
-    unleased = and_(_BEGUN, _R.lease_owner.is_(None), or_(_R.waiting_for.is_(None), ~away))
-    return _count(tx, _LEASED) + _count(tx, unleased)
+    return _count(tx, _LEASED) + _count(tx, _UNLEASED)
 
 
 def count_offered(tx: Connection) -> Counter[tuple[str, str]]:
     """Return the number of runs that wait for a worker to claim them, by (workspace, agent)."""
-    return _count(tx, IS_CLAIMABLE)
+    return _count(tx, _OFFERED)
 
 
-def _count(tx: Connection, where: ColumnElement[bool]) -> Counter[tuple[str, str]]:
-    query = select(_R.workspace_id, _R.agent, func.count()).where(where)
-    rows = tx.execute(query.group_by(_R.agent, _R.workspace_id))
+def _count(tx: Connection, counted: Select[Any]) -> Counter[tuple[str, str]]:
+    rows = tx.execute(counted)
     return Counter({(workspace, agent or ""): count for workspace, agent, count in rows})

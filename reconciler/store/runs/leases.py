@@ -14,11 +14,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Run, Status, WaitingFor
-from reconciler.store.runs.runs import ACTIVE, IS_QUEUED, LIGHT, change_run, run_of
+from reconciler.store.engine.batches import IDS
+from reconciler.store.runs.conditions import EXPIRED, Condition, as_read, leased
+from reconciler.store.runs.runs import ACTIVE, LIGHT, STILL_QUEUED, change_run, run_of
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
@@ -31,35 +33,15 @@ _TO_ITS_AGENT: dict[Any, Any] = {
 """Something may be left of an attempt that was begun: only the same agent can say."""
 
 
-def expired(now: datetime) -> ColumnElement[bool]:
-    """Nobody holds a lease at this moment."""
-    return or_(_R.lease_until.is_(None), _R.lease_until <= now)
-
-
-def as_read(run: Run) -> tuple[ColumnElement[bool], ...]:
-    """The conditions that a run stands as it was read: its status, its owner, its attempts."""
-    same = {
-        _R.status: run.status,
-        _R.waiting_for: run.waiting_for,
-        _R.attempts: run.attempts,
-        _R.admitted_at: run.admitted_at,
-        _R.lease_owner: run.lease_owner,
-        _R.lease_until: run.lease_until,
-        _R.cancel_requested_at: run.cancel_requested_at,
-    }
-    handle = _R.handle.is_(None) if run.handle is None else _R.handle.is_not(None)
-    equal = [
-        column.is_(None) if value is None else column == value for column, value in same.items()
-    ]
-    return (*equal, handle)
-
-
-def leased(run: Run, owner: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """The conditions that `owner` holds just the lease that `run` was taken with, and still does.
-
-    The owner's name alone would not do: the same process may have lost the run and taken it again.
-    """
-    return (_R.lease_owner == owner, _R.attempts == run.attempts, _R.lease_until > now)
+_DUE = or_(_R.next_attempt_at.is_(None), _R.next_attempt_at <= bindparam("now"))
+# The runs of workers are read by `silent_workers`.
+_ABANDONED = (
+    LIGHT.where(ACTIVE, _R.status.in_(_BEGUN), _R.lease_token.is_(None), _DUE, EXPIRED)
+    .order_by(_R.id)
+    .limit(bindparam("most"))
+)
+_HELD_ABANDONED = _ABANDONED.with_for_update(skip_locked=True, of=autopilot_run)
+_HELD_BY = LIGHT.where(ACTIVE, _R.lease_owner == bindparam("held_by"))
 
 
 def abandoned(tx: Connection, now: datetime, limit: int = 100, *, lock: bool = False) -> list[Run]:
@@ -67,19 +49,22 @@ def abandoned(tx: Connection, now: datetime, limit: int = 100, *, lock: bool = F
 
     With `lock`, in a write: the rows are held, and those that others hold are passed over.
     """
-    began = _R.status.in_(_BEGUN)
-    ours = _R.lease_token.is_(None)  # the runs of workers are read by `silent_workers`
-    due = or_(_R.next_attempt_at.is_(None), _R.next_attempt_at <= now)
-    query = LIGHT.where(ACTIVE, began, ours, due, expired(now)).order_by(_R.id).limit(limit)
-    if lock:
-        query = query.with_for_update(skip_locked=True, of=autopilot_run)
-    return [run_of(row) for row in tx.execute(query)]
+    query = _HELD_ABANDONED if lock else _ABANDONED
+    return [run_of(row) for row in tx.execute(query, {"now": now, "most": limit})]
 
 
 def held_by(tx: Connection, owner: str) -> list[Run]:
     """The active runs that `owner` works on."""
-    query = LIGHT.where(ACTIVE, _R.lease_owner == owner)
-    return sorted((run_of(row) for row in tx.execute(query)), key=lambda run: run.id)
+    rows = tx.execute(_HELD_BY, {"held_by": owner})
+    return sorted((run_of(row) for row in rows), key=lambda run: run.id)
+
+
+_ANY_HELD = select(_R.id).where(ACTIVE, _R.lease_owner == bindparam("held_by")).limit(1)
+
+
+def any_held(tx: Connection, owner: str) -> bool:
+    """Whether `owner` works on any run."""
+    return tx.execute(_ANY_HELD, {"held_by": owner}).first() is not None
 
 
 def take(
@@ -105,7 +90,7 @@ def take(
         "deadline_at": deadline or run.deadline_at,
         "remaining_ms": None,
     }
-    taken = change_run(tx, run.id, values, IS_QUEUED, *as_read(run))
+    taken = change_run(tx, run.id, values, STILL_QUEUED, as_read(run))
     return replace(run, **values) if taken else None
 
 
@@ -125,12 +110,19 @@ def adopt_run(
         "waiting_for": run.waiting_for if asks else None,
         **more,
     }
-    return replace(run, **values) if change_run(tx, run.id, values, *as_read(run)) else None
+    return replace(run, **values) if change_run(tx, run.id, values, as_read(run)) else None
 
 
 def keep(tx: Connection, run: Run, owner: str, until: datetime) -> bool:
     """Lease again what `owner` let expire and nobody has taken: its host was suspended."""
-    return change_run(tx, run.id, {"lease_owner": owner, "lease_until": until}, *as_read(run))
+    return change_run(tx, run.id, {"lease_owner": owner, "lease_until": until}, as_read(run))
+
+
+_RENEW = (
+    update(autopilot_run)
+    .where(ACTIVE, _R.lease_owner == bindparam("held_by"), _R.lease_until > bindparam("now"))
+    .values(lease_until=bindparam("until"))
+)
 
 
 def renew(tx: Connection, owner: str, now: datetime, until: datetime) -> int:
@@ -138,8 +130,7 @@ def renew(tx: Connection, owner: str, now: datetime, until: datetime) -> int:
 
     An expired one may be about to be taken by somebody else.
     """
-    held = and_(ACTIVE, _R.lease_owner == owner, _R.lease_until > now)
-    return tx.execute(update(autopilot_run).where(held).values(lease_until=until)).rowcount
+    return tx.execute(_RENEW, {"held_by": owner, "now": now, "until": until}).rowcount
 
 
 def release(tx: Connection, owner: str) -> int:
@@ -152,26 +143,31 @@ def release_all(tx: Connection) -> int:
     return _free(tx, and_(_R.lease_owner.is_not(None), _R.lease_token.is_(None)))
 
 
+# Not `status = 'pending'`: SQLite would read all that wait, in place of the few with an owner.
+_LOST_BEFORE_IT_BEGAN = and_(
+    ACTIVE,
+    _R.lease_owner.is_not(None),
+    _R.lease_until <= bindparam("now"),
+    _R.lease_token.is_(None),
+    _R.status.not_in(_BEGUN),
+    _R.cancel_requested_at.is_(None),
+    _R.id.not_in(IDS),
+)
+_REQUEUE = update(autopilot_run).where(_LOST_BEFORE_IT_BEGAN).values(_FREED | _TO_ITS_AGENT)
+_ANY_EXPIRED = select(_R.id).where(_LOST_BEFORE_IT_BEGAN).limit(1)
+
+
 def requeue_expired(tx: Connection, now: datetime, busy: Collection[str] = ()) -> int:
     """Put runs back into a queue whose server died before their work began.
 
     `busy` are those that the caller's own process is still at: it will see that it was too late.
     """
-    where = and_(_lost_before_it_began(now), _R.id.not_in(busy))
-    return tx.execute(update(autopilot_run).where(where).values(_FREED | _TO_ITS_AGENT)).rowcount
+    return tx.execute(_REQUEUE, {"now": now, "ids": list(busy)}).rowcount
 
 
 def any_expired(tx: Connection, now: datetime, busy: Collection[str] = ()) -> bool:
     """Whether `requeue_expired` would find something."""
-    where = and_(_lost_before_it_began(now), _R.id.not_in(busy))
-    return tx.execute(select(_R.id).where(where).limit(1)).first() is not None
-
-
-def _lost_before_it_began(now: datetime) -> ColumnElement[bool]:
-    # Not `status = 'pending'`: SQLite would read all that wait, in place of the few with an owner.
-    pending = _R.status.not_in(_BEGUN)
-    lost = and_(_R.lease_owner.is_not(None), _R.lease_until <= now, _R.lease_token.is_(None))
-    return and_(ACTIVE, lost, pending, _R.cancel_requested_at.is_(None))
+    return tx.execute(_ANY_EXPIRED, {"now": now, "ids": list(busy)}).first() is not None
 
 
 def _free(tx: Connection, held: ColumnElement[bool]) -> int:
@@ -207,15 +203,19 @@ def wait_on(
     }
     if waiting_for is WaitingFor.RETRY:
         values["queue"] = f"{run.workspace}/agent/{run.agent}"
-    return change_run(tx, run.id, values, *leased(run, owner, now))
+    return change_run(tx, run.id, values, leased(run, owner, now))
+
+
+_HOLDER = LIGHT.where(_R.holds == bindparam("holds"), _R.completed_at.is_(None))
+_BEFORE_IT_BEGAN = Condition(_R.handle.is_(None))
 
 
 def holder_of(tx: Connection, holds: str) -> Run | None:
     """The run that has not ended and uses what no other run may use meanwhile."""
-    row = tx.execute(LIGHT.where(_R.holds == holds, _R.completed_at.is_(None))).first()
+    row = tx.execute(_HOLDER, {"holds": holds}).first()
     return None if row is None else run_of(row)
 
 
 def free_held(tx: Connection, run_id: str) -> bool:
     """Let others use what a run holds of which nothing has begun."""
-    return change_run(tx, run_id, {"holds": None}, _R.handle.is_(None))
+    return change_run(tx, run_id, {"holds": None}, _BEFORE_IT_BEGAN)

@@ -186,6 +186,22 @@ _OPEN_RUNS = (
 )
 
 
+_ANY_WAITING = (
+    select(_R.id)
+    .where(
+        _R.autopilot_id == bindparam("of_autopilot"),
+        _R.completed_at.is_(None),
+        _R.admitted_at.is_(None),
+    )
+    .limit(1)
+)
+
+
+def any_waiting(tx: Connection, autopilot_id: str) -> bool:
+    """Whether a run of this autopilot waits to be admitted."""
+    return tx.execute(_ANY_WAITING, {"of_autopilot": autopilot_id}).first() is not None
+
+
 def read_occupancy(
     tx: Connection, autopilots: Sequence[LiveAutopilot], now: datetime
 ) -> dict[str, Occupancy]:

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, bindparam, text, update
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Run, WaitingFor
-from reconciler.store.engine.batches import batches
-from reconciler.store.runs.leases import as_read
-from reconciler.store.runs.runs import IS_QUEUED, LIGHT, change_run, run_of
+from reconciler.store.engine.batches import IDS, batches
+from reconciler.store.runs.conditions import as_read
+from reconciler.store.runs.runs import IS_QUEUED, LIGHT, STILL_QUEUED, change_run, run_of
 from reconciler.store.tables import QUEUED, Instant, autopilot_run
 
 _R = autopilot_run.c
@@ -46,6 +46,10 @@ _TO_OFFER = text(
 ).bindparams(_NOW)
 
 
+_READ = LIGHT.where(_R.id.in_(IDS))
+_HELD = _READ.with_for_update(skip_locked=True, of=autopilot_run)
+
+
 def heads(tx: Connection, now: datetime) -> list[Run]:
     """The oldest run of each queue whose attempt is due."""
     ids = [id_ for id_ in tx.execute(_HEADS, {"now": now, "most": 1}).scalars() if id_ is not None]
@@ -63,8 +67,8 @@ def queued(tx: Connection, queue: str, now: datetime, limit: int) -> list[Run]:
 
 
 def _runs(tx: Connection, ids: Sequence[str], *, lock: bool = False) -> list[Run]:
-    query = LIGHT.with_for_update(skip_locked=True, of=autopilot_run) if lock else LIGHT
-    rows = (row for batch in batches(ids) for row in tx.execute(query.where(_R.id.in_(batch))))
+    query = _HELD if lock else _READ
+    rows = (row for batch in batches(ids) for row in tx.execute(query, {"ids": batch}))
     return sorted(map(run_of, rows), key=_by_admission)
 
 
@@ -80,7 +84,7 @@ def offer_run(tx: Connection, run: Run, agent: str, note: str | None) -> bool:
         "next_attempt_at": None,
         "note": with_note(run, note),
     }
-    return change_run(tx, run.id, values, IS_QUEUED, *as_read(run))
+    return change_run(tx, run.id, values, STILL_QUEUED, as_read(run))
 
 
 def offer(tx: Connection, queue: Queue, agent: str, now: datetime, limit: int) -> int:

@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import Connection, update
 
 from reconciler.core.runs.run import WaitingFor
-from reconciler.store.runs.runs import IS_QUEUED, NOT_ENDED
+from reconciler.store.runs.conditions import NOT_ENDED
+from reconciler.store.runs.runs import IS_QUEUED
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     and_,
+    bindparam,
     literal_column,
     select,
     update,
@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from reconciler.core.runs.run import (
     BREAKER_REASONS,
+    Json,
     Reason,
     Run,
     Source,
@@ -33,6 +34,13 @@ from reconciler.store.engine.bulk import insert_tuples
 from reconciler.store.engine.facts import RunEnded, RunStarted, RunUsed, note
 from reconciler.store.money.ledger import book
 from reconciler.store.notify.outbox import End, note_ends
+from reconciler.store.runs.conditions import (
+    NOT_ENDED,
+    THIS_RUN,
+    Condition,
+    sources_for,
+    update_of,
+)
 from reconciler.store.tables import (
     CLAIMABLE,
     QUEUED,
@@ -67,16 +75,13 @@ _values_of: Callable[[Run], tuple[Any, ...]] = attrgetter(*_OWN)
 _HEAVY = frozenset({"payload", "result", "context"})
 _LIGHT_FIELDS = tuple(name for name in _FIELDS if name not in _HEAVY)
 
-Condition = ColumnElement[bool]
-"""A condition for `change_run`, of which whoever passes it on knows no more."""
-
-NOT_ENDED = autopilot_run.c.completed_at.is_(None)
 ACTIVE = and_(autopilot_run.c.admitted_at.is_not(None), NOT_ENDED)
 # Whoever waits has a time at which it expires: said again, it names the index of those who wait.
 _EXPIRES = autopilot_run.c.expires_at.is_not(None)
 WAITING = and_(autopilot_run.c.admitted_at.is_(None), NOT_ENDED, _EXPIRES)
-IS_QUEUED: Condition = literal_column(f"({QUEUED})")
-IS_CLAIMABLE: Condition = literal_column(f"({CLAIMABLE})")
+IS_QUEUED: ColumnElement[bool] = literal_column(f"({QUEUED})")
+IS_CLAIMABLE: ColumnElement[bool] = literal_column(f"({CLAIMABLE})")
+STILL_QUEUED = Condition(IS_QUEUED)
 
 
 def _selection(names: Iterable[str]) -> Select[Any]:
@@ -93,6 +98,12 @@ def _selection(names: Iterable[str]) -> Select[Any]:
 
 WHOLE = _selection(_FIELDS)
 LIGHT = _selection(_LIGHT_FIELDS)
+_ONE = WHOLE.where(THIS_RUN)
+_HANDLES = select(
+    autopilot_run.c.session_id, autopilot_run.c.handle, autopilot_run.c.precheck_handle
+).where(THIS_RUN)
+_STATUS = select(autopilot_run.c.status).where(THIS_RUN)
+_SEVERAL = WHOLE.where(autopilot_run.c.id.in_(IDS))
 
 
 def run_of(row: Sequence[Any]) -> Run:
@@ -122,13 +133,28 @@ def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
 
 def get_run(tx: Connection, run_id: str) -> Run | None:
     """One run, whole."""
-    row = tx.execute(WHOLE.where(autopilot_run.c.id == run_id)).one_or_none()
+    row = tx.execute(_ONE, {"this_run": run_id}).one_or_none()
     return run_of(row) if row else None
+
+
+def status_of(tx: Connection, run_id: str) -> Status | None:
+    """Where a run is in its life; None where there is no such run."""
+    status = tx.execute(_STATUS, {"this_run": run_id}).scalar_one_or_none()
+    return Status(status) if status is not None else None
+
+
+def with_handles(tx: Connection, run: Run) -> Run | None:
+    """The run with the handles that its row has now; None where there is no such run any more."""
+    row = tx.execute(_HANDLES, {"this_run": run.id}).one_or_none()
+    if row is None:
+        return None
+    session_id, handle, precheck_handle = row
+    return replace(run, session_id=session_id, handle=handle, precheck_handle=precheck_handle)
 
 
 def get_runs(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """Several runs, whole, by id."""
-    rows = tx.execute(WHOLE.where(autopilot_run.c.id.in_(run_ids)))
+    rows = tx.execute(_SEVERAL, {"ids": list(run_ids)}) if run_ids else ()
     return {run.id: run for run in map(run_of, rows)}
 
 
@@ -165,34 +191,42 @@ def used_occurrences(
     return frozenset(tx.execute(query).scalars())
 
 
-def change_run(
-    tx: Connection, run_id: str, values: Mapping[str, Any], *where: ColumnElement[bool]
-) -> bool:
+def change_run(tx: Connection, run_id: str, values: Mapping[str, Any], *where: Condition) -> bool:
     """Change a run that has not ended, and only where the conditions still hold.
 
     `values` are named as the fields of `Run`; a `status` among them is a move, made only where the
     table of transitions has it (docs/runs.md#status). Return whether the row was changed: False
     means that somebody else was first, or that there is no such move.
     """
-    row = {_STORED[name]: value for name, value in values.items()}
     admitted = _admitted_and_not_started(tx, run_id) if values.get("started_at") else None
-    conditions = [autopilot_run.c.id == run_id, NOT_ENDED, *_move(values), *where]
-    changed = tx.execute(update(autopilot_run).where(*conditions).values(row)).rowcount == 1
+    changed = _write(tx, run_id, values, sources_for(values), where)
     if changed and admitted is not None:
         note(tx, RunStarted((values["started_at"] - admitted).total_seconds()))
     return changed
 
 
-def _move(values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    if "status" not in values:
-        return []
-    return [autopilot_run.c.status.in_(sorted(sources_of(Status(values["status"]))))]
+def _write(
+    tx: Connection,
+    run_id: str,
+    values: Mapping[str, Any],
+    sources: frozenset[Status] | None,
+    where: Sequence[Condition],
+) -> bool:
+    statement = update_of(sources, *(condition.clause for condition in where))
+    parameters: dict[str, Any] = {"this_run": run_id}
+    for condition in where:
+        parameters.update(condition.values)
+    parameters.update((_STORED[name], value) for name, value in values.items())
+    return tx.execute(statement, parameters).rowcount == 1
+
+
+_UNSTARTED = select(autopilot_run.c.admitted_at).where(
+    THIS_RUN, autopilot_run.c.started_at.is_(None)
+)
 
 
 def _admitted_and_not_started(tx: Connection, run_id: str) -> datetime | None:
-    r = autopilot_run.c
-    query = select(r.admitted_at).where(r.id == run_id, r.started_at.is_(None))
-    return tx.execute(query).scalar_one_or_none()
+    return tx.execute(_UNSTARTED, {"this_run": run_id}).scalar_one_or_none()
 
 
 def usage_columns(usage: Usage) -> dict[str, Any]:
@@ -206,55 +240,90 @@ def usage_columns(usage: Usage) -> dict[str, Any]:
     }
 
 
+_USED_SO_FAR = (
+    select(autopilot_run.c.usage, autopilot_run.c.cost_micros).where(THIS_RUN).with_for_update()
+)
+
+
 def used_so_far(tx: Connection, run: Run) -> Run:
     """The run with the usage of its row, which stays as it is until the transaction ends.
 
     A report of a worker, or by the run's own token, may have come since the run was read.
     """
-    r = autopilot_run.c
-    query = select(r.usage, r.cost_micros).where(r.id == run.id).with_for_update()
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(_USED_SO_FAR, {"this_run": run.id}).one_or_none()
     return run if row is None else replace(run, usage=row.usage, cost_micros=row.cost_micros)
 
 
-def owned_by(owner: str) -> ColumnElement[bool]:
-    """The condition that `owner` still holds the lease."""
-    return autopilot_run.c.lease_owner == owner
+class _Ending(NamedTuple):
+    """What the end of a run is counted by, as the row has it before."""
+
+    status: str
+    source: str
+    admitted_at: datetime | None
+    started_at: datetime | None
+    usage: dict[str, Json] | None
+    cost_micros: int | None
+    autopilot_id: str
+    workspace_id: str
+    agent: str | None
+    spec_digest: str
+    failing_since: datetime | None
 
 
-_ENDED: Select[Any] = select(
-    autopilot_run.c.source,
-    autopilot_run.c.usage,
-    autopilot_run.c.cost_micros,
-    autopilot_run.c.autopilot_id,
-    autopilot_run.c.workspace_id,
-    autopilot_run.c.agent,
-    autopilot_run.c.spec_digest,
-    autopilot.c.failing_since,
-).join(autopilot, autopilot.c.id == autopilot_run.c.autopilot_id)
+_ENDING: Select[Any] = (
+    select(
+        *(autopilot_run.c[name] for name in _Ending._fields[:-1]),
+        autopilot.c.failing_since,
+    )
+    .join(autopilot, autopilot.c.id == autopilot_run.c.autopilot_id)
+    .where(THIS_RUN)
+)
+_HELD_ENDING = _ENDING.with_for_update(of=autopilot_run)
+_CLEARED = {
+    "lease_owner": None,
+    "lease_until": None,
+    "lease_token": None,
+    "waiting_for": None,
+    "remaining_ms": None,
+}
 
 
 def end_run(
-    tx: Connection, run_id: str, values: Mapping[str, Any], *where: ColumnElement[bool]
+    tx: Connection,
+    run_id: str,
+    values: Mapping[str, Any],
+    *where: Condition,
+    through_running: bool = False,
 ) -> bool:
-    """End a run once, and only where the conditions still hold."""
-    cleared = {
-        "lease_owner": None,
-        "lease_until": None,
-        "lease_token": None,
-        "waiting_for": None,
-        "remaining_ms": None,
-    }
-    if not change_run(tx, run_id, {**values, **cleared}, *where):
+    """End a run once, and only where the conditions still hold.
+
+    `through_running`: one that has not begun to run does so at the moment of its end.
+    """
+    row = tx.execute(_HELD_ENDING, {"this_run": run_id}).one_or_none()
+    if row is None:
         return False
-    status, reason = Status(values["status"]), values.get("reason")
-    row = tx.execute(_ENDED.where(autopilot_run.c.id == run_id)).one()
-    note(tx, RunEnded(status, Source(row.source), Reason(reason) if reason else None))
-    _count_usage(tx, row, values["completed_at"])
-    recovers = _count_streak(tx, row, status, reason, values["completed_at"])
-    end = End(run_id, row.autopilot_id, row.workspace_id, row.spec_digest, status, reason, recovers)
-    note_ends(tx, [end], values["completed_at"])
+    before = _Ending._make(row)
+    status, reason, now = Status(values["status"]), values.get("reason"), values["completed_at"]
+    sources = sources_of(status)
+    # The row is held: what was read of it is what is changed.
+    begins = through_running and before.status in sources_of(Status.RUNNING)
+    began = {"started_at": now} if begins else {}
+    if begins:
+        sources = sources_of(Status.RUNNING)
+    if not _write(tx, run_id, {**values, **began, **_CLEARED}, sources, where):
+        return False
+    if begins and before.admitted_at is not None and before.started_at is None:
+        note(tx, RunStarted((now - before.admitted_at).total_seconds()))
+    note(tx, RunEnded(status, Source(before.source), Reason(reason) if reason else None))
+    used = before._replace(**{name: values[name] for name in _USED if name in values})
+    _count_usage(tx, used, now)
+    recovers = _count_streak(tx, before, status, reason, now)
+    whose = (before.autopilot_id, before.workspace_id, before.spec_digest)
+    note_ends(tx, [End(run_id, *whose, status, reason, recovers)], now)
     return True
+
+
+_USED = ("usage", "cost_micros")
 
 
 def add_usage(tx: Connection, run_id: str, usage: Usage) -> bool:
@@ -264,11 +333,12 @@ def add_usage(tx: Connection, run_id: str, usage: Usage) -> bool:
     if not tx.execute(update(autopilot_run).where(*unknown).values(usage_columns(usage))).rowcount:
         return False
     ended_at = tx.execute(select(r.completed_at).where(r.id == run_id)).scalar_one()
-    _count_usage(tx, tx.execute(_ENDED.where(r.id == run_id)).one(), ended_at)
+    row = tx.execute(_ENDING, {"this_run": run_id}).one()
+    _count_usage(tx, _Ending._make(row), ended_at)
     return True
 
 
-def _count_usage(tx: Connection, row: Row[Any], ended_at: datetime) -> None:
+def _count_usage(tx: Connection, row: _Ending, ended_at: datetime) -> None:
     if row.usage is not None:
         note(tx, RunUsed(read_usage(row.usage)))
     if row.cost_micros:
@@ -277,7 +347,7 @@ def _count_usage(tx: Connection, row: Row[Any], ended_at: datetime) -> None:
 
 
 def _count_streak(
-    tx: Connection, row: Row[Any], status: Status, reason: Reason | None, now: datetime
+    tx: Connection, row: _Ending, status: Status, reason: Reason | None, now: datetime
 ) -> bool:
     """Note where a failing streak begins and ends; return whether it ends here.
 
@@ -294,13 +364,16 @@ def _count_streak(
     return status is Status.COMPLETED
 
 
+_UNASKED = Condition(autopilot_run.c.cancel_requested_at.is_(None))
+
+
 def request_cancel(
     tx: Connection,
     run_id: str,
     now: datetime,
     reason: Reason,
     note: str,
-    *where: ColumnElement[bool],
+    *where: Condition,
     replaced_by: str | None = None,
 ) -> bool:
     """Ask an active run to stop where the conditions hold; the first request stands."""
@@ -310,17 +383,22 @@ def request_cancel(
         "cancel_note": note,
         "replaced_by": replaced_by,
     }
-    return change_run(tx, run_id, values, autopilot_run.c.cancel_requested_at.is_(None), *where)
+    return change_run(tx, run_id, values, _UNASKED, *where)
+
+
+_EXPIRED_WAITERS = (
+    LIGHT.where(WAITING, autopilot_run.c.expires_at <= bindparam("now"))
+    .order_by(autopilot_run.c.expires_at)
+    .limit(bindparam("most"))
+)
+_WITH_WAITERS = select(autopilot_run.c.autopilot_id).where(WAITING)
 
 
 def expired_waiters(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Waiting runs whose `queueTtl` has passed."""
-    query = LIGHT.where(WAITING, autopilot_run.c.expires_at <= now)
-    rows = tx.execute(query.order_by(autopilot_run.c.expires_at).limit(limit))
-    return [run_of(row) for row in rows]
+    return [run_of(row) for row in tx.execute(_EXPIRED_WAITERS, {"now": now, "most": limit})]
 
 
 def autopilots_with_waiters(tx: Connection) -> list[str]:
     """The autopilots that have waiting runs."""
-    query = select(autopilot_run.c.autopilot_id).where(WAITING)
-    return sorted(set(tx.execute(query).scalars()))
+    return sorted(set(tx.execute(_WITH_WAITERS).scalars()))

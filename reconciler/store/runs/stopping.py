@@ -2,33 +2,43 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, and_
+from sqlalchemy import BindParameter, Connection, bindparam
 
 from reconciler.core.runs.run import Run, Status
-from reconciler.store.runs.leases import expired
+from reconciler.store.runs.conditions import EXPIRED
 from reconciler.store.runs.runs import ACTIVE, LIGHT, run_of
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
+_MOST: BindParameter[int] = bindparam("most")
+_ASKED = _R.cancel_requested_at.is_not(None)
+_OVERDUE = (
+    LIGHT.where(ACTIVE, _R.deadline_at <= bindparam("now"), _R.cancel_requested_at.is_(None))
+    .order_by(_R.deadline_at)
+    .limit(_MOST)
+)
+_UNTOUCHED = (
+    LIGHT.where(ACTIVE, _R.attempts == 0, _ASKED, EXPIRED)
+    .order_by(_R.cancel_requested_at)
+    .limit(_MOST)
+)
+_UNATTENDED = (
+    LIGHT.where(ACTIVE, _R.status == Status.PENDING, _ASKED, _R.attempts > 0, EXPIRED)
+    .order_by(_R.cancel_requested_at)
+    .limit(_MOST)
+)
 
 
 def overdue(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Active runs whose deadline has passed and which nobody has asked to stop."""
-    late = and_(ACTIVE, _R.deadline_at <= now, _R.cancel_requested_at.is_(None))
-    return [
-        run_of(row) for row in tx.execute(LIGHT.where(late).order_by(_R.deadline_at).limit(limit))
-    ]
+    return [run_of(row) for row in tx.execute(_OVERDUE, {"now": now, "most": limit})]
 
 
 def untouched_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Runs that were asked to stop before they were ever given to an agent."""
-    asked = and_(ACTIVE, _R.attempts == 0, _R.cancel_requested_at.is_not(None))
-    query = LIGHT.where(asked, expired(now)).order_by(_R.cancel_requested_at).limit(limit)
-    return [run_of(row) for row in tx.execute(query)]
+    return [run_of(row) for row in tx.execute(_UNTOUCHED, {"now": now, "most": limit})]
 
 
 def unattended_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Pending runs that were asked to stop between two attempts: something may be left of one."""
-    asked = and_(ACTIVE, _R.status == Status.PENDING, _R.cancel_requested_at.is_not(None))
-    query = LIGHT.where(asked, _R.attempts > 0, expired(now)).order_by(_R.cancel_requested_at)
-    return [run_of(row) for row in tx.execute(query.limit(limit))]
+    return [run_of(row) for row in tx.execute(_UNATTENDED, {"now": now, "most": limit})]

@@ -9,7 +9,8 @@ from reconciler.core.runs.run import Reason, Source, Status
 from reconciler.store.engine.backend import Tx
 from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.engine.facts import RunEnded, note
-from reconciler.store.runs.runs import NOT_ENDED, WAITING
+from reconciler.store.runs.conditions import NOT_ENDED
+from reconciler.store.runs.runs import WAITING
 from reconciler.store.tables import autopilot_run
 
 

@@ -9,12 +9,12 @@ from reconciler.store.engine.bulk import Known, insert_rows
 from reconciler.store.tables import workspace_turn
 
 _T = workspace_turn.c
+_TURNS = select(_T.workspace_id, _T.served, _T.held_since)
 
 
 def read_turns(tx: Connection) -> dict[str, Turn]:
     """Every workspace that was served or held back before; what is in flight is not kept here."""
-    rows = tx.execute(select(_T.workspace_id, _T.served, _T.held_since))
-    return {workspace: Turn(0, served, held) for workspace, served, held in rows}
+    return {workspace: Turn(0, served, held) for workspace, served, held in tx.execute(_TURNS)}
 
 
 def save_turns(tx: Connection, turns: Mapping[str, Turn]) -> None:

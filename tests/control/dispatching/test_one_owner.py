@@ -23,7 +23,8 @@ from reconciler.core.runs.run import Failed, Reason, Run, Status
 from reconciler.dispatch.base import Handle, Job, Record, Start, Started
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Tx
-from reconciler.store.runs.leases import adopt_run, leased, requeue_expired, take
+from reconciler.store.runs.conditions import leased
+from reconciler.store.runs.leases import adopt_run, requeue_expired, take
 from reconciler.store.runs.queues import heads, queued
 from reconciler.store.runs.runs import change_run
 from tests.support.rig import COOLDOWN, KEY, Rig, agent, autopilot, id_of
@@ -49,7 +50,7 @@ def takes(rig: Rig, run: Run, owner: str) -> Run | None:
 def records(rig: Rig, run: Run, owner: str) -> bool:
     """What an owner does before it lets the work begin."""
     now = rig.clock.now()
-    return rig.database.write(lambda tx: change_run(tx, run.id, BEGAN, *leased(run, owner, now)))
+    return rig.database.write(lambda tx: change_run(tx, run.id, BEGAN, leased(run, owner, now)))
 
 
 def first_runner(rig: Rig, runtimes: Runtimes) -> RunnerContext:

@@ -7,6 +7,7 @@ import pytest
 from reconciler.control.runs.launch import Order
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Completed, Reason, Run, Status, WaitingFor
+from reconciler.store.runs.conditions import leased
 from reconciler.store.runs.in_flight import count_in_flight, count_offered
 from reconciler.store.runs.leases import (
     abandoned,
@@ -14,7 +15,6 @@ from reconciler.store.runs.leases import (
     any_expired,
     held_by,
     keep,
-    leased,
     release,
     release_all,
     renew,
@@ -203,7 +203,7 @@ class TestLivingAndDead:
         assert write(lambda tx: renew(tx, "me", now, now + LEASE)) == 0
         assert not write(lambda tx: wait_on(tx, taken, "me", now, WaitingFor.RETRY, now))
         began = {"status": Status.RUNNING, "handle": {"pid": 1}}
-        assert not write(lambda tx: change_run(tx, taken.id, began, *leased(taken, "me", now)))
+        assert not write(lambda tx: change_run(tx, taken.id, began, leased(taken, "me", now)))
 
     def test_a_lease_of_an_earlier_attempt_is_not_that_of_the_next_one(
         self, rig: Rig, runs: list[Run]
@@ -216,7 +216,7 @@ class TestLivingAndDead:
         assert second is not None
         held = [leased(run, "me", now) for run in (first, second)]
         marked = [
-            rig.database.write(lambda tx, h=h: change_run(tx, first.id, {"note": "x"}, *h))  # type: ignore[misc]
+            rig.database.write(lambda tx, h=h: change_run(tx, first.id, {"note": "x"}, h))  # type: ignore[misc]
             for h in held
         ]
         assert marked == [False, True]

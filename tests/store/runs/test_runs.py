@@ -17,6 +17,7 @@ from reconciler.core.runs.run import (
     WaitingFor,
     may_become,
 )
+from reconciler.store.runs.conditions import owned_by
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.store.runs.runs import (
     autopilots_with_waiters,
@@ -26,7 +27,6 @@ from reconciler.store.runs.runs import (
     get_run,
     get_runs,
     insert_runs,
-    owned_by,
     request_cancel,
 )
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule, webhook

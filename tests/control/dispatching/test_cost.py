@@ -1,0 +1,85 @@
+"""What a run costs the database: the statements and transactions of many at once are bounded."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from reconciler.control.access.secrets import SecretStore
+from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.runner import run_once, settle
+from reconciler.core.runs.run import Status
+from reconciler.dispatch.http.runtime import Patience
+from reconciler.dispatch.registry import Runtimes
+from tests.support.http_agent import HttpAgent
+from tests.support.rig import KEY, Rig, agent, autopilot
+
+RUNS = 10
+
+
+@contextmanager
+def counted() -> Iterator[dict[str, int]]:
+    """Statements and transactions of every database in the block."""
+    counts = {"statements": 0, "transactions": 0}
+
+    def statement(*_: object) -> None:
+        counts["statements"] += 1
+
+    def transaction(*_: object) -> None:
+        counts["transactions"] += 1
+
+    event.listen(Engine, "before_cursor_execute", statement)
+    event.listen(Engine, "begin", transaction)
+    try:
+        yield counts
+    finally:
+        event.remove(Engine, "before_cursor_execute", statement)
+        event.remove(Engine, "begin", transaction)
+
+
+@pytest.fixture
+def http() -> Iterator[HttpAgent]:
+    with HttpAgent() as made:
+        made.answer(200, {"status": "completed"})
+        yield made
+
+
+def test_runs_that_come_at_once_share_transactions_and_take_few_statements(
+    rig: Rig, http: HttpAgent
+) -> None:
+    room: dict[str, Any] = {"concurrencyPolicy": "queue", "maxConcurrency": RUNS, "maxActive": RUNS}
+    rig.apply(
+        agent(runtime={"type": "http", "url": http.url}, maxConcurrency=RUNS),
+        autopilot(executionMode="run_only", **room),
+    )
+    runs = [rig.launch() for _ in range(RUNS)]
+
+    async def body() -> None:
+        async with Runtimes(rig.clock, patience=Patience(settle=30)) as runtimes:
+            secret_store = SecretStore(Path("/nonexistent"), {})
+            runner = RunnerContext(rig.database, runtimes, secret_store, "here", KEY)
+            await run_once(runner)
+            await settle(runner)
+
+    with counted() as counts:
+        asyncio.run(body())
+    assert {rig.run_of(run.id).status for run in runs} == {Status.COMPLETED}
+    assert counts["statements"] / RUNS < 16
+    assert counts["transactions"] / RUNS < 3
+
+
+def test_a_round_with_nothing_to_do_is_one_transaction(rig: Rig) -> None:
+    rig.apply(agent(), autopilot())
+
+    async def body() -> None:
+        async with Runtimes(rig.clock) as runtimes:
+            secret_store = SecretStore(Path("/nonexistent"), {})
+            await run_once(RunnerContext(rig.database, runtimes, secret_store, "here", KEY))
+
+    with counted() as counts:
+        asyncio.run(body())
+    assert counts["transactions"] == 1
