@@ -45,13 +45,18 @@ def tick_once(ticker: Ticker) -> Ticked:
     3. Let waiting runs in where there is room, and fail those that waited too long.
     """
     ticked = Ticked()
-    now = ticker.database.read(ticker.database.now)
-    while due := ticker.database.read(lambda tx: due_triggers(tx, now, ticker.batch)):
+
+    def read(tx: Tx) -> tuple[datetime, list[DueTrigger]]:
+        now = ticker.database.now(tx)
+        return now, due_triggers(tx, now, ticker.batch)
+
+    now, due = ticker.database.read(read)
+    while due:
         moved = _carry_out(ticker, due, now, ticked)
         if len(due) < ticker.batch or not moved:
             break
+        due = ticker.database.read(lambda tx: due_triggers(tx, now, ticker.batch))
     admit_waiting(ticker, now, ticked)
-    ticked.next_due = ticker.database.read(next_due)
     return ticked
 
 
@@ -87,12 +92,19 @@ def _lags(decided: Sequence[Decided], runs: Iterable[Run]) -> Iterable[float]:
 
 
 def admit_waiting(ticker: Ticker, now: datetime, ticked: Ticked) -> None:
-    """Admit waiting runs where there is room now; fail those whose queueTtl has passed."""
-    expired = ticker.database.read(lambda tx: expired_waiters(tx, now))
+    """Admit waiting runs where there is room now; fail those whose queueTtl has passed.
+
+    Note what is due next, in the same read: in most rounds it is the last one.
+    """
+
+    def read(tx: Tx) -> tuple[list[Run], list[str], datetime | None]:
+        return expired_waiters(tx, now), autopilots_with_waiters(tx), next_due(tx)
+
+    expired, autopilots, ticked.next_due = ticker.database.read(read)
     for run in expired:
         if ticker.database.write(lambda tx, run=run: expire(tx, run, now)):  # type: ignore[misc]
             ticked.expired.append(run.id)
-    for autopilot_id in ticker.database.read(autopilots_with_waiters):
+    for autopilot_id in autopilots:
         ticked.promoted += ticker.database.write(
             lambda tx, id_=autopilot_id: promote(tx, id_, now, ticker.cooldown)  # type: ignore[misc]
         )

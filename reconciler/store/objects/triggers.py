@@ -165,10 +165,14 @@ def _owner(row: Row[Any]) -> str:
     return f"{row.owner_workspace}/{row.owner_name}"
 
 
+_NEXT_DUE = (
+    select(_T.next_run_at).where(_T.next_run_at.is_not(None)).order_by(_T.next_run_at).limit(1)
+)
+
+
 def next_due(tx: Connection) -> datetime | None:
     """Return the moment at which the next trigger is due."""
-    query = select(_T.next_run_at).where(_T.next_run_at.is_not(None))
-    return tx.execute(query.order_by(_T.next_run_at).limit(1)).scalar_one_or_none()
+    return tx.execute(_NEXT_DUE).scalar_one_or_none()
 
 
 def count_due(tx: Connection, now: datetime) -> int:
