@@ -98,12 +98,12 @@ def _selection(names: Iterable[str]) -> Select[Any]:
 
 WHOLE = _selection(_FIELDS)
 LIGHT = _selection(_LIGHT_FIELDS)
-_ONE = WHOLE.where(THIS_RUN)
+_BY_ID = WHOLE.where(THIS_RUN)
 _HANDLES = select(
     autopilot_run.c.session_id, autopilot_run.c.handle, autopilot_run.c.precheck_handle
 ).where(THIS_RUN)
 _STATUS = select(autopilot_run.c.status).where(THIS_RUN)
-_SEVERAL = WHOLE.where(autopilot_run.c.id.in_(IDS))
+_BY_IDS = WHOLE.where(autopilot_run.c.id.in_(IDS))
 
 
 def run_of(row: Sequence[Any]) -> Run:
@@ -133,7 +133,7 @@ def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
 
 def get_run(tx: Connection, run_id: str) -> Run | None:
     """One run, whole."""
-    row = tx.execute(_ONE, {"this_run": run_id}).one_or_none()
+    row = tx.execute(_BY_ID, {"this_run": run_id}).one_or_none()
     return run_of(row) if row else None
 
 
@@ -154,7 +154,7 @@ def with_handles(tx: Connection, run: Run) -> Run | None:
 
 def get_runs(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """Several runs, whole, by id."""
-    rows = tx.execute(_SEVERAL, {"ids": list(run_ids)}) if run_ids else ()
+    rows = tx.execute(_BY_IDS, {"ids": list(run_ids)}) if run_ids else ()
     return {run.id: run for run in map(run_of, rows)}
 
 
