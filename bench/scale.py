@@ -130,6 +130,7 @@ def measure(root: Path, state: Path) -> None:
         show("an edit of one file", cpu(follower.reconcile_once), least, peer)
         as_json = cpu_of_json(export(database))
         show("an export", cpu(lambda: json.dumps(export(database))), as_json, "its json.dumps")
+        database.release_memory()
         release_memory()
         print(f"{'memory afterwards':<34} {resident():7.0f} MiB    {before:6.0f} MiB before")
 
