@@ -16,7 +16,8 @@ from reconciler.core.runs.run import Reason, Run, Status, WaitingFor
 from tests.e2e.ledger import Ledger
 from tests.support.eventually import eventually
 from tests.support.missing import missing
-from tests.support.model_api import CACHED, OUTPUT, TEXT, ModelApi
+from tests.support.model_api import ModelApi
+from tests.support.model_chats import CACHED, OUTPUT, TEXT
 from tests.support.process import Serving, Site
 from tests.support.rig import agent, autopilot
 

@@ -1,4 +1,5 @@
-"""Stand-ins of two model APIs on loopback: Anthropic's Messages and OpenAI's Responses, streamed.
+"""Stand-ins of model APIs on loopback, streamed: Anthropic's Messages, OpenAI's Responses and chat
+completions, Google's generateContent.
 
 They say what the real ones say to a coding agent, in the same events; what the model answers is
 what the test wants.
@@ -11,10 +12,17 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.support.model_chats import (
+    CACHED,
+    INPUT,
+    OUTPUT,
+    TEXT,
+    chat_completion,
+    generate_content,
+)
+
 Event = tuple[str, Mapping[str, Any]]
 
-TEXT = "Labelled 3 issues."
-INPUT, CACHED, OUTPUT = 12, 3, 7
 _PLACE = {"output_index": 0}
 
 
@@ -53,11 +61,14 @@ class ModelApi:
         """Where it listens."""
         return f"http://127.0.0.1:{self.server.server_port}"
 
-    def events(self, path: str, body: Mapping[str, Any]) -> Iterator[Event]:
+    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[str]:
         """The stream that answers one request."""
-        if path.startswith("/v1/messages"):
-            return _messages(body, self.command)
-        return _responses(body, self.command)
+        if "GenerateContent" in path:
+            return generate_content()
+        if path.endswith("/chat/completions"):
+            return chat_completion(body["model"])
+        events = _messages if path.startswith("/v1/messages") else _responses
+        return map(_event, events(body, self.command))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -88,9 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.api.open.wait(60)
         try:
-            for name, event in self.api.events(self.path, body):
-                data = json.dumps({"type": name, **event})
-                self.wfile.write(f"event: {name}\ndata: {data}\n\n".encode())
+            for event in self.api.stream(self.path, body):
+                self.wfile.write(event.encode())
         except OSError:
             return  # the agent was stopped
 
@@ -101,6 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(text)
+
+
+def _event(event: Event) -> str:
+    name, fields = event
+    return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n"
 
 
 def _messages(body: Mapping[str, Any], command: str | None) -> Iterator[Event]:

@@ -8,6 +8,7 @@ from reconciler.core.manifest.runtime import CliRuntime
 from reconciler.dispatch.cli.adapter import Adapter, Answer, Record, counts, named, text_of
 
 ALWAYS = ("--output-format", "stream-json", "--skip-trust")
+_ROUTED = "auto"
 BYTE = 256
 """It exits with the status of the API, of which a byte arrives: 145 is 401."""
 _API_STATUSES = frozenset({401, 403, 429, 500, 502, 503, 504})
@@ -51,7 +52,16 @@ def _ended(answer: Answer, record: Record) -> Answer:
         outputTokens=stats.get("output_tokens"),
         cachedTokens=stats.get("cached"),
     )
-    return replace(answer, ended=True, error=why, usage={**answer.usage, **usage})
+    model = _worked(stats.get("models") or {}) or answer.usage.get("model")
+    # Where it routes by itself it names no model before the end, and at the end perhaps several.
+    named_model = {} if model in (None, _ROUTED) else {"model": model}
+    return replace(answer, ended=True, error=why, usage={**named_model, **usage})
+
+
+def _worked(models: Record) -> str | None:
+    """The one model that did anything."""
+    used = [name for name, stats in models.items() if stats.get("total_tokens")]
+    return used[0] if len(used) == 1 else None
 
 
 def _exited(answer: Answer, status: int) -> Answer:

@@ -38,10 +38,13 @@ def _read(answer: Answer, record: Record) -> Answer:
 def _stepped(answer: Answer, part: Record) -> Answer:
     """There is no record of the end but this: a step that asks for no further one."""
     tokens = part.get("tokens") or {}
-    cached = (tokens.get("cache") or {}).get("read")
+    cache = tokens.get("cache") or {}
+    cached = cache.get("read")
+    # `input` is what was neither read from the cache nor written to it.
+    fresh, parts = tokens.get("input"), (cached, cache.get("write"))
     step = counts(
         costUsd=part.get("cost"),
-        inputTokens=tokens.get("input"),
+        inputTokens=None if fresh is None else fresh + sum(each or 0 for each in parts),
         outputTokens=tokens.get("output"),
         cachedTokens=cached,
         turns=1,

@@ -20,9 +20,14 @@ from tests.dispatch.builders import a_job, coding_agent
 
 SESSION = "0537160f-aab2-405e-aeaf-9b65bc51d67e"
 CODEX_USAGE = {"input_tokens": 15, "cached_input_tokens": 3, "output_tokens": 7}
-GEMINI_STATS = {"input_tokens": 15, "output_tokens": 7, "cached": 3}
+GEMINI_STATS = {
+    "input_tokens": 15,
+    "output_tokens": 7,
+    "cached": 3,
+    "models": {"gemini-flash": {"total_tokens": 0}, "gemini-pro": {"total_tokens": 22}},
+}
 FIRST_STEP = {"reason": "tool-calls", "cost": 0.5, "tokens": {"input": 5, "output": 3}}
-LAST_TOKENS = {"input": 10, "output": 4, "cache": {"read": 3}}
+LAST_TOKENS = {"input": 5, "output": 4, "cache": {"read": 3, "write": 2}}
 LAST_STEP = {"reason": "stop", "cost": 0.25, "tokens": LAST_TOKENS}
 CLAUDE_USAGE = {"input_tokens": 12, "cache_read_input_tokens": 3, "output_tokens": 7}
 CLAUDE_RESULT = {
@@ -49,7 +54,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
         {"type": "turn.completed", "usage": CODEX_USAGE},
     ],
     "gemini": [
-        {"type": "init", "session_id": SESSION, "model": "gemini-pro"},
+        {"type": "init", "session_id": SESSION, "model": "auto"},
         {"type": "message", "role": "assistant", "content": "I look.", "delta": True},
         {"type": "tool_use", "tool_name": "ls"},
         {"type": "message", "role": "assistant", "content": "do", "delta": True},
@@ -61,6 +66,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
             "type": "session.error",
             "data": {"statusCode": 500, "message": "again"},
         },
+        {"type": "model.call_final_result", "data": {"result": "success"}},
         {"type": "assistant.message", "data": {"content": "done"}},
         {"type": "result", "sessionId": SESSION, "exitCode": 0, "usage": {"premiumRequests": 1}},
     ],
@@ -175,6 +181,10 @@ def turn_failed(message: str) -> list[dict[str, Any]]:
 UNAUTHORIZED = turn_failed("unexpected status 401 Unauthorized: no, url: http://x")
 TOO_MANY = turn_failed("exceeded retry limit, last status: 429 Too Many Requests")
 COPILOT_401 = [{"type": "session.error", "data": {"statusCode": 401, "message": "no"}}]
+COPILOT_DOWN = [
+    {"type": "model.call_final_result", "data": {"result": "transport_error"}},
+    {"type": "session.error", "data": {"errorType": "query", "message": "Could not connect"}},
+]
 COPILOT_END = {"type": "result", "sessionId": SESSION, "exitCode": 1, "usage": {}}
 GEMINI_ERROR = {"type": "result", "status": "error", "error": {"type": "unknown", "message": "no"}}
 OPENCODE_503 = [{"type": "error", "error": {"name": "APIError", "data": {"statusCode": 503}}}]
@@ -199,6 +209,8 @@ API, WORK = Reason.TARGET_UNAVAILABLE, Reason.AGENT_FAILED
         ("gemini", [], 42, WORK),
         ("copilot", COPILOT_401, 1, API),
         ("copilot", [*COPILOT_401, COPILOT_END], 1, API),
+        ("copilot", [*COPILOT_DOWN, COPILOT_END], 1, API),
+        ("copilot", [COPILOT_DOWN[1], COPILOT_END], 1, WORK),
         ("copilot", [COPILOT_END], 1, WORK),
         ("opencode", OPENCODE_503, 1, API),
     ],
