@@ -3,6 +3,12 @@
 import base64
 import binascii
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import urlencode
+
+from starlette.requests import Request
 
 from reconciler.web.http.problems import HttpProblem
 
@@ -29,6 +35,38 @@ def decode_cursor(cursor: str, kind: str, *types: type[str] | type[int]) -> tupl
     if tuple(type(part) for part in key) != types or any(_unstorable(part) for part in key):
         raise _refused()
     return key
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Identified)
+
+
+@dataclass(frozen=True, slots=True)
+class Paged(Generic[T]):
+    """One page of a list, newest first; `older` and `newest` are addresses, None without one."""
+
+    rows: Sequence[T] = ()
+    older: str | None = None
+    newest: str | None = None
+
+
+def read_page(
+    request: Request, kind: str, size: int, read: Callable[[str | None, int], Sequence[T]]
+) -> Paged[T]:
+    """The page that the parameter `cursor` names, of rows that `read(before, limit)` returns."""
+    parameters = [(name, value) for name, value in request.query_params.multi_items() if value]
+    others = [(name, value) for name, value in parameters if name != "cursor"]
+    cursor, here = dict(parameters).get("cursor"), request.url.path
+    before = str(decode_cursor(cursor, kind, str)[0]) if cursor else None
+    rows = read(before, size + 1)
+    shown, older = rows[:size], None
+    if len(rows) > size:
+        older = f"{here}?{urlencode([*others, ('cursor', encode_cursor(kind, shown[-1].id))])}"
+    return Paged(shown, older, f"{here}?{urlencode(others)}" if before else None)
 
 
 def _unstorable(part: str | int) -> bool:

@@ -1,9 +1,9 @@
 """The pages of deliveries: what webhooks brought, what became of it, and once more."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -22,7 +22,7 @@ from reconciler.store.webhooks.deliveries import (
     list_deliveries,
 )
 from reconciler.web.api.deliveries import DeliveryQuery, Verdict
-from reconciler.web.http.cursor import decode_cursor, encode_cursor
+from reconciler.web.http.cursor import Paged, read_page
 from reconciler.web.http.parameters import Text, read_query
 from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.results.result import Part, part_of
@@ -45,12 +45,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One page; `older` and `newest` are addresses, `total` counts to one more than `COUNTED`."""
+    """One page, with the names that a row shows; `total` counts to one more than `COUNTED`."""
 
+    paged: Paged[Delivery]
     rows: list[Row]
     total: int
-    older: str | None
-    newest: str | None
 
     @property
     def counted(self) -> str:
@@ -86,30 +85,26 @@ async def listed(visit: Visit) -> Response:
 
 
 def _table(tx: Tx, visit: Visit, query: PageDeliveryQuery) -> Table:
-    before = str(decode_cursor(query.cursor, "deliveries", str)[0]) if query.cursor else None
     autopilot_id = query.autopilot_id
     if query.autopilot:
         autopilot_id = named_autopilot(tx, query.autopilot, query.workspace)
         if autopilot_id is None:
-            return Table([], 0, None, None)
+            return Table(Paged(), [], 0)
     where = DeliveryFilter(
         workspaces=visit.caller.narrowed(query.workspace),
         autopilot_id=autopilot_id,
         trigger_id=query.trigger_id,
         verdict=query.verdict,
     )
-    deliveries = list_deliveries(tx, where, limit=SHOWN + 1, before=before)
-    shown = deliveries[:SHOWN]
-    others = [(n, v) for n, v in visit.request.query_params.items() if v and n != "cursor"]
-    older = None
-    if len(deliveries) > SHOWN:
-        cursor = encode_cursor("deliveries", shown[-1].id)
-        older = f"/deliveries?{urlencode([*others, ('cursor', cursor)])}"
-    newest = f"/deliveries?{urlencode(others)}" if before else None
-    return Table(_rows(tx, shown), count_deliveries(tx, where, COUNTED + 1), older, newest)
+
+    def read(before: str | None, limit: int) -> list[Delivery]:
+        return list_deliveries(tx, where, limit=limit, before=before)
+
+    paged = read_page(visit.request, "deliveries", SHOWN, read)
+    return Table(paged, _rows(tx, paged.rows), count_deliveries(tx, where, COUNTED + 1))
 
 
-def _rows(tx: Tx, deliveries: list[Delivery]) -> list[Row]:
+def _rows(tx: Tx, deliveries: Sequence[Delivery]) -> list[Row]:
     ids = [delivery.trigger_id for delivery in deliveries if delivery.trigger_id]
     names = name_triggers(tx, ids)
     return [

@@ -1,8 +1,5 @@
 """The page of notifications: what people were told of, what waits, and why."""
 
-from dataclasses import dataclass
-from urllib.parse import urlencode
-
 from starlette.responses import Response
 
 from reconciler.control.notify.resending import resend
@@ -11,21 +8,12 @@ from reconciler.core.notify.entry import KINDS, Entry, NotificationStatus
 from reconciler.store.engine.database import Tx
 from reconciler.store.notify.lists import EntryFilter, find_entries
 from reconciler.web.api.notifications import NotificationQuery, require_entry
-from reconciler.web.http.cursor import decode_cursor, encode_cursor
+from reconciler.web.http.cursor import Paged, read_page
 from reconciler.web.http.parameters import read_query
 from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.serving import Visit, see_other
 
 SHOWN = 25
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One page; `older` and `newest` are addresses."""
-
-    entries: list[Entry]
-    older: str | None
-    newest: str | None
 
 
 async def listed(visit: Visit) -> Response:
@@ -56,8 +44,7 @@ async def send_again(visit: Visit) -> Response:
     return see_other("/notifications")
 
 
-def _table(tx: Tx, visit: Visit, query: NotificationQuery) -> Table:
-    before = str(decode_cursor(query.cursor, "notifications", str)[0]) if query.cursor else None
+def _table(tx: Tx, visit: Visit, query: NotificationQuery) -> Paged[Entry]:
     where = EntryFilter(
         workspaces=visit.caller.narrowed(query.workspace),
         channel=query.channel,
@@ -65,11 +52,8 @@ def _table(tx: Tx, visit: Visit, query: NotificationQuery) -> Table:
         status=query.status,
         run_id=query.run_id,
     )
-    entries = find_entries(tx, where, limit=SHOWN + 1, before=before)
-    others = [(n, v) for n, v in visit.request.query_params.items() if v and n != "cursor"]
-    older = None
-    if len(entries) > SHOWN:
-        cursor = encode_cursor("notifications", entries[SHOWN - 1].id)
-        older = f"/notifications?{urlencode([*others, ('cursor', cursor)])}"
-    newest = f"/notifications?{urlencode(others)}" if before else None
-    return Table(entries[:SHOWN], older, newest)
+
+    def read(before: str | None, limit: int) -> list[Entry]:
+        return find_entries(tx, where, limit=limit, before=before)
+
+    return read_page(visit.request, "notifications", SHOWN, read)

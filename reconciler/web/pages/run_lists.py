@@ -1,9 +1,7 @@
 """Tables of runs, newest first, with a way to older ones."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -14,7 +12,7 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.objects.current import find
 from reconciler.store.runs.lists import RunFilter, find_runs
 from reconciler.web.api.runs import RunQuery
-from reconciler.web.http.cursor import decode_cursor, encode_cursor
+from reconciler.web.http.cursor import Paged, read_page
 from reconciler.web.http.parameters import Text, read_query
 from reconciler.web.pages.pickers import pickers_for
 from reconciler.web.pages.serving import Visit
@@ -46,28 +44,13 @@ class PageRunQuery(RunQuery):
         return bool(self.model_fields_set - {"cursor", "limit"})
 
 
-@dataclass(frozen=True, slots=True)
-class RunTable:
-    """One page of runs; `older` is the address of the next one."""
-
-    runs: list[Run]
-    older: str | None
-    newest: str | None
-
-
-def run_table(tx: Tx, visit: Visit, where: RunFilter) -> RunTable:
+def run_table(tx: Tx, visit: Visit, where: RunFilter) -> Paged[Run]:
     """The runs that a page shows, by its `cursor`."""
-    parameters = [(name, value) for name, value in visit.request.query_params.items() if value]
-    others = [(name, value) for name, value in parameters if name != "cursor"]
-    cursor = dict(parameters).get("cursor")
-    before = str(decode_cursor(cursor, "runs", str)[0]) if cursor else None
-    rows = find_runs(tx, where, limit=SHOWN + 1, before=before)
-    runs, here = rows[:SHOWN], visit.request.url.path
-    older = None
-    if len(rows) > SHOWN:
-        older = f"{here}?{urlencode([*others, ('cursor', encode_cursor('runs', runs[-1].id))])}"
-    newest = f"{here}?{urlencode(others)}" if before else None
-    return RunTable(runs, older, newest)
+
+    def read(before: str | None, limit: int) -> list[Run]:
+        return find_runs(tx, where, limit=limit, before=before)
+
+    return read_page(visit.request, "runs", SHOWN, read)
 
 
 async def runs(visit: Visit) -> Response:
@@ -75,9 +58,9 @@ async def runs(visit: Visit) -> Response:
     query = read_query(visit.request, PageRunQuery, from_form=True)
     now = visit.context.clock.now()
 
-    def read(tx: Tx) -> RunTable:
+    def read(tx: Tx) -> Paged[Run]:
         where = _filter(tx, visit, query, now)
-        return RunTable([], None, None) if where is None else run_table(tx, visit, where)
+        return Paged() if where is None else run_table(tx, visit, where)
 
     return visit.page(
         "runs.html",

@@ -34,12 +34,13 @@ from reconciler.store.runs.usage import UsageSum, usage_of
 from reconciler.store.webhooks.deliveries import Delivery, DeliveryFilter, list_deliveries
 from reconciler.web.api.autopilots import require_overview
 from reconciler.web.api.runs import require_autopilot
+from reconciler.web.http.cursor import Paged
 from reconciler.web.models.autopilot import condition_at, next_run_of, no_next_run
 from reconciler.web.models.urls import webhook_url
 from reconciler.web.pages.autopilots.places import Places, places_of
 from reconciler.web.pages.autopilots.trouble import Trouble, trouble_of
 from reconciler.web.pages.lanes.page import Picture, picture_of
-from reconciler.web.pages.run_lists import RunTable, run_table
+from reconciler.web.pages.run_lists import run_table
 from reconciler.web.pages.serving import Visit, see_other
 
 COMING = 5
@@ -77,7 +78,7 @@ class Detail:
     condition: Condition
     standing: Standing
     cards: list[TriggerCard]
-    runs: RunTable
+    runs: Paged[Run]
     missed: list[MissedInterval]
     manifest: str
     illegible: bool
