@@ -61,7 +61,7 @@ class RunState(Protocol):
         ...
 
     def question_of(self, run_id: str) -> Document:
-        """What the agent of a run asks now. Raises Conflict where it asks nothing."""
+        """What the agent of a run asks now. Raises NotFound where it asks nothing."""
         ...
 
     def decide_run(self, run_id: str, decision: Decision, question: str) -> Document:

@@ -84,11 +84,11 @@ def asks_no_more(tx: Tx, run: Run, now: datetime, note: str, *where: Condition) 
 
 
 def open_question(tx: Tx, run_id: str) -> Approval:
-    """Return what the agent of a run asks now.
-
-    Raises NotFound, and Conflict where the run has ended or asks nothing.
-    """
-    return _run_that_asks(tx, run_id)[1]
+    """Return what the agent of a run asks now. Raises NotFound where it asks nothing."""
+    try:
+        return _run_that_asks(tx, run_id)[1]
+    except Conflict as error:
+        raise NotFound(str(error)) from None
 
 
 def decide(

@@ -48,7 +48,7 @@ async def _decide(call: Call[NoQuery, DecisionOrder], decision: Decision) -> Rep
 OPERATIONS = (
     Operation(
         method="GET", path="/v1/runs/{id}/approval", handler=show_question, role=Role.VIEWER,
-        tag="runs", summary="Show what an agent asks", problems=(404, 409),
+        tag="runs", summary="Show what an agent asks", problems=(404,),
         answers={200: json_content(QuestionView, "The question that is open.", "ETag")},
     ),
     Operation(

@@ -223,9 +223,11 @@ def test_what_an_agent_asks_is_answered_with_a_heartbeat(
     assert (other.status_code, other.json()["code"]) == (409, "already-decided")
     still = {"leaseToken": claimed["leaseToken"]}
     assert ask("POST", f"/v1/runs/{run}/heartbeat", json=still).json()["approval"] is None
-    for method, verb in (("POST", "approve"), ("GET", "approval")):
-        late = ask(method, f"/v1/runs/{run}/{verb}")
-        assert (late.status_code, late.json()["code"]) == (409, "nothing-asked")
+    late = ask("POST", f"/v1/runs/{run}/approve")
+    assert (late.status_code, late.json()["code"]) == (409, "nothing-asked")
+    late = ask("GET", f"/v1/runs/{run}/approval")
+    assert (late.status_code, late.json()["code"]) == (404, "not-found")
+    assert late.json()["detail"].endswith("asks for nothing now")
 
 
 def test_a_heartbeat_without_a_lease_says_what_is_missing(waiting: str, ask: Ask) -> None:
