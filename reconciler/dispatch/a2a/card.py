@@ -19,7 +19,10 @@ def usable(url: str, base: str, reach: Reach) -> str | None:
     if (refusal := reach.refusal(url)) is not None:
         return refusal
     if _origin(url) != _origin(base):
-        return f"{url} is of another origin than {base}"
+        return (
+            f"{url} is of another origin than {base}; scheme, host and port of spec.runtime.url "
+            "must be those that the card names"
+        )
     return None
 
 

@@ -25,7 +25,7 @@ from reconciler.dispatch.a2a.answers import (
     Unknown,
     Unlisted,
 )
-from reconciler.dispatch.a2a.card import calls_back, cards_of
+from reconciler.dispatch.a2a.card import PATHS, calls_back, cards_of
 from reconciler.dispatch.a2a.task import A2aTask, observation_of, question_of
 from reconciler.dispatch.base import (
     Answer,
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 _HELD = "it may be at work, and is held until its deadline"
 _HISTORY = 200
 """Messages of a task that are shown while it goes on."""
+_BELOW = f"spec.runtime.url is the address below which {PATHS[0]} lies"
 _NO_SDK = "this server speaks no A2A: install autopilot-reconciler[a2a]"
 
 
@@ -387,7 +388,7 @@ class A2aTasks:
                 case Reply(200) as answer if answer.object():
                     return answer
                 case Reply(404 | 200):
-                    trouble = Refused(f"there is no agent card at {address}")
+                    trouble = Refused(f"there is no agent card at {address}; {_BELOW}")
                 case Reply() as answer:
                     return of_status(answer)
                 case Unreached(message):
