@@ -147,6 +147,7 @@ def _lease(
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
         "waiting_for": None,
+        "started_at": now,
         "lease_owner": f"worker:{worker}"[:64],
         "lease_token": token_hash(token),
         "lease_until": until,
@@ -154,7 +155,7 @@ def _lease(
     }
     if document["spec"]["executionMode"] == ExecutionMode.CREATE_SESSION:
         return {**values, "status": Status.SESSION_CREATED, "session_id": f"claim-{run.id}"}
-    return {**values, "status": Status.RUNNING, "started_at": now}
+    return {**values, "status": Status.RUNNING}
 
 
 def heartbeat(
@@ -179,7 +180,7 @@ def heartbeat(
         if not prolong(tx, run_id, token_hash(token), now, until):
             raise _lost()
         if run.status is Status.SESSION_CREATED:
-            change_run(tx, run_id, {"status": Status.RUNNING, "started_at": now})
+            change_run(tx, run_id, {"status": Status.RUNNING})
     if usage is not None:
         meter(tx, run, usage, now)
         run = get_run(tx, run_id) or run

@@ -307,7 +307,7 @@ def end_run(
     sources = sources_of(status)
     # The row is held: what was read of it is what is changed.
     begins = through_running and before.status in sources_of(Status.RUNNING)
-    began = {"started_at": now} if begins else {}
+    began = {"started_at": before.started_at or now} if begins else {}
     if begins:
         sources = sources_of(Status.RUNNING)
     if not _write(tx, run_id, {**values, **began, **_CLEARED}, sources, where):

@@ -34,6 +34,19 @@ def test_the_whole_life_of_a_claimed_run(rig: Rig) -> None:
         rig.beat(held)
 
 
+def test_work_that_ends_before_its_first_heartbeat_has_taken_its_time(rig: Rig) -> None:
+    rig.apply(agent(), autopilot())
+    run = rig.launch("triage")
+    rig.round()
+    (held,) = rig.claim()
+    begun = rig.clock.now()
+    rig.clock.advance(seconds=9)
+    rig.complete(held)
+    ended = rig.run_of(run.id)
+    assert (ended.status, ended.started_at) == (Status.COMPLETED, begun)
+    assert ended.completed_at == rig.clock.now()
+
+
 def test_run_only_is_running_from_its_claim(rig: Rig) -> None:
     rig.apply(agent(), autopilot(executionMode="run_only"))
     run = rig.launch()
