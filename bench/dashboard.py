@@ -1,4 +1,4 @@
-"""The dashboard's list and lanes with 10,000 autopilots, beside the first page of all runs.
+"""The dashboard's long pages with 10,000 autopilots, beside the first page of all runs.
 
 The application answers in this process, without a socket. CPU time, so that what else the machine
 does is not counted; each list is read anew, as by somebody who comes first.
@@ -25,7 +25,11 @@ PAGES = (
     ("one workspace", "/?workspace=team-03"),
     ("a search", "/?q=number+77"),
     ("one health", "/?health=failing"),
+    ("the next first", "/?sort=next"),
     ("time lanes of 24 hours", "/timeline"),
+    ("runs of an agent", "/runs?agent=bot"),
+    ("runs of an idle agent", "/runs?agent=idle"),
+    ("sources and drift", "/sources"),
 )
 
 
