@@ -197,6 +197,8 @@ def _length(noun: str) -> Callable[[_Error], Finding]:
         most = error.context.get("max_length")
         bound = f"at least {least}" if least is not None else f"at most {most}"
         count = len(error.value)
+        if not count and least == 1 and isinstance(error.value, str):
+            return Finding(error.loc, "must not be empty", Code.VALUE_LENGTH)
         message = f"expected {bound} {noun}, found {count or 'none'}"
         return Finding(error.loc, message, Code.VALUE_LENGTH)
 

@@ -69,7 +69,7 @@ async def carry_out(context: Context, caller: Caller, edit: Edit, source: str) -
         written = await asyncio.to_thread(writer.write, request)
         return InForce(edit.id, written.commit) if written.applied else Proposed(written)
     origin = stored.origin if stored and not stored.archived else None
-    patch = await asyncio.to_thread(suggested_patch, edit, context.files(source))
+    patch = await asyncio.to_thread(suggested_patch, edit, context.files(source), caller)
     return NotHere(_where(edit, origin), origin, await plan_of(context, edit, source), patch)
 
 

@@ -5,20 +5,24 @@ import re
 from collections.abc import Iterator
 
 from reconciler.control.apply.source_files import SourceFiles
+from reconciler.core.access.roles import Caller
+from reconciler.core.manifest.checks.raw import workspace_of
 from reconciler.manifest.edit.edit import CannotEdit
-from reconciler.manifest.edit.file_edit import edit_file
+from reconciler.manifest.edit.file_edit import FileEdit, edit_file
 from reconciler.manifest.files import Bundle
+from reconciler.manifest.load.parse import parse
 from reconciler.web.writing.edits import Edit
 
 _PLAIN = re.compile(r"[\w./ @+,=~-]+")
 _NOWHERE = "/dev/null"
 
 
-def suggested_patch(edit: Edit, files: SourceFiles | None) -> str | None:
+def suggested_patch(edit: Edit, files: SourceFiles | None, caller: Caller) -> str | None:
     """The diff of an edit; None where the file cannot be read from here, or says something else.
 
     A creation is a new file `<workspace>/<name>.yaml`, or stands at the end of the one that is
-    there already.
+    there already. None also for a file with objects of workspaces that the caller does not see:
+    the lines around a change may be theirs.
     """
     stored = edit.before.stored if edit.before else None
     if files is None and stored is not None and not stored.archived:
@@ -27,11 +31,20 @@ def suggested_patch(edit: Edit, files: SourceFiles | None) -> str | None:
         file = edit_file(stored, edit.after, files or _NOWHERE_HERE, edit.named)
     except CannotEdit:
         return None
+    if not caller.sees_all(_workspaces_in(file)):
+        return None
     return unified_diff(f"{files.prefix if files else ''}{file.path}", file.before, file.after)
 
 
 _NOWHERE_HERE = SourceFiles(Bundle({}))
 """A source whose files are not here."""
+
+
+def _workspaces_in(file: FileEdit) -> Iterator[str]:
+    """The workspaces of the objects that a file holds before its edit."""
+    for document in parse(file.before or b"", file.path).documents:
+        if isinstance(document.value, dict) and "metadata" in document.value:
+            yield workspace_of(document.value)
 
 
 def unified_diff(path: str, before: bytes | None, after: bytes | None) -> str | None:

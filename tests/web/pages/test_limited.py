@@ -10,6 +10,8 @@ import pytest
 from starlette.routing import Route
 
 from reconciler.control.access.tokens import Tokens
+from reconciler.control.apply.follow_source import Place, Position
+from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.runs.explain import Retained, explain
 from reconciler.control.runs.launch import Order
 from reconciler.control.shared_settings import share_settings
@@ -21,6 +23,8 @@ from reconciler.core.runs.usage import Usage
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.web.app import api_and_pages
 from reconciler.web.pages import page_routes
+from tests.support.following import reconcile
+from tests.support.forms import form_of
 from tests.support.notifying import outbox, tells
 from tests.support.rig import (
     COOLDOWN,
@@ -148,3 +152,53 @@ def test_what_the_server_spent_for_others_is_told_to_nobody_of_one_workspace(
     told = [answer for answer in answers if "of the server" in answer.text]
     assert {answer.url.path.rpartition("/")[2] for answer in told} >= {"why", "runs", skipped.id}
     assert [answer.url.path for answer in answers if "777.3" in answer.text] == []
+
+
+MIXED = """\
+{apiVersion: autopilots/v1, kind: Agent, metadata: {name: bot}, spec: {runtime: {type: worker}}}
+---
+{apiVersion: autopilots/v1, kind: Agent, metadata: {name: bot, workspace: zebra},
+ spec: {runtime: {type: worker}}}
+---
+apiVersion: autopilots/v1
+kind: Autopilot
+metadata: {name: triage}
+spec: {title: Mine, assignee: {type: agent, id: bot}}
+---
+{apiVersion: autopilots/v1, kind: Autopilot, metadata: {name: zebra-bot, workspace: zebra},
+ spec: {title: Zebras, assignee: {type: agent, id: bot}}}
+"""
+
+
+@pytest.mark.parametrize("limit", ['workspaces = ["default"]\n', ""], ids=["limited", "all"])
+def test_an_edit_shows_no_line_of_another_workspace(rig: Rig, tmp_path: Path, limit: str) -> None:
+    """Lines around a change belong to a patch, and may be of somebody else in the same file."""
+    folder, tokens = tmp_path / "autopilots", tmp_path / "tokens.toml"
+    (folder / "default").mkdir(parents=True)
+    (folder / "default" / "all.yaml").write_text(MIXED)
+    reconcile(rig, folder)
+    head = f'[[token]]\nname = "ada"\nrole = "admin"\n{limit}'
+    tokens.write_text(f'{head}sha256 = "{token_hash("rct_ada")}"\n')
+    files = SourceFiles.below(folder)
+    followed = {name: Position(Place(name)) for name in ("default", f"{OTHER}-source")}
+    more = {"files": lambda _source: files, "followed": lambda: followed}
+    web = Web(rig, authority=Tokens(tokens, rig.clock), more=more)
+    edit, new = f"/autopilots/{id_of('triage')}/edit", "/autopilots/new"
+
+    async def previews() -> list[str]:
+        async with web.client(headers={"Origin": BASE}) as client:
+            login = form_of((await client.get("/login")).text, "/login").fields
+            await client.post("/login", data={**login, "token": "rct_ada"})
+            pages = [await client.get(new)]
+            for path, changed in ((edit, {"title": "Ours"}), (new, {"title": "x", "name": "all"})):
+                fields = form_of((await client.get(path)).text, path).fields
+                for button in ("preview", "save"):
+                    sent = {**fields, **changed, "source": "default", "action": button}
+                    pages.append(await client.post(path, data=sent))
+            assert {page.status_code for page in pages} == {200}
+            return [page.text for page in pages]
+
+    with asyncio.Runner() as runner:
+        texts = runner.run(previews())
+        runner.run(web.close())
+    assert [OTHER in text for text in texts] == [not limit] * 5

@@ -35,6 +35,7 @@ from reconciler.web.pages.editor.offers import (
     files_named,
     members_in,
     require_assignee,
+    sources_for,
 )
 from reconciler.web.pages.editor.preview import Preview, preview_of
 from reconciler.web.pages.editor.rules import EVENTS, is_for_nobody, rules_in
@@ -147,7 +148,7 @@ def _begin(tx: Tx, visit: Visit, overview: Overview | None) -> Editor:
     settings = visit.context.settings
     offers = Offers(
         members=members_in(tx, workspaces),
-        sources=sorted(visit.context.followed()),
+        sources=sources_for(tx, visit.caller, visit.context.followed()),
         programs=sorted(settings.programs),
         channels=channels_for(settings, workspaces),
     )
@@ -203,7 +204,7 @@ async def _previewed(visit: Visit, editor: Editor) -> Editor:
     files, now = visit.context.files(editor.source), visit.context.clock.now()
     edit_ = Edit(before, after, editor.draft.named)
     plan = await plan_of(visit.context, edit_, editor.source)
-    preview = await asyncio.to_thread(preview_of, edit_, plan, files, now)
+    preview = await asyncio.to_thread(preview_of, edit_, plan, files, visit.caller, now)
     return replace(editor, preview=preview)
 
 

@@ -16,7 +16,7 @@ from reconciler.core.manifest.state import Document
 from reconciler.core.manifest.trigger import Scheme, TriggerKind
 from reconciler.core.webhooks.schemes import SCHEMES
 from reconciler.web.pages.editor.field import Field, without
-from reconciler.web.pages.editor.rules import with_new_rule, with_rules, without_rule_at
+from reconciler.web.pages.editor.rules import rules_in, with_new_rule, with_rules, without_rule_at
 from reconciler.web.pages.editor.sections import DESCRIPTION_FILE, SECTIONS, TRIGGER_FIELDS
 from reconciler.web.pages.editor.value import Kind, same
 
@@ -25,6 +25,8 @@ SCHEDULES = ("cron", "every", "at")
 _PLAIN = ("executionMode", "concurrencyPolicy", "status")
 _OPTIONAL = ("issueTitleTemplate",)
 _SIGNING = ("header", "prefix")
+_MOST_TRIGGERS = 100
+"""Triggers that a form may carry: more than a manifest may have, so that its check says so."""
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -90,12 +92,18 @@ def is_shaped(document: Any) -> bool:
     if not isinstance(metadata, dict) or not isinstance(spec, dict):
         return False
     triggers = spec.get("triggers", [])
-    texts = (spec.get(name, "") for name in ("title", "description", *_OPTIONAL))
+    assignee = spec.get("assignee")
+    texts = [spec.get(name, "") for name in ("description", *_OPTIONAL)]
+    texts.append(spec.get("title"))
+    texts += [metadata.get(name) for name in ("name", "workspace")]
+    texts += [assignee.get(name) for name in ("type", "id")] if isinstance(assignee, dict) else []
     return (
         isinstance(triggers, list)
-        and isinstance(spec.get("assignee"), dict)
+        and len(triggers) <= _MOST_TRIGGERS
+        and isinstance(assignee, dict)
         and all(isinstance(text, str) for text in texts)
         and all(map(_is_trigger, triggers))
+        and all(isinstance(rule.get("on", []), list) for rule in rules_in(spec))
     )
 
 
@@ -103,8 +111,9 @@ def _is_trigger(trigger: Any) -> bool:
     if not isinstance(trigger, dict) or not isinstance(trigger.get("signature", {}), dict):
         return False
     signature = trigger.get("signature", {})
-    texts = [trigger.get(name, "") for name in ("name", "kind", "label")]
-    texts += [signature.get(name, "") for name in _SIGNING]
+    texts = [trigger.get(name) for name in ("name", "kind")]
+    texts += [trigger.get("label", "")]
+    texts += [signature.get(name, "") for name in ("scheme", *_SIGNING)]
     secrets = signature.get("secrets", [])
     return (
         isinstance(secrets, list)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.control.apply.follow_source import Position
 from reconciler.control.apply.source_files import SourceFiles
+from reconciler.core.access.roles import Caller
 from reconciler.core.base.codes import Code
 from reconciler.core.base.errors import InvalidManifests, Problem
 from reconciler.core.base.near import did_you_mean
@@ -15,6 +17,7 @@ from reconciler.settings import Settings
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.names import member_names
 from reconciler.store.objects.overview import Overview
+from reconciler.web.models.source import source_views
 
 MOST_MEMBERS = 500
 
@@ -67,6 +70,13 @@ def require_assignee(after: Declared, members: Sequence[Chosen]) -> None:
     message = f"there is no {kind} '{name}' in workspace '{workspace}'{near}"
     place = (after.origin.path, 1, 1, "spec.assignee.id")
     raise InvalidManifests([Problem(*place, message, Code.ASSIGNEE_UNKNOWN)])
+
+
+def sources_for(tx: Tx, caller: Caller, followed: Mapping[str, Position]) -> list[str]:
+    """The sources that are followed and of which the caller may know, by name."""
+    if len(followed) < 2:  # there is nothing to choose
+        return sorted(followed)
+    return [view.id for view in source_views(tx, caller, followed) if view.id in followed]
 
 
 def channels_for(settings: Settings, workspaces: frozenset[str] | None) -> list[str]:

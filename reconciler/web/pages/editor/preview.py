@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.control.apply.source_files import SourceFiles
+from reconciler.core.access.roles import Caller
 from reconciler.core.calendar.schedule import Occurrence
 from reconciler.core.manifest.state import Document
 from reconciler.core.plan.plan import Plan
@@ -44,15 +45,17 @@ class Preview:
                 yield kinds.get(line[:1], ""), line
 
 
-def preview_of(edit: Edit, plan: Plan, files: SourceFiles | None, now: datetime) -> Preview:
-    """The preview of a valid manifest; `plan` is that of the edit."""
+def preview_of(
+    edit: Edit, plan: Plan, files: SourceFiles | None, caller: Caller, now: datetime
+) -> Preview:
+    """The preview of a valid manifest; `plan` is that of the edit, which the caller makes."""
     after = edit.after
     document = after.document if after is not None else {"spec": {}}
     return Preview(
         edit=edit,
         yaml=to_yaml(document),
         changes=() if edit.changes_nothing else report_of(plan).changes,
-        patch=None if edit.changes_nothing else suggested_patch(edit, files),
+        patch=None if edit.changes_nothing else suggested_patch(edit, files, caller),
         coming=[
             Coming(trigger, forecast(str(n), trigger, now, COMING))
             for n, trigger in enumerate(document["spec"].get("triggers", ()))
