@@ -14,7 +14,7 @@ def test_the_cost_of_a_run_is_on_its_page_and_in_lists(rig: Rig, ask: Ask) -> No
     ask("POST", f"/v1/runs/{run.id}/complete", json=end)
     page = ask("GET", f"/runs/{run.id}").text
     assert "$0.1234" in page
-    assert "12,000 tokens in" in page
+    assert "$0.1234 <small>12,000 tokens in" in page
     assert "&lt;b&gt;opus" in page
     assert "$0.1234" in ask("GET", "/runs").text
 

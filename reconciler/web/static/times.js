@@ -38,6 +38,8 @@
     const note = document.querySelector("[data-zone-note]");
     if (note) note.textContent = local ? `Times are those of ${zone}, UTC on hover.` : "All times are UTC.";
     const button = document.querySelector("button[data-zone]");
+    // Who lives by UTC has nothing to turn to.
+    if (button) button.hidden = !local && zone === "UTC";
     if (button) button.textContent = local ? "Show UTC" : `Show times of ${zone}`;
   }
 

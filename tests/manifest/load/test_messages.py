@@ -43,6 +43,11 @@ def titled(title: str) -> str:
             id="a cron expression without quotes",
         ),
         pytest.param(
+            titled('""'),
+            ["5:10: spec.title: must not be empty [value-length]"],
+            id="an empty title",
+        ),
+        pytest.param(
             titled("& co"),
             [
                 "5:10: this is no YAML: a text that starts with '&' must stand in quotes, such as \"& co\" [yaml-syntax]",

@@ -94,6 +94,11 @@ def test_times_are_those_of_the_viewer_where_they_wish(rig: Rig, browser: Any, u
     page.get_by_role("button", name="Show UTC").click()
     page.get_by_text("All times are UTC.").wait_for()
     context.close()
+    context = browser.new_context(timezone_id="UTC")
+    page = context.new_page()
+    page.goto(url)
+    assert page.locator("[data-zone]").is_hidden()
+    context.close()
 
 
 def test_words_of_time_are_by_the_clock_of_the_server(rig: Rig, page: Any, url: str) -> None:

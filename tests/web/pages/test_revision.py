@@ -86,6 +86,7 @@ def test_what_drifted_is_told_field_by_field_with_a_link(rig: Rig, ask: Ask) -> 
     rig.database.write(lambda tx: tx.exec_driver_sql(by_hand))
     page = ask("GET", "/sources").text
     assert "One object is no longer what was applied" in page
+    assert "The next time that the source is read puts it back." in page
     assert f'<a href="/autopilots/{rig.live().id}">default/triage</a>' in page
     assert "- spec.title: &#34;Triage&#34;" in page
     assert "+ spec.title: &#34;By hand&#34;" in page
