@@ -15,6 +15,7 @@ TABLES = {
 MISTYPED = {
     "timeout": "1h", "queueTtl": "1h", "maxConcurrency": "x", "maxActive": None, "queueLimit": {},
     "pauseAfterFailures": "x", "concurrencyKey": 5, "limits": {"perHour": "x"},
+    "budget": {"perRun": "x"},
 }  # fmt: skip
 SPECS = [
     pytest.param([], id="a list"),

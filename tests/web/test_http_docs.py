@@ -12,6 +12,7 @@ from tests.support.pages import ROOT, blocks, code, table
 from tests.support.web import Web
 
 HTTP = ROOT / "docs" / "http.md"
+HINT = "POST /v1/runs/{id}/hint"
 DASHBOARD = ROOT / "docs" / "dashboard.md"
 
 
@@ -19,6 +20,8 @@ def test_every_endpoint_is_listed_with_its_role() -> None:
     said = {code(row[0])[0]: row[1] for row in table(HTTP, "endpoint")}
     assert said.pop("POST /v1/webhooks/{token}") == "the token"
     asked = {f"{one.method} {one.path}": one.role for one in OPERATIONS}
+    assert said.pop(HINT) == "the token of its hints"
+    assert asked.pop(HINT) is Role.WORKER  # checked by a token that opens nothing else
     assert said == {name: role.value if role else "open" for name, role in asked.items()}
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import islice
+from operator import index
 from typing import Any
 
 from reconciler.core.calendar.errors import ScheduleError
@@ -132,9 +133,10 @@ def _later(moment: datetime, by: timedelta) -> datetime:
 
 
 def _most(runs: int | None, limits: Document) -> int | None:
+    """Raises TypeError for what is no number: a row edited by hand may hold a text."""
     bounds = [runs] if runs is not None else []
     if (per_day := limits.get("perDay")) is not None:
-        bounds.append(per_day)
+        bounds.append(index(per_day))
     if (per_hour := limits.get("perHour")) is not None:
-        bounds.append(24 * per_hour)
+        bounds.append(24 * index(per_hour))
     return min(bounds, default=None)

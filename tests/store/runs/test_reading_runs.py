@@ -45,7 +45,6 @@ NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
         ),
         pytest.param("ix_run_expires", lambda tx: runs.expired_waiters(tx, NOW), id="expired"),
         pytest.param("ix_run_expires", runs.autopilots_with_waiters, id="waiting"),
-        pytest.param("ix_run_expires", lambda tx: read_gauges(tx, NOW), id="depth of the queue"),
     ],
 )
 def test_it_reads_by_its_index(empty: Database, index: str, read: Callable[[Tx], Any]) -> None:
@@ -53,6 +52,12 @@ def test_it_reads_by_its_index(empty: Database, index: str, read: Callable[[Tx],
     by_id = "SEARCH autopilot_run USING INDEX sqlite_autoindex_autopilot_run_1 (id=?)"
     assert any(f"INDEX {index}" in step for step in steps), steps
     assert all(f"INDEX {index}" in step or step == by_id for step in steps), steps
+
+
+def test_gauges_read_indexes_of_open_runs_only(empty: Database) -> None:
+    steps = plan_of(empty, lambda tx: read_gauges(tx, NOW))
+    read = {step.rsplit("INDEX ", 1)[-1] for step in steps if " autopilot_run " in f"{step} "}
+    assert read == {"ix_run_expires (expires_at>?)", "ix_run_open"}, steps
 
 
 def test_what_is_in_flight_is_counted_by_two_indexes_of_few_rows(empty: Database) -> None:
