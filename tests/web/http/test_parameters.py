@@ -33,6 +33,8 @@ def test_a_megabyte_of_numbers_keeps_nobody_waiting(rig: Rig, web: Web) -> None:
         await beating
         return answer, max(pauses), time.monotonic() - began
 
-    answer, longest, whole = asyncio.run(longest_pause())
-    assert answer.status_code in (202, 413, 422), answer.text[:300]
-    assert longest < max(0.2, whole / 2)
+    # On a busy machine one try may be held up by others; a body that is read on the loop is in all.
+    tries = [asyncio.run(longest_pause()) for _ in range(3)]
+    for answer, _, _ in tries:
+        assert answer.status_code in (202, 413, 422), answer.text[:300]
+    assert any(longest < max(0.2, whole / 2) for _, longest, whole in tries), tries
