@@ -1,7 +1,11 @@
 """Forms of pages as a browser without a script fills and sends them."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from html.parser import HTMLParser
+
+from reconciler.web.pages.editor.edit import Editor, shown_with
+from reconciler.web.pages.rendering import render
 
 
 @dataclass
@@ -69,3 +73,18 @@ def form_of(html: str, action: str) -> Form:
     form.feed(html)
     assert form.fields, f"there is no form {action}"
     return form
+
+
+def edit_page(editor: Editor) -> str:
+    """The page of an editor, as it is shown under the write policy `files`."""
+    return render(
+        "edit.html",
+        **{**shown_with(editor, "files", ""), "zones": []},
+        caller=None,
+        signed_in=False,
+        now=datetime(2026, 11, 28, tzinfo=UTC),
+        form_token="",
+        may_operate=True,
+        may_edit=True,
+        here="/",
+    )

@@ -1,6 +1,5 @@
 """The form of an autopilot: what it does not show, or nobody touched, stays just as it was."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,14 +13,13 @@ from reconciler.core.manifest.model import Autopilot
 from reconciler.core.manifest.notify import Event
 from reconciler.core.manifest.state import Document
 from reconciler.web.pages.editor.draft import Draft, acted
-from reconciler.web.pages.editor.edit import Editor, shown_with
+from reconciler.web.pages.editor.edit import Editor
 from reconciler.web.pages.editor.field import value_at
 from reconciler.web.pages.editor.form import overlaid
 from reconciler.web.pages.editor.sections import SECTIONS, TRIGGER_FIELDS
 from reconciler.web.pages.editor.value import Kind, is_exact, read, shown
-from reconciler.web.pages.rendering import render
 from reconciler.web.writing.edits import declared
-from tests.support.forms import form_of
+from tests.support.forms import edit_page, form_of
 from tests.support.rig import autopilot, schedule
 
 FIELDS = {field.name: field for section in SECTIONS for field in section.fields}
@@ -103,17 +101,7 @@ def documents(draw: st.DrawFn) -> Document:
 def as_sent(document: Document) -> dict[str, str]:
     """What a browser sends of the untouched form: line breaks as CRLF, none in a line."""
     editor = Editor(Draft(base=document, mine=document), None, "default")
-    page = render(
-        "edit.html",
-        **{**shown_with(editor, "files", ""), "zones": []},
-        caller=None,
-        signed_in=False,
-        now=datetime(2026, 11, 28, tzinfo=UTC),
-        form_token="",
-        may_operate=True,
-        may_edit=True,
-        here="/",
-    )
+    page = edit_page(editor)
     form = form_of(page, "/autopilots/new")
     return {
         name: value.replace("\r\n", "\n").replace("\r", "\n").replace("\n", line_break)

@@ -3,7 +3,6 @@
 import copy
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,10 +10,10 @@ import pytest
 from reconciler.core.manifest.state import Document
 from reconciler.web.http.problems import HttpProblem
 from reconciler.web.pages.editor.draft import read_draft
-from reconciler.web.pages.editor.edit import Editor, shown_with
+from reconciler.web.pages.editor.edit import Editor
 from reconciler.web.pages.editor.form import empty
-from reconciler.web.pages.rendering import render
 from reconciler.web.writing.edits import nothing_beside
+from tests.support.forms import edit_page
 from tests.support.rig import autopilot, schedule, webhook
 
 WRONG: tuple[Any, ...] = (None, [], {}, [{}], 1e300, True, "", "\x00", "</script>{{ 7*191 }}")
@@ -65,19 +64,7 @@ def answered(document: Document) -> str:
         draft = read_draft(fields, fresh, nothing_beside)
     except HttpProblem as refused:
         return "" if refused.problem.status == 400 else "not 400"
-    return str(
-        render(
-            "edit.html",
-            **{**shown_with(Editor(draft, None, "default"), "files", ""), "zones": []},
-            caller=None,
-            signed_in=False,
-            now=datetime(2026, 11, 28, tzinfo=UTC),
-            form_token="",
-            may_operate=True,
-            may_edit=True,
-            here="/",
-        )
-    )
+    return edit_page(Editor(draft, None, "default"))
 
 
 @pytest.mark.parametrize("part", ["metadata", "spec"])
