@@ -1,5 +1,6 @@
 """On a terminal: the plan before the question, colour where it is welcome, progress wiped away."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -12,7 +13,7 @@ import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ class Terminal:
     process: subprocess.Popen[bytes]
     side: int
     text: str = ""
+    # a character of several bytes may come in two readings
+    decoder: codecs.IncrementalDecoder = field(
+        default_factory=codecs.getincrementaldecoder("utf-8")
+    )
 
     def until(self, expected: str) -> str:
         """Everything that was shown up to `expected`."""
@@ -63,7 +68,7 @@ class Terminal:
             part = os.read(self.side, 65536)
         except OSError:  # Linux says so when the other side is closed
             return False
-        self.text += part.decode()
+        self.text += self.decoder.decode(part)
         return bool(part)
 
 
