@@ -369,6 +369,8 @@ autopilot_run = Table(
     Column("scheduled_for", Instant),
     Column("triggered_at", Instant, nullable=False),
     Column("admitted_at", Instant),
+    Column("dispatched_at", Instant, comment="when the last attempt reached its agent"),
+    Column("session_at", Instant, comment="since when it has the session that session_id names"),
     Column("started_at", Instant),
     Column("completed_at", Instant),
     Column("deadline_at", Instant),

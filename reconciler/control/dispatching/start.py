@@ -1,6 +1,7 @@
 """Starting runs: what was leased is given to its agent, and what came of it is recorded."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +36,24 @@ from reconciler.store.runs.runs import change_run, get_run, request_cancel, stat
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class _Recorded:
+    """What the rows of one attempt have of its handles until now."""
+
+    session_id: str | None
+    dispatched: bool = False
+
+    def moments(self, handle: Handle, now: datetime) -> dict[str, datetime]:
+        """Return the moments that come with a handle: the first one is the dispatch."""
+        dispatched = {} if self.dispatched else {"dispatched_at": now}
+        is_new = handle.session_id not in (None, self.session_id)
+        return {**dispatched, "session_at": now} if is_new else dispatched
+
+    def note(self, handle: Handle) -> None:
+        """Remember what was written: a transaction may be tried more than once."""
+        self.dispatched, self.session_id = True, handle.session_id
+
+
 async def start(runner: RunnerContext, run: Run) -> bool:
     """Give one leased run to its agent, and record what came of it; False if the lease is lost."""
     try:
@@ -43,14 +62,15 @@ async def start(runner: RunnerContext, run: Run) -> bool:
             if not isinstance(settled, Run):
                 return settled
             run = settled
-        result = await _start(runner, run)
-        return await _record_start(runner, run, result)
+        recorded = _Recorded(run.session_id)
+        result = await _start(runner, run, recorded)
+        return await _record_start(runner, run, result, recorded)
     except LeaseLost:
         log.warning("lease lost while starting", run=run.id)
         return False
 
 
-async def _start(runner: RunnerContext, run: Run) -> Start:
+async def _start(runner: RunnerContext, run: Run, recorded: _Recorded) -> Start:
     try:
         job = await (runner.job(run) if run.handle else runner.fresh_job(run))
     except SecretMissing as error:
@@ -59,11 +79,11 @@ async def _start(runner: RunnerContext, run: Run) -> Start:
         return TargetDown(str(error))
     if job is None:
         return TargetDown(f"agent {run.workspace}/{run.agent} does not exist any more")
-    return await runner.runtimes.start(job, _recorder(runner, run, job.mode))
+    return await runner.runtimes.start(job, _recorder(runner, run, job.mode, recorded))
 
 
 def _recorder(
-    runner: RunnerContext, run: Run, mode: ExecutionMode
+    runner: RunnerContext, run: Run, mode: ExecutionMode, recorded: _Recorded
 ) -> Callable[[Handle], Awaitable[None]]:
     """What a runtime awaits before the work has any effect: the handle is on the row."""
     reached = Status.SESSION_CREATED if mode is ExecutionMode.CREATE_SESSION else Status.RUNNING
@@ -75,6 +95,7 @@ def _recorder(
                 "handle": dict(handle.detail),
                 "session_id": handle.session_id,
                 "waiting_for": None,
+                **recorded.moments(handle, now),
             }
             # An owner that stalled until its lease expired must not begin: whoever reads the row
             # at this moment may be about to give the run to an agent as well.
@@ -83,6 +104,7 @@ def _recorder(
 
         if not await runner.database.awrite(write, of=run.autopilot_id):
             raise LeaseLost(run.id)
+        recorded.note(handle)
 
     return record
 
@@ -96,11 +118,13 @@ def _reach(tx: Tx, run: Run, reached: Status, now: datetime) -> dict[str, Any]:
     return {"status": reached, **started}
 
 
-async def _record_start(runner: RunnerContext, run: Run, result: Start) -> bool:
+async def _record_start(
+    runner: RunnerContext, run: Run, result: Start, recorded: _Recorded
+) -> bool:
     match result:
         case Started(handle):
             await runner.database.awrite(
-                lambda tx: _mark_running(tx, runner, run, handle), of=run.autopilot_id
+                lambda tx: _mark_running(tx, runner, run, handle, recorded), of=run.autopilot_id
             )
             log.info("run started", run=run.id, agent=run.agent, session=handle.session_id)
             return True
@@ -115,7 +139,9 @@ async def _record_start(runner: RunnerContext, run: Run, result: Start) -> bool:
             return await _try_again(runner, run, result)
 
 
-def _mark_running(tx: Tx, runner: RunnerContext, run: Run, handle: Handle) -> None:
+def _mark_running(
+    tx: Tx, runner: RunnerContext, run: Run, handle: Handle, recorded: _Recorded
+) -> None:
     if status_of(tx, run.id) in (None, Status.RUNNING):
         return
     now = runner.database.now(tx)
@@ -124,6 +150,7 @@ def _mark_running(tx: Tx, runner: RunnerContext, run: Run, handle: Handle) -> No
         "started_at": now,
         "session_id": handle.session_id,
         "handle": dict(handle.detail),
+        **recorded.moments(handle, now),
     }
     change_run(tx, run.id, values, leased(run, runner.owner, now))
 

@@ -147,6 +147,7 @@ def _lease(
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
         "waiting_for": None,
+        "dispatched_at": now,
         "started_at": now,
         "lease_owner": f"worker:{worker}"[:64],
         "lease_token": token_hash(token),
@@ -154,7 +155,8 @@ def _lease(
         "handle": {"worker": worker, "leaseSeconds": lease.total_seconds()},
     }
     if document["spec"]["executionMode"] == ExecutionMode.CREATE_SESSION:
-        return {**values, "status": Status.SESSION_CREATED, "session_id": f"claim-{run.id}"}
+        session = {"session_id": f"claim-{run.id}", "session_at": now}
+        return {**values, "status": Status.SESSION_CREATED, **session}
     return {**values, "status": Status.RUNNING}
 
 

@@ -122,13 +122,14 @@ class Run:
 
     `spec_digest` names the manifest under which the run was triggered. `key` is the concurrency
     key, empty where the autopilot has none. `queue` names whose room it waits for
-    (`core.runs.queue`). `usage` holds what is known of it, by its names in JSON; `cost_micros` is
-    its cost in micro-dollars, None where it is not known, and `allowance_micros` what it may cost:
-    0 where that is not limited, None where it is under no budget. `handle` is what the runtime
-    returned to find the work again (session id, or pid with start time and host). `precheck_due`:
-    its precheck has yet to say that there is something to do; `precheck_handle` finds that program
-    again, and once it has let the run go on says when (`core.runs.precheck`). `context` is what
-    stands in the prompt beside the payload (`core.runs.context`).
+    (`core.runs.queue`). `dispatched_at` is of the last attempt that reached its agent, `session_at`
+    of the session that `session_id` names. `usage` holds what is known of it, by its names in JSON;
+    `cost_micros` is its cost in micro-dollars, None where it is not known, and `allowance_micros`
+    what it may cost: 0 where that is not limited, None where it is under no budget. `handle` is
+    what the runtime returned to find the work again (session id, or pid with start time and host).
+    `precheck_due`: its precheck has yet to say that there is something to do; `precheck_handle`
+    finds that program again, and once it has let the run go on says when (`core.runs.precheck`).
+    `context` is what stands in the prompt beside the payload (`core.runs.context`).
     """
 
     id: str
@@ -150,6 +151,8 @@ class Run:
     key: str = ""
     scheduled_for: datetime | None = None
     admitted_at: datetime | None = None
+    dispatched_at: datetime | None = None
+    session_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
     deadline_at: datetime | None = None

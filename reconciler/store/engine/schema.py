@@ -33,6 +33,7 @@ HISTORY = (
     "0018",
     "0019",
     "0020",
+    "0021",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]

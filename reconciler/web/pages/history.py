@@ -50,7 +50,8 @@ def working_since(run: Run) -> datetime | None:
     if run.ended:
         return None
     # A session that has not said that it runs has been made for the run all the same.
-    return run.started_at or (run.admitted_at if run.status is Status.SESSION_CREATED else None)
+    made = run.session_at or run.dispatched_at or run.admitted_at
+    return run.started_at or (made if run.status is Status.SESSION_CREATED else None)
 
 
 def _after(earlier: Event | None, event: Event) -> str:
@@ -63,6 +64,10 @@ def _events(run: Run) -> Iterator[Event]:
     if run.admitted_at:
         yield Event(run.admitted_at, "Admitted", "forced past the policy" if run.forced else "")
     yield from _precheck(prechecked(run))
+    if run.dispatched_at:
+        yield Event(run.dispatched_at, "Dispatched", _to(run))
+    if run.session_at and run.session_id:
+        yield Event(run.session_at, "Session", run.session_id)
     if run.started_at:
         yield Event(run.started_at, "Started", _start(run))
     if run.cancel_requested_at:
@@ -105,8 +110,14 @@ def _trigger(run: Run) -> str:
     return f"{run.source}{f' trigger {run.trigger}' if run.trigger else ''}{by}"
 
 
+def _to(run: Run) -> str:
+    agent = f"to agent {run.agent}" if run.agent else ""
+    return f"{agent}, attempt {run.attempts}" if run.attempts > 1 else agent
+
+
 def _start(run: Run) -> str:
-    by = f"by agent {run.agent}" if run.agent else ""
-    session = f", session {run.session_id}" if run.session_id else ""
-    attempt = f", attempt {run.attempts}" if run.attempts > 1 else ""
-    return f"{by}{session}{attempt}"
+    """What no moment of its own tells: runs from before these were recorded have none."""
+    by = f"by agent {run.agent}" if run.agent and not run.dispatched_at else ""
+    session = f"session {run.session_id}" if run.session_id and not run.session_at else ""
+    attempt = f"attempt {run.attempts}" if run.attempts > 1 and not run.dispatched_at else ""
+    return ", ".join(filter(None, (by, session, attempt)))

@@ -8,7 +8,7 @@ import pytest
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.runs.precheck import passed_record
 from reconciler.core.runs.run import Reason, Run, Source, Status
-from reconciler.web.pages.history import history
+from reconciler.web.pages.history import history, working_since
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -88,3 +88,43 @@ def test_an_expectation_is_judged_just_before_the_end() -> None:
     assert history(unmet, expected="expect result.ok")[-2].detail == "expect result.ok is not met"
     lost = run(Status.FAILED, completed_at=at(9), reason=Reason.LOST)
     assert "Result judged" not in [event.what for event in history(lost, expected="expect x")]
+
+
+MOMENTS = {"dispatched_at": at(3), "session_at": at(5), "started_at": at(8)}
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [
+        pytest.param(
+            run(agent="bot", session_id="s-1", attempts=2, completed_at=at(9), **MOMENTS),
+            ["Dispatched: to agent bot, attempt 2", "Session: s-1", "Started", "Completed"],
+            id="each at its moment",
+        ),
+        pytest.param(
+            run(agent="bot", completed_at=at(9), dispatched_at=at(3), started_at=at(3)),
+            ["Dispatched: to agent bot", "Started", "Completed"],
+            id="without a session",
+        ),
+        pytest.param(
+            run(agent="bot", session_id="s-1", started_at=at(3), completed_at=at(9)),
+            ["Started: by agent bot, session s-1", "Completed"],
+            id="from before these moments were recorded",
+        ),
+        pytest.param(
+            run(Status.SESSION_CREATED, agent="bot", dispatched_at=at(3), session_at=at(5)),
+            ["Dispatched: to agent bot"],
+            id="a session that was made and has no name yet",
+        ),
+    ],
+)
+def test_a_run_is_told_from_its_dispatch_to_its_end(of: Run, told: list[str]) -> None:
+    events = [f"{event.what}: {event.detail}".removesuffix(": ") for event in history(of)]
+    assert events[2:] == told
+
+
+def test_a_run_is_at_work_since_its_session_was_made() -> None:
+    made = {"dispatched_at": at(3), "session_at": at(5)}
+    assert working_since(run(Status.SESSION_CREATED, **made)) == at(5)
+    assert working_since(run(Status.SESSION_CREATED, dispatched_at=at(3))) == at(3)
+    assert working_since(run(Status.SESSION_CREATED)) == at(1)
