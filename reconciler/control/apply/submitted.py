@@ -94,7 +94,8 @@ def plan_submission(database: Database, submission: Submission, now: datetime) -
             )
     _require_sight(submission.caller, {key.workspace for key in loaded.desired.objects})
     plan = loaded.plan(self_heal=submission.self_heal)
-    _require_sight(submission.caller, _workspaces(plan))
+    if not submission.caller.sees_all(_workspaces(plan)):
+        raise out_of_reach(submission.source_id)
     return Planned(loaded, plan)
 
 
@@ -145,11 +146,18 @@ def _workspaces(plan: Plan) -> set[str]:
     return {key.workspace for key in keys}
 
 
+def out_of_reach(source_id: str) -> Forbidden:
+    """The answer about a source with objects elsewhere: it names nothing of what is there."""
+    return Forbidden(
+        f"the token does not reach all workspaces of source {source_id!r}; use one that does, or "
+        "another name for the source"
+    )
+
+
 def _require_sight(caller: Caller, workspaces: set[str]) -> None:
-    if caller.workspaces is None:
-        return
-    if hidden := sorted(workspaces - caller.workspaces):
+    """What was sent may be named: its sender knows of it."""
+    hidden = sorted(workspace for workspace in workspaces if not caller.sees(workspace))
+    if hidden:
         raise Forbidden(
-            f"the token does not reach workspace {hidden[0]}, which this source has objects in; "
-            "use one that reaches all of the source's workspaces"
+            f"the token does not reach workspace {hidden[0]}, which the manifests have objects in"
         )

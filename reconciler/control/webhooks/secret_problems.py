@@ -54,7 +54,7 @@ def dead_webhooks(
         active = secrets.active(signature.secrets, workspace, now)
         if not _can_verify(signature, active):
             why = "; ".join(unusable_secrets(signature, active)) or "no secret is active"
-            return f"the webhook {document.get('name')} can take no delivery: {why}"
+            return f"trigger {document.get('name')!r} can take no delivery: {why}"
     return None
 
 

@@ -38,9 +38,11 @@ class Drift:
     row: Stored | None
     origin: Origin | None
 
-    @property
-    def message(self) -> str:
-        """What is wrong with the row, where its fields do not say it; else empty."""
+    def message(self, *, names_sources: bool = True) -> str:
+        """What is wrong with the row, where its fields do not say it; else empty.
+
+        Without `names_sources` for those who may not know of every source.
+        """
         match self.state:
             case DriftState.CHANGED:
                 return ""
@@ -49,7 +51,8 @@ class Drift:
             case DriftState.ARCHIVED:
                 return "its row was archived, though its manifest is in force"
             case DriftState.DISOWNED if self.row and self.row.source_id:
-                return f"its row now belongs to source {self.row.source_id!r}"
+                owner = f"source {self.row.source_id!r}" if names_sources else "another source"
+                return f"its row now belongs to {owner}"
             case DriftState.DISOWNED:
                 return "its row no longer belongs to any source"
             case DriftState.UNRECORDED:

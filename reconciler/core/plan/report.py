@@ -223,7 +223,11 @@ class PlanReport(ReportPart):
 
 
 def report_of(
-    plan: Plan, problems: Iterable[Problem] = (), warnings: Iterable[Problem] = ()
+    plan: Plan,
+    problems: Iterable[Problem] = (),
+    warnings: Iterable[Problem] = (),
+    *,
+    names_sources: bool = True,
 ) -> PlanReport:
     """The report of a plan, and of what was found wrong, or likely wrong, on the way to it."""
     return PlanReport(
@@ -236,7 +240,7 @@ def report_of(
             if not isinstance(c, Blocked)
         ),
         problems=_problems(problems),
-        drift=drift_report(plan.drift),
+        drift=drift_report(plan.drift, names_sources=names_sources),
         blocked=tuple(_blocked(blocked) for blocked in plan.blocked),
         warnings=_problems(warnings),
     )
@@ -255,15 +259,18 @@ def report_of_problems(
     )
 
 
-def drift_report(drift: Iterable[Drift]) -> tuple[DriftReport, ...]:
-    """The drift of Current, with the fields as they were applied and as they are."""
+def drift_report(drift: Iterable[Drift], *, names_sources: bool = True) -> tuple[DriftReport, ...]:
+    """The drift of Current, with the fields as they were applied and as they are.
+
+    Without `names_sources` for those who may not know of every source.
+    """
     return tuple(
         DriftReport.model_validate(
             {
                 **_names(entry.key),
                 "position": _position(entry.origin),
                 "state": entry.state.value,
-                "message": entry.message,
+                "message": entry.message(names_sources=names_sources),
                 "fields": _fields(entry.fields),
             }
         )

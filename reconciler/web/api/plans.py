@@ -13,6 +13,7 @@ from reconciler.control.apply.submitted import (
     KnownDescent,
     Submission,
     apply_submission,
+    out_of_reach,
     plan_submission,
 )
 from reconciler.control.evaluation.evaluator import Evaluator
@@ -41,6 +42,7 @@ from reconciler.web.models.bundle import (
     PlanOrder,
 )
 from reconciler.web.models.simulation import SimulateOrder, SimulationView
+from reconciler.web.models.source import knows_source
 
 T = TypeVar("T")
 MOST_SIMULATED = 20_000
@@ -98,7 +100,11 @@ def _plan(call: Call[NoQuery, PlanOrder]) -> PlanAnswer:
     saved = None
     if order.save:
         saved = write_plan(planned.plan, desired, self_heal=submission.self_heal)
-    report = report_of(planned.plan, warnings=desired.warnings)
+    report = report_of(
+        planned.plan,
+        warnings=desired.warnings,
+        names_sources=call.caller.workspaces is None,
+    )
     return PlanAnswer(
         **dict(report),
         source_id=desired.source_id,
@@ -126,7 +132,7 @@ def _simulate(call: Call[NoQuery, SimulateOrder], period: Period) -> SimulationV
 def _apply(call: Call[NoQuery, ApplyOrder]) -> ApplyAnswer:
     context = call.context
     submission = _submission(call)
-    _require_not_followed(context, submission.source_id)
+    _require_not_followed(call, submission.source_id)
     request = ApplyRequest(
         actor=call.caller.name,
         via=Via.API,
@@ -150,9 +156,12 @@ def _apply(call: Call[NoQuery, ApplyOrder]) -> ApplyAnswer:
     )
 
 
-def _require_not_followed(context: Context, source_id: str) -> None:
+def _require_not_followed(call: Call[NoQuery, ApplyOrder], source_id: str) -> None:
     """Two writers of one source would undo each other's work, each at its next poll."""
-    if source_id in context.followed():
+    database, caller = call.context.database, call.caller
+    if source_id in call.context.followed():
+        if not database.read(lambda tx: knows_source(tx, source_id, caller)):
+            raise out_of_reach(source_id)  # as for one that nobody follows
         raise Conflict(
             f"the server follows source {source_id!r} itself and applies what its files say; "
             "change them there, or apply these as a source of another name",

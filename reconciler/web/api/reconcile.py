@@ -20,6 +20,7 @@ from reconciler.web.http.context import Context
 from reconciler.web.http.operation import Call, NoBody, Operation, Wire, json_content
 from reconciler.web.http.parameters import read_bytes
 from reconciler.web.http.problems import HttpProblem
+from reconciler.web.models.source import knows_source
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,8 @@ async def reconcile(call: Call[SourceQuery, NoBody]) -> Reply:
     context, name = call.context, call.query.source
     if not context.followed():
         raise Conflict("this server follows no source", reason="nothing-followed")
+    if name and not await context.database.aread(lambda tx: knows_source(tx, name, call.caller)):
+        raise NotFound(f"this server follows no source {name!r}")
     if not context.poll(name):
         raise NotFound(f"this server follows no source {name!r}")
     log.info("asked to read sources", by=call.caller.name, source=name)

@@ -117,10 +117,11 @@ async def revision(call: Call[NoQuery, NoBody]) -> Reply:
 
 async def drift(call: Call[SourceQuery, NoBody]) -> Reply:
     """What was changed by hand since it was applied."""
+    sees_all = call.caller.workspaces is None
     drifted = await asyncio.to_thread(
         find_drift, call.context.database, call.query.source, call.caller.workspaces
     )
-    return Reply(content=DriftPage(items=list(drift_report(drifted))))
+    return Reply(content=DriftPage(items=list(drift_report(drifted, names_sources=sees_all))))
 
 
 async def status(call: Call[NoQuery, NoBody]) -> Reply:

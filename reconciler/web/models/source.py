@@ -79,6 +79,12 @@ def source_views(tx: Tx, caller: Caller, followed: Mapping[str, Position]) -> li
     ]
 
 
+def knows_source(tx: Tx, name: str, caller: Caller) -> bool:
+    """Whether the caller may know of this source, be there one or not."""
+    tried = (last_applied(tx, name), last_attempt(tx, name))
+    return caller.workspaces is None or any(_seen(attempt, caller) for attempt in tried)
+
+
 def _source(tx: Tx, name: str, caller: Caller, position: Position | None) -> SourceView:
     applied, attempted = last_applied(tx, name), last_attempt(tx, name)
     precedent = applied_commit(tx, name) or applied_revision(tx, name)

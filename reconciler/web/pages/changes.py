@@ -53,7 +53,7 @@ class ShownDrift(_Lines):
     id: str | None
 
 
-def shown_drift(drifts: Iterable[Drift]) -> tuple[ShownDrift, ...]:
+def shown_drift(drifts: Iterable[Drift], *, names_sources: bool) -> tuple[ShownDrift, ...]:
     """What drifted, with its fields as they were applied and as they are."""
     return tuple(
         ShownDrift(
@@ -62,5 +62,5 @@ def shown_drift(drifts: Iterable[Drift]) -> tuple[ShownDrift, ...]:
             drift.row.id if drift.row is not None else None,
         )
         for drift in drifts
-        for report in drift_report([drift])
+        for report in drift_report([drift], names_sources=names_sources)
     )

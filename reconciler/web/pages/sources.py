@@ -19,7 +19,7 @@ from reconciler.store.revisions.revisions import find_attempt, list_attempts, ne
 from reconciler.web.http.operation import Wire
 from reconciler.web.http.parameters import Text, read_query
 from reconciler.web.models.revision import RevisionDetail, RevisionView, read_revision
-from reconciler.web.models.source import SourceView, source_views
+from reconciler.web.models.source import SourceView, knows_source, source_views
 from reconciler.web.pages.brief_cache import BriefCache
 from reconciler.web.pages.changes import ShownChange, ShownDrift, shown_drift
 from reconciler.web.pages.serving import View, Visit, see_other
@@ -54,7 +54,8 @@ def sources_page(clock: Clock) -> View:
         history, newest = await database.aread(lambda tx: _read(tx, caller, positions))
 
         def drifted() -> tuple[ShownDrift, ...]:
-            return shown_drift(drift(database, workspaces=caller.workspaces))
+            drifts = drift(database, workspaces=caller.workspaces)
+            return shown_drift(drifts, names_sources=caller.workspaces is None)
 
         # What was put back since is another revision, and another key.
         key = (caller.workspaces, newest)
@@ -94,8 +95,10 @@ async def revision(visit: Visit) -> Response:
 
 async def poll(visit: Visit) -> Response:
     """Read a followed source now: what drifted is put back, what changed is applied."""
-    source = visit.form.get("source", "")
-    if not visit.context.poll(source or None):
+    source, context, caller = visit.form.get("source", ""), visit.context, visit.caller
+    if source and not await context.database.aread(lambda tx: knows_source(tx, source, caller)):
+        raise NotFound(f"this server follows no source {source!r}")
+    if not context.poll(source or None):
         raise NotFound(f"this server follows no source {source!r}")
     return see_other("/sources")
 

@@ -77,7 +77,7 @@ def test_every_edit_by_hand_shows_once(database: Database, edit: object, state: 
     assert drift(database, "another") == ()
     assert entry.origin is not None
     assert entry.origin.path == "agents/idle.yaml"
-    assert entry.message or entry.fields
+    assert entry.message() or entry.fields
 
 
 @pytest.mark.parametrize(("edit", "state"), EDITS)

@@ -67,7 +67,7 @@ class Slow(Runtimes):
 
     def __init__(self, rig: Rig, name: str, answer: Start) -> None:
         super().__init__(rig.clock)
-        self.rig, self.name, self.answer = rig, name, answer
+        self.rig, self.name, self.outcome = rig, name, answer
 
     async def start(self, job: Job, record: Record) -> Start:
         self.rig.clock.advance(seconds=1)
@@ -76,7 +76,7 @@ class Slow(Runtimes):
         await record(Handle(self.name, {}))
         self.rig.clock.advance(seconds=1)
         await record(Handle(self.name, {"prompt": "sent"}))
-        return self.answer
+        return self.outcome
 
 
 def adopts(rig: Rig, run: Run) -> Run | None:

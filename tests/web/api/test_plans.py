@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.control.access.tokens import Tokens
+from reconciler.control.apply.follow_source import Place, Position
 from reconciler.core.access.token_hash import token_hash
 from tests.support.receiver import Receiver
 from tests.support.rig import Rig, agent, autopilot, webhook
@@ -218,6 +219,34 @@ class TestWorkspaces:
         rig.apply(_in("foreign", agent()))
         answer = ask("POST", "/v1/plan", json=bundle(_in("own", agent())))
         assert answer.status_code == 403
+        assert "foreign" not in answer.text
+
+    def test_whether_such_a_source_is_followed_is_told_to_nobody(
+        self, rig: Rig, ask: Ask, web: Web
+    ) -> None:
+        rig.apply(_in("foreign", agent()))
+        body = {**bundle(_in("own", agent())), "digest": "0" * 64}
+        followed: dict[str, Position] = {}
+        web.more = {"followed": lambda: followed}
+        before = ask("POST", "/v1/apply", json=body)
+        followed["default"] = Position(Place(""))
+        after = ask("POST", "/v1/apply", json=body)
+        assert before.json() == after.json()
+        assert (after.status_code, after.json()["code"]) == (403, "forbidden")
+        followed["mine"] = Position(Place(""))
+        rig.apply(_in("own", agent()), source="mine")
+        answer = ask("POST", "/v1/apply", json={**body, "sourceId": "mine"})
+        assert (answer.status_code, answer.json()["code"]) == (409, "source-followed")
+
+    def test_drift_names_no_source(self, rig: Rig, ask: Ask) -> None:
+        """Whose an object is now may be nobody's business who sees only the object."""
+        assert applied(ask, bundle(_in("own", agent()))).status_code == 200
+        moved = "UPDATE agent SET source_id = 'theirs'"
+        rig.database.write(lambda tx: tx.exec_driver_sql(moved))
+        (drift,) = ask("GET", "/v1/drift").json()["items"]
+        assert drift["message"] == "its row now belongs to another source"
+        planned = ask("POST", "/v1/plan", json=bundle(_in("own", agent("ann"))))
+        assert [drift["message"] for drift in planned.json()["drift"]] == [drift["message"]]
 
     def test_references_do_not_tell_what_is_there(self, rig: Rig, ask: Ask) -> None:
         rig.apply(_in("foreign", agent("secret-bot")))

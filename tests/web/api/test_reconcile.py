@@ -13,8 +13,9 @@ from reconciler.core.access.roles import Role
 from reconciler.core.access.token_hash import token_hash
 from reconciler.settings import Settings
 from reconciler.web.api.reconcile import LARGEST
-from tests.support.rig import Rig
-from tests.support.web import Web
+from tests.support.forms import form_of
+from tests.support.rig import Rig, agent
+from tests.support.web import BASE, Web
 from tests.web.conftest import Ask
 
 SECRET = "a secret of sixteen or more"
@@ -33,7 +34,9 @@ def web(rig: Rig, tmp_path: Path, polled: list[str | None]) -> Web:
     """A server with tokens that follows the sources `default` and `team`."""
     tokens = tmp_path / "tokens.toml"
     tokens.write_text(
-        "\n".join(
+        '[[token]]\nname = "ann"\nrole = "operator"\nworkspaces = ["default"]\n'
+        f'sha256 = "{token_hash("rct_ann")}"\n'
+        + "\n".join(
             f'[[token]]\nname = "{role.value}"\nrole = "{role.value}"\n'
             f'sha256 = "{token_hash(token)}"\n'
             for role, token in TOKENS.items()
@@ -108,6 +111,28 @@ def test_who_guesses_is_told_to_wait_and_a_genuine_push_never_is(
     assert int(answer.headers["retry-after"]) > 0
     assert ask("POST", "/v1/reconcile", content=b"{}", headers=signed(b"{}")).status_code == 202
     assert polled == [None]
+
+
+def test_who_may_not_know_a_source_is_not_told_that_it_is_followed(
+    rig: Rig, ask: Ask, polled: list[str | None]
+) -> None:
+    """Neither by the API nor by the page; a source about their workspace they may name."""
+    headers = {"Authorization": "Bearer rct_ann", "Origin": BASE}
+    rig.apply(agent())
+
+    def answers(name: str) -> list[tuple[int, str]]:
+        api = ask("POST", f"/v1/reconcile?source={name}", headers=headers)
+        login = form_of(ask("GET", "/login").text, "/login").fields
+        signed_in = ask("POST", "/login", data={**login, "token": "rct_ann"}, headers=headers)
+        session = {"Cookie": signed_in.headers["set-cookie"].partition(";")[0], "Origin": BASE}
+        token = form_of(ask("GET", "/", headers=session).text, "/logout").fields
+        page = ask("POST", "/sources/poll", data={**token, "source": name}, headers=session)
+        return [(answer.status_code, answer.text.replace(name, "NAME")) for answer in (api, page)]
+
+    assert answers("team") == answers("no-such")
+    assert polled == []
+    assert [status for status, _ in answers("default")] == [202, 303]
+    assert polled == ["default", "default"]
 
 
 @pytest.mark.parametrize("role", list(Role))

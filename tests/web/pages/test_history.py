@@ -90,7 +90,7 @@ def test_an_expectation_is_judged_just_before_the_end() -> None:
     assert "Result judged" not in [event.what for event in history(lost, expected="expect x")]
 
 
-MOMENTS = {"dispatched_at": at(3), "session_at": at(5), "started_at": at(8)}
+MOMENTS: dict[str, Any] = {"dispatched_at": at(3), "session_at": at(5), "started_at": at(8)}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_run_is_told_from_its_dispatch_to_its_end(of: Run, told: list[str]) ->
 
 
 def test_a_run_is_at_work_since_its_session_was_made() -> None:
-    made = {"dispatched_at": at(3), "session_at": at(5)}
+    made: dict[str, Any] = {"dispatched_at": at(3), "session_at": at(5)}
     assert working_since(run(Status.SESSION_CREATED, **made)) == at(5)
     assert working_since(run(Status.SESSION_CREATED, dispatched_at=at(3))) == at(3)
     assert working_since(run(Status.SESSION_CREATED)) == at(1)

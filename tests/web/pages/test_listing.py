@@ -163,7 +163,7 @@ def test_failures_behind_another_trouble_are_told_too(rig: Rig, ask: Ask) -> Non
     rig.end(rig.launch(), Failed(Reason.AGENT_FAILED, "no such model"))
     for address in ("/", f"/autopilots/{id_of('triage')}"):
         text = text_of(ask, address)
-        assert "The webhook ci can take no delivery" in text
+        assert "Trigger 'ci' can take no delivery" in text
         assert "The last run failed: no such model" in text
 
 
