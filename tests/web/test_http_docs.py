@@ -48,7 +48,7 @@ def test_every_page_is_listed(web: Web) -> None:
 
 def test_the_tokens_files_that_are_shown_load(tmp_path: Path) -> None:
     found = blocks(HTTP, "toml")
-    assert len(found) == 2
+    assert len(found) == 3
     for number, block in enumerate(found):
         path = tmp_path / f"{number}.toml"
         path.write_text(block.text)

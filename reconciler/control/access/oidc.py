@@ -16,6 +16,7 @@ import structlog
 from jwt.types import Options
 
 from reconciler.clock import Clock
+from reconciler.control.access.published_keys import PublicKey, usable_keys
 from reconciler.control.access.safe_url import is_safe_url
 from reconciler.core.access.claims import Rule, audiences
 from reconciler.core.base.errors import Unavailable
@@ -24,10 +25,6 @@ from reconciler.core.webhooks.payload import parse_json
 
 log = structlog.get_logger(__name__)
 
-ALGORITHMS = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-)
-"""Signatures with a public key only: with a shared secret a public key could be one."""
 LEEWAY = timedelta(seconds=30)
 KEY_LIFETIME = 3600.0
 """Seconds after which keys are fetched again."""
@@ -37,7 +34,6 @@ SPACING = 3.0
 """Seconds between the beginnings of two fetches, whatever keys tokens name."""
 TIMEOUT = 5.0
 LARGEST = 256 * 1024
-_MOST_KEYS = 100
 
 
 class NotValid(Exception):
@@ -51,7 +47,7 @@ class _Keys:
     Fetches are numbered from 1: the last one that began, and the last one that is over.
     """
 
-    by_id: dict[str | None, jwt.PyJWK] = field(default_factory=dict)
+    by_id: dict[str | None, PublicKey] = field(default_factory=dict)
     fetched_at: float = -math.inf
     tried_at: float = -math.inf
     begun: int = 0
@@ -98,7 +94,7 @@ class Issuers:
         if now >= expires + leeway or now < begins - leeway:
             raise NotValid("the token has expired, or is not valid yet")
 
-    async def _key(self, issuer: str, key_id: str | None) -> jwt.PyJWK:
+    async def _key(self, issuer: str, key_id: str | None) -> PublicKey:
         keys = self.keys.setdefault(issuer, _Keys())
         if not keys.suffice(key_id, self.clock.monotonic()):
             await self._refresh(issuer, keys)
@@ -162,10 +158,10 @@ _CHECKS: Options = {
 }
 
 
-def _verified(token: str, key: jwt.PyJWK, issuer: str) -> dict[str, Any]:
-    algorithms = [key.algorithm_name]
+def _verified(token: str, key: PublicKey, issuer: str) -> dict[str, Any]:
+    algorithms = sorted(key.algorithms)
     try:
-        return jwt.decode(token, key, algorithms=algorithms, issuer=issuer, options=_CHECKS)
+        return jwt.decode(token, key.key, algorithms=algorithms, issuer=issuer, options=_CHECKS)
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise NotValid("the signature of the token is wrong") from None
 
@@ -176,7 +172,7 @@ def _moment(value: Any) -> float:
     return float(value)
 
 
-async def _published(issuer: str) -> dict[str | None, jwt.PyJWK]:
+async def _published(issuer: str) -> dict[str | None, PublicKey]:
     """The keys that an issuer publishes, by id; without an id only where there is just one."""
     async with httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False) as client:
         address = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
@@ -187,7 +183,9 @@ async def _published(issuer: str) -> dict[str | None, jwt.PyJWK]:
         if not isinstance(place, str) or not is_safe_url(place):
             raise _Malformed("the configuration names no safe jwks_uri")
         document = await _document(client, place)
-    return _usable(document.get("keys"))
+    if not (usable := usable_keys(document.get("keys"))):
+        raise _Malformed("the issuer publishes no key that can be used")
+    return usable
 
 
 async def _document(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
@@ -203,21 +201,3 @@ async def _document(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise _Malformed(f"{url} answers no object")
     return dict(document)
-
-
-def _usable(keys: Any) -> dict[str | None, jwt.PyJWK]:
-    usable: dict[str | None, jwt.PyJWK] = {}
-    for data in keys[:_MOST_KEYS] if isinstance(keys, list) else []:
-        if not isinstance(data, dict) or data.get("use", "sig") != "sig":
-            continue
-        try:
-            key = jwt.PyJWK(data)
-        except (jwt.PyJWTError, ValueError, TypeError):
-            continue  # one key that we cannot read must not take the others with it
-        if key.algorithm_name in ALGORITHMS:
-            usable[key.key_id] = key
-    if len(usable) == 1:
-        usable[None] = next(iter(usable.values()))
-    if not usable:
-        raise _Malformed("the issuer publishes no key that can be used")
-    return usable

@@ -69,7 +69,18 @@ def objection_to(rule: Rule) -> str | None:
         return f"is for admin and lets in event {wrong[0]}, which people from outside can cause"
     if wrong := sorted(r for r in rule.pins["ref"] if "pull/" in r or "merge-requests/" in r):
         return f"is for admin and lets in ref {wrong[0]}, which people from outside can write"
-    return None
+    return _objection_to_short_refs(rule)
+
+
+def _objection_to_short_refs(rule: Rule) -> str | None:
+    """Whoever may push tags could name one like the branch; GitLab calls both `main` in `ref`."""
+    short = sorted(ref for ref in rule.pins["ref"] if not ref.startswith("refs/"))
+    if not short or "ref_type" in rule.claims:
+        return None
+    return (
+        f"is for admin and lets in ref {short[0]}, which a tag may be called as well as a branch: "
+        f'pin refs/heads/{short[0]} (at GitLab with names.ref = "ref_path"), or claims.ref_type'
+    )
 
 
 def caller_of_claims(rules: Iterable[Rule], claims: Mapping[str, Any]) -> Caller | None:

@@ -77,10 +77,17 @@ def test_a_rule_may_ask_for_more_claims_and_limit_workspaces() -> None:
 
 
 def test_other_issuers_call_them_otherwise() -> None:
-    names = {"repository": "project_path", "ref": "ref", "event": "pipeline_source"}
-    said = CLAIMS | {"project_path": "acme/automations", "pipeline_source": "push"}
-    del said["repository"], said["event_name"]
-    assert caller_of_claims([rule(names=names)], said) is not None
+    names = {"repository": "project_path", "ref": "ref_path", "event": "pipeline_source"}
+    theirs = {
+        "project_path": "acme/automations",
+        "ref": "main",
+        "ref_path": "refs/heads/main",
+        "pipeline_source": "push",
+    }
+    issued = {"iss": ISSUER, "aud": "reconciler"}
+    assert caller_of_claims([rule(names=names)], issued | theirs) is not None
+    tag = theirs | {"ref_path": "refs/tags/main"}
+    assert caller_of_claims([rule(names=names)], issued | tag) is None
 
 
 @pytest.mark.parametrize(
@@ -102,6 +109,11 @@ def test_other_issuers_call_them_otherwise() -> None:
             rule(pins=MAIN | {"ref": frozenset({"refs/pull/7/merge"})}),
             "refs/pull/7", id="a ref of outsiders",
         ),
+        pytest.param(
+            rule(pins=MAIN | {"ref": frozenset({"main"})}),
+            'pin refs/heads/main (at GitLab with names.ref = "ref_path")',
+            id="a branch or a tag",
+        ),
         pytest.param(rule(Role.OPERATOR), "planner or admin", id="another role"),
     ],
 )  # fmt: skip
@@ -109,7 +121,18 @@ def test_unsafe_rules_are_refused(wrong: Rule, why: str) -> None:
     assert why in str(objection_to(wrong))
 
 
-@pytest.mark.parametrize("right", [rule(), PLANNER, rule(Role.PLANNER)])
+@pytest.mark.parametrize(
+    "right",
+    [
+        pytest.param(rule(), id="a push to main"),
+        pytest.param(PLANNER, id="a planner"),
+        pytest.param(rule(Role.PLANNER), id="a planner of main"),
+        pytest.param(
+            rule(pins=MAIN | {"ref": frozenset({"main"})}, claims={"ref_type": "branch"}),
+            id="a short name and what it is of",
+        ),
+    ],
+)
 def test_safe_rules_are_not(right: Rule) -> None:
     assert objection_to(right) is None
 

@@ -1,0 +1,1 @@
+"""A certified OIDC provider as the issuer of a CI: oidc-provider, as a process of its own."""
