@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.webhooks.deliveries import list_deliveries
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook
 from tests.support.signing import sign
+from tests.support.sockets import connected, read_answer
 from tests.support.web import Web
 from tests.web.conftest import Ask
 
@@ -211,8 +211,8 @@ def test_spaces_around_a_time(rig: Rig, web: Web, time: str) -> None:
     ).hex()
     line = f"X-Slack-Request-Timestamp:{time.replace('{now}', now)}\r\nX-Slack-Signature: v0={said}"
     with web.served() as url:
-        answer = spoken(url, request(address(rig, "slow"), f"{line}\r\nContent-Length: 2") + b"{}")
-    assert int(answer[9:12]) in (400, 401), answer[:200]
+        sent = request(address(rig, "slow"), f"{line}\r\nContent-Length: 2") + b"{}"
+        assert spoken(url, sent) in (400, 401)
     assert kept(rig) == 0
 
 
@@ -341,8 +341,7 @@ def test_a_payload_cannot_write_lines_of_a_title_or_of_the_log(
 def test_a_body_that_drips_is_given_up(rig: Rig, web: Web) -> None:
     with web.served() as url:
         web.intake.read_deadline = 0.2
-        answer = spoken(url, request(address(rig), "Content-Length: 100") + b"{")
-    assert answer.startswith(b"HTTP/1.1 408 ")
+        assert spoken(url, request(address(rig), "Content-Length: 100") + b"{") == 408
     assert kept(rig) == 0
 
 
@@ -360,10 +359,9 @@ def test_a_body_that_drips_is_given_up(rig: Rig, web: Web) -> None:
 )
 def test_what_only_a_socket_can_say(rig: Rig, web: Web, line: str, status: tuple[int, ...]) -> None:
     with web.served() as url:
-        web.intake.read_deadline = 0.5
-        answer = spoken(url, request(address(rig), line) + b"{}")
+        answered = spoken(url, request(address(rig), line) + b"{}")
         assert httpx.get(f"{url}/healthz").status_code == 200
-    assert int(answer[9:12]) in status, answer[:200]
+    assert answered in status
     assert kept(rig) == 0
 
 
@@ -373,12 +371,11 @@ def request(path: str, line: str) -> bytes:
     return "\r\n".join([f"POST {path} HTTP/1.1", *head]).encode("latin-1")
 
 
-def spoken(url: str, sent: bytes) -> bytes:
-    """The beginning of what a server answers to these bytes."""
-    parts = httpx.URL(url)
-    with socket.create_connection((parts.host, parts.port or 80), timeout=10) as connection:
-        connection.sendall(sent)
-        return connection.recv(65536)
+def spoken(url: str, sent: bytes) -> int:
+    """The status with which a server answers these bytes."""
+    with connected(url) as client:
+        client.sendall(sent)
+        return read_answer(client).status_code
 
 
 def test_a_problem_repeats_nothing_of_the_sender(web: Web, ask: Ask) -> None:

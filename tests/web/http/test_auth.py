@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ from reconciler.web.app import OPERATIONS
 from reconciler.web.http.endpoint import AnyOperation
 from reconciler.web.pages.app import _CHANGES, _EDITORS, _FORMS
 from tests.support.rig import KEY, Rig, agent, autopilot, id_of, schedule, webhook
+from tests.support.sockets import connected, read_answer
 from tests.support.web import Web
 from tests.web.conftest import Ask
 
@@ -156,13 +156,11 @@ def test_requests_that_nobody_is_known_to_have_sent_take_no_memory(web: Web) -> 
     path = f"/v1/runs/{UNKNOWN}/complete"
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\n".encode()
     with web.served() as url, ExitStack() as stack:
-        parts = httpx.URL(url)
         before = psutil.Process().memory_info().rss
         for _ in range(40):
-            client = stack.enter_context(socket.create_connection((parts.host, parts.port or 80)))
-            client.settimeout(10)
+            client = stack.enter_context(connected(url))
             client.sendall(head)
-            assert b" 401 " in client.recv(65536)
+            assert read_answer(client).status_code == 401
             with suppress(OSError):
                 for _ in range(30):
                     client.sendall(b"x" * 65536)
