@@ -8,11 +8,10 @@ The first word of a prompt that is one of `a2a_server.BEHAVIOURS` decides what b
 """
 
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,8 +19,10 @@ from typing import Self
 
 import httpx
 
+from tests.support.eventually import eventually
 from tests.support.missing import missing
 from tests.support.pages import ROOT
+from tests.support.ports import free_port
 
 V1, V03 = "1.0", "0.3"
 
@@ -42,7 +43,7 @@ class A2aAgent:
     def __enter__(self) -> Self:
         if find_spec("a2a") is None:
             missing("the extra a2a")
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         self.begin()
         return self
 
@@ -63,14 +64,13 @@ class A2aAgent:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
-            try:
-                httpx.get(f"{self.url}/.well-known/agent-card.json", timeout=5, trust_env=False)
-                return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise AssertionError("the agent does not serve")
+        eventually(self._serves)
+
+    def _serves(self) -> bool:
+        with suppress(httpx.TransportError):
+            httpx.get(f"{self.url}/.well-known/agent-card.json", timeout=5, trust_env=False)
+            return True
+        return False
 
     @property
     def url(self) -> str:
@@ -93,10 +93,3 @@ class A2aAgent:
     def thaw(self) -> None:
         """Let it go on."""
         self._process.send_signal(signal.SIGCONT)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

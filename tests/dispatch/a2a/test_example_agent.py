@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from reconciler.dispatch.base import Ended, Job, Started, Stopped
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import new_client
 from tests.dispatch.builders import Recorder, a_job, poll
-from tests.support.eventually import eventually_async
+from tests.support.eventually import eventually, eventually_async
 from tests.support.missing import missing
 from tests.support.ports import free_port
 
@@ -35,16 +35,18 @@ def url() -> Iterator[str]:
         missing("the extra a2a")
     port = free_port()
     agent = subprocess.Popen([sys.executable, AGENT, str(port), "sh", "-c", PROGRAM])
-    url, end = f"http://127.0.0.1:{port}", time.monotonic() + 30
-    while time.monotonic() < end:
-        try:
-            httpx.get(url, timeout=5, trust_env=False)
-            break
-        except httpx.TransportError:
-            time.sleep(0.05)
+    url = f"http://127.0.0.1:{port}"
+    eventually(lambda: _serves(url))
     yield url
     agent.kill()
     agent.wait()
+
+
+def _serves(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        httpx.get(url, timeout=5, trust_env=False)
+        return True
+    return False
 
 
 async def test_the_example_works_fails_and_stops(url: str) -> None:

@@ -1,9 +1,7 @@
 """PostgreSQL: failures to connect, retries, and watching through a lost connection."""
 
 import gc
-import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +11,8 @@ from reconciler.core.base.errors import Conflict, Locked, Unavailable
 from reconciler.store.engine import postgres as postgres_module
 from reconciler.store.engine import postgres_watcher
 from reconciler.store.engine.database import Database, Tx
+from tests.support.eventually import eventually
+from tests.support.ports import free_port
 from tests.support.postgres import Server
 
 pytestmark = pytest.mark.postgres
@@ -35,18 +35,11 @@ def database(url: str) -> Iterator[Database]:
         yield opened
 
 
-def nobody_listens() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class TestConnecting:
     """A sentence, and never the password."""
 
     def test_nobody_listens(self) -> None:
-        url = f"postgresql://ada:hunter2@127.0.0.1:{nobody_listens()}/db"
+        url = f"postgresql://ada:hunter2@127.0.0.1:{free_port()}/db"
         with Database.open(url) as database, pytest.raises(Unavailable) as caught:
             database.schema()
         assert "does not answer" in str(caught.value)
@@ -61,7 +54,7 @@ class TestConnecting:
         assert "does not exist" in str(caught.value)
 
     def test_nobody_listens_to_the_watcher(self) -> None:
-        url = f"postgresql://ada:hunter2@127.0.0.1:{nobody_listens()}/db"
+        url = f"postgresql://ada:hunter2@127.0.0.1:{free_port()}/db"
         with Database.open(url) as database, pytest.raises(Unavailable) as caught:
             database.watcher()
         assert "hunter2" not in str(caught.value)
@@ -101,7 +94,7 @@ class TestRetries:
                 attempts.append(first)
                 add(tx, first)
                 if not again:
-                    both_hold_one.wait(timeout=10)
+                    both_hold_one.wait(timeout=60)
                 add(tx, second)
 
             database.write(work)
@@ -174,11 +167,11 @@ class TestLostConnections:
         watcher = database.watcher()
         with Database.open(url) as other:
             other.write(lambda tx: tx.execute(_KILL_OTHERS), quiet=True)
-        assert _eventually(watcher.changed)  # what was said meanwhile is lost
+        assert eventually(watcher.changed)  # what was said meanwhile is lost
         while watcher.changed():  # it connects again
             pass
         database.write(lambda tx: add(tx, 1))
-        assert _eventually(watcher.changed)
+        assert eventually(watcher.changed)
         watcher.close()
         watcher.close()
 
@@ -189,14 +182,6 @@ class TestLostConnections:
         with pytest.raises(Unavailable):
             database.watcher()
         gc.collect()  # one that was left open would complain, which fails the test
-
-
-def _eventually(question: object) -> bool:
-    deadline = time.monotonic() + 10
-    while not question():  # type: ignore[operator]
-        if time.monotonic() > deadline:
-            return False
-    return True
 
 
 def test_a_quiet_write_is_not_announced(database: Database) -> None:

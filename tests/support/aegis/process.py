@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.aegis.script import Json
+from tests.support.ports import free_port
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Aegis:
 
     def start(self) -> None:
         """Start it, at the same port as before."""
-        port = self.url.rpartition(":")[2] or "0"
+        port = self.url.rpartition(":")[2] or str(free_port())
         call = [sys.executable, "-m", "tests.support.aegis", "--port", port, "--key", *self.keys]
         if self.witness is not None:
             call += ["--witness", str(self.witness)]
