@@ -2,11 +2,10 @@
 
 import os
 import stat
-import time
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
 import pytest
 
 from reconciler.core.base.codes import Code
@@ -14,11 +13,14 @@ from reconciler.core.base.errors import InvalidManifests, NotFound, Refused, Usa
 from reconciler.core.base.identity import Key
 from reconciler.core.base.masking import mask
 from reconciler.core.manifest.state import Desired
+from reconciler.manifest.git import program
 from reconciler.manifest.git.discovery import repository_around
 from reconciler.manifest.git.program import GitFailed, git, objects
 from reconciler.manifest.git.repository import Repository
 from reconciler.manifest.load.load import load, load_path
 from tests.support.builders import an_agent, text_of
+from tests.support.clock import FakeClock
+from tests.support.eventually import eventually
 from tests.support.git import GitFolder
 
 AGENT = text_of(an_agent())
@@ -269,31 +271,60 @@ def test_another_repositorys_variables_are_ignored(
 
 
 def test_git_is_stopped_when_it_takes_too_long(origin: GitFolder, tmp_path: Path) -> None:
-    origin.git("config", "alias.wait", "!sleep 60")
-    start = time.monotonic()
+    origin.git("config", "alias.wait", "!sleep 600")
     with pytest.raises(GitFailed, match="took longer"):
         git(origin.folder / ".git", "wait", seconds=0.2)
-    assert time.monotonic() - start < 20
 
 
-def test_a_git_that_hangs_while_an_object_is_read_is_stopped(origin: GitFolder) -> None:
-    commit = origin.commit()
-    with objects(origin.folder / ".git", seconds=0.2) as reader:
-        reader.read(commit)
-        (git_program,) = (
-            child for child in psutil.Process().children() if "cat-file" in child.cmdline()
-        )
-        git_program.suspend()
+WATCH = "git-objects"
+"""The thread that stops a git which is not read."""
+
+
+class WatchedClock(FakeClock):
+    """A clock that counts who reads it from the thread that watches git."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched = 0
+
+    def monotonic(self) -> float:
+        """Seconds that only `advance` moves."""
+        self.watched += threading.current_thread().name == WATCH
+        return super().monotonic()
+
+    def await_watch(self) -> None:
+        """Wait until the time of now was seen: read after this was called, and acted on."""
+        before = self.watched
+        eventually(lambda: self.watched >= before + 4)
+
+
+def test_git_is_stopped_only_after_a_time_without_reading(
+    origin: GitFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large source is parsed between the reads, and takes its time as a whole."""
+    commit, clock = origin.commit(), WatchedClock()
+    monkeypatch.setattr(program, "time", clock)
+    with objects(origin.folder / ".git", seconds=0.05) as reader:
+        for _ in range(3):
+            clock.advance(seconds=0.04)
+            clock.await_watch()
+            assert reader.read(commit)[0] == "commit"
+        clock.advance(seconds=0.06)
+        eventually(lambda: not any(thread.name == WATCH for thread in threading.enumerate()))
         with pytest.raises(GitFailed):
             reader.read(commit)
 
 
-def test_reading_many_objects_may_take_its_time(origin: GitFolder) -> None:
-    """A large source is parsed between the reads."""
-    commit, began = origin.commit(), time.monotonic()
-    with objects(origin.folder / ".git", seconds=0.5) as reader:
-        while time.monotonic() < began + 1.5:
-            assert reader.read(commit)[0] == "commit"
+def test_a_git_that_hangs_while_an_object_is_read_is_stopped(
+    origin: GitFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, hanging = origin.commit(), tmp_path / "bin/git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{hanging.parent}:{os.environ['PATH']}")
+    with objects(origin.folder / ".git", seconds=0.1) as reader, pytest.raises(GitFailed):
+        reader.read(commit)
 
 
 def test_an_object_that_is_not_there(origin: GitFolder) -> None:
