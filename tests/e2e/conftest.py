@@ -51,7 +51,7 @@ def running(
             shutil.copy(request.getfixturevalue("sqlite_template"), folder / "state.db")
         else:
             url = stack.enter_context(request.getfixturevalue("postgres").fresh())
-        made = stack.enter_context(site(folder, url, **QUICK))
+        made = stack.enter_context(site(folder, url, **QUICK, RECONCILER_POLL_INTERVAL="1h"))
         made.write("all.yaml", made.agent(), *_AUTOPILOTS)
         made.write("edited.yaml", autopilot("edited"))
         yield made, made.serve()

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import time
 from datetime import UTC, datetime
 
 import httpx
@@ -56,16 +55,12 @@ def test_a_run_by_hand_beside_a_server(running: Running) -> None:
     assert f'"id": "{run.id}"' in done.stdout
 
 
-def test_an_edit_is_applied_within_two_seconds(running: Running) -> None:
-    """The best of three: a machine that is busy with other things says nothing about us."""
+def test_an_edit_is_applied_when_the_file_changes(running: Running) -> None:
+    """This server reads its folder once an hour only; how long it takes is what `bench` says."""
     site, server = running
-    took = []
-    for number in range(3):
+    for number in range(2):
         site.write("edited.yaml", autopilot("edited", title=f"Edit {number}"))
-        began = time.monotonic()
         eventually(lambda n=number: title_of(server, "edited") == f"Edit {n}")  # type: ignore[misc]
-        took.append(time.monotonic() - began)
-    assert min(took) < 2
 
 
 def test_a_broken_edit_changes_nothing_and_is_said(running: Running) -> None:
