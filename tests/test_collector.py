@@ -24,15 +24,15 @@ def test_the_thresholds_come_back_with_the_last_one_who_leaves() -> None:
     def another() -> None:
         with collecting_rarely():
             inside.set()
-            leave.wait(30)
+            leave.wait(60)
 
     thread = threading.Thread(target=another)
     with collecting_rarely():
         thread.start()
-        assert inside.wait(30)
+        assert inside.wait(60)
     assert gc.get_threshold()[0] > 700
     leave.set()
-    thread.join(30)
+    thread.join(60)
     assert gc.get_threshold() == (700, 10, 10)
 
 

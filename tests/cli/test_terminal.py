@@ -20,6 +20,7 @@ import pytest
 
 from reconciler.cli.progress import progress
 from tests.support.cli import BOT, Cli, autopilot, environment
+from tests.support.eventually import eventually
 
 SECONDS = 60
 
@@ -223,9 +224,8 @@ class TestProgress:
         monkeypatch.setattr("reconciler.cli.progress._STEP", 0.01)
         monkeypatch.setattr(sys, "stderr", screen)
         with progress("applying 2 changes"):
-            deadline = time.monotonic() + 5
-            while terminal and not patience and not screen.parts and time.monotonic() < deadline:
-                time.sleep(0.001)
+            if terminal and not patience:
+                eventually(lambda: screen.parts)
         monkeypatch.undo()
         return screen.parts
 

@@ -41,7 +41,7 @@ class Slow:
     def _at(self, what: str) -> None:
         if what == self.takes:
             self.entered.set()
-            assert self.released.wait(20)
+            assert self.released.wait(60)
 
 
 def nothing() -> None:
@@ -59,7 +59,7 @@ def test_a_watcher_that_is_busy_when_the_server_stops_is_closed_afterwards(takes
 
     async def body() -> None:
         task = watched(slow, nothing)
-        assert await asyncio.to_thread(slow.entered.wait, 20)
+        assert await asyncio.to_thread(slow.entered.wait, 60)
         task.cancel()
         done, _ = await asyncio.wait([task], timeout=0.01)
         assert not done
@@ -84,7 +84,7 @@ def test_one_that_fails_when_the_server_stops_hinders_nothing() -> None:
 
     async def body() -> None:
         task = watched(slow, nothing)
-        assert await asyncio.to_thread(slow.entered.wait, 20)
+        assert await asyncio.to_thread(slow.entered.wait, 60)
         task.cancel()
         slow.released.set()
         with pytest.raises(asyncio.CancelledError):

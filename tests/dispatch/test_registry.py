@@ -76,7 +76,7 @@ async def test_the_end_of_a_program_is_a_hint_to_look(tmp_path: Path) -> None:
     ) as runtimes:
         started = await runtimes.start(job, Recorder())
         assert isinstance(started, Started)
-        await asyncio.wait_for(hint.wait(), 20)
+        await asyncio.wait_for(hint.wait(), 60)
         seen = await runtimes.observe([(job, started.handle)])
     assert seen == {job.run_id: Ended(Completed("done\n"))}
 

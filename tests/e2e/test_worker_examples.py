@@ -49,7 +49,7 @@ def working(server: Serving, command: list[str], *program: str) -> Iterator[None
         yield
     finally:
         os.killpg(process.pid, 9)
-        process.wait(10)
+        process.wait(60)
 
 
 def begun(server: Serving) -> str:

@@ -68,7 +68,7 @@ def test_a_killed_writer_leaves_whole_files_and_keeps_what_it_answered(sqlite_si
         eventually(author.has_written)
         passes(seed.uniform(0.0, 0.5))
         server.kill()
-        thread.join(10)
+        thread.join(60)
         titles = {n: TEXT.replace("Title 0", f"Title {n}") for n in (author.answered, author.asked)}
         number = next(n for n, text in titles.items() if text == file.read_text())
         assert site.cli("validate", str(site.manifests)).returncode == 0

@@ -46,8 +46,8 @@ def test_who_is_accepted_in_the_moment_of_the_stop_does_not_hold_it_up(rounds: i
                 await asyncio.sleep(0)
             for _ in range(rounds):
                 await asyncio.sleep(0)
-            await asyncio.wait_for(server.shutdown(sockets=[listener]), 5)
+            await asyncio.wait_for(server.shutdown(sockets=[listener]), 60)
             await connecting
-            return await asyncio.wait_for(loop.sock_recv(client, 1), 5)
+            return await asyncio.wait_for(loop.sock_recv(client, 1), 60)
 
     assert asyncio.run(body()) == b""

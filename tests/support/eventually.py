@@ -7,6 +7,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 45.0
+"""Seconds: what does not come on a busy machine either, and less than any default of polling."""
+
 PAUSE = 0.01
 """Seconds between two looks at least; a look that costs much is given longer pauses."""
 
@@ -14,7 +17,7 @@ SHARE = 3
 """A pause lasts so many times what the look took: waiting leaves the machine to what it awaits."""
 
 
-def eventually(look: Callable[[], T], within: float = 20.0) -> T:
+def eventually(look: Callable[[], T], within: float = PATIENCE) -> T:
     """Look until the answer is truthy and return it; fail with the last answer after `within` s."""
     begun = time.monotonic()
     end = begun + within
@@ -27,7 +30,7 @@ def eventually(look: Callable[[], T], within: float = 20.0) -> T:
     return found
 
 
-async def eventually_async(look: Callable[[], Awaitable[T]], within: float = 20.0) -> T:
+async def eventually_async(look: Callable[[], Awaitable[T]], within: float = PATIENCE) -> T:
     """The same for a look that awaits."""
     begun = time.monotonic()
     end = begun + within

@@ -72,7 +72,7 @@ def issuing() -> Iterator[Issuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked += 1
-            issuer.hold.wait(20)
+            issuer.hold.wait(60)
             found = None if issuer.broken else issuer.answer(self.path)
             body = json.dumps(found).encode()
             self.send_response(200 if found is not None else 500)

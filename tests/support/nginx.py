@@ -52,7 +52,7 @@ def nginx(folder: Path, port: int, upstream: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/ops"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _is_up(port: int) -> bool:

@@ -22,7 +22,7 @@ import psycopg
 from tests.support.ports import free_port
 
 USER = "reconciler"
-START_SECONDS = 30
+START_SECONDS = 60
 _PR_SET_PDEATHSIG = 1
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",

@@ -29,7 +29,7 @@ from tests.support.rig import agent
 
 Document = dict[str, Any]
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _NOTES = "AUTOPILOT_TEST_NOTES"
@@ -117,7 +117,7 @@ class Serving:
     def kill(self) -> None:
         """`kill -9`."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def terminate(self, within: float = 30.0) -> int:
         """SIGTERM, and the exit code; TimeoutExpired if it takes longer."""

@@ -85,9 +85,9 @@ def sending(urls: Sequence[str], threads: int = 3) -> Iterator[Sender]:
         yield sender
         sender.end()
         for worker in workers:
-            worker.join(30)
+            worker.join(60)
             assert not worker.is_alive()
     finally:
         sender.give_up()
         for worker in workers:
-            worker.join(10)
+            worker.join(60)

@@ -20,7 +20,7 @@ from reconciler.web.app import create_app
 from reconciler.web.http.context import Authority, Context
 from tests.support.rig import COOLDOWN, KEY, Rig
 
-STARTED = 10.0
+STARTED = 60.0
 BASE = "http://127.0.0.1:8484"
 
 

@@ -152,14 +152,14 @@ def test_a_key_that_expires_while_the_autopilot_is_locked_counts_no_more(hook: R
         def body(tx: Tx) -> None:
             lock_autopilots(tx, [id_of("triage")])
             locked.set()
-            assert began.wait(20)
+            assert began.wait(60)
             hook.clock.advance(minutes=11)
 
         hook.database.write(body)
 
     with ThreadPoolExecutor(2) as pool:
         holder = pool.submit(hold)
-        assert locked.wait(20)
+        assert locked.wait(60)
         taker = pool.submit(accept, hook, again)
         began.set()
         holder.result(20)

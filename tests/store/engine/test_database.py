@@ -5,7 +5,6 @@ import contextvars
 import gc
 import json
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from reconciler.store.tables import (
     server,
 )
 from tests.support.applying import NOON, apply
+from tests.support.eventually import eventually
 from tests.support.worlds import agent as an_agent
 from tests.support.worlds import autopilot, desired
 
@@ -137,7 +137,7 @@ def _in_thread(work: object) -> int:
     found: list[int] = []
     thread = threading.Thread(target=lambda: found.append(work()))  # type: ignore[operator]
     thread.start()
-    thread.join(timeout=5)
+    thread.join(timeout=60)
     return found[0]
 
 
@@ -168,7 +168,7 @@ class TestCoroutines:
 
         def slow(tx: Tx, started: Callable[[], object]) -> str:
             started()
-            assert finish.wait(10)
+            assert finish.wait(60)
             return "done"
 
         async def work() -> str:
@@ -403,10 +403,7 @@ class TestWatcher:
         try:
             assert not watcher.changed()
             write()  # type: ignore[operator]
-            deadline = time.monotonic() + 5
-            while not watcher.changed():
-                if time.monotonic() > deadline:
-                    return False
+            eventually(watcher.changed)
             return not watcher.changed()
         finally:
             watcher.close()
@@ -429,9 +426,7 @@ class TestWatcher:
         database.read(lambda tx: live(tx, NOON, timedelta(1)))
         database.write(lambda tx: live(tx, NOON, timedelta(1)))
         database.write(lambda tx: register(tx, SERVER))
-        deadline = time.monotonic() + 5
-        while not watcher.changed():
-            assert time.monotonic() < deadline
+        eventually(watcher.changed)
         assert not watcher.changed()
         watcher.close()
 

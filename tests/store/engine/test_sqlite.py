@@ -326,12 +326,12 @@ class TestTurns:
 
         def here(_tx: Tx) -> None:
             begun.set()
-            assert free.wait(10)
+            assert free.wait(60)
             order.append("here")
 
         async def body(database: Database) -> None:
             writing = asyncio.create_task(database.awrite(here))
-            await asyncio.to_thread(begun.wait, 10)
+            await asyncio.to_thread(begun.wait, 60)
             asyncio.get_running_loop().call_later(0.05, free.set)
             async with database.turn():
                 order.append("elsewhere")

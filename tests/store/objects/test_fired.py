@@ -64,14 +64,14 @@ def test_a_row_that_an_apply_holds_is_not_waited_for(on_postgres: Rig) -> None:
     def hold(tx: Tx) -> None:
         tx.execute(select(autopilot_trigger.c.id).with_for_update()).all()
         held.set()
-        assert seen.wait(20)
+        assert seen.wait(60)
 
     holder = Thread(target=lambda: rig.database.write(hold))
     holder.start()
     try:
-        assert held.wait(20)
+        assert held.wait(60)
         rig.database.write(lambda tx: save_fired(tx, {id_: rig.clock.now()}))
     finally:
         seen.set()
-        holder.join(20)
+        holder.join(60)
     assert fired(rig) == {"call": None}

@@ -101,12 +101,12 @@ def test_who_locks_waits_for_who_holds(rig: Rig, database_url: str) -> None:
         lock_autopilots(tx, [id_of("triage")])
         if not holding.is_set():
             holding.set()
-            waiting.wait(5)
+            waiting.wait(60)
         order.append("first")
 
     def second() -> None:
         with Database.open(database_url) as other:
-            holding.wait(5)
+            holding.wait(60)
             waiting.set()
             other.write(lambda tx: order.append("second") if wait(tx) else None)
 
@@ -116,7 +116,7 @@ def test_who_locks_waits_for_who_holds(rig: Rig, database_url: str) -> None:
     thread = threading.Thread(target=second)
     thread.start()
     rig.database.write(hold)
-    thread.join(20)
+    thread.join(60)
     assert order == ["first", "second"]
 
 

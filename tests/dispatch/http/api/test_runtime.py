@@ -271,7 +271,7 @@ async def test_an_answer_that_is_slow_holds_up_no_round(
     handle = await begun(runtime, api, job)
     api.answer(200, {"status": "finished", "output": 1}, hold=True)
     for _ in range(3):
-        assert await asyncio.wait_for(poll(runtime, job, handle), 1) == Working()
+        assert await asyncio.wait_for(poll(runtime, job, handle), 60) == Working()
         clock.advance(seconds=10)
     api.release()
 
