@@ -40,13 +40,15 @@ class StaleWrite(Exception):
 class WriteRequest:
     """One object before and after, None where it is not there, and who asks for it.
 
-    `named` has the fields whose text is to stand in a file that is there already, and that file.
+    `named` has the fields whose text is to stand in a file of its own, and that file; those in
+    `made` are not there yet.
     """
 
     before: Stored | None
     after: Declared | None
     caller: Caller
     named: Mapping[str, str] = field(default_factory=dict)
+    made: frozenset[str] = frozenset()
 
     @property
     def live(self) -> Stored | None:
@@ -65,6 +67,10 @@ class WriteRequest:
     def is_all_of(self, plan: Plan) -> bool:
         """Whether a plan does just what is asked for, and nothing else."""
         match plan.changes:
+            case []:  # a text that moves into a file of its own means the same
+                live, after = self.live, self.after
+                same = live is not None and after is not None and live.digest == after.digest
+                return same and bool(self.named)
             case [Archive(before)]:
                 return self.after is None and self.live is not None and before.id == self.live.id
             case [Create(after)]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.sources import Opened, open_path
 from reconciler.control.apply.write_back import WriteChecks, WriteRequest, Written
-from reconciler.core.base.errors import Locked, Unavailable
-from reconciler.manifest.edit.file_edit import edit_file
+from reconciler.core.base.errors import Locked, ReconcilerError, Unavailable
+from reconciler.manifest.edit.file_edit import FileEdit, edit_file
+from reconciler.manifest.files import Source
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.overlaid import Overlaid
 from reconciler.manifest.write_file import write_file
@@ -38,18 +39,38 @@ class FolderWriter:
         """
         with _turn(self.root):
             self.checks.require_fresh(request)
-            file = edit_file(
-                request.before, request.after, SourceFiles(Folder(self.root)), request.named
-            )
-            edited = Opened(Overlaid(Folder(self.root), file.path, file.after))
+            files = SourceFiles(Folder(self.root))
+            file = edit_file(request.before, request.after, files, request.named, request.made)
+            edited = Opened(_overlaid(Folder(self.root), file))
             loaded, plan = self.checks.check(request, edited, self._open(), whole=False)
-            if file.before != file.after:
-                write_file(self.root, file.path, file.before, file.after)
+            self._put(file)
             self.checks.apply(request, loaded, plan, self._open)
         return Written()
 
+    def _put(self, file: FileEdit) -> None:
+        # What a manifest names is there before the manifest is: a crash in between leaves a file
+        # that nobody names, and never a name without its file.
+        written: list[str] = []
+        try:
+            for path, text in file.made.items():
+                write_file(self.root, path, None, text)
+                written.append(path)
+            if file.before != file.after:
+                write_file(self.root, file.path, file.before, file.after)
+        except ReconcilerError:
+            for path in written:
+                with suppress(ReconcilerError):
+                    write_file(self.root, path, file.made[path], None)
+            raise
+
     def _open(self) -> Opened:
         return open_path(self.root)
+
+
+def _overlaid(source: Source, file: FileEdit) -> Source:
+    for path, text in file.made.items():
+        source = Overlaid(source, path, text)
+    return Overlaid(source, file.path, file.after)
 
 
 @contextmanager

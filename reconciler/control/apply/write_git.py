@@ -19,7 +19,7 @@ from reconciler.manifest.git.commit import (
     Proposal,
     PushRejected,
     Signature,
-    commit_file,
+    commit_files,
     push,
 )
 from reconciler.manifest.git.mirror import Mirror
@@ -118,12 +118,15 @@ class GitWriter:
         # By its whole name: a tag of this name is not pushed to.
         repository, head = self.mirror.fetch(f"refs/heads/{self.branch}")
         unedited = self._open(repository, head)
-        file = edit_file(request.before, request.after, SourceFiles(unedited.source), request.named)
+        files = SourceFiles(unedited.source)
+        file = edit_file(request.before, request.after, files, request.named, request.made)
         prefix = f"{self.path.strip('/')}/" if self.path.strip("/.") else ""
         proposal = Proposal(
             parent=head,
-            path=f"{prefix}{file.path}",
-            content=file.after,
+            contents={
+                f"{prefix}{path}": content
+                for path, content in {**file.made, file.path: file.after}.items()
+            },
             message=_message(request),
             author=Signature(
                 request.caller.name, f"{_local_part(request.caller.name)}@{self.domain}"
@@ -132,7 +135,7 @@ class GitWriter:
             at=self.now(),
         )
         # A row that was changed by hand may be asked to be what its file says already.
-        id_ = head if file.before == file.after else commit_file(repository, proposal)
+        id_ = head if file.changes_nothing else commit_files(repository, proposal)
         edited = self._open(repository, id_)
         loaded, plan = self.checks.check(request, edited, unedited, whole=True)
         return _Commit(repository, id_, head, edited, loaded, plan)

@@ -1,7 +1,8 @@
 """The edit of one object as the edit of one file of its source."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
@@ -29,11 +30,20 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileEdit:
-    """A file of a source before and after; None where it is not there."""
+    """A file of a source before and after; None where it is not there.
+
+    `made` are further files, by their paths, which must not be there before.
+    """
 
     path: str
     before: bytes | None
     after: bytes | None
+    made: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the source says all of it already."""
+        return self.before == self.after and not self.made
 
 
 def edit_file(
@@ -41,25 +51,27 @@ def edit_file(
     wanted: Declared | None,
     files: Files,
     named: Mapping[str, str] = MappingProxyType({}),
+    made: AbstractSet[str] = frozenset(),
 ) -> FileEdit:
     """The edit that makes the object `stored` mean `wanted`, or takes it out of its file.
 
     `stored` is None, or archived, for an object that is not there: a creation is a new file
     `<workspace>/<name>.yaml`, or stands at the end of the one that is there already. A text that
     the manifest keeps in a file of its own is edited there; one that is emptied is no longer named.
-    `named` has fields whose text is to stand in a file that is there already, and that file. Raises
-    CannotEdit where a file cannot be read, says something else than what was applied, or where two
-    files would have to change.
+    `named` has fields whose text is to stand in a file of its own, and that file: it is there
+    already and says just that, or, for the fields in `made`, it is made. Raises CannotEdit where a
+    file cannot be read, says something else than what was applied, is there though it is to be
+    made, or where two files would have to change.
     """
     if stored is None or stored.archived:
         if wanted is None:
             raise CannotEdit("there is no such object")
         path = f"{wanted.key.workspace}/{wanted.key.name}.yaml"
-        data, document = files.read(path), wanted.document
-        for reference in _references(named):
-            document = _Named.read(path, reference, files).in_place_of_its_text(document)
+        data = files.read(path)
+        texts = _texts(path, named, made, files, wanted.document)
+        document = _by_names(wanted.document, texts)
         added = append(data, document) if data else to_yaml(document).encode()
-        return FileEdit(path, data, added)
+        return FileEdit(path, data, added, _made(texts, made))
     data = files.read(stored.origin.path) if stored.origin else None
     if data is None or stored.origin is None:
         raise CannotEdit(f"the file of {stored.key} cannot be read here")
@@ -75,16 +87,38 @@ def edit_file(
         if stays:
             others.pop(reference.field.into, None)
         if stays and text.text_in(after) != text.text_in(before):
-            return text.edit(before, after)
+            return text.edit(before, after, others=made)
         before, after = text.by_name(before), text.by_name(after) if stays else after
-    for reference in _references(others):
-        text = _Named.read(stored.origin.path, reference, files)
-        after = text.in_place_of_its_text(after)
-    return FileEdit(stored.origin.path, data, apply_edit(data, before, after))
+    texts = _texts(stored.origin.path, others, made, files, after)
+    edited = apply_edit(data, before, _by_names(after, texts))
+    return FileEdit(stored.origin.path, data, edited, _made(texts, made))
 
 
-def _references(named: Mapping[str, str]) -> list[Reference]:
-    return [Reference(field, named[field.into]) for field in FIELDS if field.into in named]
+def _texts(
+    manifest: str,
+    named: Mapping[str, str],
+    made: AbstractSet[str],
+    files: Files,
+    document: Document,
+) -> "list[_Named]":
+    """The texts that are to stand in files of their own, those that are to be made included."""
+    references = [Reference(field, named[field.into]) for field in FIELDS if field.into in named]
+    return [
+        _Named.new(manifest, reference, files, document)
+        if reference.field.into in made
+        else _Named.read(manifest, reference, files)
+        for reference in references
+    ]
+
+
+def _by_names(document: Document, texts: "list[_Named]") -> Document:
+    for text in texts:
+        document = text.in_place_of_its_text(document)
+    return document
+
+
+def _made(texts: "list[_Named]", made: AbstractSet[str]) -> dict[str, bytes]:
+    return {text.path: text.data for text in texts if text.reference.field.into in made}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +135,14 @@ class _Named:
         if data is None:
             raise CannotEdit(f"{reference.file}, which the manifest names, cannot be read here")
         return cls(reference, joined(manifest, reference.file), data)
+
+    @classmethod
+    def new(cls, manifest: str, reference: Reference, files: Files, document: Document) -> "_Named":
+        path = joined(manifest, reference.file)
+        if files.beside(manifest, reference.file) is not None:
+            raise CannotEdit(f"{path} is there already; give another name, or load the page again")
+        data = str(document["spec"].get(reference.field.into, "")).encode()
+        return cls(reference, path, data)
 
     def text_in(self, document: Document) -> str:
         text: str = document["spec"].get(self.reference.field.into, "")
@@ -127,11 +169,13 @@ class _Named:
             raise CannotEdit(f"{self.path} says something else; load the page again")
         return self.by_name(document)
 
-    def edit(self, before: Document, after: Document) -> FileEdit:
+    def edit(self, before: Document, after: Document, *, others: AbstractSet[str]) -> FileEdit:
         """The new text in the file's own line breaks. Raises CannotEdit."""
         into = self.reference.field.into
-        if {**before["spec"], into: ""} != {**after["spec"], into: ""} or (
-            before["metadata"] != after["metadata"]
+        if (
+            others
+            or {**before["spec"], into: ""} != {**after["spec"], into: ""}
+            or (before["metadata"] != after["metadata"])
         ):
             raise CannotEdit(
                 f"{into} stands in {self.path}, a file of its own: change it in one request, and "

@@ -36,18 +36,17 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A commit to be: one file of `parent` with other content, None for none."""
+    """A commit to be: files of `parent` with other contents, None for none."""
 
     parent: str
-    path: str
-    content: bytes | None
+    contents: Mapping[str, bytes | None]
     message: str
     author: Signature
     committer: Signature
     at: datetime
 
 
-def commit_file(repository: Repository, proposal: Proposal) -> str:
+def commit_files(repository: Repository, proposal: Proposal) -> str:
     """Make a commit, which no ref names, and give its id. Raises Conflict and GitFailed."""
     with tempfile.TemporaryDirectory(prefix="reconciler-commit-") as folder:
         draft = Path(folder)
@@ -57,13 +56,14 @@ def commit_file(repository: Repository, proposal: Proposal) -> str:
             return git(repository.git_dir, *arguments, variables=variables).decode().strip()
 
         run("read-tree", proposal.parent)
-        if proposal.content is None:
-            run("update-index", "--force-remove", "--", proposal.path)
-        else:
-            (draft / "content").write_bytes(proposal.content)
+        for path, content in proposal.contents.items():
+            if content is None:
+                run("update-index", "--force-remove", "--", path)
+                continue
+            (draft / "content").write_bytes(content)
             oid = run("hash-object", "-w", "--no-filters", "--", str(draft / "content"))
-            mode = _mode(run("ls-files", "--stage", "-z", "--", f":(literal){proposal.path}"))
-            run("update-index", "--add", "--cacheinfo", f"{mode},{oid},{proposal.path}")
+            mode = _mode(run("ls-files", "--stage", "-z", "--", f":(literal){path}"))
+            run("update-index", "--add", "--cacheinfo", f"{mode},{oid},{path}")
         tree = run("write-tree")
         (draft / "message").write_text(proposal.message, "utf-8")
         arguments = ("commit-tree", tree, "-p", proposal.parent, "-F", str(draft / "message"))

@@ -27,12 +27,15 @@ _BODY = "body.json"
 class Edit:
     """One object before and after; None where it is not there.
 
-    `named` has the fields whose text is to stand in a file that is there already, and that file.
+    `named` has the fields whose text is to stand in a file of its own, and that file; those in
+    `made` are not there yet. `moves`: a text stands elsewhere by now.
     """
 
     before: Overview | None
     after: Declared | None
     named: Mapping[str, str] = field(default_factory=dict)
+    made: frozenset[str] = frozenset()
+    moves: bool = False
 
     @property
     def id(self) -> str:
@@ -49,10 +52,15 @@ class Edit:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the object is already as it is asked to be."""
+        """Whether the object is already as it is asked to be, wherever its texts stand."""
         if self.before is None or self.before.stored.archived:
             return self.after is None
         return self.after is not None and self.before.stored.digest == self.after.digest
+
+    @property
+    def writes_nothing(self) -> bool:
+        """Whether its files are already as they are asked to be."""
+        return self.changes_nothing and not self.moves
 
     @property
     def documents(self) -> list[Document]:

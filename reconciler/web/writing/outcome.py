@@ -61,11 +61,13 @@ async def carry_out(context: Context, caller: Caller, edit: Edit, source: str) -
     Raises StaleWrite where the object is no longer as the edit has it, and what
     `SourceWriter.write` raises.
     """
-    if edit.changes_nothing and edit.before is not None:
+    if edit.writes_nothing and edit.before is not None:
         return Unchanged(edit.before)
     stored = edit.before.stored if edit.before else None
     if writer := context.writer(source):
-        request = WriteRequest(before=stored, after=edit.after, caller=caller, named=edit.named)
+        request = WriteRequest(
+            before=stored, after=edit.after, caller=caller, named=edit.named, made=edit.made
+        )
         written = await asyncio.to_thread(writer.write, request)
         return InForce(edit.id, written.commit) if written.applied else Proposed(written)
     origin = stored.origin if stored and not stored.archived else None

@@ -28,12 +28,17 @@ def suggested_patch(edit: Edit, files: SourceFiles | None, caller: Caller) -> st
     if files is None and stored is not None and not stored.archived:
         return None
     try:
-        file = edit_file(stored, edit.after, files or _NOWHERE_HERE, edit.named)
+        file = edit_file(stored, edit.after, files or _NOWHERE_HERE, edit.named, edit.made)
     except CannotEdit:
         return None
     if not caller.sees_all(_workspaces_in(file)):
         return None
-    return unified_diff(f"{files.prefix if files else ''}{file.path}", file.before, file.after)
+    prefix = files.prefix if files else ""
+    diffs = [unified_diff(f"{prefix}{path}", None, text) for path, text in file.made.items()]
+    if file.before != file.after:
+        diffs.append(unified_diff(f"{prefix}{file.path}", file.before, file.after))
+    known = [diff for diff in diffs if diff is not None]
+    return "".join(known) if len(known) == len(diffs) else None
 
 
 _NOWHERE_HERE = SourceFiles(Bundle({}))

@@ -27,7 +27,9 @@ WITH_SCHEMA = HEAD + "  expectSchema: {file: _schemas/x.json}\n"
 TEXTS = {"prompts/triage.md": b"Label them.", "_schemas/x.json": b'{"type": "object"}'}
 
 
-def edited(manifest: str, named: dict[str, str] | None = None, **spec: Any) -> FileEdit:
+def edited(
+    manifest: str, named: dict[str, str] | None = None, made: tuple[str, ...] = (), **spec: Any
+) -> FileEdit:
     """The edit that gives the autopilot of a manifest other values; None takes one away."""
     contents = {**TEXTS, "all.yaml": manifest.encode()}
     row = load_bundle(contents, source_id="s", allow_external=True).objects[KEY]
@@ -38,7 +40,7 @@ def edited(manifest: str, named: dict[str, str] | None = None, **spec: Any) -> F
     values = {**row.document["spec"], **spec}
     wanted = {**row.document, "spec": {k: v for k, v in values.items() if v is not None}}
     after = Declared(row.key, row.id, wanted, digest_of(wanted), row.origin)
-    return edit_file(stored, after, SourceFiles(Bundle(contents)), named or {})
+    return edit_file(stored, after, SourceFiles(Bundle(contents)), named or {}, set(made))
 
 
 def test_what_stands_beside_a_named_schema_can_be_edited() -> None:
@@ -98,3 +100,29 @@ def test_a_file_that_says_something_else_is_not_named(text: bytes | None) -> Non
     files = SourceFiles(Bundle({} if text is None else {"default/x.md": text}))
     with pytest.raises(CannotEdit):
         edit_file(None, after, files, {"description": "x.md"})
+
+
+def test_a_text_moves_into_a_file_that_is_made() -> None:
+    edit = edited(INLINE, {"description": "new.md"}, ("description",))
+    assert edit.after == (HEAD + "  descriptionFrom: {file: new.md}\n").encode()
+    assert edit.made == {"new.md": b"Label them."}
+    other = edited(BY_NAME, {"description": "new.md"}, ("description",), description="Close them.")
+    assert (other.after, other.made) == (edit.after, {"new.md": b"Close them."})
+
+
+@pytest.mark.parametrize(
+    ("manifest", "named", "spec"),
+    [
+        pytest.param(INLINE, {"description": "prompts/triage.md"}, {}, id="it is there"),
+        pytest.param(INLINE, {"description": "x.md"}, {"description": "a\rb"}, id="not kept so"),
+        pytest.param(
+            BY_NAME,
+            {"resultSchema": "x.json"},
+            {"description": "Other.", "resultSchema": "{}"},
+            id="beside the edit of another",
+        ),
+    ],
+)
+def test_what_cannot_move_stays(manifest: str, named: dict[str, str], spec: dict[str, Any]) -> None:
+    with pytest.raises(CannotEdit):
+        edited(manifest, named, tuple(named), **spec)

@@ -185,7 +185,7 @@ def test_a_text_may_stand_in_a_file_that_is_there(folder: Path, ask: Ask) -> Non
     wrong = send(ask, fields | {"spec.descriptionFrom.file": "prompts/other.md"}, "save")
     assert "there is no such file here" in text_of(wrong)
     twice = send(ask, fields | {"description": "Both."}, "save")
-    assert "description and descriptionFrom are both given" in text_of(twice)
+    assert "prompts/triage.md is there already and says something else" in text_of(twice)
     text = fields_of(send(ask, fields, "to-yaml"))
     assert "descriptionFrom: {file: prompts/triage.md}" in text["yaml"]
     form = fields_of(send(ask, text, "to-form"))
@@ -204,6 +204,77 @@ def test_a_text_may_stand_in_a_file_that_is_there(folder: Path, ask: Ask) -> Non
     for named in ("../agents.yaml", "/etc/passwd"):
         page = send(ask, fields | {"spec.descriptionFrom.file": named}, "save")
         assert "Somebody changed it" in text_of(page) or "One thing is wrong" in text_of(page)
+
+
+SCHEMA = '{"type": "object"}'
+MOVES = {
+    "description": "Label them.\nAll of them.",
+    "spec.descriptionFrom.file": "prompts/triage.md",
+    "spec.resultSchema": SCHEMA,
+    "spec.expectSchema.file": "_schemas/triage.json",
+}
+
+
+def test_a_long_text_moves_into_a_new_file(folder: Path, ask: Ask) -> None:
+    """Shown before it is written, with all that changes; nothing of its meaning does."""
+    inline = {name: text for name, text in MOVES.items() if not name.endswith(".file")}
+    saved(send(ask, fields_of(ask("GET", EDIT)) | inline, "save"))
+    page = ask("GET", EDIT)
+    assert '<option value="prompts/triage.md">' in page.text
+    page = send(ask, fields_of(page) | MOVES, "preview")
+    text = text_of(page)
+    assert "What it means stays the same." in text
+    assert "The description moves into the new file prompts/triage.md" in text
+    assert "The schema moves into the new file _schemas/triage.json" in text
+    assert "+All of them." in text
+    assert "+ descriptionFrom: {file: prompts/triage.md}" in text
+    assert not (folder / "prompts").exists()
+    saved(send(ask, fields_of(page), "save"))
+    assert (folder / "prompts" / "triage.md").read_bytes() == b"Label them.\nAll of them."
+    assert (folder / "_schemas" / "triage.json").read_text() == SCHEMA
+    written = (folder / "all.yaml").read_text()
+    assert "Label them" not in written
+    assert "name: triage      # do not rename" in written
+    page = ask("GET", EDIT)
+    assert "It stands in prompts/triage.md , and is edited there" in text_of(page)
+    assert fields_of(page)["description"] == "Label them.\nAll of them."
+    assert ask("GET", "/v1/drift").json()["items"] == []
+
+
+def test_a_text_that_is_new_and_a_new_autopilot_move_at_once(folder: Path, ask: Ask) -> None:
+    fields = fields_of(ask("GET", NEW), NEW) | MOVES | {"name": "deploy", "title": "Ship it"}
+    saved(send(ask, fields, "save", NEW))
+    assert (folder / "default" / "prompts" / "triage.md").read_text().startswith("Label them.")
+    assert "descriptionFrom:" in (folder / "default" / "deploy.yaml").read_text()
+    saved(send(ask, fields_of(ask("GET", EDIT)) | MOVES | {"title": "New"}, "save"))
+    assert 'title: "New"   # what people see' in (folder / "all.yaml").read_text()
+    assert (folder / "_schemas" / "triage.json").read_text() == SCHEMA
+
+
+def test_a_file_that_is_there_is_not_written_over(folder: Path, ask: Ask) -> None:
+    """Whatever it is: a text, a manifest, a folder, a link."""
+    fields = fields_of(ask("GET", EDIT)) | {"description": "Mine."}
+    (folder / "theirs.md").write_text("Theirs.")
+    (folder / "prompts").mkdir()
+    (folder / "away.md").symlink_to(folder.parent / "away.md")
+    before = {path.name: path.read_text() for path in folder.glob("*.*") if path.exists()}
+    for name in ("theirs.md", "all.yaml", "prompts", "away.md", "../away.md", "/away.md", ".a.md"):
+        page = send(ask, fields | {"spec.descriptionFrom.file": name}, "save")
+        assert page.status_code in (200, 409, 503), name
+        assert fields_of(page)["description"] == "Mine.", name
+        after = {path.name: path.read_text() for path in folder.glob("*.*") if path.exists()}
+        assert after == before, name
+    assert not (folder.parent / "away.md").exists()
+
+
+@pytest.mark.parametrize("policy", ["reject"])
+def test_a_patch_makes_the_new_file_too(folder: Path, ask: Ask, tmp_path: Path) -> None:
+    download = send(ask, fields_of(ask("GET", EDIT)) | MOVES, "download")
+    repo = GitFolder.make(folder)
+    (tmp_path / "triage.patch").write_bytes(download.content)
+    repo.git("apply", str(tmp_path / "triage.patch"))
+    assert (folder / "prompts" / "triage.md").read_text() == "Label them.\nAll of them."
+    assert "descriptionFrom: {file: prompts/triage.md}" in (folder / "all.yaml").read_text()
 
 
 def test_a_trigger_can_be_removed_and_switched_off(folder: Path, ask: Ask) -> None:
@@ -395,6 +466,9 @@ def test_a_limited_admin_makes_nothing_elsewhere_and_sees_nobody_elses(
         page = runner.run(ask("admin", "POST", NEW, workspace="default", **new))
         assert "your token does not reach workspace default" in text_of(page)
         assert "bot (agent" not in text_of(runner.run(ask("admin", "GET", NEW)))
+        mine = {**new, "workspace": "red", "assignee": "agent:red"} | MOVES
+        page = runner.run(ask("admin", "POST", NEW, **mine))
+        assert "description and descriptionFrom are both given" in text_of(page)
     assert not (folder / "default").exists()
 
 
@@ -424,9 +498,13 @@ def test_a_proposal_has_the_link_of_its_pull_request(rig: Rig, tmp_path: Path) -
         async def propose() -> httpx.Response:
             async with web.client(headers={"Origin": BASE}) as client:
                 fields = form_of((await client.get(EDIT)).text, EDIT).fields
-                return await client.post(EDIT, data={**fields, "title": "New", "action": "save"})
+                changed = {**MOVES, "title": "New", "action": "save"}
+                return await client.post(EDIT, data={**fields, **changed})
 
         page = runner.run(propose())
     assert "Proposed on branch reconciler/default/triage-" in text_of(page)
     assert re.search(r'<a href="http[^"]+/pull/\d+"[^>]*>Open the pull request', page.text)
     assert "New" not in hub.git("show", "main:autopilots/all.yaml")
+    (branch,) = re.findall(r"reconciler/default/triage-[0-9a-f]+", text_of(page))
+    assert hub.git("show", f"{branch}:autopilots/prompts/triage.md") == MOVES["description"]
+    assert "descriptionFrom:" in hub.git("show", f"{branch}:autopilots/all.yaml")

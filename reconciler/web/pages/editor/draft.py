@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.core.base.errors import InvalidManifests
+from reconciler.core.base.codes import Code
+from reconciler.core.base.errors import InvalidManifests, Problem
 from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.merge import Differing, differing, merged, with_value
 from reconciler.core.manifest.model import Autopilot
@@ -15,6 +16,7 @@ from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.payload import parse_json
 from reconciler.manifest.edit.export import to_yaml
 from reconciler.manifest.load.parse import parse
+from reconciler.manifest.referenced.fields import FIELDS
 from reconciler.manifest.referenced.scan import scan
 from reconciler.web.http.problems import HttpProblem
 from reconciler.web.pages.editor.form import (
@@ -100,12 +102,54 @@ class Draft:
         """The fields whose text it wants in a file, and that file."""
         return named_in(self.mine)
 
-    def checked(self, source: str, policy: Policy, beside: Beside) -> Declared:
-        """The manifest as it would be, held against what it may reach. Raises InvalidManifests."""
-        if self.text is None:
-            return declared(self.mine, source, policy, beside)
-        text = self.text.encode()
-        return declared_text(text, source, file=YAML_FILE, policy=policy, beside=beside)
+    def made(self, beside: Beside) -> frozenset[str]:
+        """The fields whose text is to move into a file that is not there yet."""
+        return frozenset(into for into, file in self._moving().items() if beside(file) is None)
+
+    def checked(
+        self, source: str, policy: Policy, beside: Beside, *, makes_files: bool = False
+    ) -> Declared:
+        """The manifest as it would be, held against what it may reach. Raises InvalidManifests.
+
+        With `makes_files` a field of the form with a text and the name of a file moves its text
+        into that file; without it one of them is too much.
+        """
+        if self.text is not None:
+            text = self.text.encode()
+            return declared_text(text, source, file=YAML_FILE, policy=policy, beside=beside)
+        if makes_files and (moving := self._moving()):
+            return self._checked_moving(moving, source, policy, beside)
+        return declared(self.mine, source, policy, beside)
+
+    def _checked_moving(
+        self, moving: Mapping[str, str], source: str, policy: Policy, beside: Beside
+    ) -> Declared:
+        texts = {into: str(self.mine["spec"][into]) for into in moving}
+        new = {file: texts[into].encode() for into, file in moving.items()}
+        spec = {name: value for name, value in self.mine["spec"].items() if name not in moving}
+
+        def beside_or_new(name: str) -> bytes | None:
+            return new.get(name) if (there := beside(name)) is None else there
+
+        after = declared({**self.mine, "spec": spec}, source, policy, beside_or_new)
+        for into, text in texts.items():
+            if after.document["spec"].get(into) != text:
+                raise InvalidManifests([_says_something_else(into, moving[into])])
+        return after
+
+    def _moving(self) -> dict[str, str]:
+        """The fields of the form that have a text, and the file that it is to stand in."""
+        spec = self.mine["spec"] if self.text is None else {}
+        return {into: file for into, file in self.named.items() if spec.get(into)}
+
+
+def _says_something_else(into: str, file: str) -> Problem:
+    name = next(named.name for named in FIELDS if named.into == into)
+    message = (
+        f"{file} is there already and says something else; leave the text empty to take what it "
+        "says, or give the name of a new file"
+    )
+    return Problem(YAML_FILE, 1, 1, f"spec.{name}.file", message, Code.FIELD_CONFLICT)
 
 
 def read_draft(fields: Mapping[str, str], fresh: Document, beside: Beside) -> Draft:

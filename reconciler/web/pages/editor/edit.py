@@ -71,6 +71,17 @@ class Editor:
     merged: bool = False
 
     @property
+    def proposals(self) -> dict[str, str]:
+        """Names for new files that its texts may move into, by the fields of the form."""
+        name = str(self.draft.mine["metadata"].get("name", ""))
+        if not re.fullmatch(NAME_PATTERN, name):
+            return {}
+        return {
+            "spec.descriptionFrom.file": f"prompts/{name}.md",
+            "spec.expectSchema.file": f"_schemas/{name}.json",
+        }
+
+    @property
     def defaults(self) -> Document:
         """What an empty field means."""
         return autopilot_defaults()
@@ -193,7 +204,11 @@ async def _previewed(visit: Visit, editor: Editor) -> Editor:
     try:
         policy = policy_of(visit.context.settings, serving=True)
         beside = _beside(visit, editor.overview, editor.source)
-        after = await asyncio.to_thread(editor.draft.checked, editor.source, policy, beside)
+        # Whether a file is there would tell of files that may belong to other workspaces.
+        makes_files = visit.caller.workspaces is None
+        after = await asyncio.to_thread(
+            editor.draft.checked, editor.source, policy, beside, makes_files=makes_files
+        )
         before = await _before(visit, editor, after)
         if editor.offers.members:
             require_assignee(after, editor.offers.members)
@@ -202,7 +217,14 @@ async def _previewed(visit: Visit, editor: Editor) -> Editor:
     except Conflict as error:
         return replace(editor, refusal=str(error))
     files, now = visit.context.files(editor.source), visit.context.clock.now()
-    edit_ = Edit(before, after, editor.draft.named)
+    named, stands = editor.draft.named, editor.offers.files
+    edit_ = Edit(
+        before,
+        after,
+        named,
+        made=await asyncio.to_thread(editor.draft.made, beside),
+        moves=any(stands.get(into) != file for into, file in named.items()),
+    )
     plan = await plan_of(visit.context, edit_, editor.source)
     preview = await asyncio.to_thread(preview_of, edit_, plan, files, visit.caller, now)
     return replace(editor, preview=preview)

@@ -40,8 +40,14 @@ class Preview:
     def lines(self) -> Iterator[tuple[str, str]]:
         """The lines of the patch, each with what it is: added, removed, or neither."""
         kinds = {"+": "added", "-": "removed", "@": "place"}
-        for line in (self.patch or "").splitlines()[1:]:
-            if not line.startswith(("+++", "---", "new file")):
+        in_head = True
+        for line in (self.patch or "").split("\n"):
+            if line.startswith("diff --git "):
+                in_head = True
+                if self.edit.made:
+                    yield "place", line.partition(" b/")[2]
+            in_head = in_head and not line.startswith("@@")
+            if not in_head and line:
                 yield kinds.get(line[:1], ""), line
 
 
@@ -55,7 +61,7 @@ def preview_of(
         edit=edit,
         yaml=to_yaml(document),
         changes=() if edit.changes_nothing else report_of(plan).changes,
-        patch=None if edit.changes_nothing else suggested_patch(edit, files, caller),
+        patch=None if edit.writes_nothing else suggested_patch(edit, files, caller),
         coming=[
             Coming(trigger, forecast(str(n), trigger, now, COMING))
             for n, trigger in enumerate(document["spec"].get("triggers", ()))

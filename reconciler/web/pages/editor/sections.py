@@ -24,9 +24,10 @@ class Section:
 
 
 DESCRIPTION_FILE = Field(
-    path=("spec", "descriptionFrom", "file"), label="Or a file that says it", kind=Kind.LINE,
+    path=("spec", "descriptionFrom", "file"), label="In a file of its own", kind=Kind.LINE,
     example="prompts/triage.md",
-    help="It is there already, below the folder of the manifest; leave the text above empty then.",
+    help="A new file below the folder of the manifest, which takes the text above; or one that is "
+         "there already: leave the text above empty then.",
 )  # fmt: skip
 """Beside the description, not in a section."""
 _MEETING = Section("meeting", "Concurrency and queue", (
@@ -85,9 +86,10 @@ _AROUND = Section("around", "Checks before and after a run", (
     Field(path=("spec", "resultSchema"), label="A JSON Schema that a good result fits",
           kind=Kind.TEXT, example='{"type": "object", "required": ["status"]}',
           help="As JSON text; a result that does not fit is a failure."),
-    Field(path=("spec", "expectSchema", "file"), label="Or a file that holds it", kind=Kind.LINE,
+    Field(path=("spec", "expectSchema", "file"), label="In a file of its own", kind=Kind.LINE,
           example="_schemas/labels.json",
-          help="It is there already; leave the text above empty then."),
+          help="A new file, which takes the text above; or one that is there already: leave the "
+               "text above empty then."),
 ))  # fmt: skip
 _TOLD = Section("notify", "Notifications and approvals", (
     Field(path=("spec", "onApproval"), label="When an agent asks for permission",
