@@ -17,7 +17,9 @@ from reconciler.collector import collecting_rarely
 from reconciler.control.apply.reconcile import (
     Applied,
     ApplyRequest,
+    Mark,
     apply_once,
+    mark_of,
     record_failure,
     record_refusal,
 )
@@ -41,8 +43,7 @@ from reconciler.core.runs.retry import backoff
 from reconciler.manifest.load.checkpoint import Checkpoint
 from reconciler.store.engine.database import Database
 from reconciler.store.objects.apply_context import TokenHash
-from reconciler.store.objects.current import fingerprint
-from reconciler.store.revisions.revisions import Via, newest_id
+from reconciler.store.revisions.revisions import Via
 
 log = structlog.get_logger(__name__)
 
@@ -107,9 +108,18 @@ class _Settled:
     """A round after which source and database agreed, and what tells that both are still so."""
 
     source: Hashable
-    database: Hashable
+    database: Mark
     at: float
     applied: Applied
+
+
+def _unchanged(applied: Applied) -> Applied:
+    """What a round gives that finds all as this one left it.
+
+    It is kept until the next edit, and must not hold every row and manifest alive.
+    """
+    plan = replace(applied.plan, changes=(), refreshes=(), surroundings=None)
+    return Applied(plan, None)
 
 
 def unknown(_checkpoint: Checkpoint) -> None:
@@ -148,7 +158,6 @@ class SourceFollower:
     reads: int = 0
     files_read: int = 0
     _pending: _Pending | None = None
-    _stamp: Hashable | None = None
     _settled: _Settled | None = None
 
     def reconcile_once(self) -> Applied | None:
@@ -160,8 +169,8 @@ class SourceFollower:
     def _reconcile(self) -> Applied | None:
         self.retry_after = None
         # Before the load: what changes during it is noticed by the next round.
-        marks = self._marks()
-        if self._settled is not None and self._still(self._settled, marks):
+        stamp = self.stamp(self._checkpoint)
+        if self._settled is not None and self._still(self._settled, stamp):
             self._read()
             return self._settled.applied
         self._settled = None
@@ -189,10 +198,8 @@ class SourceFollower:
                     author=revision.author,
                     subject=revision.subject,
                 )
-            elif marks is not None and applied.plan.is_empty and self.retry_after is None:
-                # What is kept until the next edit must not hold every row and manifest alive.
-                applied = replace(applied, plan=replace(applied.plan, surroundings=None))
-                self._settled = _Settled(*marks, self.monotonic(), applied)
+            if stamp is not None and applied.left is not None:
+                self._settled = _Settled(stamp, applied.left, self.monotonic(), _unchanged(applied))
             return applied
         return None
 
@@ -238,24 +245,14 @@ class SourceFollower:
     def _read(self) -> None:
         self._unreachable, self.polled = 0, Polled(self.now())
 
-    def _marks(self) -> tuple[Hashable, Hashable] | None:
-        """What tells that source and database are as they were; None where that cannot be told.
-
-        The database is only asked where the source is as in the round before: an edit, or a start,
-        is read in any case.
-        """
-        source, before = self.stamp(self._checkpoint), self._stamp
-        self._stamp = source
-        if source is None or source != before:
-            return None
+    def _still(self, settled: _Settled, stamp: Hashable | None) -> bool:
+        """Whether source and database are as they were. An edit is read without asking further."""
+        if stamp != settled.source or self.monotonic() - settled.at >= READ_ANYWAY:
+            return False
         try:
-            return source, self.database.read(lambda tx: (fingerprint(tx), newest_id(tx)))
+            return self.database.read(mark_of) == settled.database
         except ReconcilerError:
-            return None  # the round itself says what is wrong with the database
-
-    def _still(self, settled: _Settled, marks: tuple[Hashable, Hashable] | None) -> bool:
-        recent = self.monotonic() - settled.at < READ_ANYWAY
-        return recent and marks == (settled.source, settled.database)
+            return False  # the round itself says what is wrong with the database
 
     def _load_and_apply(self) -> tuple[LoadedSource, Applied]:
         """Load, plan and apply; again where a server beside this one applied something meanwhile.

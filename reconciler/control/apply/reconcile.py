@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.clock import SystemClock
 from reconciler.collector import collecting_rarely
@@ -27,7 +27,7 @@ from reconciler.core.plan.recorded import RecordedPlan, recorded_plan
 from reconciler.store.engine.database import Database, Schema, Tx
 from reconciler.store.objects.apply import apply_changes
 from reconciler.store.objects.apply_context import ApplyContext, TokenHash
-from reconciler.store.objects.current import have_moved, read_current
+from reconciler.store.objects.current import fingerprint, have_moved, read_current
 from reconciler.store.revisions.files import save_files
 from reconciler.store.revisions.plans import save_plan
 from reconciler.store.revisions.revisions import (
@@ -47,9 +47,11 @@ __all__ = [
     "Applied",
     "ApplyRequest",
     "Descends",
+    "Mark",
     "Snapshot",
     "apply_once",
     "apply_saved",
+    "mark_of",
     "plan_once",
     "record_failure",
     "record_refusal",
@@ -60,16 +62,30 @@ LOCK = "apply"
 """Applies go one by one, so that a plan that was checked still holds when it is written."""
 
 
+class Mark(NamedTuple):
+    """What tells that a database is as it was: its objects, and the newest revision tried."""
+
+    objects: int
+    attempts: int
+
+
+def mark_of(tx: Tx) -> Mark:
+    """The mark of the database as it is now."""
+    return Mark(fingerprint(tx), newest_id(tx))
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What an apply did. `attempt` is the id of its row among the revisions, None if none was due.
 
-    `cancelled` are waiting runs that ended because their autopilot was archived.
+    `cancelled` are waiting runs that ended because their autopilot was archived. `left` is the mark
+    of the database as it was left, where a server asked, and Current is what was desired.
     """
 
     plan: Plan
     attempt: int | None
     cancelled: tuple[str, ...] = ()
+    left: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +95,11 @@ class Snapshot:
     current: Current = field(default_factory=Current)
     attempts: int = 0
     at: datetime | None = None
+
+    @property
+    def mark(self) -> Mark:
+        """The mark of the database as it was then."""
+        return Mark(self.current.fingerprint, self.attempts)
 
 
 def see(database: Database, source_id: str) -> Snapshot:
@@ -137,7 +158,7 @@ def apply_once(
 
             restart_once(database)
             work.note_files()
-            return Applied(plan, None)
+            return Applied(plan, None, left=work.seen.mark)
         now = database.read(database.now)
         work.upcoming.foresee(plan.changes, now)
         work.recorded = recorded_plan(plan, work.seen.current, desired, now)
@@ -257,7 +278,9 @@ class _Work:
             tx, attempt_of(self.desired, self.request, RevisionResult.APPLIED, now, fresh)
         )
         save_plan(tx, attempt, recorded)
-        return Applied(fresh, attempt, cancelled)
+        # In the transaction: an edit by hand right after it is drift, and must be seen as such.
+        left = mark_of(tx) if self.request.via is Via.SERVER else None
+        return Applied(fresh, attempt, cancelled, left)
 
     def still_holds(self, tx: Tx, plan: Plan) -> bool:
         """Whether nobody applied anything meanwhile, nor edited what the plan touches by hand."""

@@ -141,7 +141,8 @@ class Current:
 
     Live objects are keyed by what names them, archived ones by their id: several archived objects
     may have had the same name. `applied` is the revision that was last applied for the source in
-    question, with `files` as they were then; `commit` the last one that was a commit.
+    question, with `files` as they were then; `commit` the last one that was a commit. `fingerprint`
+    is another number once anything of any object is; only numbers of one process can be compared.
     """
 
     objects: Mapping[Key, Stored] = field(default_factory=dict)
@@ -149,6 +150,7 @@ class Current:
     applied: Revision | None = None
     files: Mapping[str, FileDigest] = field(default_factory=dict)
     commit: Revision | None = None
+    fingerprint: int = 0
 
     @property
     def precedent(self) -> Revision | None:

@@ -5,12 +5,12 @@ any column by hand shows as drift.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, Result, Select, Table, Text, cast, select
+from sqlalchemy import JSON, Column, ColumnElement, Row, Select, Table, Text, cast, select
 
 from reconciler.collector import collecting_rarely
 from reconciler.core.base.identity import Key
@@ -34,6 +34,10 @@ from reconciler.store.tables import agent, autopilot, autopilot_trigger, squad
 TABLES: dict[Kind, Table] = {Kind.AGENT: agent, Kind.SQUAD: squad, Kind.AUTOPILOT: autopilot}
 """Where each kind is kept."""
 
+Rows = Sequence[Row[Any]]
+Triggers = Mapping[str, list[Document]]
+"""The triggers of each autopilot by its id."""
+
 _RUNTIME = frozenset(
     {
         "unavailable_until", "unavailable_reason", "out_of_quota", "turn", "last_run_at",
@@ -54,12 +58,13 @@ _OBJECTS: dict[Kind, Select[Any]] = {
     for kind, table in TABLES.items()
 }
 _AT_ONCE = 500
-"""Rows that are held at a time where nothing is made of them."""
+"""Rows that are held at a time."""
 _TRIGGERS = (
     select(*(_as_text(autopilot_trigger.c[name]) for name in _TRIGGER))
     .where(autopilot_trigger.c.removed_at.is_(None))
     .order_by(autopilot_trigger.c.autopilot_id, autopilot_trigger.c.position)
 )
+_OWNER = autopilot_trigger.c.autopilot_id
 _JSON = frozenset(
     column.name
     for table in (*TABLES.values(), autopilot_trigger)
@@ -72,7 +77,11 @@ _JSON = frozenset(
 @collecting_rarely()
 def read_current(tx: Tx, source_id: str) -> Current:
     """Every object of every source; revision and files are those last applied for `source_id`."""
-    stored = [row for kind in Kind for row in _read(tx, kind)]
+    hashes = _Hashes()
+    triggers = _by_autopilot(hashes.adding(tx, _TRIGGERS))
+    stored: list[Stored] = []
+    for kind, query in _OBJECTS.items():
+        stored += _stored(tx, kind, hashes.adding(tx, query), triggers)
     _shared_json.cache_clear()  # it served this reading: thousands of documents need not stay
     return Current(
         objects={row.key: row for row in stored if not row.archived},
@@ -80,22 +89,33 @@ def read_current(tx: Tx, source_id: str) -> Current:
         applied=applied_revision(tx, source_id),
         files=read_files(tx, source_id),
         commit=applied_commit(tx, source_id),
+        fingerprint=hashes.total,
     )
 
 
 def fingerprint(tx: Tx) -> int:
-    """Return a number that is another one once anything of any object is, runtime columns apart.
+    """Return the fingerprint that `read_current` would give now.
 
-    It costs a tenth of `read_current`, as nothing is made of the rows. Only numbers of one process
-    can be compared.
+    It costs a tenth of that, as nothing is made of the rows.
     """
-    queries = (*_OBJECTS.values(), _TRIGGERS)
-    return hash(tuple(_sum(tx.execute(query)) for query in queries))
+    hashes = _Hashes()
+    for query in (*_OBJECTS.values(), _TRIGGERS):
+        for _row in hashes.adding(tx, query):
+            pass
+    return hashes.total
 
 
-def _sum(result: Result[Any]) -> int:
-    """The sum of what all rows hash to, in whatever order they come; few are held at a time."""
-    return sum(sum(map(hash, rows)) for rows in result.partitions(_AT_ONCE))
+@dataclass(slots=True)
+class _Hashes:
+    """The sum of what rows hash to, of every table and in whatever order they come."""
+
+    total: int = 0
+
+    def adding(self, tx: Tx, query: Select[Any]) -> Iterator[Rows]:
+        """Pass the rows on, few at a time, and add what they hash to."""
+        for rows in _parts(tx, query):
+            self.total += sum(map(hash, rows))
+            yield rows
 
 
 def have_moved(tx: Tx, expected: Iterable[Stored]) -> bool:
@@ -145,42 +165,46 @@ def list_documents(
         where: list[ColumnElement[bool]] = [table.c.archived_at.is_(None)]
         where += [] if source_id is None else [table.c.source_id == source_id]
         where += [] if workspaces is None else [table.c.workspace_id.in_(sorted(workspaces))]
+        owned = _TRIGGERS.where(_OWNER.in_(select(table.c.id).where(*where)))
+        triggers = _by_autopilot(_parts(tx, owned)) if kind is Kind.AUTOPILOT else {}
         order = (table.c.workspace_id, table.c.name, table.c.id)
-        rows = _by_column(tx.execute(_OBJECTS[kind].where(*where).order_by(*order)))
-        everything = source_id is None and workspaces is None
-        triggers = _triggers(tx, rows, everything=everything) if kind is Kind.AUTOPILOT else {}
+        rows = _by_column(_parts(tx, _OBJECTS[kind].where(*where).order_by(*order)))
         documents += [document_of(kind, row, triggers.get(row["id"], ())) for row in rows]
     return documents
 
 
+def _parts(tx: Tx, query: Select[Any]) -> Iterator[Rows]:
+    """The rows of a query, few at a time: they take more memory than what is made of them."""
+    return tx.execute(query).partitions(_AT_ONCE)
+
+
 def _read(tx: Tx, kind: Kind, *where: ColumnElement[bool]) -> list[Stored]:
-    rows = _by_column(tx.execute(_OBJECTS[kind].where(*where)))
+    rows = tx.execute(_OBJECTS[kind].where(*where)).all()
     if not rows:
         return []
-    triggers = _triggers(tx, rows, everything=not where) if kind is Kind.AUTOPILOT else {}
-    return _with_applied(tx, [_stored(kind, row, triggers.get(row["id"], ())) for row in rows])
+    owned = kind is Kind.AUTOPILOT
+    triggers = _triggers_of(tx, [row.id for row in rows]) if owned else {}
+    return _stored(tx, kind, [rows], triggers)
 
 
-def _triggers(
-    tx: Tx, rows: Sequence[Mapping[str, Any]], *, everything: bool
-) -> Mapping[str, list[Document]]:
-    """The triggers of these autopilots, in the order in which they were written."""
+def _triggers_of(tx: Tx, autopilot_ids: Sequence[str]) -> Triggers:
+    queries = (_TRIGGERS.where(_OWNER.in_(batch)) for batch in batches(autopilot_ids))
+    return _by_autopilot(tx.execute(query).all() for query in queries)
+
+
+def _by_autopilot(parts: Iterable[Rows]) -> Triggers:
+    """The triggers of each autopilot, in the order in which they were written."""
     triggers: dict[str, list[Document]] = defaultdict(list)
-    for query in [_TRIGGERS] if everything else _of_some([row["id"] for row in rows]):
-        for row in _by_column(tx.execute(query)):
-            triggers[row["autopilot_id"]].append(trigger_document(row))
+    for row in _by_column(parts):
+        triggers[row["autopilot_id"]].append(trigger_document(row))
     return triggers
 
 
-def _of_some(autopilot_ids: Sequence[str]) -> Iterable[Select[Any]]:
-    for batch in batches(autopilot_ids):
-        yield _TRIGGERS.where(autopilot_trigger.c.autopilot_id.in_(batch))
-
-
-def _by_column(result: Result[Any]) -> list[dict[str, Any]]:
+def _by_column(parts: Iterable[Rows]) -> Iterator[dict[str, Any]]:
     """Rows as plain dictionaries: a mapping of SQLAlchemy's takes several times as long to read."""
-    names = tuple(result.keys())
-    return [_parsed(dict(zip(names, row, strict=True))) for row in result.all()]
+    for rows in parts:
+        for row in rows:
+            yield _parsed(dict(zip(row._fields, row, strict=True)))
 
 
 def _parsed(row: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +224,12 @@ def _shared_json(text: str) -> Any:
     return read_json(text)
 
 
-def _stored(kind: Kind, row: Mapping[str, Any], triggers: Sequence[Document]) -> Stored:
+def _stored(tx: Tx, kind: Kind, parts: Iterable[Rows], triggers: Triggers) -> list[Stored]:
+    rows = _by_column(parts)
+    return _with_applied(tx, [_row(kind, row, triggers.get(row["id"], ())) for row in rows])
+
+
+def _row(kind: Kind, row: Mapping[str, Any], triggers: Sequence[Document]) -> Stored:
     document = document_of(kind, row, triggers)
     return Stored(
         key=Key(kind.value, row["workspace_id"], row["name"]),
