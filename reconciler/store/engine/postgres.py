@@ -23,6 +23,7 @@ from reconciler.core.base.errors import Conflict, Locked, Unavailable, UsageErro
 from reconciler.store.engine.backend import PATIENCE, UNSTORABLE, Tx
 from reconciler.store.engine.constraints import conflict
 from reconciler.store.engine.deadline import remaining, within
+from reconciler.store.engine.json_text import as_json, read_json
 from reconciler.store.engine.postgres_failures import explain, explain_driver, may_succeed_again
 from reconciler.store.engine.postgres_watcher import CHANNEL, Listener
 
@@ -186,6 +187,8 @@ class Postgres:
                 max_overflow=POOL,
                 pool_timeout=PATIENCE,
                 hide_parameters=True,
+                json_serializer=as_json,
+                json_deserializer=read_json,
             )
         except ArgumentError as error:
             raise _bad_options(error) from None
