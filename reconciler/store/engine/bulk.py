@@ -1,10 +1,10 @@
 """Many new rows of one table at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from operator import is_
 from typing import Any
 
@@ -18,6 +18,8 @@ Values = dict[str, Any]
 
 MOST = 64
 """Rows that one statement inserts."""
+AT_ONCE = 1024
+"""Rows that are held at a time."""
 
 
 class Known(Enum):
@@ -32,12 +34,13 @@ class Known(Enum):
 
 
 def insert_rows(
-    tx: Tx, table: Table, rows: Sequence[Values], *, known: Known = Known.REFUSED
+    tx: Tx, table: Table, rows: Iterable[Values], *, known: Known = Known.REFUSED
 ) -> None:
-    """Insert rows that all give the same columns."""
-    if rows:
-        names = tuple(rows[0])
-        tuples = [tuple([row[name] for name in names]) for row in rows]
+    """Insert rows that all give the same columns; they may be made while they are taken."""
+    iterator = iter(rows)
+    while part := list(islice(iterator, AT_ONCE)):
+        names = tuple(part[0])
+        tuples = [tuple([row[name] for name in names]) for row in part]
         insert_tuples(tx, table, names, tuples, known=known)
 
 

@@ -134,7 +134,7 @@ def _create(
 ) -> None:
     author = plan.revision.author or context.actor
     made = {"created_by": author, "created_at": context.now, "updated_at": context.now}
-    rows = [{"id": declared.id, **_content(declared, plan), **made} for declared in objects]
+    rows = ({"id": declared.id, **_content(declared, plan), **made} for declared in objects)
     insert_rows(tx, TABLES[kind], rows)
 
 

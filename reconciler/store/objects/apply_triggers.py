@@ -87,11 +87,11 @@ def hold_triggers(tx: Tx, autopilot_ids: Sequence[str]) -> dict[str, dict[str, R
 
 def insert_triggers(tx: Tx, autopilots: Sequence[Bare], context: ApplyContext) -> None:
     """Add the triggers of new autopilots."""
-    rows = [
+    rows = (
         _new(owner.autopilot_id, trigger, place, owner.parked, context)
         for owner in autopilots
         for place, trigger in enumerate(owner.triggers)
-    ]
+    )
     insert_rows(tx, autopilot_trigger, rows)
 
 

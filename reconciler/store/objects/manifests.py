@@ -48,5 +48,5 @@ def get_documents(tx: Tx, digests: Iterable[str]) -> dict[str, Document]:
 
 def save_documents(tx: Tx, documents: Mapping[str, Document]) -> None:
     """Keep manifests by their digest; one that is there already stays as it is."""
-    rows = [{"digest": digest, "document": documents[digest]} for digest in sorted(documents)]
+    rows = ({"digest": digest, "document": documents[digest]} for digest in sorted(documents))
     insert_rows(tx, manifest, rows, known=Known.UNCHANGED)
