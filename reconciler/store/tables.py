@@ -436,6 +436,11 @@ autopilot_run = Table(
         json_type(none_as_null=True),
         comment="what stands in its prompt beside the payload",
     ),
+    Column(
+        "unjudged_since",
+        Instant,
+        comment="since when its result waits to be judged; NULL: it does not",
+    ),
     Column("cancel_requested_at", Instant),
     Column("cancel_reason", String(32)),
     Column("cancel_note", Words()),

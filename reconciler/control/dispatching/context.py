@@ -20,6 +20,7 @@ from reconciler.control.dispatching.jobs import (
 )
 from reconciler.control.evaluation.expectations import Expectations, NotJudged, read_expected
 from reconciler.control.runs.ending import finish
+from reconciler.control.runs.unjudged import keep_result
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import Conflict, ReconcilerError
 from reconciler.core.runs.expectation import Unjudged, judged_later
@@ -220,22 +221,34 @@ class RunnerContext:
         return True
 
     async def _judged(self, run: Run, outcome: Outcome | NothingToDo) -> Outcome | NothingToDo:
-        """What is recorded of an agent's own word; asked before the transaction."""
+        """What is recorded of an agent's own word; asked before the transaction.
+
+        The result is kept first: an agent may have told it only once, and this process may be gone
+        before there is a verdict.
+        """
         job = self.jobs.get(run.id)
         if not isinstance(outcome, Completed) or (job is not None and job.expect is None):
             return outcome
         expected = await self.database.aread(lambda tx: read_expected(tx, run.id))
+        if not expected.anything:
+            return outcome
+        if expected.run.unjudged_since is None:
+            mine, now = owned_by(self.owner), self.database.now
+            await self.database.awrite(
+                lambda tx: keep_result(tx, expected.run, outcome, now(tx), mine),
+                of=run.autopilot_id,
+            )
         judged = await self.expectations.judge(expected, outcome)
         late = self.unjudged.get(run.id)
         return replace(judged, note=judged.note or late.note) if late else judged
 
     async def _judge_later(self, run: Run, done: Outcome | NothingToDo, why: str) -> None:
-        """Keep what the agent said; a server that dies meanwhile leaves it to the runtime."""
+        """Ask again after a while; the result stays on the row, whatever becomes of this server."""
         if not isinstance(done, Completed):
             return
         now, before = await self.now(), self.unjudged.pop(run.id, None)
         self.unjudged[run.id] = judged_later(done, why, before, now, run.deadline_at)
-        if before is None:
+        if before is None or not before.times:
             log.warning("result not judged", run=run.id, why=why)
             note, mine = {"note": with_note(run, why)}, owned_by(self.owner)
             await self.database.awrite(lambda tx: change_run(tx, run.id, note, mine))

@@ -1,10 +1,16 @@
 """The work of a run is over: the run ends, or waits to begin anew where its agent has no quota."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
+import structlog
+
+from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.quota import exhausted_until, hold_agent, put_back
+from reconciler.control.dispatching.stop import why_stopped
+from reconciler.control.runs.unjudged import kept_result
 from reconciler.core.runs.expectation import Unjudged, never_judged
 from reconciler.core.runs.run import Failed, Run
 from reconciler.dispatch.base import Ended, Exhausted, Handle
@@ -12,6 +18,8 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.runs.conditions import owned_by
 from reconciler.store.runs.leases import held_by
 from reconciler.store.runs.runs import change_run
+
+log = structlog.get_logger(__name__)
 
 ROUND_SECONDS = 5.0
 """How long one round goes on judging what could not be judged before."""
@@ -56,16 +64,44 @@ async def judge_again_once(runner: RunnerContext) -> list[str]:
         run = held.get(run_id)
         if run is None:  # it has ended, or another server goes on with it
             runner.unjudged.pop(run_id, None)
-        elif now >= unjudged.again_at and await _judge_again(runner, run, unjudged, now):
+        elif _is_due(run, unjudged, now) and await _judge_again(runner, run, unjudged, now):
             ended.append(run_id)
     return ended
 
 
+async def recall(runner: RunnerContext, run: Run, again_at: datetime) -> None:
+    """Take up a result that was kept, and that its server, or a call of the API, did not judge.
+
+    With the job of its run, so that what is left of the work is released at the end.
+    """
+    kept = await runner.database.aread(lambda tx: kept_result(tx, run.id))
+    if kept is None:
+        return
+    try:
+        await runner.job(run)
+    except SecretMissing as error:
+        log.warning("nothing of the run can be released", run=run.id, why=str(error))
+    if run.deadline_at is not None:
+        again_at = min(again_at, run.deadline_at)
+    runner.unjudged[run.id] = Unjudged(kept, "nobody has judged the result", 0, again_at)
+
+
+def _is_due(run: Run, unjudged: Unjudged, now: datetime) -> bool:
+    return run.cancel_requested_at is not None or now >= unjudged.again_at
+
+
 async def _judge_again(runner: RunnerContext, run: Run, unjudged: Unjudged, now: datetime) -> bool:
-    if await runner.end(run, unjudged.outcome):
+    done = unjudged.outcome
+    if run.cancel_requested_at is not None:  # nothing has to be stopped: its agent is done
+        why = why_stopped(run)
+        return await runner.end(
+            run, replace(why, result=done.result, usage=done.usage, note=done.note)
+        )
+    if await runner.end(run, done):
         return True
     late = run.deadline_at is not None and now >= run.deadline_at
-    return late and await runner.end(run, never_judged(unjudged))
+    current = runner.unjudged.get(run.id, unjudged)
+    return late and await runner.end(run, never_judged(current))
 
 
 async def _name(runner: RunnerContext, run: Run, session_id: str | None) -> None:

@@ -8,8 +8,9 @@ import structlog
 from reconciler.control.access.secrets import SecretMissing
 from reconciler.control.dispatching.approvals import need_approval, need_no_approval
 from reconciler.control.dispatching.context import RunnerContext
-from reconciler.control.dispatching.ended import end_work
+from reconciler.control.dispatching.ended import end_work, recall
 from reconciler.control.dispatching.metering import meter
+from reconciler.control.runs.unjudged import VERDICT
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Run, Status, WaitingFor
 from reconciler.core.runs.usage import Usage, priced
@@ -33,15 +34,22 @@ _BEGUN = (Status.SESSION_CREATED, Status.RUNNING)
 
 
 async def follow_once(runner: RunnerContext) -> list[str]:
-    """Observe every leased run whose work began; return the ids of those that ended."""
+    """Observe every leased run whose work began; return the ids of those that ended.
+
+    One whose agent has reported its end by a call of the API is not observed any more.
+    """
     runs = await runner.database.aread(lambda tx: held_by(tx, runner.owner))
+    for run in runs:
+        if run.unjudged_since is not None and run.id not in {*runner.tasks, *runner.unjudged}:
+            # Whoever took the call judges it now; nobody does where that server has died since.
+            await recall(runner, run, run.unjudged_since + VERDICT)
     begun = {
         run.id: run
         for run in runs
         if run.status in _BEGUN
         and run.handle is not None
         and run.id not in runner.tasks
-        and run.id not in runner.unjudged
+        and run.unjudged_since is None
     }
     pairs = {run.id: pair for run in begun.values() if (pair := await _pair(runner, run))}
     followed = [*pairs.values()]

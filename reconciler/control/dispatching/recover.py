@@ -5,6 +5,7 @@ from datetime import datetime
 import structlog
 
 from reconciler.control.dispatching.context import RunnerContext
+from reconciler.control.dispatching.ended import recall
 from reconciler.control.dispatching.quota import passed_over
 from reconciler.control.dispatching.start import start
 from reconciler.core.runs.run import Run, WaitingFor
@@ -18,10 +19,11 @@ log = structlog.get_logger(__name__)
 async def recover_once(runner: RunnerContext) -> list[str]:
     """Lease work that began and whose lease expired; return the ids of the runs taken over.
 
-    What this very process let expire, since its host was suspended, is simply kept. A run that is
-    to stop, or that is past its deadline, is not begun again: `stop_once` finds it leased.
+    What this very process let expire, since its host was suspended, is simply kept. A run whose
+    agent is done is judged. One that is to stop, or that is past its deadline, is not begun again:
+    `stop_once` finds it leased.
     """
-    busy, known = frozenset(runner.tasks), frozenset(runner.jobs)
+    busy, known = frozenset(runner.tasks), frozenset({*runner.jobs, *runner.unjudged})
 
     def read(tx: Tx) -> datetime | None:
         now = runner.database.now(tx)
@@ -47,9 +49,15 @@ async def recover_once(runner: RunnerContext) -> list[str]:
     runs = await runner.database.awrite(adopt)
     for run in runs:
         log.warning("run taken over", run=run.id, autopilot=run.autopilot_id)
-        if run.cancel_requested_at is None and (run.deadline_at is None or now < run.deadline_at):
-            runner.spawn(run, start)
+        await _go_on(runner, run, now)
     return [run.id for run in runs]
+
+
+async def _go_on(runner: RunnerContext, run: Run, now: datetime) -> None:
+    if run.unjudged_since is not None:
+        await recall(runner, run, now)
+    elif run.cancel_requested_at is None and (run.deadline_at is None or now < run.deadline_at):
+        runner.spawn(run, start)
 
 
 def _adopt(tx: Tx, run: Run, owner: str, until: datetime, now: datetime) -> Run | None:

@@ -172,10 +172,13 @@ def heartbeat(
 
     With the run's own token there is no lease to prolong. `usage` is what the work has used until
     now: too much of it is a reason to stop. `question` is what the agent asks a person for; a
-    heartbeat without one says that it asks for nothing. Raises Conflict where the lease is lost,
-    NotFound.
+    heartbeat without one says that it asks for nothing. Where its end was reported already, nothing
+    is prolonged: without a verdict others take the run over. Raises Conflict where the lease is
+    lost, NotFound.
     """
     run = held_run(tx, run_id, token)
+    if run.unjudged_since is not None:
+        return Beat(run.cancel_requested_at is not None, run.lease_until)
     until = None
     if not _is_own(tx, run_id, token):
         until = now + timedelta(seconds=float((run.handle or {}).get("leaseSeconds", 60)))

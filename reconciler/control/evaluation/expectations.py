@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.control.evaluation.evaluator import EvaluationResult, Evaluator, Failed, Kind, Ok
 from reconciler.core.base.errors import NotFound, Unavailable
@@ -42,7 +42,8 @@ def read_expected(tx: Tx, run_id: str) -> Expected:
     if run is None:
         raise NotFound(f"there is no run {run_id}")
     spec = get_document(tx, run.spec_digest)["spec"]
-    return Expected(run, spec.get("expect"), spec.get("resultSchema"))
+    # A result that is kept there already is no part of the run that expressions read.
+    return Expected(replace(run, result=None), spec.get("expect"), spec.get("resultSchema"))
 
 
 @dataclass(frozen=True, slots=True)

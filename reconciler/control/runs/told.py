@@ -62,6 +62,9 @@ def _held_back(run: Run) -> str:
 
 def _under_way(run: Run, now: datetime) -> str:
     """A run that works, and since when: so one that hangs is seen."""
+    if run.unjudged_since is not None:
+        since = format_instant(run.unjudged_since)
+        return f"the agent of run {run.id} was done at {since}; its result waits to be judged"
     started = run.started_at or run.admitted_at or run.triggered_at
     length = format_duration(max(timedelta(0), now - started))
     sentence = f"run {run.id} by {run.source} has been at work for {length}"

@@ -71,8 +71,10 @@ class Unjudged:
     again_at: datetime
 
     @property
-    def note(self) -> str:
-        """What is said on the run once it was judged."""
+    def note(self) -> str | None:
+        """What is said on the run once it was judged; nothing where nobody has failed to."""
+        if not self.times:
+            return None
         times = "once" if self.times == 1 else f"{self.times} times"
         return f"its result could be judged only after that had failed {times}: {self.why}"
 

@@ -130,6 +130,7 @@ class Run:
     `precheck_due`: its precheck has yet to say that there is something to do; `precheck_handle`
     finds that program again, and once it has let the run go on says when (`core.runs.precheck`).
     `context` is what stands in the prompt beside the payload (`core.runs.context`).
+    `unjudged_since`: its agent is done, and `result` waits to be judged.
     """
 
     id: str
@@ -186,6 +187,7 @@ class Run:
     precheck_due: bool = False
     precheck_handle: dict[str, Json] | None = None
     context: Json = None
+    unjudged_since: datetime | None = None
 
     @property
     def ended(self) -> bool:

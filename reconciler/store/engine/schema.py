@@ -34,6 +34,7 @@ HISTORY = (
     "0019",
     "0020",
     "0021",
+    "0022",
 )
 """Every migration, oldest first; a test holds it against the files."""
 HEAD = HISTORY[-1]

@@ -77,6 +77,7 @@ _ASKED = _R.cancel_requested_at.is_not(None)
 _SILENT = LIGHT.where(
     ACTIVE,
     _R.lease_token.is_not(None),
+    _R.unjudged_since.is_(None),
     or_(
         and_(_R.lease_until <= bindparam("now"), ~_ASKED),
         and_(_ASKED, _R.deadline_at <= bindparam("overdue_since")),
@@ -89,7 +90,8 @@ def silent_workers(
 ) -> list[Run]:
     """Runs of workers whose lease expired, or that were to stop and had their deadline long ago.
 
-    A lease that expires is no proof: a run that was asked to stop is held until its time is up.
+    A lease that expires is no proof: a run that was asked to stop is held until its time is up. A
+    worker whose result waits to be judged has reported its end.
     """
     values = {"now": now, "overdue_since": overdue_since, "most": limit}
     return [run_of(row) for row in tx.execute(_SILENT, values)]

@@ -34,9 +34,11 @@ _TO_ITS_AGENT: dict[Any, Any] = {
 
 
 _DUE = or_(_R.next_attempt_at.is_(None), _R.next_attempt_at <= bindparam("now"))
-# The runs of workers are read by `silent_workers`.
+_UNJUDGED = _R.unjudged_since.is_not(None)
+# The runs of workers are read by `silent_workers`, until they have reported their end.
+_OURS = or_(_R.lease_token.is_(None), _UNJUDGED)
 _ABANDONED = (
-    LIGHT.where(ACTIVE, _R.status.in_(_BEGUN), _R.lease_token.is_(None), _DUE, EXPIRED)
+    LIGHT.where(ACTIVE, _R.status.in_(_BEGUN), _OURS, _DUE, EXPIRED)
     .order_by(_R.id)
     .limit(bindparam("most"))
 )
@@ -45,7 +47,7 @@ _HELD_BY = LIGHT.where(ACTIVE, _R.lease_owner == bindparam("held_by"))
 
 
 def abandoned(tx: Connection, now: datetime, limit: int = 100, *, lock: bool = False) -> list[Run]:
-    """Runs whose work began and whose server let its lease expire.
+    """Runs whose work began and whose server let its lease expire, also before it judged a result.
 
     With `lock`, in a write: the rows are held, and those that others hold are passed over.
     """
@@ -140,7 +142,7 @@ def release(tx: Connection, owner: str) -> int:
 
 def release_all(tx: Connection) -> int:
     """Free every lease: for the one server of an SQLite file, which knows that it is alone."""
-    return _free(tx, and_(_R.lease_owner.is_not(None), _R.lease_token.is_(None)))
+    return _free(tx, and_(_R.lease_owner.is_not(None), _OURS))
 
 
 # Not `status = 'pending'`: SQLite would read all that wait, in place of the few with an owner.

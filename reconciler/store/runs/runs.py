@@ -285,6 +285,7 @@ _CLEARED = {
     "lease_token": None,
     "waiting_for": None,
     "remaining_ms": None,
+    "unjudged_since": None,
 }
 
 

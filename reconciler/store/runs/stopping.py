@@ -13,7 +13,12 @@ _R = autopilot_run.c
 _MOST: BindParameter[int] = bindparam("most")
 _ASKED = _R.cancel_requested_at.is_not(None)
 _OVERDUE = (
-    LIGHT.where(ACTIVE, _R.deadline_at <= bindparam("now"), _R.cancel_requested_at.is_(None))
+    LIGHT.where(
+        ACTIVE,
+        _R.deadline_at <= bindparam("now"),
+        _R.cancel_requested_at.is_(None),
+        _R.unjudged_since.is_(None),
+    )
     .order_by(_R.deadline_at)
     .limit(_MOST)
 )
@@ -30,7 +35,10 @@ _UNATTENDED = (
 
 
 def overdue(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
-    """Active runs whose deadline has passed and which nobody has asked to stop."""
+    """Active runs whose deadline has passed and which nobody has asked to stop.
+
+    Without those whose agent is done: whoever judges their results ends them.
+    """
     return [run_of(row) for row in tx.execute(_OVERDUE, {"now": now, "most": limit})]
 
 

@@ -5,21 +5,19 @@ from typing import Annotated, Literal
 from pydantic import Field
 from starlette.requests import Request
 
+from reconciler.control.dispatching.reports import Report, report_end
 from reconciler.control.dispatching.workers import (
     MOST,
     Claim,
     Claimed,
     claim,
-    complete,
     heartbeat,
     held_run,
 )
-from reconciler.control.evaluation.expectations import Expected, read_expected
 from reconciler.core.access.roles import Caller, Role
 from reconciler.core.manifest.fields import Instant, Name
 from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.lease import outcome_of
-from reconciler.core.runs.run import Completed, Outcome
 from reconciler.core.runs.usage import Usage, priced
 from reconciler.store.engine.database import Tx
 from reconciler.web.api.runs import require_run
@@ -146,37 +144,18 @@ async def end(call: Call[NoQuery, EndOrder]) -> Reply:
     """Report the end of a run, by its lease or by its own token."""
     run_id, context, body = call.path["id"].lower(), call.context, call.body
     token = _token(call.request, body.lease_token)
-    usage = _usage(body.usage, context)
-    outcome = await _judged(call, run_id, token, outcome_of(body.status, body.result, usage))
-
-    def write(tx: Tx) -> RunView:
-        require_run(tx, run_id, call.caller)
-        now, cooldown = context.database.now(tx), context.settings.breaker_cooldown
-        return RunView.of(complete(tx, run_id, token, outcome, now, cooldown))
-
-    ended = await context.database.awrite(write)
+    outcome = outcome_of(body.status, body.result, _usage(body.usage, context))
+    report = Report(run_id, token, outcome, lambda tx: require_run(tx, run_id, call.caller))
+    cooldown = context.settings.breaker_cooldown
+    run = await report_end(context.database, context.expectations, report, cooldown)
+    if not run.ended:
+        return Reply(content=RunView.of(run), status=202)
     context.notify()
-    return Reply(content=ended)
+    return Reply(content=RunView.of(run))
 
 
 def _usage(report: UsageReport | None, context: Context) -> Usage | None:
     return priced(report.usage() if report else None, context.settings.price_table)
-
-
-async def _judged(
-    call: Call[NoQuery, EndOrder], run_id: str, token: str, outcome: Outcome
-) -> Outcome:
-    """What is recorded of a report. Raises NotFound, and Conflict where the lease is lost."""
-    if not isinstance(outcome, Completed):
-        return outcome
-
-    def read(tx: Tx) -> Expected:
-        require_run(tx, run_id, call.caller)
-        held_run(tx, run_id, token)
-        return read_expected(tx, run_id)
-
-    expected = await call.context.database.aread(read)
-    return await call.context.expectations.judge(expected, outcome)
 
 
 def _token(request: Request, lease_token: str | None) -> str:
@@ -222,7 +201,10 @@ OPERATIONS = (
         method="POST", path="/v1/runs/{id}/complete", handler=end, role=Role.WORKER,
         authenticate=worker_or_run, tag="workers", summary="Report the end of a run",
         body=EndOrder, problems=(404, 409),
-        answers={200: json_content(RunView, "It has ended.")},
+        answers={
+            200: json_content(RunView, "It has ended."),
+            202: json_content(RunView, "Its result is kept, and judged as soon as it can be."),
+        },
         body_limit=8 * 1024 * 1024,
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ import pytest
 
 from reconciler.control.access.tokens import Tokens
 from reconciler.control.dispatching.jobs import run_token
+from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.core.access.token_hash import token_hash
 from reconciler.store.runs.runs import change_run
 from tests.support.rig import KEY, Rig, agent, autopilot
@@ -235,14 +236,27 @@ def test_a_heartbeat_without_a_lease_says_what_is_missing(waiting: str, ask: Ask
     assert (answer.status_code, answer.json()["code"]) == (422, "lease-token-missing")
 
 
-def test_a_report_that_cannot_be_judged_now_is_taken_later(rig: Rig, ask: Ask) -> None:
+def test_a_report_that_cannot_be_judged_now_is_kept_and_the_first_one_stands(
+    rig: Rig, ask: Ask
+) -> None:
     rig.apply(agent(), autopilot(resultSchema='{"type": "object"}'))
     run = rig.launch()
     rig.round()
     (held,) = rig.claim()
     rig.evaluator.close()
-    report = {"leaseToken": held.lease_token, "status": "completed", "result": {}}
-    answer = ask("POST", f"/v1/runs/{run.id}/complete", json=report)
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert int(answer.headers["Retry-After"]) > 0
-    assert rig.run_of(run.id).active
+    lease = {"leaseToken": held.lease_token}
+    for result in ({"n": 1}, {"n": 2}):
+        report = {**lease, "status": "completed", "result": result}
+        answer = ask("POST", f"/v1/runs/{run.id}/complete", json=report)
+        assert (answer.status_code, answer.json()["status"]) == (202, "running")
+    until = rig.run_of(run.id).lease_until
+    beat = ask("POST", f"/v1/runs/{run.id}/heartbeat", json=lease).json()
+    assert (beat["cancel"], rig.run_of(run.id).lease_until) == (False, until)
+    rig.evaluator = Evaluator()
+    rig.round(seconds=9)
+    assert rig.run_of(run.id).active  # whoever took the report may still judge it
+    rig.round(seconds=1)
+    ended = rig.run_of(run.id)
+    assert (ended.status, ended.result) == ("completed", {"n": 1})
+    again = ask("POST", f"/v1/runs/{run.id}/complete", json={**lease, "status": "completed"})
+    assert (again.status_code, again.json()["code"]) == (409, "lease-lost")
