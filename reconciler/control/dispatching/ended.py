@@ -74,8 +74,8 @@ async def recall(runner: RunnerContext, run: Run, again_at: datetime) -> None:
 
     With the job of its run, so that what is left of the work is released at the end.
     """
-    kept = await runner.database.aread(lambda tx: kept_result(tx, run.id))
-    if kept is None:
+    done = await runner.database.aread(lambda tx: kept_result(tx, run.id))
+    if done is None:
         return
     try:
         await runner.job(run)
@@ -83,7 +83,7 @@ async def recall(runner: RunnerContext, run: Run, again_at: datetime) -> None:
         log.warning("nothing of the run can be released", run=run.id, why=str(error))
     if run.deadline_at is not None:
         again_at = min(again_at, run.deadline_at)
-    runner.unjudged[run.id] = Unjudged(kept, "nobody has judged the result", 0, again_at)
+    runner.unjudged[run.id] = Unjudged(done, "nobody has judged the result", 0, again_at)
 
 
 def _is_due(run: Run, unjudged: Unjudged, now: datetime) -> bool:

@@ -52,9 +52,9 @@ async def report_end(
     if expected is None or not isinstance(report.outcome, Completed):
         return await database.awrite(lambda tx: _end(tx, database, report, cooldown))
     done = report.outcome
-    kept = await database.awrite(lambda tx: _keep(tx, report, done, database.now(tx)))
+    first = await database.awrite(lambda tx: _keep(tx, report, done, database.now(tx)))
     try:
-        verdict = await expectations.judge(expected, kept)
+        verdict = await expectations.judge(expected, first)
     except NotJudged as error:
         log.warning("result not judged", run=report.run_id, why=str(error))
         return await database.aread(lambda tx: _run(tx, report))
@@ -81,8 +81,8 @@ def _expected(tx: Tx, report: Report) -> Expected | None:
 def _keep(tx: Tx, report: Report, done: Completed, now: datetime) -> Completed:
     report.require(tx)
     run = held_run(tx, report.run_id, report.token)
-    if (kept := kept_result(tx, run.id)) is not None:
-        return kept
+    if (first := kept_result(tx, run.id)) is not None:
+        return first
     # A worker that has reported its end renews no lease; the server of an agent's run does.
     lease, _ = token_hashes(tx, run.id)
     until = None if lease is None else now + VERDICT
