@@ -8,7 +8,7 @@ from reconciler.store.sessions import is_ended
 from reconciler.web.http.context import Context
 from reconciler.web.http.guard import LOOPBACK_NAMES, host_name
 from reconciler.web.http.problems import HttpProblem
-from reconciler.web.http.session import cookie_of, session_id, unseal
+from reconciler.web.http.session import cookies_of, session_id, unseal
 
 SAFE = frozenset({"GET", "HEAD"})
 _MAX_CREDENTIAL = 16 * 1024
@@ -43,8 +43,12 @@ async def session_of(request: Request, context: Context) -> Caller | None:
 
 
 def session_cookie(request: Request, context: Context) -> str | None:
-    """The cookie of the dashboard's session, if the browser sent one."""
-    return cookie_of(request.headers.get("cookie"), secure=is_secure(request, context))
+    """The cookie of the dashboard's session, if the browser sent one: of several, ours."""
+    header, secure = request.headers.get("cookie"), is_secure(request, context)
+    key, now = context.server_key, context.clock.now()
+    cookies = cookies_of(header, secure=secure)
+    ours = (cookie for cookie in cookies if unseal(key, cookie, now) is not None)
+    return next(ours, next(iter(cookies), None))
 
 
 def is_secure(request: Request, context: Context) -> bool:

@@ -7,8 +7,8 @@ sessions, and a token that is removed from the tokens file ends its sessions wit
 import base64
 import hashlib
 import hmac
+import secrets
 from datetime import UTC, datetime, timedelta
-from http.cookies import CookieError, SimpleCookie
 
 COOKIE = "reconciler_session"
 SECURE_COOKIE = f"__Host-{COOKIE}"
@@ -20,8 +20,12 @@ _LOCAL = "local"
 
 
 def seal(server_key: bytes, session_key: str, now: datetime) -> str:
-    """The cookie's value for the token that `session_key` stands for."""
-    text = f"{int((now + LIFETIME).timestamp())}.{session_key}"
+    """The cookie's value for the token that `session_key` stands for.
+
+    No two are the same: who signs out ends one session, and not one that began in the same second.
+    """
+    expires, nonce = int((now + LIFETIME).timestamp()), secrets.token_hex(8)
+    text = f"{expires}-{nonce}.{session_key}"
     return f"{text}.{_mac(server_key, _SESSION, text)}"
 
 
@@ -31,7 +35,7 @@ def unseal(server_key: bytes, value: str, now: datetime) -> str | None:
     if not hmac.compare_digest(_bytes(mac), _bytes(_mac(server_key, _SESSION, text))):
         return None
     expires, _, session_key = text.partition(".")
-    if datetime.fromtimestamp(int(expires), UTC) <= now:
+    if datetime.fromtimestamp(int(expires.partition("-")[0]), UTC) <= now:
         return None
     return session_key
 
@@ -51,13 +55,14 @@ def is_form_token(server_key: bytes, cookie: str | None, token: str) -> bool:
     return hmac.compare_digest(_bytes(token), _bytes(form_token(server_key, cookie)))
 
 
-def cookie_of(header: str | None, *, secure: bool) -> str | None:
-    """The session's cookie in a `Cookie` header, if there is one."""
-    try:
-        morsel = SimpleCookie(header or "").get(_name(secure))
-    except CookieError:
-        return None
-    return morsel.value if morsel and morsel.value else None
+def cookies_of(header: str | None, *, secure: bool) -> list[str]:
+    """The values of the session's cookie in a `Cookie` header: another server may have set some.
+
+    Every server of `localhost` gets the cookies of all others, whatever is in them: `SimpleCookie`
+    gives up at the first that no standard allows.
+    """
+    pairs = (part.strip().partition("=") for part in (header or "").split(";"))
+    return [value for name, _, value in pairs if name == _name(secure) and value]
 
 
 def set_cookie(value: str, *, secure: bool, path: str = "") -> str:

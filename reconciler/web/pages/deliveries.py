@@ -121,7 +121,13 @@ async def show(visit: Visit) -> Response:
     if may and delivery.body is not None:
         body = await asyncio.to_thread(_body, delivery.body)
     can_replay = delivery.verdict in REPLAYABLE and delivery.body is not None
-    return visit.page("delivery.html", row=row, body=body, can_replay=may and can_replay)
+    return visit.page(
+        "delivery.html",
+        secret=body is not None,
+        row=row,
+        body=body,
+        can_replay=may and can_replay,
+    )
 
 
 def _row(tx: Tx, visit: Visit) -> Row:

@@ -1,8 +1,9 @@
 """How a page is served: who visits it, forms that only our own pages can send, errors as HTML."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -41,12 +42,14 @@ class Visit:
         """The ids in the address."""
         return self.request.path_params
 
-    def page(self, template: str, status: int = 200, **values: Any) -> Response:
-        """A page with what every page has."""
+    def page(
+        self, template: str, status: int = 200, *, secret: bool = False, **values: Any
+    ) -> Response:
+        """A page with what every page has; a `secret` one is not kept on the disk of a browser."""
         caller = self.caller if self.is_known else None
-        return respond(
-            self.request, page(self.context, self.request, caller, template, status, **values)
-        )
+        reply = page(self.context, self.request, caller, template, status, **values)
+        headers = {"Cache-Control": "no-store"} if secret else {}
+        return respond(self.request, replace(reply, headers=headers))
 
 
 View = Callable[[Visit], Awaitable[Response]]
@@ -148,8 +151,9 @@ def _require_form_token(context: Context, request: Request, form: Mapping[str, s
 
 def to_login(request: Request) -> Response:
     """To the login page, and back here afterwards."""
-    target = request.url.path if request.method in SAFE else "/"
-    return see_other("/login" if target == "/" else f"/login?next={target}")
+    url = request.url
+    target = f"{url.path}?{url.query}".rstrip("?") if request.method in SAFE else "/"
+    return see_other("/login" if target == "/" else f"/login?next={quote(target, safe='/')}")
 
 
 def see_other(target: str) -> Response:

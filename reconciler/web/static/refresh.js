@@ -33,7 +33,7 @@
     ended = true;
     stream?.close();
     const link = document.createElement("a");
-    link.href = `${root}login?next=${encodeURIComponent(location.pathname.replace(root, "/"))}`;
+    link.href = `${root}login?next=${encodeURIComponent(location.pathname.replace(root, "/") + location.search)}`;
     link.textContent = "Sign in again";
     say("ended", `Your session has ended. This page shows how things stood at ${at()}.`, link);
   }

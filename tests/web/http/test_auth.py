@@ -19,6 +19,7 @@ from reconciler.core.base.identity import trigger_id as trigger_id_of
 from reconciler.core.runs.run import Run
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.settings import Settings
+from reconciler.store.objects.overview import get_overview
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.web.app import OPERATIONS
 from reconciler.web.http.endpoint import AnyOperation
@@ -334,7 +335,12 @@ def _visit(web: Web, visit: Any) -> None:
 
 
 def test_pages_ask_to_sign_in(ask: Ask) -> None:
-    for path, next_ in (("/", "/login"), ("/runs", "/login?next=/runs")):
+    for path, next_ in (
+        ("/", "/login"),
+        ("/runs", "/login?next=/runs"),
+        ("/runs?status=failed&live=yes", "/login?next=/runs%3Fstatus%3Dfailed%26live%3Dyes"),
+        ("/runs?autopilot=%0d%0aX: y", "/login?next=/runs%3Fautopilot%3D%250d%250aX%3A%2520y"),
+    ):
         answer = ask("GET", path)
         assert (answer.status_code, answer.headers["location"]) == (303, next_)
 
@@ -356,6 +362,64 @@ def test_signing_in_and_out(web: Web) -> None:
         assert (await client.get("/")).status_code == 303
 
     _visit(web, visit)
+
+
+def test_cookies_of_other_servers_do_not_sign_out(web: Web) -> None:
+    """All servers of localhost share them, and some write what no standard allows."""
+
+    async def visit(client: httpx.AsyncClient) -> None:
+        answer = await _sign_in(client, TOKENS[Role.VIEWER])
+        ours = answer.headers["set-cookie"].partition(";")[0]
+        client.cookies.clear()
+        for other in ('a={"b": [1, 2]}', 'a="b', "a b", "=", "a[b]=c", "reconciler_session=x"):
+            for header in (f"{other}; {ours}", f"{ours}; {other}"):
+                page = await client.get("/", headers={"Cookie": header})
+                assert page.status_code == 200, header
+                out = {"form_token": _form(page)}
+                answer = await client.post("/login", data=out, headers={"Cookie": header})
+                assert answer.status_code == 401, "its forms are of the same session"
+
+    _visit(web, visit)
+
+
+def test_who_signs_out_ends_one_session(web: Web) -> None:
+    """Also where another one of the same token began in the same second."""
+
+    async def visit(client: httpx.AsyncClient) -> None:
+        await _sign_in(client, TOKENS[Role.VIEWER])
+        first = dict(client.cookies)
+        await _sign_in(client, TOKENS[Role.VIEWER])
+        await client.post("/logout", data={"form_token": _form(await client.get("/"))})
+        client.cookies.clear()
+        client.cookies.update(first)
+        assert (await client.get("/")).status_code == 200
+
+    _visit(web, visit)
+
+
+def test_forms_of_another_workspace_are_as_if_it_were_not_there(
+    rig: Rig, two: dict[str, str], web: Web
+) -> None:
+    """Each form, with the ids of the other one, of a session that may press all of them."""
+    (run,) = _runs(rig, two["blue"])
+    before = rig.database.read(lambda tx: get_overview(tx, two["blue"]))
+
+    async def visit(client: httpx.AsyncClient) -> None:
+        await _sign_in(client, LIMITED)
+        fields = {"form_token": _form(await client.get("/")), "change": "disable"}
+        for path, _ in _WRITING:
+            id_ = run.id if path.startswith("/runs/") else two["blue"]
+            address = path.replace("{id}", id_)
+            address = address.replace("{trigger_id}", trigger_id_of(two["blue"], "clock"))
+            if "{" in address or address in ("/autopilots/new", "/sources/poll"):
+                continue
+            answer = await client.post(address, data=fields)
+            assert answer.status_code == 404, address
+            assert "blue-one" not in answer.text
+
+    _visit(web, visit)
+    assert _runs(rig, two["blue"]) == [run]
+    assert rig.database.read(lambda tx: get_overview(tx, two["blue"])) == before
 
 
 def test_a_session_only_reads_the_api(web: Web) -> None:
@@ -444,6 +508,7 @@ def test_a_viewer_sees_no_buttons_and_no_url_and_can_press_none(rig: Rig, web: W
         await _sign_in(client, TOKENS[Role.VIEWER])
         page = await client.get(path)
         assert "whk_" not in page.text
+        assert page.headers["cache-control"] == "private, no-cache"
         assert "Run now" not in page.text
         answer = await client.post(f"{path}/run", data={"form_token": _form(page)})
         assert answer.status_code == 403
@@ -451,6 +516,7 @@ def test_a_viewer_sees_no_buttons_and_no_url_and_can_press_none(rig: Rig, web: W
         await _sign_in(client, TOKENS[Role.OPERATOR])
         page = await client.get(path)
         assert "whk_" in page.text
+        assert page.headers["cache-control"] == "no-store", "a secret stays on no disk"
         assert "Run now" in page.text
 
     _visit(web, visit)

@@ -12,7 +12,7 @@ from reconciler.core.base.identity import Revision, trigger_id
 from reconciler.core.manifest.state import Origin
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.web.pages.autopilots.places import Places, places_of
-from tests.support.following import following
+from tests.support.following import following, reconcile
 from tests.support.forms import form_of
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import BASE, Web
@@ -35,15 +35,15 @@ def post(ask: Ask, path: str, **fields: str) -> httpx.Response:
     return ask("POST", path, data=data, headers={"Origin": BASE})
 
 
-def press(web: Web, change: str) -> httpx.Response:
+def press(web: Web, change: str, name: str = "clock", **fields: str) -> httpx.Response:
     """Press a button of the trigger's card."""
-    trigger = trigger_id(id_of("triage"), "clock")
+    trigger = trigger_id(id_of("triage"), name)
 
     async def send() -> httpx.Response:
         async with web.client() as client:
             page = await client.get(TRIAGE)
             token = form_of(page.text, f"{TRIAGE}/run").fields["form_token"]
-            data = {"form_token": token, "change": change}
+            data = {"form_token": token, "change": change, **fields}
             return await client.post(
                 f"{TRIAGE}/triggers/{trigger}", data=data, headers={"Origin": BASE}
             )
@@ -152,3 +152,18 @@ def test_it_says_how_its_budget_stands(rig: Rig, ask: Ask) -> None:
     assert "it has spent $0" in page
     assert "of $2" in page
     assert "one run may cost $0.5" in page
+
+
+def test_a_new_url_that_is_asked_for_twice_is_one_new_url(rig: Rig, folder: Path) -> None:
+    """A second one would end the grace of the URL that senders still use."""
+    hook = "    - {name: hook, kind: webhook, signature: {scheme: none}}\n---"
+    text = (folder / "all.yaml").read_text().replace("---", hook, 1)
+    (folder / "all.yaml").write_text(text)
+    reconcile(rig, folder)
+    web = following(rig, folder)
+    for _click in range(2):
+        answer = press(web, "rotate", "hook", generation="1")
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, TRIAGE)
+    assert rig.triggers()["hook"].document["tokenGeneration"] == 2
+    assert press(web, "rotate", "hook").headers["location"] == TRIAGE
+    assert rig.triggers()["hook"].document["tokenGeneration"] == 2

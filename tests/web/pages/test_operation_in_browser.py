@@ -59,3 +59,13 @@ def test_everybody_can_read_these_pages(rig: Rig, web: Web, opened: Open, scheme
             page.set_viewport_size({"width": 390, "height": 700})
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
             page.set_viewport_size({"width": 1240, "height": 900})
+
+
+def test_a_second_click_starts_no_second_run(rig: Rig, web: Web, opened: Open) -> None:
+    rig.apply(agent(), autopilot())
+    submit = "new Event('submit', {bubbles: true, cancelable: true})"
+    form = "document.querySelector('form[action$=\"/run\"]')"
+    clicks = f"[1, 2].map(() => {form}.dispatchEvent({submit}))"
+    with web.served() as url:
+        page = opened(f"{url}/autopilots/{id_of('triage')}")
+        assert page.evaluate(clicks) == [True, False], "the second one is not sent"

@@ -143,7 +143,13 @@ async def _shown(visit: Visit, refusal: str | None = None, status: int = 200) ->
     saved = visit.request.query_params.get("saved")
     saved = saved if saved == "yes" or is_commit(saved) else None
     return visit.page(
-        "autopilot.html", status, detail=detail, saved=saved, refusal=refusal, form=visit.form
+        "autopilot.html",
+        status,
+        secret=any(card.url for card in detail.cards),
+        detail=detail,
+        saved=saved,
+        refusal=refusal,
+        form=visit.form,
     )
 
 

@@ -111,7 +111,12 @@ async def change_trigger(visit: Visit) -> Response:
     trigger = next((t for t in overview.triggers if t.id == trigger_id), None)
     if trigger is None:
         raise NotFound(f"there is no trigger {trigger_id}")
-    mine = with_change(document, trigger.name, visit.form.get("change", ""))
+    change = visit.form.get("change", "")
+    generation = str(trigger.document.get("tokenGeneration", 1))
+    if change == "rotate" and visit.form.get("generation", "") != generation:
+        # Pressed twice: a second new URL would end the grace of the one that senders still use.
+        return see_other(f"/autopilots/{id_}")
+    mine = with_change(document, trigger.name, change)
     source = source_of(visit.context, overview)
     draft = Draft(base=document, mine=mine)
     editor = await _previewed(visit, Editor(draft, overview, source))
