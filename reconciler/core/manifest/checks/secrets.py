@@ -95,6 +95,8 @@ def _literals(document: Raw) -> Iterator[tuple[Loc, str]]:
 
 def _runtime_values(document: Raw) -> Iterator[tuple[Loc, Any]]:
     runtime = mapping(mapping(document.get("spec")).get("runtime"))
+    if not runtime:
+        return
     at: Loc = ("spec", "runtime")
     for name in ("token", "secret"):
         if isinstance(runtime.get(name), dict):
