@@ -127,7 +127,7 @@ def cursor(received: Received, sessions: Sessions) -> Reply:
 
 
 def langgraph(received: Received, sessions: Sessions) -> Reply:
-    """A LangGraph server: runs within threads."""
+    """A LangGraph server: runs within threads. What it answers was read off a real one."""
     path, _ = _parts(received)
     match received.method, path:
         case "POST", ["threads", thread, "runs"]:
@@ -138,20 +138,37 @@ def langgraph(received: Received, sessions: Sessions) -> Reply:
             sessions[name] = {
                 "run_id": name,
                 "thread_id": thread,
-                "status": "pending",
+                "status": "busy",
                 "input": asked["input"],
             }
-            return 200, sessions[name]
+            return 200, sessions[name] | {"status": "pending"}
         case "GET", ["threads", thread, "runs"]:
             runs = [s for s in sessions.values() if s["thread_id"] == thread]
-            return (200, runs) if runs else (404, {"detail": f"Thread {thread} not found"})
-        case "GET", ["threads", _, "runs", name] if name in sessions:
-            return 200, sessions[name]
+            missing = {"detail": f"Thread with ID {thread} not found"}
+            return (200, [run | {"status": "running"} for run in runs]) if runs else (404, missing)
+        case "GET", ["threads", thread]:
+            runs = [s for s in sessions.values() if s["thread_id"] == thread]
+            return (200, _thread(runs[-1])) if runs else (404, {"detail": "Not Found"})
         case "POST", ["threads", _, "runs", name, "cancel"] if name in sessions:
-            sessions[name]["status"] = "error"
-            return 202, {}
+            if sessions[name]["status"] != "busy":
+                return 404, {"detail": "No matching runs to cancel."}
+            sessions[name] |= {"status": "interrupted", "interrupts": {}}
+            return 200, {}
         case _:
-            return 404, {"detail": "not found"}
+            return 404, {"detail": "Not Found"}
+
+
+def _thread(run: dict[str, Json]) -> dict[str, Json]:
+    """A thread by its last run. One that asks nothing and is interrupted was cancelled."""
+    answered = {"messages": [{"type": "ai", "content": "Done."}]}
+    asks = {"a-task": [{"id": "a-question", "value": "May I?"}]}
+    return {
+        "thread_id": run["thread_id"],
+        "status": run["status"],
+        "values": answered if run["status"] == "idle" else None,
+        "interrupts": run.get("interrupts", asks) if run["status"] == "interrupted" else {},
+        "error": {"error": "E", "message": "it broke"} if run["status"] == "error" else None,
+    }
 
 
 def github(received: Received, sessions: Sessions) -> Reply:

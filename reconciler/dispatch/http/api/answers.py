@@ -113,6 +113,8 @@ def quoted(answer: Reply) -> str:
 def why_failed(answer: Json) -> str:
     """The API's own sentence about work that failed, where it has one."""
     fields = answer if isinstance(answer, dict) else {}
+    if isinstance(error := fields.get("error"), dict):  # {"error": {"message": …}}, as many have it
+        fields = {**fields, "error": error.get("message")}
     names = ("failureReason", "message", "error", "detail", "summary", "status")
     text = next((fields[name] for name in names if isinstance(fields.get(name), str)), "")
     sentence = one_line(text, QUOTED)

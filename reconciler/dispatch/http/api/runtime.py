@@ -21,6 +21,7 @@ from reconciler.dispatch.base import (
     Ended,
     Handle,
     Job,
+    NeedsApproval,
     Observation,
     Record,
     Start,
@@ -52,6 +53,7 @@ from reconciler.dispatch.wire import Reply, exchange
 _HELD = "it may be at work, and is held until its deadline"
 _EVALUATIONS = 5
 _GONE = frozenset({404, 410})
+_NOTHING_TO_STOP = frozenset({404, 409})
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,8 @@ class ApiRuns:
         if answer.status == 410 or (follow is None and answer.status in (200, 204)):
             return await self._let_go(job, Stopped())
         if not 200 <= answer.status < 300:
+            if answer.status in _NOTHING_TO_STOP and await self._waits(calls):
+                return await self._let_go(job, Stopped())
             return Stopping(f"the API answered {answer.status} to {call.method}")
         if follow is not None:
             end = await self._end_after(job, calls, call.method == "DELETE")
@@ -285,6 +289,14 @@ class ApiRuns:
             if end.message:
                 return Stopping(f"it was asked to stop; {end.message}")
         return Stopping("it was asked to stop, and the API still shows it at work")
+
+    async def _waits(self, calls: Calls) -> bool:
+        """Whether the work waits for a person: where nothing is to be stopped, nothing is alive."""
+        follow = calls.runtime.follow
+        if follow is None:
+            return False
+        seen, _ = await ask(calls, follow, self._http)
+        return isinstance(seen, NeedsApproval)
 
     async def _end_after(self, job: Job, calls: Calls, deleted: bool) -> Stop:
         """After a cancellation that was taken: what was just deleted may be gone, too."""

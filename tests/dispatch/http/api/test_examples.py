@@ -4,8 +4,6 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import jsonschema
@@ -14,8 +12,6 @@ from ruamel.yaml import YAML
 
 from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.core.manifest.checks import Policy
-from reconciler.core.manifest.model import Agent
-from reconciler.core.manifest.runtime import HttpRuntime
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.base import (
     Ended,
@@ -35,14 +31,14 @@ from reconciler.dispatch.http.runtime import HttpAgents
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import new_client
 from reconciler.manifest.load.load import load_path
-from tests.dispatch.builders import PROMPT, Recorder, a_job, poll
+from tests.dispatch.builders import PROMPT, Recorder, poll
 from tests.support import agent_apis
 from tests.support.agent_apis import AgentApi
 from tests.support.clock import FakeClock
+from tests.support.example_agents import FOLDER, example_job
 
 pytestmark = pytest.mark.anyio
 
-FOLDER = Path(__file__).parents[4] / "examples/agents"
 SCHEMA = json.loads((FOLDER.parents[1] / "schemas/agent.schema.json").read_text())
 HOSTS = {
     "devin": "https://api.devin.ai",
@@ -71,9 +67,9 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
     "langgraph": (
         "status",
         {
-            "running": "running",
-            "completed": "success",
-            "failed": "timeout",
+            "running": "busy",
+            "completed": "idle",
+            "failed": "error",
             "waiting": "interrupted",
         },
     ),
@@ -132,18 +128,7 @@ async def runtime(evaluator: Evaluator, clock: FakeClock) -> AsyncIterator[HttpA
 def opened(name: str, serving: ExitStack, clock: FakeClock) -> tuple[AgentApi, Job]:
     """The stand-in, and a run of the example's agent that goes to it instead."""
     api = serving.enter_context(AgentApi(api=APIS[name]))
-    text = (FOLDER / f"{name}.yaml").read_text().replace(HOSTS[name], api.base)
-    folder = Path(serving.enter_context(TemporaryDirectory()))
-    (folder / "agent.yaml").write_text(text)
-    (declared,) = load_path(folder, source_id="x").objects.values()
-    spec = Agent.model_validate(declared.document).spec.runtime
-    assert isinstance(spec, HttpRuntime)
-    headers = {
-        header: value if isinstance(value, str) else "Bearer key"
-        for header, value in spec.headers.items()
-    }
-    deadline = clock.now().replace(year=clock.now().year + 1)
-    return api, a_job(spec, headers=headers, deadline=deadline)
+    return api, example_job(name, HOSTS[name], api.base, clock)
 
 
 async def started(runtime: HttpAgents, job: Job) -> Handle:

@@ -251,6 +251,29 @@ async def test_what_is_no_clear_word_of_the_api_ends_nothing(
     assert await seen_after(runtime, clock, job, handle) == Ended(failed)
 
 
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        pytest.param({"message": "no access"}, "the API reports: no access", id="a message"),
+        pytest.param({"error": "no access"}, "the API reports: no access", id="an error"),
+        pytest.param(
+            {"error": {"message": "no access", "error": "E"}},
+            "the API reports: no access",
+            id="an error with a message",
+        ),
+        pytest.param({"error": {"code": 7}}, "the API reports: error", id="an error without"),
+    ],
+)
+async def test_why_work_failed_is_told_in_the_words_of_its_api(
+    runtime: HttpAgents, api: HttpAgent, clock: FakeClock, answer: dict[str, Any], sentence: str
+) -> None:
+    job = job_on(api, clock)
+    handle = await begun(runtime, api, job)
+    api.answer(200, {"status": "error", "output": None, **answer})
+    failed = Failed(Reason.AGENT_FAILED, sentence)
+    assert await seen_after(runtime, clock, job, handle) == Ended(failed)
+
+
 async def test_an_api_that_asks_to_be_left_alone_is(
     runtime: HttpAgents, api: HttpAgent, clock: FakeClock
 ) -> None:
@@ -476,6 +499,23 @@ async def test_a_404_alone_proves_nothing(
     api.answer(404)
     api.answer(404)
     assert await runtime.stop(job, handle) == Stopping("the API answered 404 to DELETE")
+
+
+@pytest.mark.parametrize("status", [404, 409])
+async def test_work_that_waits_for_a_person_has_stopped_where_there_is_nothing_to_stop(
+    runtime: HttpAgents, api: HttpAgent, clock: FakeClock, status: int
+) -> None:
+    job = job_on(api, clock)
+    handle = await begun(runtime, api, job)
+    for word, stop in (
+        ("running", Stopping(f"the API answered {status} to DELETE")),
+        ("blocked", Stopped()),
+    ):
+        clock.advance(hours=1)
+        api.answer(200, {"status": word})
+        api.answer(status)
+        api.answer(200, {"status": word})
+        assert await runtime.stop(job, handle) == stop
 
 
 async def test_an_api_that_cannot_stop_says_so(
