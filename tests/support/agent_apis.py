@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.support.github_api import wrong_with_answer, wrong_with_request
 from tests.support.http_agent import Answer, HttpAgent, Received
 
 Json = Any
@@ -172,7 +173,16 @@ def _thread(run: dict[str, Json]) -> dict[str, Json]:
 
 
 def github(received: Received, sessions: Sessions) -> Reply:
-    """GitHub's agent tasks: neither stopped nor marked."""
+    """GitHub's agent tasks: neither stopped nor marked. Held to GitHub's own description."""
+    asked = received.json() if received.method == "POST" else None
+    if wrong := wrong_with_request(received.method, received.path, asked):
+        return 422, {"message": f"Validation Failed: {wrong}"}
+    status, answer = _task(received, sessions)
+    wrong = wrong_with_answer(received.method, received.path, status, answer)
+    return (500, {"message": f"the stand-in is wrong: {wrong}"}) if wrong else (status, answer)
+
+
+def _task(received: Received, sessions: Sessions) -> Reply:
     path, _ = _parts(received)
     match received.method, path:
         case "POST", ["agents", "repos", "OWNER", "REPOSITORY", "tasks"]:

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.github_api import wrong_with_answer, wrong_with_request
+
 TOKEN = "forge-token-of-the-job"
 MOST = 65_536
 """Characters of a comment that GitHub takes."""
@@ -124,9 +126,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(403, {"message": "Resource not accessible by integration"})
         if url.path == "/api/v4/user":
             return self._send(200, PROJECT_BOT)
+        if not on_gitlab and (wrong := wrong_with_request(self.command, self.path, body)):
+            return self._send(422, {"message": f"Validation Failed: {wrong}"})
         status, answer = self._carry_out(
             url.path, body, failure, by=PROJECT_BOT if on_gitlab else BOT
         )
+        if not on_gitlab and (wrong := wrong_with_answer(self.command, url.path, status, answer)):
+            return self._send(500, {"message": f"the stand-in is wrong: {wrong}"})
         if failure == "lost":
             self.close_connection = True
             return None

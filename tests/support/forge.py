@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.support.github_api import wrong_with_answer, wrong_with_request
+
 TOKEN = "forge-token-1234567890"
 PROJECT = "acme/automations"
 Answer = tuple[int, dict[str, Any]]
@@ -59,17 +61,24 @@ class StandInForge:
         return f"{self.github}/api/v4"
 
     def answer(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Answer:
-        """What the forge of this path says."""
+        """What the forge of this path says. GitHub's answers are held to its own description."""
         named = {name.lower(): value for name, value in headers.items()}
-        take = self._as_gitlab if path.startswith("/api/v4/") else self._as_github
-        return take(path, named, body)
+        if path.startswith("/api/v4/"):
+            return self._as_gitlab(path, named, body)
+        status, document = self._as_github(path, named, body)
+        wrong = wrong_with_answer("POST", path, status, document)
+        return (
+            (500, {"message": f"the stand-in is wrong: {wrong}"}) if wrong else (status, document)
+        )
 
     def _as_github(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Answer:
         if headers.get("authorization") != f"Bearer {TOKEN}":
             return 401, {"message": "Bad credentials", "status": "401"}
         if path != f"/repos/{PROJECT}/pulls":
             return 404, {"message": "Not Found", "status": "404"}
-        if not {"head", "base", "title"} <= body.keys() or self._has("head", body):
+        if wrong := wrong_with_request("POST", path, body):
+            return 422, {"message": f"Validation Failed: {wrong}", "errors": [], "status": "422"}
+        if self._has("head", body):
             return 422, {"message": "Validation Failed", "errors": [], "status": "422"}
         self.opened.append(body)
         number = len(self.opened)
