@@ -250,6 +250,19 @@ async def test_after_a_crash_the_session_is_found_and_followed(
     assert isinstance(await seen(runtime, clock, job, handle), Ended)
 
 
+async def test_a_task_without_a_page_of_its_own_is_followed(
+    runtime: HttpAgents, serving: ExitStack, clock: FakeClock
+) -> None:
+    """GitHub promises an id, a state and when it was made; the page is not always there."""
+    api, job = opened("github-agent-tasks", serving, clock)
+    api.unkind(201, b'{"id": "task-0", "state": "queued"}')
+    handle = await started(runtime, job)
+    assert handle.session_id == "task-0"
+    assert handle.detail["handle"]["url"] == "https://github.com/copilot/agents"
+    say("github-agent-tasks", api, "completed")
+    assert isinstance(await seen(runtime, clock, job, handle), Ended)
+
+
 async def test_a_task_that_cannot_be_found_is_held(
     runtime: HttpAgents, serving: ExitStack, clock: FakeClock
 ) -> None:
