@@ -17,6 +17,41 @@ MOST = 50
 Call = Callable[..., Any]
 Result = tuple[Any, BaseException | None]
 """What a call returned, and what it raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A call for one item, carried out with those of its kind: in a group they are one call.
+
+    `of_all` gets the transaction and the items, and gives a result for each in their order.
+    """
+
+    of_all: Callable[[Any, Sequence[Any]], Sequence[Any]]
+    item: Any
+
+    def __call__(self, tx: Any) -> Any:
+        """Carry it out alone."""
+        return self.of_all(tx, [self.item])[0]
+
+
+def call_all(tx: Any, calls: Sequence[Call]) -> list[Any]:
+    """Carry calls out in their order, all `Each` of one kind where the first of them stands."""
+    results: dict[int, Any] = {}
+    for index, call in enumerate(calls):
+        if index in results:
+            continue
+        if not isinstance(call, Each):
+            results[index] = call(tx)
+            continue
+        kind = {
+            at: other.item
+            for at, other in enumerate(calls)
+            if isinstance(other, Each) and other.of_all == call.of_all
+        }
+        results.update(zip(kind, call.of_all(tx, list(kind.values())), strict=True))
+    return [results[index] for index in range(len(calls))]
+
+
 _Member = tuple[Call, "asyncio.Future[Any]"]
 
 

@@ -1,14 +1,17 @@
 """Calls that wait together share a transaction, and none of them notices."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 
 from reconciler.core.base.errors import Conflict, Unavailable
 from reconciler.store.engine.database import Database, Tx
+from reconciler.store.grouping import Each, call_all
 from tests.support.postgres import Server
 
 
@@ -176,3 +179,53 @@ class TestPostgres:
             results = asyncio.run(scenario(database))
             assert [isinstance(r, Exception) for r in results] == [False, False, True, False]
             assert numbers(database) == [1, 2, 3]
+
+
+def insert_all(tx: Tx, wanted: Sequence[int]) -> list[tuple[int, int]]:
+    """Insert numbers; return each with how many there were at once."""
+    for number in wanted:
+        insert(tx, number)
+    return [(number, len(wanted)) for number in wanted]
+
+
+def test_items_of_one_kind_are_one_call(sqlite: Database) -> None:
+    async def scenario() -> list[tuple[int, int]]:
+        writes = [sqlite.awrite(Each(insert_all, number)) for number in range(40)]
+        return [*await asyncio.gather(*writes)]
+
+    results = asyncio.run(scenario())
+    assert [number for number, _ in results] == [*range(40)]
+    assert max(together for _, together in results) >= 20
+    assert numbers(sqlite) == [*range(40)]
+
+
+def test_an_item_that_fails_takes_no_other_with_it(sqlite: Database) -> None:
+    async def scenario() -> list[object]:
+        writes = [sqlite.awrite(Each(insert_all, number)) for number in (1, 2, 2, 3)]
+        return [*await asyncio.gather(*writes, return_exceptions=True)]
+
+    results = asyncio.run(scenario())
+    assert [isinstance(result, Exception) for result in results] == [False, False, True, False]
+    assert numbers(sqlite) == [1, 2, 3]
+
+
+@given(kinds=st.lists(st.integers(0, 2), max_size=12))
+def test_each_call_gets_its_own_result(kinds: list[int]) -> None:
+    """Kind 0 are plain calls, the others items of two functions."""
+
+    def doubled(_tx: object, items: Sequence[int]) -> list[int]:
+        return [2 * item for item in items]
+
+    def negated(_tx: object, items: Sequence[int]) -> list[int]:
+        return [-item for item in items]
+
+    def call(number: int, kind: int) -> Callable[[object], int]:
+        calls: list[Callable[[object], int]] = [
+            lambda _tx: number,
+            Each(doubled, number),
+            Each(negated, number),
+        ]
+        return calls[kind]
+
+    results = call_all(None, [call(number, kind) for number, kind in enumerate(kinds)])
+    assert results == [[n, 2 * n, -n][kind] for n, kind in enumerate(kinds)]

@@ -26,7 +26,7 @@ from reconciler.store.engine.backend import Backend, Tx, Watcher
 from reconciler.store.engine.facts import Fact, begin_notes
 from reconciler.store.engine.schema import Schema, migrate, require_current, schema_of
 from reconciler.store.engine.sqlite import Sqlite
-from reconciler.store.grouping import Group, Result
+from reconciler.store.grouping import Group, Result, call_all
 
 __all__ = ["Database", "Schema", "Tx", "Watcher"]
 
@@ -261,7 +261,7 @@ def _together(
     """Carry out all of them in one transaction. Where one of them fails, each gets its own."""
     if len(fns) > 1:
         try:
-            values = carry_out(lambda tx: [fn(tx) for fn in fns])
+            values = carry_out(lambda tx: call_all(tx, fns))
         except (Locked, Unavailable) as error:
             return [(None, error)] * len(fns)  # it would be the same for each
         except Exception:  # noqa: BLE001, S110 - whoever it was hears of it below
