@@ -14,13 +14,15 @@ import structlog
 from reconciler.control.changes import watch_database
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.server.rounds import check, prune, reconcile, renew, run, send, tick
-from reconciler.server.signals import WorkSignal
+from reconciler.server.signals import Pace, WorkSignal
 from reconciler.server.system import System
 
 log = structlog.get_logger(__name__)
 
 GAP = 0.05
-"""Seconds at least from the start of one round to the next."""
+"""Seconds from the start of one round to the next, in the long run."""
+BURST = 4
+"""Rounds that may begin at once before they are so far apart."""
 AFTER_FAILURE = 2.0
 """Seconds to wait after a round that failed."""
 
@@ -37,8 +39,10 @@ async def repeat(
     `told` says that its cause, the database, is in the log already.
     """
     failure: str | None = None
+    pace = Pace(GAP, BURST)
     while True:
         began = time.monotonic()
+        not_before = began + pace.begin(began)
         try:
             pause, failure = await once(), None
         except ReconcilerError as error:
@@ -51,7 +55,7 @@ async def repeat(
             pause, failure = AFTER_FAILURE, repr(error)
         await signal.sleep(pause)
         # What notifies again and again is done together: the first at once, then so many a second.
-        await asyncio.sleep(max(0.0, began + GAP - time.monotonic()))
+        await asyncio.sleep(max(0.0, not_before - time.monotonic()))
         signal.clear()
 
 

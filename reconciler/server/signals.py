@@ -1,6 +1,7 @@
 """What loops sleep on, and who is notified together."""
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 
@@ -26,6 +27,24 @@ class WorkSignal:
         except TimeoutError:
             pass
         self.clear()
+
+
+@dataclass(slots=True)
+class Pace:
+    """How soon a loop goes on: `burst` rounds at once, and one every `gap` seconds in the long run.
+
+    What comes alone is not kept waiting for the round before it; what notifies again and again is
+    done together.
+    """
+
+    gap: float
+    burst: int
+    _due: float = -math.inf
+
+    def begin(self, now: float) -> float:
+        """Count a round that begins; return the seconds that the next one has to wait from now."""
+        self._due = max(self._due, now - self.gap * (self.burst - 1)) + self.gap
+        return max(0.0, self._due - now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.core.base.errors import Unavailable
 from reconciler.server import loops
 from reconciler.server.loops import repeat
-from reconciler.server.signals import WorkSignal
+from reconciler.server.signals import Pace, WorkSignal
 
 LONG = 3600.0
 
@@ -95,9 +97,39 @@ def test_a_burst_of_notifications_is_one_round() -> None:
         await asyncio.wait_for(rounds.get(), 60)
         for _ in range(50):
             notify.notify()
-            await asyncio.sleep(0)
         await asyncio.wait_for(rounds.get(), 60)
         looping.cancel()
         return rounds.qsize()
 
     assert asyncio.run(body()) == 0
+
+
+PAUSES = st.lists(st.integers(0, 400).map(lambda each: each / 8), min_size=1, max_size=40)
+
+
+@given(gap=st.integers(1, 80).map(lambda each: each / 8), burst=st.integers(1, 5), pauses=PAUSES)
+def test_however_often_it_is_notified_there_are_so_many_rounds(
+    gap: float, burst: int, pauses: list[float]
+) -> None:
+    """`pauses` are from the moment at which a round may begin until it is notified."""
+    pace, now, begun = Pace(gap, burst), 100.0, list[float]()
+    for pause in pauses:
+        begun.append(now)
+        wait = pace.begin(now)
+        assert wait <= gap
+        now += max(wait, pause)
+    for first, since in enumerate(begun):
+        for last, until in enumerate(begun[first:], start=first):
+            assert last - first + 1 <= burst + (until - since) / gap
+
+
+def test_what_comes_alone_waits_for_nothing() -> None:
+    pace = Pace(0.05, 3)
+    assert [pace.begin(at) for at in (1.0, 1.03, 1.1, 1.14)] == [0.0] * 4
+
+
+def test_what_comes_again_and_again_waits() -> None:
+    pace = Pace(1.0, 3)
+    assert [pace.begin(5.0) for _ in range(3)] == [0.0, 0.0, 1.0]
+    assert pace.begin(6.0) == 1.0
+    assert [pace.begin(99.0) for _ in range(3)] == [0.0, 0.0, 1.0], "as at the beginning"
