@@ -3,7 +3,7 @@
 A queue whose agent has no room costs one look at its head, however many runs wait in it.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.agents import save_turn
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.in_flight import count_in_flight
-from reconciler.store.runs.leases import take
+from reconciler.store.runs.leases import Lease, take
 from reconciler.store.runs.queues import heads, offer, offer_run, queued
 from reconciler.store.runs.workspace_turns import read_turns, save_turns
 
@@ -74,6 +74,9 @@ class Allocation:
     room: int
     pool: AgentPool
     lines: list[_Line]
+    leases: list[tuple[Run, Lease]] = field(default_factory=list)
+    """Given out, and not written yet."""
+    lost: set[str] = field(default_factory=set)
 
     @classmethod
     def begin(
@@ -87,7 +90,9 @@ class Allocation:
         busy: AbstractSet[str],
     ) -> Self:
         """Read the heads of all queues, what is in flight, and who was served when."""
-        in_flight = count_in_flight(tx)
+        lines = [_Line(Queue.parse(run.queue), deque([run])) for run in heads(tx, now)]
+        # Nobody asks for room where nothing is queued.
+        in_flight = count_in_flight(tx) if lines else Counter[tuple[str, str]]()
         return cls(
             tx=tx,
             now=now,
@@ -97,7 +102,7 @@ class Allocation:
             turns=with_in_flight(read_turns(tx), in_flight),
             room=max_active_runs - in_flight.total(),
             pool=AgentPool(in_flight),
-            lines=[_Line(Queue.parse(run.queue), deque([run])) for run in heads(tx, now)],
+            lines=lines,
         )
 
     def would_write(self) -> bool:
@@ -138,6 +143,8 @@ class Allocation:
                 # No place is left; what workers claim later takes none yet, so go on with that.
                 held.add(workspace)
                 self.lines = [each for each in self.lines if each not in mine]
+        self._write_leases()
+        taken = [run for run in taken if run.id not in self.lost]
         self.turns |= (changed := held_back(self.turns, held, self.now))
         changed_too = {run.workspace for run in taken} | set(changed)
         save_turns(self.tx, {workspace: self.turns[workspace] for workspace in changed_too})
@@ -203,9 +210,18 @@ class Allocation:
                 return done
         return None
 
-    def _lease(self, run: Run, assigned: Assigned) -> Run | None:
+    def _lease(self, run: Run, assigned: Assigned) -> Run:
+        """Lease a run whose row is held; written together with others, or before rows are read."""
         until, note = self.now + self.lease, assigned.note or None
-        return take(self.tx, run, self.owner, until, assigned.agent, note, self._deadline(run))
+        lease = Lease(self.owner, until, assigned.agent, note, self._deadline(run))
+        self.leases.append((run, lease))
+        return lease.of(run)
+
+    def _write_leases(self) -> None:
+        unwritten, self.leases = self.leases, []
+        for (run, _), taken in zip(unwritten, take(self.tx, unwritten), strict=True):
+            if taken is None:  # somebody else was first; its room is given out by the next round
+                self.lost.add(run.id)
 
     def _deadline(self, run: Run) -> datetime | None:
         if run.remaining_ms is not None:
@@ -220,6 +236,7 @@ class Allocation:
 
     def _refill(self, line: _Line) -> None:
         """Read on in a line; at its end it is done."""
+        self._write_leases()  # what is leased must not be read as queued
         most = CHUNK + len(line.seen & self.busy) if line.seen else CHUNK
         runs = queued(self.tx, str(line.queue), self.now, most)
         line.runs.extend(run for run in runs if run.id not in line.seen)

@@ -1,5 +1,7 @@
 """Claiming: queued runs are leased and given to their agents beside the rounds."""
 
+from datetime import datetime
+
 from reconciler.control.dispatching.allocation import Allocation, hold_room
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.start import start
@@ -8,8 +10,10 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.runs.leases import any_expired, requeue_expired
 
 
-async def claim_once(runner: RunnerContext) -> list[str]:
+async def claim_once(runner: RunnerContext, *, sure: bool = False) -> list[str]:
     """Lease what can be started now, and start it; return the ids of the runs.
+
+    `sure`: the caller has just seen that there is something to lease.
 
     1. Read, without writing: most rounds find nothing.
     2. Lease, in one transaction.
@@ -20,10 +24,11 @@ async def claim_once(runner: RunnerContext) -> list[str]:
     def write(tx: Tx) -> list[Run]:
         # Two servers that count what is in flight at once would both take the last place.
         hold_room(runner.database, tx)
-        requeue_expired(tx, runner.database.now(tx), busy)
-        return _allocation(tx, runner, busy).carry_out()
+        now = runner.database.now(tx)
+        requeue_expired(tx, now, busy)
+        return _allocation(tx, runner, busy, now).carry_out()
 
-    if not await runner.database.aread(lambda tx: any_to_claim(tx, runner, busy)):
+    if not sure and not await runner.database.aread(lambda tx: any_to_claim(tx, runner, busy)):
         return []
     taken = await runner.database.awrite(write)
     # A server killed here has leased runs without handles: they expire and are taken again.
@@ -35,13 +40,18 @@ async def claim_once(runner: RunnerContext) -> list[str]:
 def any_to_claim(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> bool:
     """Whether a round would lease something, or put something back into its queue."""
     now = runner.database.now(tx)
-    return any_expired(tx, now, busy) or _allocation(tx, runner, busy).would_write()
+    return any_expired(tx, now, busy) or any_to_lease(tx, runner, busy)
 
 
-def _allocation(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> Allocation:
+def any_to_lease(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> bool:
+    """Whether a round would give a queued run to its agent, or note what holds one up."""
+    return _allocation(tx, runner, busy, runner.database.now(tx)).would_write()
+
+
+def _allocation(tx: Tx, runner: RunnerContext, busy: frozenset[str], now: datetime) -> Allocation:
     return Allocation.begin(
         tx,
-        now=runner.database.now(tx),
+        now=now,
         owner=runner.owner,
         lease=runner.settings.lease,
         max_active_runs=runner.settings.max_active_runs,

@@ -1,10 +1,10 @@
 """What the parts of the runner share: the database, the runtimes, and the work in flight."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -15,11 +15,11 @@ from reconciler.control.dispatching.jobs import (
     handle_of,
     hints_of,
     precheck_handle_of,
-    read_brief,
+    read_briefs,
     run_token,
 )
 from reconciler.control.evaluation.expectations import Expectations, NotJudged, read_expected
-from reconciler.control.runs.ending import finish
+from reconciler.control.runs.ending import Finish, finish_all
 from reconciler.control.runs.unjudged import keep_result
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.errors import Conflict, ReconcilerError
@@ -31,11 +31,14 @@ from reconciler.core.runs.usage import Price, priced
 from reconciler.dispatch.base import Handle, Job, Stopped, Written, cut_result, no_hint
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Database, Tx
+from reconciler.store.grouping import Each
 from reconciler.store.runs.claims import token_hashes
-from reconciler.store.runs.conditions import leased, owned_by
+from reconciler.store.runs.conditions import owned_by
+from reconciler.store.runs.ends import add_usage
 from reconciler.store.runs.leases import holder_of
 from reconciler.store.runs.outputs import save_output
-from reconciler.store.runs.runs import add_usage, change_run, with_handles
+from reconciler.store.runs.runs import change_run, with_handles
+from reconciler.store.runs.starting import Step, take_steps
 
 log = structlog.get_logger(__name__)
 
@@ -122,20 +125,21 @@ class RunnerContext:
         self.jobs.pop(run.id, None)
         job = await self.job(run)
         if job is not None and job.run_token is not None:
-            digest = token_hash(job.run_token)
-
-            def write(tx: Tx) -> bool:
-                held = leased(run, self.owner, self.database.now(tx))
-                values = {"run_token": digest, "holds": job.holds}
-                return change_run(tx, run.id, values, held)
-
+            values = {"run_token": token_hash(job.run_token), "holds": job.holds}
             try:
-                written = await self.database.awrite(write, of=run.autopilot_id)
+                written = await self.take_step(Step(run, values))
             except Conflict as error:
                 raise InUse(await self._holder(run, job)) from error
             if not written:
                 raise LeaseLost(run.id)
         return job
+
+    async def take_step(self, step: Step) -> bool:
+        """Write a step of a run that this process holds; False where its lease is lost."""
+        taken: bool = await self.database.awrite(
+            Each(_take_all, (self, step)), of=step.run.autopilot_id
+        )
+        return taken
 
     async def _holder(self, run: Run, job: Job) -> str:
         """Which run uses what this one needs, in a sentence that tells nothing of other teams."""
@@ -159,7 +163,10 @@ class RunnerContext:
         if agent is None:
             return None
         # Runs are leased many at once, and all their starts come here together.
-        return await self.database.aread(lambda tx: read_brief(tx, run.id, agent), shared=True)
+        brief: Brief | None = await self.database.aread(
+            Each(read_briefs, (run.id, run.workspace, agent)), shared=True
+        )
+        return brief
 
     def spawn(
         self, run: Run, work: Callable[["RunnerContext", Run], Coroutine[Any, Any, bool]]
@@ -191,7 +198,7 @@ class RunnerContext:
     async def end(self, run: Run, outcome: Outcome | NothingToDo, *, counts: bool = True) -> bool:
         """Record the end of a run that this process holds, then let go of what is left of it.
 
-        What its agent wrote is read before that: `let_go` removes it. `counts`: see `finish`.
+        What its agent wrote is read before that: `let_go` removes it. `counts`: see `Finish`.
         Return False where it has not ended: somebody else holds it, or its result could not be
         judged yet (`unjudged`).
         """
@@ -202,18 +209,8 @@ class RunnerContext:
             await self._judge_later(run, storable, str(error))
             return False
         output = await self._output_of(run, storable)
-
-        def write(tx: Tx) -> Run | None:
-            now, cooldown = self.database.now(tx), self.settings.cooldown
-            if not finish(
-                tx, run, storable, now, cooldown=cooldown, owner=self.owner, counts=counts
-            ):
-                return None
-            if output:
-                save_output(tx, run.id, output)
-            return with_handles(tx, run)
-
-        ended = await self.database.awrite(write, of=run.autopilot_id)
+        end = _Ending(self, Finish(run, storable, counts), output)
+        ended: Run | None = await self.database.awrite(Each(_end_all, end), of=run.autopilot_id)
         if ended is None:
             return False
         log.info("run ended", run=run.id, autopilot=run.autopilot_id, outcome=_word(storable))
@@ -293,6 +290,32 @@ class RunnerContext:
         self.leftovers.pop(job.run_id, None)
         if (usage := priced(released.usage, self.settings.prices)) is not None:
             await self.database.awrite(lambda tx: add_usage(tx, job.run_id, usage))
+
+
+def _take_all(tx: Tx, steps: Sequence[tuple[RunnerContext, Step]]) -> list[bool]:
+    """Write steps that runs of one process have come to at the same time."""
+    runner = steps[0][0]
+    return take_steps(tx, [step for _, step in steps], runner.owner, runner.database.now(tx))
+
+
+class _Ending(NamedTuple):
+    """An end that a runner found, with the output that is kept beside its result."""
+
+    runner: RunnerContext
+    end: Finish
+    output: str | None
+
+
+def _end_all(tx: Tx, ends: Sequence[_Ending]) -> list[Run | None]:
+    """Record ends that one process found at the same time."""
+    runner = ends[0].runner
+    now, cooldown = runner.database.now(tx), runner.settings.cooldown
+    mine = owned_by(runner.owner)
+    finished = finish_all(tx, [each.end for each in ends], now, mine, cooldown=cooldown)
+    for run, ending in zip(finished, ends, strict=True):
+        if run is not None and ending.output:
+            save_output(tx, run.id, ending.output)
+    return finished
 
 
 def _storable(outcome: Outcome | NothingToDo, prices: Mapping[str, Price]) -> Outcome | NothingToDo:

@@ -2,7 +2,8 @@
 
 import base64
 import hmac
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,9 +25,9 @@ from reconciler.core.runs.run import Json, Run
 from reconciler.core.runs.view import run_document
 from reconciler.dispatch.base import Handle, Hints, Job
 from reconciler.store.engine.database import Tx
-from reconciler.store.objects.agents import LiveAgent, find_agent
+from reconciler.store.objects.agents import LiveAgent, find_agents
 from reconciler.store.objects.manifests import get_document
-from reconciler.store.runs.runs import get_run
+from reconciler.store.runs.runs import get_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,28 @@ class Brief:
     agent: LiveAgent
 
 
-def read_brief(tx: Tx, run_id: str, agent: str) -> Brief | None:
+def read_brief(tx: Tx, run_id: str, workspace: str, agent: str) -> Brief | None:
     """The run, the manifest that it keeps, and its agent; None where one of them is gone."""
-    run = get_run(tx, run_id)
-    if run is None:
-        return None
-    live = find_agent(tx, run.workspace, agent)
-    return Brief(run, get_document(tx, run.spec_digest), live) if live else None
+    return read_briefs(tx, [(run_id, workspace, agent)])[0]
+
+
+def read_briefs(tx: Tx, asked: Sequence[tuple[str, str, str]]) -> list[Brief | None]:
+    """The same for several runs, given by id, workspace and agent."""
+    runs = get_runs(tx, [run_id for run_id, _, _ in asked])
+    names: dict[str, set[str]] = defaultdict(set)
+    for _, workspace, agent in asked:
+        names[workspace].add(agent)
+    agents = {
+        (workspace, name): live
+        for workspace, those in names.items()
+        for name, live in find_agents(tx, workspace, sorted(those)).items()
+    }
+    return [
+        Brief(run, get_document(tx, run.spec_digest), live)
+        if (run := runs.get(run_id)) and (live := agents.get((workspace, agent)))
+        else None
+        for run_id, workspace, agent in asked
+    ]
 
 
 def build_job(

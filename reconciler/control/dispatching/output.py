@@ -39,7 +39,9 @@ class Outputs:
         handle, agent = handle_of(run), run.agent
         if handle is None or agent is None:
             return Written("", after or "")
-        brief = await self.runner.database.aread(lambda tx: read_brief(tx, run.id, agent))
+        brief = await self.runner.database.aread(
+            lambda tx: read_brief(tx, run.id, run.workspace, agent)
+        )
         if brief is None:
             return None
         try:

@@ -114,7 +114,7 @@ async def precheck_job(runner: RunnerContext, run: Run) -> Job | None:
         agent = run.agent
         if agent is None:
             return None
-        brief = await runner.database.aread(lambda tx: read_brief(tx, run.id, agent))
+        brief = await runner.database.aread(lambda tx: read_brief(tx, run.id, run.workspace, agent))
         if brief is None:
             return None
         runner.prechecks[run.id] = build_precheck(brief)

@@ -6,30 +6,21 @@ its lease expires when the process that held it dies.
 """
 
 import asyncio
-from typing import NamedTuple
 
-from reconciler.control.dispatching.claim import any_to_claim, claim_once
+from reconciler.control.dispatching.claim import any_to_lease, claim_once
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.ended import judge_again_once
 from reconciler.control.dispatching.follow import follow_once
 from reconciler.control.dispatching.precheck_follow import follow_prechecks_once
 from reconciler.control.dispatching.recover import recover_once
-from reconciler.control.dispatching.stop import PROOF_GRACE, any_to_stop, stop_once
+from reconciler.control.dispatching.stop import PROOF_GRACE, stop_once
 from reconciler.control.dispatching.workers import end_silent
+from reconciler.core.runs.run import Run
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.claims import silent_workers
-from reconciler.store.runs.leases import abandoned, any_held, held_by, release, renew
+from reconciler.store.runs.due import Due, find_due
+from reconciler.store.runs.leases import held_by, release, renew
 from reconciler.store.runs.runs import get_runs
-
-
-class _Due(NamedTuple):
-    """Which steps of a round have something to do."""
-
-    abandoned: bool
-    held: bool
-    stops: bool
-    silent: bool
-    queued: bool
 
 
 async def run_once(runner: RunnerContext) -> None:
@@ -38,7 +29,7 @@ async def run_once(runner: RunnerContext) -> None:
     One read says which steps there is anything for; most rounds of an idle server end there.
     """
     busy = frozenset(runner.tasks)
-    due = await runner.database.aread(lambda tx: _due(tx, runner, busy))
+    due, queued = await runner.database.aread(lambda tx: _due(tx, runner, busy))
     if due.abandoned:
         await recover_once(runner)
     if held := due.held or due.abandoned:
@@ -50,20 +41,16 @@ async def run_once(runner: RunnerContext) -> None:
     if due.silent:
         await end_silent_once(runner)
     # What has ended in this round may have made room, or let the next run in.
-    if held or due.stops or due.silent or due.queued:
-        await claim_once(runner)
+    if queued or held or due.stops or due.silent:
+        await claim_once(runner, sure=queued)
     await tidy_once(runner)
 
 
-def _due(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> _Due:
+def _due(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> tuple[Due, bool]:
+    """What there is to do, and whether a queued run could be leased."""
     now = runner.database.now(tx)
-    return _Due(
-        abandoned=bool(abandoned(tx, now, 1)),
-        held=any_held(tx, runner.owner),
-        stops=any_to_stop(tx, now),
-        silent=bool(silent_workers(tx, now, now - PROOF_GRACE, 1)),
-        queued=any_to_claim(tx, runner, busy),
-    )
+    due = find_due(tx, runner.owner, now, now - PROOF_GRACE, busy)
+    return due, due.expired or any_to_lease(tx, runner, busy)
 
 
 async def end_silent_once(runner: RunnerContext) -> list[str]:
@@ -88,9 +75,15 @@ async def tidy_once(runner: RunnerContext) -> None:
         await runner.release(job, handle)
     if not runner.jobs:
         return
-    held = await runner.database.aread(lambda tx: held_by(tx, runner.owner))
-    gone = set(runner.jobs) - {run.id for run in held} - set(runner.tasks)
-    for run in (await runner.database.aread(lambda tx: get_runs(tx, sorted(gone)))).values():
+    known = frozenset(runner.jobs)
+
+    def gone(tx: Tx) -> list[Run]:
+        others = known - {run.id for run in held_by(tx, runner.owner)}
+        return [*get_runs(tx, sorted(others)).values()]
+
+    for run in await runner.database.aread(gone):
+        if run.id in runner.tasks:
+            continue
         if run.ended:
             await runner.let_go(run)
         else:

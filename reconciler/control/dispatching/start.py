@@ -24,14 +24,15 @@ from reconciler.core.runs.retry import (
     Transient,
     after_failure,
 )
-from reconciler.core.runs.run import Failed, Run, Status, WaitingFor, may_become
+from reconciler.core.runs.run import Failed, Run, Status, WaitingFor
 from reconciler.dispatch.base import AwaitClaim, Ended, Handle, Start, Started
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import mark_unavailable
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.conditions import leased
 from reconciler.store.runs.leases import free_held, wait_on
-from reconciler.store.runs.runs import change_run, get_run, request_cancel, status_of
+from reconciler.store.runs.runs import get_run, request_cancel
+from reconciler.store.runs.starting import Step
 
 log = structlog.get_logger(__name__)
 
@@ -43,11 +44,11 @@ class _Recorded:
     session_id: str | None
     dispatched: bool = False
 
-    def moments(self, handle: Handle, now: datetime) -> dict[str, datetime]:
-        """Return the moments that come with a handle: the first one is the dispatch."""
-        dispatched = {} if self.dispatched else {"dispatched_at": now}
+    def moments(self, handle: Handle) -> tuple[str, ...]:
+        """Return the fields of the moments that come with a handle: the first is the dispatch."""
+        dispatched = () if self.dispatched else ("dispatched_at",)
         is_new = handle.session_id not in (None, self.session_id)
-        return {**dispatched, "session_at": now} if is_new else dispatched
+        return (*dispatched, "session_at") if is_new else dispatched
 
     def note(self, handle: Handle) -> None:
         """Remember what was written: a transaction may be tried more than once."""
@@ -89,33 +90,17 @@ def _recorder(
     reached = Status.SESSION_CREATED if mode is ExecutionMode.CREATE_SESSION else Status.RUNNING
 
     async def record(handle: Handle) -> None:
-        def write(tx: Tx) -> bool:
-            now = runner.database.now(tx)
-            values: dict[str, Any] = {
-                "handle": dict(handle.detail),
-                "session_id": handle.session_id,
-                "waiting_for": None,
-                **recorded.moments(handle, now),
-            }
-            # An owner that stalled until its lease expired must not begin: whoever reads the row
-            # at this moment may be about to give the run to an agent as well.
-            held = leased(run, runner.owner, now)
-            return change_run(tx, run.id, {**values, **_reach(tx, run, reached, now)}, held)
-
-        if not await runner.database.awrite(write, of=run.autopilot_id):
+        values = {**_leading_to(handle), "waiting_for": None}
+        step = Step(run, values, reached, stamps=recorded.moments(handle))
+        if not await runner.take_step(step):
             raise LeaseLost(run.id)
         recorded.note(handle)
 
     return record
 
 
-def _reach(tx: Tx, run: Run, reached: Status, now: datetime) -> dict[str, Any]:
-    """The move that a handle brings: none where an earlier record or attempt has made it."""
-    current = status_of(tx, run.id)
-    if current is None or not may_become(current, reached):
-        return {}
-    started = {"started_at": now} if reached is Status.RUNNING else {}
-    return {"status": reached, **started}
+def _leading_to(handle: Handle) -> dict[str, Any]:
+    return {"handle": dict(handle.detail), "session_id": handle.session_id}
 
 
 async def _record_start(
@@ -123,9 +108,9 @@ async def _record_start(
 ) -> bool:
     match result:
         case Started(handle):
-            await runner.database.awrite(
-                lambda tx: _mark_running(tx, runner, run, handle, recorded), of=run.autopilot_id
-            )
+            # Written already, unless the runtime records no handle of its own or has made it anew.
+            leading, stamps = _leading_to(handle), recorded.moments(handle)
+            await runner.take_step(Step(run, {}, Status.RUNNING, leading, stamps))
             log.info("run started", run=run.id, agent=run.agent, session=handle.session_id)
             return True
         case Ended() as ended:
@@ -137,22 +122,6 @@ async def _record_start(
             )
         case Transient() | TargetDown():
             return await _try_again(runner, run, result)
-
-
-def _mark_running(
-    tx: Tx, runner: RunnerContext, run: Run, handle: Handle, recorded: _Recorded
-) -> None:
-    if status_of(tx, run.id) in (None, Status.RUNNING):
-        return
-    now = runner.database.now(tx)
-    values = {
-        "status": Status.RUNNING,
-        "started_at": now,
-        "session_id": handle.session_id,
-        "handle": dict(handle.detail),
-        **recorded.moments(handle, now),
-    }
-    change_run(tx, run.id, values, leased(run, runner.owner, now))
 
 
 async def _try_again(runner: RunnerContext, run: Run, failure: Transient | TargetDown) -> bool:

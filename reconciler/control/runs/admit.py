@@ -34,13 +34,14 @@ from reconciler.core.runs.standing import InForce, standing_of
 from reconciler.store.engine.database import Tx
 from reconciler.store.money.budgets import read_accounts
 from reconciler.store.objects.fired import save_fired
+from reconciler.store.runs.ends import end_run
 from reconciler.store.runs.last import read_last_completed
 from reconciler.store.runs.occupancy import (
     read_occupancy,
     save_breaker,
     save_last_run,
 )
-from reconciler.store.runs.runs import end_run, get_run, insert_runs, request_cancel
+from reconciler.store.runs.runs import get_run, insert_runs, request_cancel
 
 
 class Firing(NamedTuple):

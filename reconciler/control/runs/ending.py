@@ -3,14 +3,14 @@
 All of it is one transaction, so that nothing waits for a run that is already over.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.control.unreadable import find_readable
 from reconciler.core.manifest.notify import Event
-from reconciler.core.runs.admission import moved_blockers, promotable
+from reconciler.core.runs.admission import Occupancy, moved_blockers, promotable
 from reconciler.core.runs.allowance import held_to_allowance
 from reconciler.core.runs.context import last_completed
 from reconciler.core.runs.key import with_note
@@ -31,10 +31,34 @@ from reconciler.store.money.budgets import Accounts, read_accounts
 from reconciler.store.notify.outbox import Occasion, note_occasions
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.approvals import settle_approval
-from reconciler.store.runs.conditions import as_read, owned_by
+from reconciler.store.runs.conditions import Condition, as_read
+from reconciler.store.runs.ends import RunEnd, end_run, end_runs
 from reconciler.store.runs.last import read_last_completed
-from reconciler.store.runs.occupancy import any_waiting, read_occupancy, save_blockers, save_breaker
-from reconciler.store.runs.runs import change_run, end_run, get_run, usage_columns, used_so_far
+from reconciler.store.runs.occupancy import (
+    any_waiting,
+    lock_autopilots,
+    read_occupancy,
+    save_blockers,
+    save_breaker,
+)
+from reconciler.store.runs.runs import (
+    change_runs,
+    hold_waiting,
+    usage_columns,
+    used_so_far,
+)
+
+_READ_AHEAD = 50
+"""Waiting runs that are read at once."""
+
+
+class Finish(NamedTuple):
+    """An end that somebody found. `counts`: whether a failure counts for the breaker; an agent
+    without quota says nothing about the autopilot."""
+
+    run: Run
+    outcome: Outcome | NothingToDo
+    counts: bool = True
 
 
 def finish(
@@ -44,42 +68,69 @@ def finish(
     now: datetime,
     *,
     cooldown: timedelta,
-    owner: str | None = None,
     unchanged: bool = False,
-    counts: bool = True,
 ) -> bool:
-    """End a run and let the next one in; return False where it had ended or the lease is lost.
+    """End a run and let the next one in; return False where it had ended already.
 
-    `owner`: only while that owner holds the lease. `unchanged`: only where the run stands as it
-    was read, for whoever ends a run that nobody should have begun meanwhile. `counts`: whether a
-    failure counts for the breaker; an agent without quota says nothing about the autopilot.
+    `unchanged`: only where the run stands as it was read, for whoever ends a run that nobody
+    should have begun meanwhile.
+    """
+    where = [as_read(run)] if unchanged else []
+    return finish_all(tx, [Finish(run, outcome)], now, *where, cooldown=cooldown) != [None]
 
-    1. Hold the autopilot's row.
-    2. End the run, once; what completes has been running, if only for this moment.
-    3. Count it in the breaker.
+
+def finish_all(
+    tx: Tx,
+    ends: Sequence[Finish],
+    now: datetime,
+    *where: Condition,
+    cooldown: timedelta,
+) -> list[Run | None]:
+    """End runs for which the conditions still hold, and let the next ones in.
+
+    Return each that has ended, with the handles that its row had then; None for one that had ended
+    before, or of which somebody else holds the lease.
+
+    1. Hold the rows of the autopilots.
+    2. End the runs, each once; what completes has been running, if only for this moment.
+    3. Count them in the breakers.
     4. Admit what may be admitted now.
 
-    Where the autopilot's row cannot be read the run ends all the same, and that is all: what waits
+    Where the autopilot's row cannot be read a run ends all the same, and that is all: what waits
     is looked for again once the row is put back.
     """
-    live = find_readable(tx, run.autopilot_id, lock=True)
-    if not isinstance(outcome, NothingToDo):
-        if outcome.usage is not None or run.allowance_micros:
-            run = used_so_far(tx, run)
-        outcome = held_to_allowance(run, outcome)
-    held = [] if owner is None else [owned_by(owner)]
-    if unchanged:
-        held.append(as_read(run))
+    lives = lock_autopilots(tx, [end.run.autopilot_id for end in ends])
+    judged = [_within_allowance(tx, end) for end in ends]
+    written = end_runs(tx, [_run_end(end, now) for end in judged], *where)
+    finished: list[Run | None] = []
+    for (run, outcome, counts), handles in zip(judged, written, strict=True):
+        finished.append(None if handles is None else handles.on(run))
+        if handles is None:
+            continue
+        if run.waiting_for is WaitingFor.APPROVAL:
+            settle_approval(tx, run.id, now)
+        if (live := lives.get(run.autopilot_id)) is not None:
+            # The next end of the same autopilot counts on from here.
+            lives[live.id] = _count(tx, live, run.id, outcome, now, counts=counts)
+    for autopilot_id in dict.fromkeys(run.autopilot_id for run in finished if run is not None):
+        if (live := lives.get(autopilot_id)) is not None:
+            promote(tx, autopilot_id, now, cooldown, known=live)
+    return finished
+
+
+def _within_allowance(tx: Tx, end: Finish) -> Finish:
+    run, outcome, counts = end
+    if isinstance(outcome, NothingToDo):
+        return end
+    if outcome.usage is not None or run.allowance_micros:
+        run = used_so_far(tx, run)
+    return Finish(run, held_to_allowance(run, outcome), counts)
+
+
+def _run_end(end: Finish, now: datetime) -> RunEnd:
     # The table of transitions knows no way to completed but through running.
-    through = isinstance(outcome, Completed)
-    if not end_run(tx, run.id, _ending(run, outcome, now), *held, through_running=through):
-        return False
-    if run.waiting_for is WaitingFor.APPROVAL:
-        settle_approval(tx, run.id, now)
-    if live is not None:
-        moved = _count(tx, live, run.id, outcome, now, counts=counts)
-        promote(tx, run.autopilot_id, now, cooldown, known=None if moved else live)
-    return True
+    through = isinstance(end.outcome, Completed)
+    return RunEnd(end.run.id, _ending(end.run, end.outcome, now), through_running=through)
 
 
 def _ending(run: Run, outcome: Outcome | NothingToDo, now: datetime) -> Mapping[str, Any]:
@@ -115,19 +166,25 @@ def _count(
     now: datetime,
     *,
     counts: bool,
-) -> bool:
-    """Count the end in the breaker; return whether that changed the autopilot's row."""
+) -> LiveAutopilot:
+    """Count the end in the breaker; return the autopilot as it is then."""
     switches = live.switches
     before = Breaker(switches.failures, switches.breaker_opened_at, switches.breaker_probe)
     status = Status.COMPLETED if isinstance(outcome, Completed) else Status.FAILED
     reason = outcome.reason if isinstance(outcome, Failed) and counts else None
     after = after_run(before, run_id, status, reason, live.pause_after_failures, now)
     if after == before:
-        return False
+        return live
     save_breaker(tx, live.id, after.failures, after.opened_at, after.probe)
     if before.opened_at is None and after.opened_at is not None:
         note_occasions(tx, [_opened(live, run_id, after)], now)
-    return True
+    counted = replace(
+        switches,
+        failures=after.failures,
+        breaker_opened_at=after.opened_at,
+        breaker_probe=after.probe,
+    )
+    return replace(live, switches=counted)
 
 
 def _opened(live: LiveAutopilot, run_id: str, breaker: Breaker) -> Occasion:
@@ -168,49 +225,62 @@ def promote(
     if not isinstance(standing, InForce):
         return []
     occupancy = read_occupancy(tx, [live], now)[autopilot_id]
-    admitted: list[str] = []
+    waiters = _Waiters(tx, occupancy)
+    admitted: dict[str, tuple[Run, Mapping[str, Any]]] = {}
     accounts: Accounts | None = None
     while run_id := promotable(live.policy, occupancy):
-        accounts = accounts or read_accounts(tx, [live], now)
-        if (over := accounts.exceeded(live)) is not None:
-            _skip_waiter(tx, run_id, over.why, now)
-            occupancy.leave({run_id})
-            continue
-        if not _admit_waiter(tx, run_id, now, accounts.allowance(live)):
+        if (waiter := waiters.hold(run_id)) is None:
             occupancy.leave({run_id})  # it has ended meanwhile: its queueTtl passed, or a cancel
             continue
+        accounts = accounts or read_accounts(tx, [live], now)
+        if (over := accounts.exceeded(live)) is not None:
+            _skip_waiter(tx, waiter, over.why, now)
+            occupancy.leave({run_id})
+            continue
+        admitted[run_id] = waiter, _admission(tx, waiter, now, accounts.allowance(live))
         occupancy.promote(run_id)
         accounts.enter(live)
-        admitted.append(run_id)
         if standing.probe:
             switches = live.switches
             save_breaker(tx, live.id, switches.failures, switches.breaker_opened_at, run_id)
             break
+    change_runs(tx, [(run.id, values, [as_read(run)]) for run, values in admitted.values()])
     # Whoever still waits may name a run that has just ended.
     policy = replace(live.policy, max_active=1) if standing.probe else live.policy
     save_blockers(tx, moved_blockers(policy, occupancy))
-    return admitted
+    return [*admitted]
 
 
-def _skip_waiter(tx: Tx, run_id: str, why: str, now: datetime) -> None:
+class _Waiters:
+    """The waiting runs of an autopilot, read and held several at once as their turns come."""
+
+    def __init__(self, tx: Tx, occupancy: Occupancy) -> None:
+        self._tx = tx
+        self._ids = [run.id for run in occupancy.waiting()]
+        self._runs: dict[str, Run | None] = {}
+
+    def hold(self, run_id: str) -> Run | None:
+        """The run; None where it waits no more."""
+        if run_id not in self._runs:
+            start = self._ids.index(run_id)
+            ids = self._ids[start : start + _READ_AHEAD]
+            self._runs |= dict.fromkeys(ids) | hold_waiting(self._tx, ids)
+        return self._runs[run_id]
+
+
+def _skip_waiter(tx: Tx, run: Run, why: str, now: datetime) -> None:
     """The budget is judged when a run is admitted, not when it begins to wait."""
-    run = get_run(tx, run_id)
-    if run is None:
-        return
     values = {
         "status": Status.SKIPPED,
         "reason": Reason.OVER_BUDGET,
         "failure_reason": why,
         "completed_at": now,
     }
-    end_run(tx, run_id, values, as_read(run))
+    end_run(tx, run.id, values, as_read(run))
 
 
-def _admit_waiter(tx: Tx, run_id: str, now: datetime, allowance: int | None) -> bool:
-    """Admit under the spec that the run was triggered with: its own timeout counts."""
-    run = get_run(tx, run_id)
-    if run is None:
-        return False
+def _admission(tx: Tx, run: Run, now: datetime, allowance: int | None) -> Mapping[str, Any]:
+    """What is written under the spec that the run was triggered with: its own timeout counts."""
     spec = get_document(tx, run.spec_digest)["spec"]
     values = {
         "admitted_at": now,
@@ -222,7 +292,7 @@ def _admit_waiter(tx: Tx, run_id: str, now: datetime, allowance: int | None) -> 
         # The run before it, which ended in this transaction, is among those that are read.
         last = read_last_completed(tx, [run.autopilot_id])[run.autopilot_id]
         values["context"] = last_completed(last)
-    return change_run(tx, run_id, values, as_read(run))
+    return values
 
 
 def expire(tx: Tx, run: Run, now: datetime) -> bool:

@@ -38,6 +38,8 @@ CHECK_SECONDS = 4.0
 """A server that answers nothing for so long is out of service."""
 
 _USED = "reconciler.used"
+_MOMENT = "reconciler.moment"
+_CLOCK = text("SELECT clock_timestamp()")
 _SESSION = {
     "TimeZone": "UTC",
     "lock_timeout": f"{PATIENCE:.0f}s",
@@ -77,6 +79,7 @@ class Postgres:
         self._require_service()
         try:
             with self._readers.begin() as tx:
+                tx.info.pop(_MOMENT, None)
                 return fn(tx)
         except PoolExhausted:
             raise self._exhausted() from None
@@ -149,8 +152,11 @@ class Postgres:
         return nullcontext()
 
     def now(self, tx: Tx) -> datetime | None:
-        """The server's clock at this moment, not at the start of the transaction."""
-        moment: datetime = tx.execute(text("SELECT clock_timestamp()")).scalar_one()
+        """The server's clock: at this moment in a write, once for the snapshot of a read."""
+        reads = tx.get_execution_options().get("postgresql_readonly", False)
+        if not reads or _MOMENT not in tx.info:
+            tx.info[_MOMENT] = tx.execute(_CLOCK).scalar_one()
+        moment: datetime = tx.info[_MOMENT]
         return moment
 
     def lock(self, tx: Tx, name: str) -> None:

@@ -74,7 +74,7 @@ def unclaimed(tx: Connection, now: datetime, before: datetime) -> list[Unclaimed
 
 
 _ASKED = _R.cancel_requested_at.is_not(None)
-_SILENT = LIGHT.where(
+IS_SILENT = and_(
     ACTIVE,
     _R.lease_token.is_not(None),
     _R.unjudged_since.is_(None),
@@ -82,7 +82,8 @@ _SILENT = LIGHT.where(
         and_(_R.lease_until <= bindparam("now"), ~_ASKED),
         and_(_ASKED, _R.deadline_at <= bindparam("overdue_since")),
     ),
-).limit(bindparam("most"))
+)
+_SILENT = LIGHT.where(IS_SILENT).limit(bindparam("most"))
 
 
 def silent_workers(

@@ -33,13 +33,14 @@ class Condition:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-_OWNED = _R.lease_owner == bindparam("held_by")
-_LEASED = and_(_OWNED, _R.attempts == bindparam("held_attempts"), _R.lease_until > bindparam("now"))
+OWNED = _R.lease_owner == bindparam("held_by")
+UNEXPIRED = _R.lease_until > bindparam("now")
+_LEASED = and_(OWNED, _R.attempts == bindparam("held_attempts"), UNEXPIRED)
 
 
 def owned_by(owner: str) -> Condition:
     """The condition that `owner` still holds the lease."""
-    return Condition(_OWNED, {"held_by": owner})
+    return Condition(OWNED, {"held_by": owner})
 
 
 def leased(run: Run, owner: str, now: Any) -> Condition:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, func, or_, select
 
 from reconciler.core.runs.run import Status, WaitingFor
 from reconciler.store.runs.conditions import NOT_ENDED
@@ -22,6 +22,8 @@ def _counted(*where: ColumnElement[bool]) -> Select[Any]:
 
 _LEASED = _counted(NOT_ENDED, _R.lease_owner.is_not(None))
 _UNLEASED = _counted(_BEGUN, _R.lease_owner.is_(None), or_(_R.waiting_for.is_(None), ~_AWAY))
+# Two halves, one for each index: of all runs that are pending there may be thousands.
+_IN_FLIGHT = _LEASED.union_all(_UNLEASED)
 _OFFERED = _counted(IS_CLAIMABLE)
 
 
@@ -32,8 +34,7 @@ def count_in_flight(tx: Connection) -> Counter[tuple[str, str]]:
     worker, for its next attempt, for a quota or for an agent that is down is not: it holds nobody's
     place.
     """
-    # Two statements, one for each index: of all runs that are pending there may be thousands.
-    return _count(tx, _LEASED) + _count(tx, _UNLEASED)
+    return _count(tx, _IN_FLIGHT)
 
 
 def count_offered(tx: Connection) -> Counter[tuple[str, str]]:
@@ -41,6 +42,8 @@ def count_offered(tx: Connection) -> Counter[tuple[str, str]]:
     return _count(tx, _OFFERED)
 
 
-def _count(tx: Connection, counted: Select[Any]) -> Counter[tuple[str, str]]:
-    rows = tx.execute(counted)
-    return Counter({(workspace, agent or ""): count for workspace, agent, count in rows})
+def _count(tx: Connection, counted: Select[Any] | CompoundSelect[Any]) -> Counter[tuple[str, str]]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for workspace, agent, count in tx.execute(counted):
+        counts[workspace, agent or ""] += count
+    return counts

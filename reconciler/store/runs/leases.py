@@ -9,18 +9,25 @@ the index or here: asked for the order of the ids, SQLite would rather read all 
 were, since those come in that order.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Run, Status, WaitingFor
 from reconciler.store.engine.batches import IDS
-from reconciler.store.runs.conditions import EXPIRED, Condition, as_read, leased
-from reconciler.store.runs.runs import ACTIVE, LIGHT, STILL_QUEUED, change_run, run_of
+from reconciler.store.runs.conditions import EXPIRED, OWNED, Condition, as_read, leased
+from reconciler.store.runs.runs import (
+    ACTIVE,
+    LIGHT,
+    STILL_QUEUED,
+    change_run,
+    change_runs,
+    run_of,
+)
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
@@ -37,13 +44,11 @@ _DUE = or_(_R.next_attempt_at.is_(None), _R.next_attempt_at <= bindparam("now"))
 _UNJUDGED = _R.unjudged_since.is_not(None)
 # The runs of workers are read by `silent_workers`, until they have reported their end.
 _OURS = or_(_R.lease_token.is_(None), _UNJUDGED)
-_ABANDONED = (
-    LIGHT.where(ACTIVE, _R.status.in_(_BEGUN), _OURS, _DUE, EXPIRED)
-    .order_by(_R.id)
-    .limit(bindparam("most"))
-)
+IS_ABANDONED = and_(ACTIVE, _R.status.in_(_BEGUN), _OURS, _DUE, EXPIRED)
+_ABANDONED = LIGHT.where(IS_ABANDONED).order_by(_R.id).limit(bindparam("most"))
 _HELD_ABANDONED = _ABANDONED.with_for_update(skip_locked=True, of=autopilot_run)
-_HELD_BY = LIGHT.where(ACTIVE, _R.lease_owner == bindparam("held_by"))
+IS_HELD = and_(ACTIVE, OWNED)
+_HELD_BY = LIGHT.where(IS_HELD)
 
 
 def abandoned(tx: Connection, now: datetime, limit: int = 100, *, lock: bool = False) -> list[Run]:
@@ -61,39 +66,59 @@ def held_by(tx: Connection, owner: str) -> list[Run]:
     return sorted((run_of(row) for row in rows), key=lambda run: run.id)
 
 
-_ANY_HELD = select(_R.id).where(ACTIVE, _R.lease_owner == bindparam("held_by")).limit(1)
+class Lease(NamedTuple):
+    """What a queued run is leased with for its next attempt."""
+
+    owner: str
+    until: datetime
+    agent: str
+    note: str | None = None
+    deadline: datetime | None = None
+
+    def of(self, run: Run) -> Run:
+        """The run as it is then."""
+        return replace(
+            run,
+            lease_owner=self.owner,
+            lease_until=self.until,
+            agent=self.agent,
+            note=with_note(run, self.note),
+            attempts=run.attempts + 1,
+            waiting_for=None,
+            deadline_at=self.deadline or run.deadline_at,
+            remaining_ms=None,
+        )
 
 
-def any_held(tx: Connection, owner: str) -> bool:
-    """Whether `owner` works on any run."""
-    return tx.execute(_ANY_HELD, {"held_by": owner}).first() is not None
+_TAKEN = ("lease_owner", "lease_until", "agent", "note", "attempts", "waiting_for", "deadline_at",
+          "remaining_ms")  # fmt: skip
+_MINE = select(_R.id, _R.attempts).where(_R.id.in_(IDS), _R.lease_owner == bindparam("held_by"))
 
 
-def take(
-    tx: Connection,
-    run: Run,
-    owner: str,
-    until: datetime,
-    agent: str,
-    note: str | None = None,
-    deadline: datetime | None = None,
-) -> Run | None:
-    """Lease a queued run for its next attempt; return it as it is then.
+def take(tx: Connection, taken: Sequence[tuple[Run, Lease]]) -> list[Run | None]:
+    """Lease queued runs; return each as it is then, None where somebody else was first.
 
-    None where somebody else was first.
+    They are written together; were some not written, those that were are found by their owner and
+    the attempt, which no other lease has.
     """
-    values: dict[str, Any] = {
-        "lease_owner": owner,
-        "lease_until": until,
-        "agent": agent,
-        "note": with_note(run, note),
-        "attempts": run.attempts + 1,
-        "waiting_for": None,
-        "deadline_at": deadline or run.deadline_at,
-        "remaining_ms": None,
+    if not taken:
+        return []
+    after = [lease.of(run) for run, lease in taken]
+    written = change_runs(
+        tx,
+        [
+            (run.id, {name: getattr(run, name) for name in _TAKEN}, (STILL_QUEUED, as_read(before)))
+            for (before, _), run in zip(taken, after, strict=True)
+        ],
+    )
+    if written == len(taken):
+        return [*after]
+    mine = {
+        (id_, attempts)
+        for owner in {lease.owner for _, lease in taken}
+        for id_, attempts in tx.execute(_MINE, {"ids": [run.id for run in after], "held_by": owner})
     }
-    taken = change_run(tx, run.id, values, STILL_QUEUED, as_read(run))
-    return replace(run, **values) if taken else None
+    return [run if (run.id, run.attempts) in mine else None for run in after]
 
 
 def adopt_run(
@@ -146,7 +171,7 @@ def release_all(tx: Connection) -> int:
 
 
 # Not `status = 'pending'`: SQLite would read all that wait, in place of the few with an owner.
-_LOST_BEFORE_IT_BEGAN = and_(
+IS_LOST_BEFORE_IT_BEGAN = and_(
     ACTIVE,
     _R.lease_owner.is_not(None),
     _R.lease_until <= bindparam("now"),
@@ -155,8 +180,8 @@ _LOST_BEFORE_IT_BEGAN = and_(
     _R.cancel_requested_at.is_(None),
     _R.id.not_in(IDS),
 )
-_REQUEUE = update(autopilot_run).where(_LOST_BEFORE_IT_BEGAN).values(_FREED | _TO_ITS_AGENT)
-_ANY_EXPIRED = select(_R.id).where(_LOST_BEFORE_IT_BEGAN).limit(1)
+_REQUEUE = update(autopilot_run).where(IS_LOST_BEFORE_IT_BEGAN).values(_FREED | _TO_ITS_AGENT)
+_ANY_EXPIRED = select(_R.id).where(IS_LOST_BEFORE_IT_BEGAN).limit(1)
 
 
 def requeue_expired(tx: Connection, now: datetime, busy: Collection[str] = ()) -> int:

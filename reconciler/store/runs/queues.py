@@ -4,15 +4,16 @@ Nothing here reads through a queue to find another one: however many runs wait f
 the head of every queue is found by a step in the index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, text, update
+from sqlalchemy import Connection, Select, bindparam, text, update
 
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Run, WaitingFor
-from reconciler.store.engine.batches import IDS, batches
+from reconciler.store.engine.batches import batches
 from reconciler.store.runs.conditions import as_read
 from reconciler.store.runs.runs import IS_QUEUED, LIGHT, STILL_QUEUED, change_run, run_of
 from reconciler.store.tables import QUEUED, Instant, autopilot_run
@@ -44,16 +45,15 @@ _TO_OFFER = text(
     f"SELECT id FROM autopilot_run WHERE {QUEUED} AND queue = :queue AND {_DUE} "  # noqa: S608
     f"AND NOT precheck_due {_OLDEST_FIRST}"
 ).bindparams(_NOW)
-
-
-_READ = LIGHT.where(_R.id.in_(IDS))
-_HELD = _READ.with_for_update(skip_locked=True, of=autopilot_run)
+_READ_HEADS = LIGHT.where(_R.id.in_(_HEADS.columns(_R.id)))
+_HELD_OF_QUEUE = LIGHT.where(_R.id.in_(_OF_QUEUE.columns(_R.id))).with_for_update(
+    skip_locked=True, of=autopilot_run
+)
 
 
 def heads(tx: Connection, now: datetime) -> list[Run]:
     """The oldest run of each queue whose attempt is due."""
-    ids = [id_ for id_ in tx.execute(_HEADS, {"now": now, "most": 1}).scalars() if id_ is not None]
-    return _runs(tx, ids)
+    return _runs(tx, _READ_HEADS, {"now": now, "most": 1})
 
 
 def queued(tx: Connection, queue: str, now: datetime, limit: int) -> list[Run]:
@@ -62,14 +62,11 @@ def queued(tx: Connection, queue: str, now: datetime, limit: int) -> list[Run]:
     Their rows are held to the end of the transaction, on PostgreSQL; those that another
     transaction holds are passed over.
     """
-    ids = list(tx.execute(_OF_QUEUE, {"queue": queue, "now": now, "most": limit}).scalars())
-    return _runs(tx, ids, lock=True)
+    return _runs(tx, _HELD_OF_QUEUE, {"queue": queue, "now": now, "most": limit})
 
 
-def _runs(tx: Connection, ids: Sequence[str], *, lock: bool = False) -> list[Run]:
-    query = _HELD if lock else _READ
-    rows = (row for batch in batches(ids) for row in tx.execute(query, {"ids": batch}))
-    return sorted(map(run_of, rows), key=_by_admission)
+def _runs(tx: Connection, query: Select[Any], values: Mapping[str, Any]) -> list[Run]:
+    return sorted(map(run_of, tx.execute(query, values)), key=_by_admission)
 
 
 def _by_admission(run: Run) -> tuple[datetime, str]:

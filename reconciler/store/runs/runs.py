@@ -1,38 +1,34 @@
 """Runs: inserting, reading and moving them along. Every write is a compare-and-swap."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Update,
     and_,
     bindparam,
     literal_column,
     select,
-    update,
 )
 
 from reconciler.core.runs.run import (
-    BREAKER_REASONS,
-    Json,
     Reason,
     Run,
     Source,
     Status,
     WaitingFor,
-    sources_of,
 )
-from reconciler.core.runs.usage import Usage, read_usage
+from reconciler.core.runs.usage import Usage
 from reconciler.store.engine.batches import IDS
 from reconciler.store.engine.bulk import insert_tuples
-from reconciler.store.engine.facts import RunEnded, RunStarted, RunUsed, note
-from reconciler.store.money.ledger import book
+from reconciler.store.engine.facts import RunEnded, RunStarted, note
 from reconciler.store.notify.outbox import End, note_ends
 from reconciler.store.runs.conditions import (
     NOT_ENDED,
@@ -59,7 +55,7 @@ _JOINED = {"autopilot": autopilot.c.name, "trigger": autopilot_trigger.c.name}
 _FIELDS = tuple(f.name for f in fields(Run))
 _COLUMNS = ("run_token", "holds", "lease_token", "input_tokens", "output_tokens", "cached_tokens")
 """Columns that are no fields of a `Run`."""
-_STORED = {name: name for name in _COLUMNS} | {
+STORED = {name: name for name in _COLUMNS} | {
     name: _RENAMED.get(name, name) for name in _FIELDS if name not in _JOINED
 }
 _ENUMS = {
@@ -70,7 +66,7 @@ _ENUMS = {
     "cancel_reason": Reason,
 }
 _OWN = tuple(name for name in _FIELDS if name not in _JOINED)
-_INSERTED = tuple(_STORED[name] for name in _OWN)
+_INSERTED = tuple(STORED[name] for name in _OWN)
 _values_of: Callable[[Run], tuple[Any, ...]] = attrgetter(*_OWN)
 _HEAVY = frozenset({"payload", "result", "context"})
 _LIGHT_FIELDS = tuple(name for name in _FIELDS if name not in _HEAVY)
@@ -86,7 +82,7 @@ STILL_QUEUED = Condition(IS_QUEUED)
 
 def _selection(names: Iterable[str]) -> Select[Any]:
     columns = [
-        (_JOINED[n] if n in _JOINED else autopilot_run.c[_STORED[n]]).label(f"f_{n}") for n in names
+        (_JOINED[n] if n in _JOINED else autopilot_run.c[STORED[n]]).label(f"f_{n}") for n in names
     ]
     return (
         select(*columns)
@@ -104,6 +100,11 @@ _HANDLES = select(
 ).where(THIS_RUN)
 _STATUS = select(autopilot_run.c.status).where(THIS_RUN)
 _BY_IDS = WHOLE.where(autopilot_run.c.id.in_(IDS))
+_HELD_WAITING = (
+    LIGHT.where(autopilot_run.c.id.in_(IDS), WAITING)
+    .order_by(autopilot_run.c.id)
+    .with_for_update(of=autopilot_run)
+)
 
 
 def run_of(row: Sequence[Any]) -> Run:
@@ -158,6 +159,15 @@ def get_runs(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     return {run.id: run for run in map(run_of, rows)}
 
 
+def hold_waiting(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
+    """Those of these runs that wait to be admitted, held until the transaction ends.
+
+    Without what may be megabytes: payload, result and context.
+    """
+    rows = tx.execute(_HELD_WAITING, {"ids": list(run_ids)})
+    return {run.id: run for run in map(run_of, rows)}
+
+
 def get_runs_to_tell(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """Runs by id without their payloads, which may be megabytes and are told to nobody."""
     light = LIGHT.add_columns(autopilot_run.c.result).where(autopilot_run.c.id.in_(IDS))
@@ -199,25 +209,38 @@ def change_run(tx: Connection, run_id: str, values: Mapping[str, Any], *where: C
     means that somebody else was first, or that there is no such move.
     """
     admitted = _admitted_and_not_started(tx, run_id) if values.get("started_at") else None
-    changed = _write(tx, run_id, values, sources_for(values), where)
+    changed = tx.execute(*_written(run_id, values, sources_for(values), where)).rowcount == 1
     if changed and admitted is not None:
         note(tx, RunStarted((values["started_at"] - admitted).total_seconds()))
     return changed
 
 
-def _write(
-    tx: Connection,
+def change_runs(
+    tx: Connection, changes: Sequence[tuple[str, Mapping[str, Any], Sequence[Condition]]]
+) -> int:
+    """Change runs that have not ended, each where its conditions hold; return their number.
+
+    Each is given by its id, the values as for `change_run`, without a move, and its conditions.
+    """
+    writes: dict[tuple[Update, frozenset[str]], list[dict[str, Any]]] = defaultdict(list)
+    for run_id, values, where in changes:
+        statement, parameters = _written(run_id, values, None, where)
+        writes[statement, frozenset(parameters)].append(parameters)
+    return sum(tx.execute(statement, rows).rowcount for (statement, _), rows in writes.items())
+
+
+def _written(
     run_id: str,
     values: Mapping[str, Any],
     sources: frozenset[Status] | None,
     where: Sequence[Condition],
-) -> bool:
+) -> tuple[Update, dict[str, Any]]:
     statement = update_of(sources, *(condition.clause for condition in where))
     parameters: dict[str, Any] = {"this_run": run_id}
     for condition in where:
         parameters.update(condition.values)
-    parameters.update((_STORED[name], value) for name, value in values.items())
-    return tx.execute(statement, parameters).rowcount == 1
+    parameters.update((STORED[name], value) for name, value in values.items())
+    return statement, parameters
 
 
 _UNSTARTED = select(autopilot_run.c.admitted_at).where(
@@ -252,117 +275,6 @@ def used_so_far(tx: Connection, run: Run) -> Run:
     """
     row = tx.execute(_USED_SO_FAR, {"this_run": run.id}).one_or_none()
     return run if row is None else replace(run, usage=row.usage, cost_micros=row.cost_micros)
-
-
-class _Ending(NamedTuple):
-    """What the end of a run is counted by, as the row has it before."""
-
-    status: str
-    source: str
-    admitted_at: datetime | None
-    started_at: datetime | None
-    usage: dict[str, Json] | None
-    cost_micros: int | None
-    autopilot_id: str
-    workspace_id: str
-    agent: str | None
-    spec_digest: str
-    failing_since: datetime | None
-
-
-_ENDING: Select[Any] = (
-    select(
-        *(autopilot_run.c[name] for name in _Ending._fields[:-1]),
-        autopilot.c.failing_since,
-    )
-    .join(autopilot, autopilot.c.id == autopilot_run.c.autopilot_id)
-    .where(THIS_RUN)
-)
-_HELD_ENDING = _ENDING.with_for_update(of=autopilot_run)
-_CLEARED = {
-    "lease_owner": None,
-    "lease_until": None,
-    "lease_token": None,
-    "waiting_for": None,
-    "remaining_ms": None,
-    "unjudged_since": None,
-}
-
-
-def end_run(
-    tx: Connection,
-    run_id: str,
-    values: Mapping[str, Any],
-    *where: Condition,
-    through_running: bool = False,
-) -> bool:
-    """End a run once, and only where the conditions still hold.
-
-    `through_running`: one that has not begun to run does so at the moment of its end.
-    """
-    row = tx.execute(_HELD_ENDING, {"this_run": run_id}).one_or_none()
-    if row is None:
-        return False
-    before = _Ending._make(row)
-    status, reason, now = Status(values["status"]), values.get("reason"), values["completed_at"]
-    sources = sources_of(status)
-    # The row is held: what was read of it is what is changed.
-    begins = through_running and before.status in sources_of(Status.RUNNING)
-    began = {"started_at": before.started_at or now} if begins else {}
-    if begins:
-        sources = sources_of(Status.RUNNING)
-    if not _write(tx, run_id, {**values, **began, **_CLEARED}, sources, where):
-        return False
-    if begins and before.admitted_at is not None and before.started_at is None:
-        note(tx, RunStarted((now - before.admitted_at).total_seconds()))
-    note(tx, RunEnded(status, Source(before.source), Reason(reason) if reason else None))
-    used = before._replace(**{name: values[name] for name in _USED if name in values})
-    _count_usage(tx, used, now)
-    recovers = _count_streak(tx, before, status, reason, now)
-    whose = (before.autopilot_id, before.workspace_id, before.spec_digest)
-    note_ends(tx, [End(run_id, *whose, status, reason, recovers)], now)
-    return True
-
-
-_USED = ("usage", "cost_micros")
-
-
-def add_usage(tx: Connection, run_id: str, usage: Usage) -> bool:
-    """Record, once, what a run has used where its agent told it only after the end."""
-    r = autopilot_run.c
-    unknown = (r.id == run_id, r.completed_at.is_not(None), r.usage.is_(None))
-    if not tx.execute(update(autopilot_run).where(*unknown).values(usage_columns(usage))).rowcount:
-        return False
-    ended_at = tx.execute(select(r.completed_at).where(r.id == run_id)).scalar_one()
-    row = tx.execute(_ENDING, {"this_run": run_id}).one()
-    _count_usage(tx, _Ending._make(row), ended_at)
-    return True
-
-
-def _count_usage(tx: Connection, row: _Ending, ended_at: datetime) -> None:
-    if row.usage is not None:
-        note(tx, RunUsed(read_usage(row.usage)))
-    if row.cost_micros:
-        spent_by = (row.autopilot_id, row.workspace_id, row.agent)
-        book(tx, ended_at, row.cost_micros, *spent_by)
-
-
-def _count_streak(
-    tx: Connection, row: _Ending, status: Status, reason: Reason | None, now: datetime
-) -> bool:
-    """Note where a failing streak begins and ends; return whether it ends here.
-
-    Beside the breaker's count, which an edit and a resume reset: these do not make a run complete.
-    """
-    if status is Status.COMPLETED and row.failing_since is not None:
-        since = None
-    elif reason in BREAKER_REASONS and row.failing_since is None:
-        since = now
-    else:
-        return False
-    where = autopilot.c.id == row.autopilot_id
-    tx.execute(update(autopilot).where(where).values(failing_since=since))
-    return status is Status.COMPLETED
 
 
 _UNASKED = Condition(autopilot_run.c.cancel_requested_at.is_(None))

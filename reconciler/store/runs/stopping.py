@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BindParameter, Connection, bindparam
+from sqlalchemy import BindParameter, Connection, and_, bindparam
 
 from reconciler.core.runs.run import Run, Status
 from reconciler.store.runs.conditions import EXPIRED
@@ -12,26 +12,17 @@ from reconciler.store.tables import autopilot_run
 _R = autopilot_run.c
 _MOST: BindParameter[int] = bindparam("most")
 _ASKED = _R.cancel_requested_at.is_not(None)
-_OVERDUE = (
-    LIGHT.where(
-        ACTIVE,
-        _R.deadline_at <= bindparam("now"),
-        _R.cancel_requested_at.is_(None),
-        _R.unjudged_since.is_(None),
-    )
-    .order_by(_R.deadline_at)
-    .limit(_MOST)
+IS_OVERDUE = and_(
+    ACTIVE,
+    _R.deadline_at <= bindparam("now"),
+    _R.cancel_requested_at.is_(None),
+    _R.unjudged_since.is_(None),
 )
-_UNTOUCHED = (
-    LIGHT.where(ACTIVE, _R.attempts == 0, _ASKED, EXPIRED)
-    .order_by(_R.cancel_requested_at)
-    .limit(_MOST)
-)
-_UNATTENDED = (
-    LIGHT.where(ACTIVE, _R.status == Status.PENDING, _ASKED, _R.attempts > 0, EXPIRED)
-    .order_by(_R.cancel_requested_at)
-    .limit(_MOST)
-)
+IS_UNTOUCHED = and_(ACTIVE, _R.attempts == 0, _ASKED, EXPIRED)
+IS_UNATTENDED = and_(ACTIVE, _R.status == Status.PENDING, _ASKED, _R.attempts > 0, EXPIRED)
+_OVERDUE = LIGHT.where(IS_OVERDUE).order_by(_R.deadline_at).limit(_MOST)
+_UNTOUCHED = LIGHT.where(IS_UNTOUCHED).order_by(_R.cancel_requested_at).limit(_MOST)
+_UNATTENDED = LIGHT.where(IS_UNATTENDED).order_by(_R.cancel_requested_at).limit(_MOST)
 
 
 def overdue(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:

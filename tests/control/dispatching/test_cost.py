@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from sqlalchemy import Engine, event
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.runner import run_once, settle
-from reconciler.core.runs.run import Status
+from reconciler.control.runs.ending import Finish, finish_all
+from reconciler.core.runs.run import Completed, Status
 from reconciler.dispatch.http.runtime import Patience
 from reconciler.dispatch.registry import Runtimes
+from reconciler.store.engine.database import Tx
+from reconciler.store.runs.leases import Lease, take
+from reconciler.store.runs.starting import Step, take_steps
 from tests.support.http_agent import HttpAgent
-from tests.support.rig import KEY, Rig, agent, autopilot
+from tests.support.rig import COOLDOWN, KEY, Rig, agent, autopilot
 
 RUNS = 10
 
@@ -70,6 +75,34 @@ def test_runs_that_come_at_once_share_transactions_and_take_few_statements(
     assert {rig.run_of(run.id).status for run in runs} == {Status.COMPLETED}
     assert counts["statements"] / RUNS < 16
     assert counts["transactions"] / RUNS < 3
+
+
+def statements_of_lives(rig: Rig, number: int) -> int:
+    """Statements of one transaction that leases, starts and ends runs, and lets as many in."""
+    name, now = f"a{number}", rig.clock.now()
+    lease = Lease("here", now + timedelta(minutes=1), "bot")
+    room: dict[str, Any] = {"concurrencyPolicy": "queue", "maxConcurrency": number}
+    rig.apply(agent(), autopilot(name, maxActive=number, **room))
+    runs = [rig.launch(name) for _ in range(2 * number)]
+
+    def work(tx: Tx) -> None:
+        taken = [run for run in take(tx, [(run, lease) for run in runs[:number]]) if run]
+        steps = [Step(run, {"session_id": "s"}, Status.RUNNING) for run in taken]
+        assert all(take_steps(tx, steps, "here", now))
+        ends = [Finish(run, Completed()) for run in taken]
+        assert all(finish_all(tx, ends, now, cooldown=COOLDOWN))
+
+    with counted() as counts:
+        rig.database.write(work)
+    states = [rig.run_of(run.id) for run in runs]
+    assert [run.status for run in states[:number]] == [Status.COMPLETED] * number
+    assert all(run.active for run in states[number:])
+    return counts["statements"]
+
+
+def test_what_many_runs_come_to_at_once_takes_the_statements_of_one(rig: Rig) -> None:
+    statements_of_lives(rig, 2)  # what is lazy is loaded
+    assert statements_of_lives(rig, 1) == statements_of_lives(rig, 5)
 
 
 def test_a_round_with_nothing_to_do_is_one_transaction(rig: Rig) -> None:

@@ -10,7 +10,7 @@ from reconciler.core.runs.run import Completed
 from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import Ended, Handle, Job, Record, Start, Stop, Stopped, Stopping
 from reconciler.dispatch.registry import Runtimes
-from reconciler.store.runs.runs import add_usage
+from reconciler.store.runs.ends import add_usage
 from tests.support.rig import KEY, Rig, agent, autopilot
 
 USAGE = Usage(cost_micros=12_300, input_tokens=1200, output_tokens=340)

@@ -24,7 +24,7 @@ from reconciler.dispatch.base import Handle, Job, Record, Start, Started
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.conditions import leased
-from reconciler.store.runs.leases import adopt_run, requeue_expired, take
+from reconciler.store.runs.leases import Lease, adopt_run, requeue_expired, take
 from reconciler.store.runs.queues import heads, queued
 from reconciler.store.runs.runs import change_run
 from tests.support.rig import COOLDOWN, KEY, Rig, agent, autopilot, id_of
@@ -44,7 +44,7 @@ def run(rig: Rig) -> Run:
 def takes(rig: Rig, run: Run, owner: str) -> Run | None:
     """One owner's attempt to lease a run as it was read."""
     until = rig.clock.now() + LEASE
-    return rig.database.write(lambda tx: take(tx, run, owner, until, "bot"))
+    return rig.database.write(lambda tx: take(tx, [(run, Lease(owner, until, "bot"))])[0])
 
 
 def records(rig: Rig, run: Run, owner: str) -> bool:

@@ -20,7 +20,7 @@ from reconciler.dispatch.http.runtime import Patience
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.bulk import insert_rows
 from reconciler.store.engine.database import Database, Tx
-from reconciler.store.runs.leases import take
+from reconciler.store.runs.leases import Lease, take
 from reconciler.store.runs.runs import change_run
 from reconciler.store.tables import autopilot_run
 from tests.support.applying import rows_of
@@ -186,7 +186,9 @@ class TestNobodyIsHidden:
         first = rig.launch("busy")
         copies(rig.database, first, 5000)
         until = rig.clock.now() + timedelta(seconds=30)
-        assert rig.database.write(lambda tx: take(tx, rig.run_of(first.id), "x", until, "full"))
+        assert rig.database.write(
+            lambda tx: take(tx, [(rig.run_of(first.id), Lease("x", until, "full"))])
+        )
         quiet = rig.launch("quiet")
 
         async def body() -> None:

@@ -26,7 +26,7 @@ from reconciler.core.runs.run import Run, Status
 from reconciler.dispatch.base import no_hint
 from reconciler.dispatch.command.termination import Graces
 from reconciler.dispatch.registry import Runtimes
-from reconciler.store.runs.leases import take
+from reconciler.store.runs.leases import Lease, take
 from reconciler.store.runs.runs import change_run
 from tests.dispatch.builders import script
 from tests.support.eventually import eventually_async
@@ -411,7 +411,9 @@ class TestSeveralServers:
 
         async def body(runner: RunnerContext) -> None:
             until = rig.clock.now() + runner.settings.lease
-            rig.database.write(lambda tx: take(tx, rig.run_of(run.id), "here", until, "bot"))
+            rig.database.write(
+                lambda tx: take(tx, [(rig.run_of(run.id), Lease("here", until, "bot"))])
+            )
             rig.clock.advance(seconds=31)
             async with stationed(rig, "there") as other:
                 await until_ended(other, rig, run)

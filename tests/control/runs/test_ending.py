@@ -1,16 +1,23 @@
 """The end of a run: recorded once, counted, and the next one admitted in the same transaction."""
 
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from reconciler.control.runs.ending import expire, finish, promote
+from reconciler.control.runs.ending import Finish, expire, finish_all, promote
 from reconciler.control.runs.switches import pause, resume
-from reconciler.core.runs.run import Completed, Failed, Reason, Run, Status
+from reconciler.core.runs.run import Completed, Failed, Outcome, Reason, Run, Status
+from reconciler.store.objects.overview import get_overview
+from reconciler.store.runs.conditions import owned_by
 from reconciler.store.runs.runs import change_run
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of
 
+_NUMBERS = count()
+CANCELLED = Failed(Reason.CANCELLED, "by ada")
 OOPS = Failed(Reason.AGENT_FAILED, "exit 1", {"exit": 1})
 
 
@@ -47,7 +54,7 @@ def test_who_lost_the_lease_does_not_even_pass_through_running(rig: Rig) -> None
     rig.database.write(lambda tx: change_run(tx, run.id, {"lease_owner": "somebody else"}))
     now, done = rig.clock.now(), Completed()
     assert not rig.database.write(
-        lambda tx: finish(tx, run, done, now, cooldown=COOLDOWN, owner="here")
+        lambda tx: finish_all(tx, [Finish(run, done)], now, owned_by("here"), cooldown=COOLDOWN)[0]
     )
     assert rig.run_of(run.id).status is Status.PENDING
 
@@ -74,7 +81,7 @@ def test_who_lost_the_lease_ends_nothing(rig: Rig) -> None:
     rig.database.write(lambda tx: change_run(tx, run.id, {"lease_owner": "somebody else"}))
     now = rig.clock.now()
     ended = rig.database.write(
-        lambda tx: finish(tx, run, OOPS, now, cooldown=COOLDOWN, owner="here")
+        lambda tx: finish_all(tx, [Finish(run, OOPS)], now, owned_by("here"), cooldown=COOLDOWN)[0]
     )
     assert not ended
     assert rig.run_of(run.id).active
@@ -156,3 +163,81 @@ def test_a_run_that_waited_too_long_says_for_what(rig: Rig) -> None:
         "expired", f"waited longer than queueTtl for run {first.id}",
     )  # fmt: skip
     assert rig.live().switches.failures == 0
+
+
+def end_together(rig: Rig, *ends: tuple[Run, Outcome]) -> list[Run | None]:
+    """End runs in one transaction, as a server does whose agents are done at the same time."""
+    now = rig.clock.now()
+    found = [Finish(run, outcome) for run, outcome in ends]
+    return rig.database.write(lambda tx: finish_all(tx, found, now, cooldown=COOLDOWN))
+
+
+class TestEndsOfTheSameMoment:
+    """What ends at the same time is recorded together, and is what it would have been alone."""
+
+    @given(outcomes=st.lists(st.sampled_from([Completed(), OOPS, CANCELLED]), max_size=5))
+    @settings(
+        max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    def test_together_or_one_by_one_the_same_is_left(
+        self, rig: Rig, outcomes: list[Outcome]
+    ) -> None:
+        left = []
+        for together in (True, False):
+            name = f"a{next(_NUMBERS)}"
+            room: dict[str, Any] = {
+                "concurrencyPolicy": "queue",
+                "maxConcurrency": len(outcomes) or 1,
+            }
+            rig.apply(agent(), autopilot(name, pauseAfterFailures=0, **room))
+            runs = [rig.launch(name) for _ in range(8)]
+            ends = [*zip(runs, outcomes, strict=False)]
+            if together:
+                end_together(rig, *ends)
+            else:
+                for run, outcome in ends:
+                    rig.end(run, outcome)
+            overview = rig.database.read(lambda tx, n=name: get_overview(tx, id_of(n)))  # type: ignore[misc]
+            assert overview is not None
+            states = [
+                (r.status, r.reason, r.admitted_at) for r in (rig.run_of(run.id) for run in runs)
+            ]
+            left.append((states, overview.streak is None, rig.live(name).switches.failures))
+        assert left[0] == left[1]
+
+    def test_one_run_that_two_found_to_have_ended_ends_once(self, rig: Rig) -> None:
+        (run,) = queueing(rig, runs=1)
+        first, second = end_together(rig, (run, OOPS), (run, Completed()))
+        assert first is not None
+        assert second is None
+        assert rig.run_of(run.id).reason == "agent_failed"
+        assert rig.live().switches.failures == 1
+
+    def test_failures_of_one_moment_open_the_breaker_and_let_nobody_in(self, rig: Rig) -> None:
+        room: dict[str, Any] = {"maxConcurrency": 2, "pauseAfterFailures": 2}
+        first, second, third = queueing(rig, runs=3, **room)
+        end_together(rig, (first, OOPS), (second, OOPS))
+        assert rig.live().switches.breaker_opened_at == rig.clock.now()
+        assert rig.run_of(third.id).waiting
+
+    def test_those_of_several_autopilots(self, rig: Rig) -> None:
+        rig.apply(agent(), autopilot("a"), autopilot("b"))
+        runs = [rig.launch("a"), rig.launch("b")]
+        end_together(rig, *((run, OOPS) for run in runs))
+        assert {rig.run_of(run.id).status for run in runs} == {Status.FAILED}
+        assert (rig.live("a").switches.failures, rig.live("b").switches.failures) == (1, 1)
+
+    def test_what_somebody_else_holds_goes_on(self, rig: Rig) -> None:
+        room: dict[str, Any] = {"maxConcurrency": 2}
+        mine, theirs = queueing(rig, runs=2, **room)
+        for run, owner in ((mine, "here"), (theirs, "there")):
+            values = {"lease_owner": owner, "handle": {"of": owner}}
+            rig.database.write(lambda tx, r=run, v=values: change_run(tx, r.id, v))  # type: ignore[misc]
+        now, ends = rig.clock.now(), [Finish(mine, Completed()), Finish(theirs, Completed())]
+        ended, other = rig.database.write(
+            lambda tx: finish_all(tx, ends, now, owned_by("here"), cooldown=COOLDOWN)
+        )
+        assert ended is not None
+        assert ended.handle == {"of": "here"}, "as its row has it, to let go of the work"
+        assert other is None
+        assert rig.run_of(theirs.id).active

@@ -10,6 +10,7 @@ from reconciler.core.runs.run import Completed, Reason, Run, Status, WaitingFor
 from reconciler.store.runs.conditions import leased
 from reconciler.store.runs.in_flight import count_in_flight, count_offered
 from reconciler.store.runs.leases import (
+    Lease,
     abandoned,
     adopt_run,
     any_expired,
@@ -41,7 +42,7 @@ def took(rig: Rig, run: Run, owner: str = "me") -> Run | None:
     """Lease a run for 30 seconds."""
     until = rig.clock.now() + LEASE
     current = rig.run_of(run.id)
-    return rig.database.write(lambda tx: take(tx, current, owner, until, "bot"))
+    return rig.database.write(lambda tx: take(tx, [(current, Lease(owner, until, "bot"))])[0])
 
 
 def changed(rig: Rig, run: Run, **values: object) -> None:
@@ -125,7 +126,7 @@ class TestTaking:
     def test_who_comes_second_gets_nothing(self, rig: Rig, runs: list[Run]) -> None:
         until = rig.clock.now() + LEASE
         both = [
-            rig.database.write(lambda tx, o=owner: take(tx, runs[0], o, until, "bot"))  # type: ignore[misc]
+            rig.database.write(lambda tx, o=owner: take(tx, [(runs[0], Lease(o, until, "bot"))])[0])  # type: ignore[misc]
             for owner in ("me", "you")
         ]
         assert [run is not None for run in both] == [True, False]
@@ -135,7 +136,9 @@ class TestTaking:
         took(rig, runs[0])
         until = rig.clock.advance(minutes=1) + LEASE
         stale = runs[0]
-        assert not rig.database.write(lambda tx: take(tx, stale, "you", until, "bot"))
+        assert rig.database.write(lambda tx: take(tx, [(stale, Lease("you", until, "bot"))])) == [
+            None
+        ]
 
     def test_what_has_ended_is_not_taken(self, rig: Rig, runs: list[Run]) -> None:
         rig.end(runs[0], Completed())

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.gauges import read_gauges
-from reconciler.store.runs import claims, in_flight, leases, queues, runs, stopping
+from reconciler.store.runs import claims, due, in_flight, leases, queues, runs, stopping
 from tests.support.plans import plan_of
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -52,6 +52,14 @@ def test_it_reads_by_its_index(empty: Database, index: str, read: Callable[[Tx],
     by_id = "SEARCH autopilot_run USING INDEX sqlite_autoindex_autopilot_run_1 (id=?)"
     assert any(f"INDEX {index}" in step for step in steps), steps
     assert all(f"INDEX {index}" in step or step == by_id for step in steps), steps
+
+
+def test_what_a_round_has_to_do_is_asked_by_the_indexes_of_its_lists(empty: Database) -> None:
+    steps = plan_of(empty, lambda tx: due.find_due(tx, "me", NOW, NOW, ["x"]))
+    read = [step for step in steps if " autopilot_run " in f"{step} "]
+    indexes = ["ix_run_status", "ix_run_owner", "ix_run_worker", "ix_run_deadline", "ix_run_cancel"]
+    assert {index for index in indexes for step in read if f"INDEX {index}" in step} == {*indexes}
+    assert all(any(f"INDEX {index}" in step for index in indexes) for step in read), steps
 
 
 def test_gauges_read_indexes_of_open_runs_only(empty: Database) -> None:

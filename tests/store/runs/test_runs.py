@@ -18,11 +18,11 @@ from reconciler.core.runs.run import (
     may_become,
 )
 from reconciler.store.runs.conditions import owned_by
+from reconciler.store.runs.ends import end_run
 from reconciler.store.runs.lists import RunFilter, list_runs
 from reconciler.store.runs.runs import (
     autopilots_with_waiters,
     change_run,
-    end_run,
     expired_waiters,
     get_run,
     get_runs,
