@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from reconciler.core.runs.run import Reason, Run, Status, WaitingFor
+from reconciler.dispatch.cli.result import LINGERED
 from tests.e2e.ledger import Ledger
 from tests.support.eventually import eventually
 from tests.support.missing import missing
@@ -98,8 +99,10 @@ class Bench:
         return Ledger(self.site).runs("hand")[-1]
 
     def ended(self) -> Run:
-        """The latest run, once it has ended."""
-        return self.once(lambda run: run.ended)
+        """The latest run, once it has ended; its agent exited by itself, or was stopped."""
+        run = self.once(lambda run: run.ended)
+        assert LINGERED not in (run.note or "")
+        return run
 
     def once(self, is_reached: Callable[[Run], bool]) -> Run:
         """The latest run, once it is as it should be."""

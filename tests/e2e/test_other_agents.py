@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.core.runs.run import Reason, Run, Status
+from reconciler.dispatch.cli.result import LINGERED
 from tests.e2e.ledger import Ledger
 from tests.support.eventually import eventually
 from tests.support.missing import missing
@@ -76,7 +77,7 @@ def api(sqlite_site: Site) -> Iterator[ModelApi]:
 
 
 def ended(site: Site) -> dict[str, Run]:
-    """A run of each, once all have ended: they work at the same time."""
+    """A run of each, once all have ended: they work at the same time, and exit by themselves."""
     for kind in KINDS:
         started = site.cli("run", kind)
         assert started.returncode == 0, started.stderr
@@ -87,6 +88,7 @@ def ended(site: Site) -> dict[str, Run]:
 
     runs = eventually(all_ended, WITHIN)
     assert runs is not None
+    assert [kind for kind, run in runs.items() if LINGERED in (run.note or "")] == []
     return runs
 
 

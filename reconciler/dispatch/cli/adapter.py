@@ -44,7 +44,8 @@ class Adapter:
     """One agent. `call` gives the arguments for a manifest, a session's id and further options.
 
     `chooses` says that the session's id is ours to choose. `lines` are texts of which each line
-    that matters holds one; `read` takes one record into the answer, `exited` the exit status;
+    that matters holds one, `ends` the fields of a record after which it has nothing left to do;
+    `read` takes one record into the answer, `exited` the exit status;
     `resume` is what a person types. `variables` are set unless the manifest sets them. `budget` is
     the option that says what a run may cost, in dollars.
     """
@@ -54,6 +55,7 @@ class Adapter:
     resume: Callable[[str], list[str]]
     chooses: bool
     lines: tuple[bytes, ...]
+    ends: tuple[Mapping[str, tuple[str, ...]], ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     exited: Callable[[Answer, int], Answer] = _says_nothing
     budget: str | None = None

@@ -109,6 +109,7 @@ CLAUDE = Adapter(
     resume=lambda session: ["claude", "--resume", session],
     chooses=True,
     budget="--max-budget-usd",
+    ends=({"type": ("result",)},),
     lines=(
         b'"type":"assistant"',
         b'"type":"result"',

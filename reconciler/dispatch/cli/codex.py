@@ -73,6 +73,7 @@ CODEX = Adapter(
     read=_read,
     resume=lambda session: ["codex", "resume", session],
     chooses=False,
+    ends=({"type": ("turn.completed", "turn.failed")},),
     lines=(
         b'"type":"thread.started"',
         b'"type":"item.started"',

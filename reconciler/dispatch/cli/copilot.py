@@ -55,6 +55,7 @@ COPILOT = Adapter(
     read=_read,
     resume=lambda session: ["copilot", f"--resume={session}"],
     chooses=True,
+    ends=({"type": ("result",)},),
     lines=(
         b'"type":"assistant.message"',
         b'"type":"model.call_final_result"',

@@ -77,6 +77,7 @@ GEMINI = Adapter(
     exited=_exited,
     resume=lambda session: ["gemini", "--resume", session],
     chooses=True,
+    ends=({"type": ("result",)},),
     lines=(b'"type":"init"', b'"role":"assistant"', b'"type":"tool_use"', b'"type":"result"'),
     variables={"GEMINI_CLI_TRUST_WORKSPACE": "true"},
 )

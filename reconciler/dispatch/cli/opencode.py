@@ -73,5 +73,6 @@ OPENCODE = Adapter(
     read=_read,
     resume=lambda session: ["opencode", "-s", session],
     chooses=False,
+    ends=({"type": ("step_finish",), "part.reason": ("stop", "length", "content-filter")},),
     lines=(b'"type":"step_', b'"type":"text"', b'"type":"error"'),
 )

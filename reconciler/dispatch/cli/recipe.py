@@ -68,12 +68,15 @@ class CodingAgents:
             chosen=[*job.env],
             folders={"workDir": runtime.work_dir, **home},
             lines=adapter.lines,
+            ends=adapter.ends,
         )
 
     def ended(self, job: Job, ending: Ending, answer: bytes) -> Ended:
         """See `Recipe.ended`."""
         runtime, adapter = _of(job)
-        read = adapter.exited(read_lines(adapter, answer), ending.status)
+        read = read_lines(adapter, answer)
+        if not ending.lingered:  # else the status is of how it was stopped
+            read = adapter.exited(read, ending.status)
         outcome = outcome_of(runtime, read, ending, result_of(adapter, runtime, read, ending))
         none_left = exhausted(read) if isinstance(outcome, Failed) else None
         named = job.mode is ExecutionMode.CREATE_SESSION and not adapter.chooses

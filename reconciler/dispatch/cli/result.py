@@ -28,12 +28,16 @@ SERVER_ERROR = 500
 _QUOTA = re.compile(r"usage limit|rate.?limit|quota|limit reached", re.IGNORECASE)
 """What agents say of a plan that is used up, where they name no status."""
 _NO_LOGIN = re.compile(r"not logged in|please run /login|invalid api key", re.IGNORECASE)
+LINGERED = "had told its end, did not exit by itself, and was stopped"
+"""The note of a run whose agent lived on after its end record."""
 _LOG_IN = "spec.runtime.env gives it an API key, or a person logs in once with its home as HOME"
 
 
 def outcome_of(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -> Outcome:
     """The outcome with what it has used, however the work ended."""
     usage, note = reported(used(runtime, answer))
+    lingered = f"{runtime.program} {LINGERED}" if ending.lingered else None
+    note = "\n".join(part for part in (note, lingered) if part) or None
     return replace(_judged(runtime, answer, ending, result), usage=usage, note=note)
 
 
@@ -47,7 +51,8 @@ def used(runtime: CliRuntime, answer: Answer) -> Record:
 def _judged(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -> Outcome:
     """Completed asks for both: the agent's own end record, and exit status 0.
 
-    Some exit with 0 when they are told to stop, and some report an error and exit with 0.
+    Some exit with 0 when they are told to stop, and some report an error and exit with 0. Of one
+    that lived on after its end record the status says only how it was stopped.
     """
     name = runtime.program
     if ending.error is not None:
@@ -63,7 +68,7 @@ def _judged(runtime: CliRuntime, answer: Answer, ending: Ending, result: Json) -
         return Failed(Reason.TARGET_UNAVAILABLE, _unavailable(answer), result)
     if answer.error is not None:
         return Failed(Reason.AGENT_FAILED, f"{name}: {_line(answer.error)}", result)
-    if answer.ended and ending.status == 0:
+    if answer.ended and (ending.status == 0 or ending.lingered):
         return Completed(result)
     missing = "" if answer.ended else " without a record of its end"
     told = _line(ending.output.strip()[-500:])

@@ -23,7 +23,8 @@ class Ending:
     `status` is the exit status, or minus the number of the signal. `clear`: nothing of the run was
     alive then. `outside` is the signal that somebody else sent to the supervisor, 0 for none.
     `error` says why the program could not be executed. `begun` is false where its server died
-    before it opened the gate: nothing was executed. `output` is the tail of its output.
+    before it opened the gate: nothing was executed. `lingered`: it had told its end, lived on, and
+    was stopped. `output` is the tail of its output.
     """
 
     status: int
@@ -32,6 +33,7 @@ class Ending:
     error: str | None
     output: str
     begun: bool = True
+    lingered: bool = False
 
 
 def parse_ending(told: bytes) -> Ending | None:
@@ -103,6 +105,8 @@ def _ending(head: bytes, tail: bytes) -> Ending | None:
         output = tail_text(tail[-TAIL_LIMIT:], int(told["dropped"]))
         error = None if told["error"] is None else str(told["error"])
         status, outside = int(told["status"]), int(told["outside"])
-        return Ending(status, bool(told["clear"]), outside, error, output, bool(told["begun"]))
+        # A supervisor of the version before this one knows nothing of it.
+        begun, lingered = bool(told["begun"]), bool(told.get("lingered"))
+        return Ending(status, bool(told["clear"]), outside, error, output, begun, lingered)
     except (ValueError, KeyError, TypeError):
         return None

@@ -23,7 +23,7 @@ class Order:
 
     `program` is the name that the operator bound, `chosen` the names of the variables that the
     manifest sets, `folders` the folders that it names, by field; the first is the working
-    directory. `lines`: see `Launch`.
+    directory. `lines` and `ends`: see `Launch`.
     """
 
     program: str
@@ -33,6 +33,7 @@ class Order:
     chosen: Sequence[str] = ()
     folders: Mapping[str, str]
     lines: Sequence[bytes] = ()
+    ends: Sequence[Mapping[str, Sequence[str]]] = ()
 
 
 class Recipe(Protocol):

@@ -217,6 +217,9 @@ class Commands:
                     drain=self._graces.drain,
                     directory=directories[0] if directories else None,
                     lines=order.lines,
+                    ends=order.ends,
+                    linger=self._graces.linger,
+                    term=self._graces.term,
                 )
             )
 

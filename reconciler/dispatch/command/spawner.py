@@ -36,7 +36,9 @@ class Launch:
 
     `directory` is an open descriptor of the working directory; the server's own without one.
     `drain` is how many seconds the output may stay open after the program has ended. With `lines`,
-    stdout is kept apart from stderr, of it only the lines that hold one of these texts.
+    stdout is kept apart from stderr, of it only the lines that hold one of these texts. Of these
+    the ones that `ends` describes (`supervisor.Linger`) tell that the work is over: a program that
+    lives on for `linger` seconds after one is stopped, and killed `term` seconds later.
     """
 
     program: Path
@@ -47,6 +49,9 @@ class Launch:
     drain: float
     directory: int | None = None
     lines: Sequence[bytes] = ()
+    ends: Sequence[Mapping[str, Sequence[str]]] = ()
+    linger: float = 30.0
+    term: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,9 @@ def _request(launch: Launch) -> bytes:
             "folder": str(launch.folder),
             "drain": launch.drain,
             "lines": [*launch.lines],
+            "ends": [{name: [*texts] for name, texts in end.items()} for end in launch.ends],
+            "linger": launch.linger,
+            "term": launch.term,
         }
     )
 

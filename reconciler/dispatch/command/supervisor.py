@@ -200,12 +200,60 @@ class Tail:
         self.file = file
 
 
+class Linger:
+    """A program that has told its end and lives on: asked to stop after a while, then killed.
+
+    `ends` are records of an end: each is a table of dotted names of fields and the texts that they
+    may hold. Whatever else matters of what it says afterwards means that it goes on. `seconds` is
+    how long it may live on, `term` how long it is given to stop.
+    """
+
+    def __init__(self, ends: "list[dict[str, list[str]]]", seconds: float, term: float) -> None:
+        self.ends = ends
+        self.kinds = [f'"{kind}"'.encode() for end in ends for kind in end["type"]]
+        self.seconds = seconds
+        self.term = term
+        self.due: float | None = None
+        self.sent = 0
+
+    def hear(self, line: "bytes | bytearray", now: float) -> None:
+        """Take notice of a line that matters; only what may be an end is parsed."""
+        if not self.sent:
+            self.due = now + self.seconds if self._is_end(line) else None
+
+    def signal(self, now: float) -> int:
+        """Return the signal that is due now, once; 0 where none is."""
+        if self.due is None or now < self.due:
+            return 0
+        self.due = None if self.sent else now + self.term
+        self.sent = signal.SIGKILL if self.sent else signal.SIGTERM
+        return self.sent
+
+    def _is_end(self, line: "bytes | bytearray") -> bool:
+        if not any(kind in line for kind in self.kinds):
+            return False
+        try:
+            record = json.loads(line.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return False
+        return any(
+            all(_field(record, name) in texts for name, texts in end.items()) for end in self.ends
+        )
+
+
+def _field(record: object, name: str) -> object:
+    for part in name.split("."):
+        record = record.get(part) if isinstance(record, dict) else None
+    return record if isinstance(record, str) else None
+
+
 class Lines:
     """Hands on the whole lines of a stream that hold one of `marks`; bounded in memory."""
 
-    def __init__(self, marks: "list[bytes]", tail: Tail) -> None:
+    def __init__(self, marks: "list[bytes]", tail: Tail, linger: "Linger | None" = None) -> None:
         self.marks = marks
         self.tail = tail
+        self.linger = linger
         self.open = bytearray()
         self.overlong = False
 
@@ -227,12 +275,14 @@ class Lines:
         """A line has ended, by a line break or with the stream."""
         if any(mark in self.open for mark in self.marks):
             self.tail.keep(bytes(self.open) + b"\n")
+            if self.linger is not None:
+                self.linger.hear(self.open, time.monotonic())
         self.open.clear()
         self.overlong = False
 
 
 class Supervisor:
-    """Follows one program to its end. `run` holds `folder`, `drain` (seconds) and what it is.
+    """Follows one program to its end. `run` holds `folder`, seconds and what it is.
 
     Its output is stdout and stderr as they came; where lines were asked for (`run["lines"]`), the
     output is stderr, and of stdout the lines that hold one of these texts are kept apart.
@@ -260,26 +310,33 @@ class Supervisor:
         self.folder = run["folder"]
         self.drain = run["drain"]
         self.outside = 0
+        self.linger = Linger(run["ends"], run["linger"], run["term"])
         self.output = Tail(f"{self.folder}/{OUTPUT}", TAIL_LIMIT)
         self.tails = [self.output]
         self.streams: dict[int, Tail | Lines] = {output: self.output}
         if answer is not None:
             self.tails.append(Tail(f"{self.folder}/{ANSWER}", ANSWER_LIMIT, pinned=True))
-            self.streams[answer] = Lines(run["lines"], self.tails[-1])
+            self.streams[answer] = Lines(run["lines"], self.tails[-1], self.linger)
         self.poll = select.poll()
         for descriptor in (signals, *self.streams):
             self.poll.register(descriptor, select.POLLIN)
 
     def follow(self) -> None:
-        """1. The program begins, or never will. 2. It ends; its zombie keeps its pid from being
-        used again. 3. Its output may go on for a moment. 4. What it left behind is killed. 5. The
-        record is written, then told to the server, if one is there."""
+        """Carry out all of it, in this order.
+
+        1. The program begins, or never will.
+        2. It ends, or is ended where it lives on after its end record. Its zombie keeps its pid
+           from being used again.
+        3. Its output may go on for a moment.
+        4. What it left behind is killed.
+        5. The record is written, then told to the server, if one is there.
+        """
         failure = self._begin()
         if failure == FORGOTTEN:
             return
         self._open_output()
         while not self._ended():
-            self._step(None)
+            self._step(self._dismiss())
         self._silence()
         with suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)  # at once, so that no fork escapes
@@ -304,6 +361,24 @@ class Supervisor:
             return True
         self._reap()
         return False
+
+    def _dismiss(self) -> "float | None":
+        """Ask a program that lives on after its end to stop, with all that it started.
+
+        Return after how many seconds there is more to do. What outlives the program is killed once
+        it has ended, as always.
+        """
+        now = time.monotonic()
+        number = self.linger.signal(now)
+        if number == signal.SIGTERM:
+            for child in _descendants(os.getpid()):
+                for each in (signal.SIGTERM, signal.SIGCONT):  # a stopped one takes no SIGTERM
+                    with suppress(OSError):
+                        os.kill(child, each)
+        elif number:
+            with suppress(OSError):
+                os.kill(self.pid, number)
+        return None if self.linger.due is None else max(0.0, self.linger.due - now)
 
     def _status(self) -> int:
         return os.waitpid(self.pid, 0)[1] if self.status is None else self.status
@@ -381,6 +456,7 @@ class Supervisor:
             "outside": self.outside,
             "error": os.strerror(int(failure)) if failure.isdigit() else None,
             "begun": failure != SHUT,
+            "lingered": bool(self.linger.sent),
             "dropped": self.output.dropped,
         }
         head = json.dumps(ending).encode()
@@ -424,6 +500,15 @@ def _children() -> list[int]:
             return [int(child) for child in file.read().split()]
     except OSError:
         return [child for child in _processes() if _parent(child) == pid]
+
+
+def _descendants(pid: int) -> list[int]:
+    parents = {process: _parent(process) for process in _processes()}
+    found, added = set[int](), {pid}
+    while added:
+        added = {process for process, parent in parents.items() if parent in added}
+        found |= added
+    return sorted(found)
 
 
 def _processes() -> list[int]:

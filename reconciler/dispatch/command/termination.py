@@ -33,6 +33,8 @@ class Graces:
     """From SIGKILL to the answer that it cannot be proven gone."""
     drain: float = 1.0
     """How long the output may stay open after the program has ended."""
+    linger: float = 30.0
+    """How long a coding agent may live on once it has told its end."""
 
 
 async def terminate(handle: Handle, run_id: str, graces: Graces) -> Stop:
