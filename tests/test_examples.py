@@ -18,7 +18,7 @@ from reconciler.core.manifest.checks import Policy
 from reconciler.core.manifest.model import MODELS, Agent, Autopilot, QueueKeep, Squad
 from reconciler.core.manifest.runtime import CommandRuntime
 from reconciler.core.manifest.trigger import ScheduleTrigger, WebhookTrigger
-from reconciler.dispatch.command.last_line import told_usage
+from reconciler.dispatch.command.usage_lines import told_usage
 from reconciler.manifest.load.load import load, load_path, source_at
 from reconciler.store.engine.database import Database
 from tests.support.pages import ROOT

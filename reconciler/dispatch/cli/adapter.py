@@ -61,9 +61,10 @@ class Adapter:
     budget: str | None = None
 
 
-def read_lines(adapter: Adapter, lines: bytes) -> Answer:
-    """Read all that is JSON; a line that is cut or nonsense says nothing."""
-    answer = Answer()
+def read_lines(adapter: Adapter, lines: bytes, before: Answer | None = None) -> Answer:
+    """Read all that is JSON, on top of what was read before; a line that is cut or nonsense says
+    nothing."""
+    answer = before or Answer()
     for record in _records(lines):
         try:
             answer = adapter.read(answer, record)

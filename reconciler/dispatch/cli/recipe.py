@@ -18,7 +18,7 @@ from reconciler.core.manifest.runtime import CliRuntime, Runtime
 from reconciler.core.runs.run import Failed
 from reconciler.core.runs.usage import Usage, reported
 from reconciler.dispatch.base import Ended, Job, Stopped
-from reconciler.dispatch.cli.adapter import Adapter, read_lines, shown_lines
+from reconciler.dispatch.cli.adapter import Adapter, Answer, read_lines, shown_lines
 from reconciler.dispatch.cli.claude import CLAUDE
 from reconciler.dispatch.cli.codex import CODEX
 from reconciler.dispatch.cli.copilot import COPILOT
@@ -27,8 +27,10 @@ from reconciler.dispatch.cli.opencode import OPENCODE
 from reconciler.dispatch.cli.result import exhausted, outcome_of, result_of, used
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of
+from reconciler.dispatch.command.metering import Meter
 from reconciler.dispatch.command.processes import Leader
 from reconciler.dispatch.command.recipe import Order
+from reconciler.dispatch.command.supervisor import ANSWER
 from reconciler.dispatch.command.written import Shown
 
 ADAPTERS: Mapping[CodingAgent, Adapter] = {
@@ -86,12 +88,12 @@ class CodingAgents:
         """See `Recipe.remains`."""
         runtime, adapter = _of(job)
         read = read_lines(adapter, answer)
-        return Stopped(result_of(adapter, runtime, read, ending) or None, self.used(job, answer))
+        usage, _ = reported(used(runtime, read))
+        return Stopped(result_of(adapter, runtime, read, ending) or None, usage)
 
-    def used(self, job: Job, answer: bytes) -> Usage | None:
-        """See `Recipe.used`."""
-        runtime, adapter = _of(job)
-        return reported(used(runtime, read_lines(adapter, answer)))[0]
+    def meter(self, job: Job) -> Meter | None:
+        """See `Recipe.meter`."""
+        return AgentMeter(*_of(job))
 
     def shown(self, runtime: Runtime) -> Shown:
         """See `Recipe.shown`."""
@@ -108,6 +110,27 @@ class CodingAgents:
         """See `Recipe.session_in`."""
         _, adapter = _of(job)
         return read_lines(adapter, line).session_id
+
+
+class AgentMeter:
+    """See `Meter`: the records of an agent, of which only the usage is kept."""
+
+    stream = ANSWER
+
+    def __init__(self, runtime: CliRuntime, adapter: Adapter) -> None:
+        self._runtime = runtime
+        self._adapter = adapter
+        self._answer = Answer()
+
+    @property
+    def used(self) -> Usage | None:
+        """See `Meter.used`."""
+        return reported(used(self._runtime, self._answer))[0]
+
+    def take(self, lines: bytes) -> None:
+        """See `Meter.take`."""
+        answer = read_lines(self._adapter, lines, self._answer)
+        self._answer = Answer(session_id=answer.session_id, usage=answer.usage)
 
 
 def session_of(job: Job) -> str:

@@ -6,9 +6,9 @@ from reconciler.core.manifest.runtime import Runtime
 from reconciler.core.runs.precheck import GO_ON, NOTHING, SENTENCE, answer_of
 from reconciler.core.runs.result import cut_result
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
-from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import Ended, Job, Stopped
 from reconciler.dispatch.command.ending import Ending
+from reconciler.dispatch.command.metering import Meter
 from reconciler.dispatch.command.outcome import how, outcome_of
 from reconciler.dispatch.command.processes import Leader
 from reconciler.dispatch.command.recipe import Order, PlainCommand
@@ -43,7 +43,7 @@ class Prechecks:
         """A precheck that was stopped leaves no result: no agent has worked."""
         return Stopped()
 
-    def used(self, _job: Job, _answer: bytes) -> Usage | None:
+    def meter(self, _job: Job) -> Meter | None:
         """No model is asked."""
         return None
 

@@ -6,14 +6,14 @@ from typing import Protocol
 
 from reconciler.core.manifest.arguments import fill_in
 from reconciler.core.manifest.runtime import CommandInput, CommandRuntime, Runtime
-from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import Ended, Job, Stopped
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of, stdin
-from reconciler.dispatch.command.last_line import told_usage
+from reconciler.dispatch.command.metering import Meter
 from reconciler.dispatch.command.outcome import outcome_of
 from reconciler.dispatch.command.processes import Leader
 from reconciler.dispatch.command.tail import tail_text
+from reconciler.dispatch.command.usage_lines import UsageLines, told_usage
 from reconciler.dispatch.command.written import Shown
 
 
@@ -51,8 +51,8 @@ class Recipe(Protocol):
         """Return the result and the usage of a run that was stopped: what there was until then."""
         ...
 
-    def used(self, job: Job, answer: bytes) -> Usage | None:
-        """Return what the lines say that was used until now; None where they say nothing."""
+    def meter(self, job: Job) -> Meter | None:
+        """Return what reads how much the program has used; None where it never says."""
         ...
 
     def shown(self, runtime: Runtime) -> Shown:
@@ -101,9 +101,9 @@ class PlainCommand:
         told = told_usage(ending.output)
         return Stopped(told.output or None, told.usage)
 
-    def used(self, _job: Job, _answer: bytes) -> Usage | None:
-        """Nothing is known of any program."""
-        return None
+    def meter(self, job: Job) -> Meter | None:
+        """See `Recipe.meter`."""
+        return UsageLines() if _tells_usage(job) else None
 
     def shown(self, _runtime: Runtime) -> Shown:
         """See `Recipe.shown`."""

@@ -51,6 +51,7 @@ from reconciler.dispatch.command.ending import (
     remove_folder,
     remove_forgotten,
 )
+from reconciler.dispatch.command.metering import Metered
 from reconciler.dispatch.command.processes import (
     Presence,
     Tree,
@@ -69,8 +70,6 @@ _SCARCE = frozenset(
     {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.ESRCH}
 )
 """What the host may have again in a moment."""
-METER_SECONDS = 5.0
-"""Between two readings of what a program has used until now."""
 HOUR, DAY = 3600.0, 86_400.0
 BEGIN_POLLS = 500
 """Hundredths of a second that a program gets to begin, once its server was seen to be gone."""
@@ -108,7 +107,7 @@ class Commands:
         self._children: dict[str, Child] = {}
         self._since = time.monotonic()
         self._tidied: float | None = None
-        self._metered: dict[str, float] = {}
+        self._metered: dict[str, Metered] = {}
 
     async def start(self, job: Job, record: Record) -> Start:
         """Start the program once, or take over what an earlier attempt has started."""
@@ -270,9 +269,7 @@ class Commands:
             case Stopped():
                 name = handle.session_id or "the program"
                 message = f"the supervisor of {name} has ended; nothing of it is alive"
-                used = await asyncio.to_thread(
-                    lambda: self._recipe.used(job, self._answer(job, handle))
-                )
+                used = await asyncio.to_thread(self._used, job, handle)
                 return Ended(Failed(Reason.LOST, message, usage=used))
 
     async def _begun(self, handle: Handle) -> None:
@@ -310,8 +307,7 @@ class Commands:
             return self._observed(job, handle, ending)
         if supervised:
             return Working(usage=self._used_so_far(job, handle))
-        used = self._recipe.used(job, self._answer(job, handle))
-        return _unsupervised(tree, job.run_id, used)
+        return _unsupervised(tree, job.run_id, self._used(job, handle))
 
     def _observed(self, job: Job, handle: Handle, ending: Ending) -> Observation:
         if not ending.begun:
@@ -322,18 +318,23 @@ class Commands:
         child = self._children.get(job.run_id)
         ending = child.ending if child is not None else None
         ending = ending or self._kept_ending(job, handle)
-        answer = self._answer(job, handle)
         if ending is None:
-            return Stopped(usage=self._recipe.used(job, answer))
-        return self._recipe.remains(job, ending, answer)
+            return Stopped(usage=self._used(job, handle))
+        return self._recipe.remains(job, ending, self._answer(job, handle))
 
     def _used_so_far(self, job: Job, handle: Handle) -> Usage | None:
         """Read now and then what a program has used, and only where it may not use any amount."""
-        now = time.monotonic()
-        if not job.allowance_micros or now < self._metered.get(job.run_id, now):
-            return None
-        self._metered[job.run_id] = now + METER_SECONDS
-        return self._recipe.used(job, self._answer(job, handle))
+        metered = self._metered_of(job) if job.allowance_micros else None
+        return metered.read_at_times(self._folder_of(job, handle)) if metered else None
+
+    def _used(self, job: Job, handle: Handle) -> Usage | None:
+        metered = self._metered_of(job)
+        return metered.read(self._folder_of(job, handle)) if metered else None
+
+    def _metered_of(self, job: Job) -> Metered | None:
+        if job.run_id not in self._metered and (meter := self._recipe.meter(job)) is not None:
+            self._metered[job.run_id] = Metered(meter)
+        return self._metered.get(job.run_id)
 
     def _answer(self, job: Job, handle: Handle) -> bytes:
         folder = self._folder_of(job, handle)

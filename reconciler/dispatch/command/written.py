@@ -58,6 +58,19 @@ def read_written(
     )
 
 
+def read_lines(folder: Path, stream: str, after: int) -> tuple[bytes, int]:
+    """Read the whole lines that a stream has after a position; return them and where they end.
+
+    `stream` is the name of its file. What of them was dropped before it was read is lost.
+    """
+    if stream == ANSWER:
+        part = _whole_lines(_read(folder / ANSWER, ANSWER_LIMIT, after, pinned=True))
+        return part.data, part.after
+    part = _whole_lines(_read(folder / OUTPUT, TAIL_LIMIT, after))
+    # After a cut it may begin within a line, of which the end alone could say something else.
+    return part.data.partition(b"\n")[2] if part.cut else part.data, part.after
+
+
 def folder_of(root: Path, tree: Tree | None, run_id: str) -> Path | None:
     """The folder of this very start; None where it has none, or on another host.
 

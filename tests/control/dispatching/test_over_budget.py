@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.metering import meter
 from reconciler.control.dispatching.workers import Claimed, heartbeat
 from reconciler.control.runs.cancel import cancel
 from reconciler.core.runs.run import Completed, Reason, Status
 from reconciler.core.runs.usage import Usage
 from tests.control.dispatching.test_http_end import rounds, server
+from tests.control.dispatching.test_runner import during, until_ended
+from tests.dispatch.builders import script
 from tests.support.http_agent import HttpAgent
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot
 
@@ -113,3 +117,31 @@ def test_a_run_that_tells_its_cost_while_it_works_is_stopped(rig: Rig, http: Htt
 
     asyncio.run(body())
     assert [request.method for request in http.requests] == ["POST", "DELETE"]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["it works on", "it has ended meanwhile"])
+def test_a_command_that_tells_its_cost_while_it_works_is_stopped(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    monkeypatch.setattr("reconciler.dispatch.command.metering.METER_SECONDS", 0.0)
+    line = '{"usage": {"costUsd": 0.65, "turns": 3}}'
+    then = "exit 1" if fails else "exec sleep 600"
+    text = f"printf 'half\\n%s\\nno\\n' '{line}'; {then}"  # written at once
+    rig.commands = {"work": script(tmp_path, text, "work")}
+    runtime = {"type": "command", "program": "work", "usage": "lastLine"}
+    rig.apply(agent(runtime=runtime), autopilot(budget=LIMIT))
+    run = rig.launch()
+
+    async def body(runner: RunnerContext) -> None:
+        await until_ended(runner, rig, run)
+
+    during(rig, body)
+    ended = rig.run_of(run.id)
+    assert (ended.status, ended.reason, ended.cost_micros) == (
+        Status.FAILED,
+        Reason.OVER_BUDGET,
+        650_000,
+    )
+    assert ended.failure_reason == "it has cost $0.65, $0.15 more than budget.perRun of $0.50"
+    assert ended.result == "half\nno\n"
+    assert ended.usage == {"costUsd": 0.65, "turns": 3}

@@ -24,7 +24,7 @@ STEP = json.dumps(
 async def test_steps_are_summed_up_while_it_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reconciler.dispatch.command.runtime.METER_SECONDS", 0.0)
+    monkeypatch.setattr("reconciler.dispatch.command.metering.METER_SECONDS", 0.0)
     program = script(tmp_path, f"echo '{STEP}'; echo '{STEP}'; exec sleep 60")
     commands = Commands(
         {"agent": program},

@@ -1,18 +1,23 @@
-"""What a command used, told in its last line, where its manifest says that it tells it."""
+"""What a command used, told in lines of its output, where its manifest says that it tells it."""
 
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import Ended, Handle, Stopped
 from reconciler.dispatch.command.ending import Ending
-from reconciler.dispatch.command.last_line import NOT_TOLD, Told, told_usage
+from reconciler.dispatch.command.metering import Metered
 from reconciler.dispatch.command.recipe import PlainCommand
 from reconciler.dispatch.command.runtime import Commands
+from reconciler.dispatch.command.supervisor import OUTPUT, TAIL_LIMIT, Tail
+from reconciler.dispatch.command.usage_lines import NOT_TOLD, Told, UsageLines, told_usage
 from tests.dispatch.builders import Recorder, a_job, command, poll, script
+from tests.dispatch.cli.test_streams import pieces
 from tests.support.eventually import eventually_async
 
 CENT = Usage(cost_micros=10_000)
@@ -49,8 +54,22 @@ signal.pause()
         pytest.param("", Told("", note=NOT_TOLD), id="no output"),
         pytest.param(
             '{"usage": {"costUsd": 0.01}}\ndone\n',
-            Told('{"usage": {"costUsd": 0.01}}\ndone\n', note=NOT_TOLD),
+            Told("done\n", CENT),
             id="not the last line",
+        ),
+        pytest.param(
+            'a\n{"usage": {"costUsd": 2}}\nb\n\n{"usage": {"costUsd": 0.01}}\n\n',
+            Told("a\nb\n\n", CENT),
+            id="the last one counts",
+        ),
+        pytest.param(
+            '{"usage": {"costUsd": 0.01}}\n{"usage": {"costUsd": "1"}}\n',
+            Told(
+                "",
+                CENT,
+                "the usage that the agent reported is ignored: costUsd must be a number",
+            ),
+            id="the last one that can be",
         ),
         pytest.param(
             '{"usage": {"costUsd": 1}, "text": "hi"}',
@@ -60,7 +79,7 @@ signal.pause()
         pytest.param("[" * 100_000, Told("[" * 100_000, note=NOT_TOLD), id="deep"),
     ],
 )
-def test_the_last_line_is_read_and_taken_off(output: str, told: Told) -> None:
+def test_lines_of_usage_are_read_and_taken_off(output: str, told: Told) -> None:
     assert told_usage(output) == told
 
 
@@ -95,3 +114,43 @@ async def test_a_program_that_is_stopped_tells_what_it_has_used_until_then(tmp_p
         Failed(Reason.AGENT_FAILED, "agent exited with status 1", "half\n", usage=CENT)
     )
     await commands.close()
+
+
+LINES = st.lists(
+    st.sampled_from([b"half", b"", b'{"usage": {}}', b'{"usage": {"turns": 1', b"\xff"])
+    | st.integers(0, 9).map(lambda turns: b'{"usage": {"turns": %d}}' % turns),
+    max_size=12,
+)
+
+
+@given(LINES, st.lists(st.integers(0, 400), max_size=4), st.sampled_from([20, TAIL_LIMIT]))
+def test_what_is_told_meanwhile_is_read_once_however_the_output_is_cut(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], cuts: list[int], limit: int
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    output, reading = Tail(str(folder / OUTPUT), limit), Reading()
+    output.open()
+    metered = Metered(reading)
+    written = b"".join(line + b"\n" for line in lines)
+    for piece in pieces(written, cuts):
+        output.keep(piece)
+        used = metered.read(folder)
+    told = told_usage(written.decode("utf-8", "replace")).usage
+    if limit == TAIL_LIMIT:
+        assert reading.taken == written
+        assert used == told
+    else:  # what was dropped before it was read is lost; nothing is made up
+        assert len(reading.taken) <= len(written)
+        assert used is None or used.turns in range(10)
+
+
+class Reading(UsageLines):
+    """Remembers what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = b""
+
+    def take(self, lines: bytes) -> None:
+        self.taken += lines
+        super().take(lines)
