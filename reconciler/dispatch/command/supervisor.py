@@ -504,11 +504,11 @@ def _children() -> list[int]:
 
 def _descendants(pid: int) -> list[int]:
     parents = {process: _parent(process) for process in _processes()}
-    found, added = set[int](), {pid}
+    below, added = set[int](), {pid}
     while added:
         added = {process for process, parent in parents.items() if parent in added}
-        found |= added
-    return sorted(found)
+        below |= added
+    return sorted(below)
 
 
 def _processes() -> list[int]:
