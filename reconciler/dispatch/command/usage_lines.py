@@ -28,7 +28,8 @@ class Told:
 
 def told_usage(output: str) -> Told:
     """Take off every line that tells a usage, and blank lines after the last one."""
-    usage, note = None, NOT_TOLD
+    usage: Usage | None = None
+    note: str | None = NOT_TOLD
     others: list[str] = []
     before: int | None = None
     for line in io.StringIO(output, newline="\n"):

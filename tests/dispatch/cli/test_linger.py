@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
+from reconciler.core.manifest.coding_agents import CodingAgent
 from reconciler.core.manifest.reach import Grant
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.dispatch.base import Ended, Started
@@ -107,7 +108,9 @@ async def test_an_end_that_tells_of_an_error_stays_one(tmp_path: Path, make: Mak
 
 def linger(agent: str, *records: dict[str, Any]) -> Linger:
     """What the supervisor knows once an agent has said this."""
-    made = Linger([{k: [*v] for k, v in end.items()} for end in ADAPTERS[agent].ends], 30, 10)
+    made = Linger(
+        [{k: [*v] for k, v in end.items()} for end in ADAPTERS[CodingAgent(agent)].ends], 30, 10
+    )
     for record in records:
         made.hear(line(record).encode(), now=100)
     return made
