@@ -50,5 +50,6 @@ bench: $(READY) ## Measure, as ratios within one run.
 	  $(BIN)/python -m bench.$$name || exit 1; \
 	done
 
-soak: $(READY) system ## Long crash and load rounds.
+soak: $(READY) system ## Long crash and load rounds, and properties with new examples.
+	$(BIN)/pytest -n $(WORKERS) -m hypothesis --hypothesis-profile explore
 	$(BIN)/pytest -n $(WORKERS) -m soak --timeout 3600 -rP

@@ -12,8 +12,22 @@ from hypothesis import HealthCheck, settings
 from reconciler.store.engine.database import Database
 from tests.support.postgres import Server, find_binaries, running
 
-# How long an example takes says how busy the machine is, not whether the code is right.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples in every run, so that what fails says something about the change under test;
+# `make soak` looks for new ones. How long an example takes says how busy the machine is.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ],
+)
+settings.register_profile(
+    "explore", settings.get_profile("suite"), derandomize=False, print_blob=True
+)
 settings.load_profile("suite")
 
 _LONGEST_FIRST = ("tests/e2e/", "tests/cli/", "tests/ci/")

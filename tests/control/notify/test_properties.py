@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.notify.entry import Entry
@@ -18,6 +18,7 @@ from reconciler.core.runs.run import (
     Status,
 )
 from tests.control.conftest import Fresh
+from tests.support.health import SHARED_FIXTURE
 from tests.support.notifying import outbox, tells
 from tests.support.rig import Document, Rig, agent, autopilot, schedule
 
@@ -136,8 +137,7 @@ def holds(fresh: Fresh, steps: list[tuple[object, ...]]) -> None:
 
 def examples(number: int) -> settings:
     """So many, whatever the machine is busy with."""
-    checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-    return settings(max_examples=number, deadline=None, suppress_health_check=checks)
+    return settings(max_examples=number, deadline=None, suppress_health_check=SHARED_FIXTURE)
 
 
 @examples(25)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from reconciler.control.runs.admit import Firing, admit_all
 from reconciler.core.base.errors import Conflict
@@ -15,6 +15,7 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.runs.occupancy import lock_autopilots
 from reconciler.store.tables import autopilot as table
 from tests.support.applying import rows_of
+from tests.support.health import SHARED_FIXTURE
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, id_of, schedule, webhook
 
 _NUMBERS = itertools.count()
@@ -221,9 +222,7 @@ class TestQueueKeepNewest:
         assert shown(rig.runs()) == ["admitted", "superseded", "superseded", "queue"]
 
     @given(events=st.lists(st.tuples(st.sampled_from("xyz"), st.booleans()), max_size=14))
-    @settings(
-        max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @settings(max_examples=12, deadline=None, suppress_health_check=SHARED_FIXTURE)
     def test_whatever_comes_and_ends_the_newest_of_each_key_gets_its_turn(
         self, rig: Rig, events: list[tuple[str, bool]]
     ) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.manifest.notify import Event
@@ -17,6 +17,7 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.notify.lists import EntryFilter, find_entries
 from reconciler.store.notify.outbox import Occasion, note_occasions
 from reconciler.store.notify.queue import Attempt, claim_entries, hand_back, settle_entries
+from tests.support.health import SHARED_FIXTURE
 from tests.support.notifying import tells
 from tests.support.rig import Rig, agent, autopilot, id_of
 
@@ -130,7 +131,7 @@ def carried_out(rig: Rig, steps: Sequence[tuple[Any, ...]]) -> None:
 @settings(
     max_examples=25,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    suppress_health_check=SHARED_FIXTURE,
 )
 @given(steps=STEPS)
 def test_on_sqlite(fresh_sqlite: Any, steps: list[tuple[Any, ...]]) -> None:
@@ -142,7 +143,7 @@ def test_on_sqlite(fresh_sqlite: Any, steps: list[tuple[Any, ...]]) -> None:
 @settings(
     max_examples=8,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    suppress_health_check=SHARED_FIXTURE,
 )
 @given(steps=STEPS)
 def test_on_postgresql(fresh_postgres: Any, steps: list[tuple[Any, ...]]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from sqlalchemy import text, update
 
 from reconciler.core.base.identity import Revision, trigger_id
@@ -20,6 +20,7 @@ from reconciler.store.tables import autopilot as autopilot_table
 from reconciler.store.tables import autopilot_trigger, missed_interval
 from reconciler.store.webhooks.tokens import renew_tokens
 from tests.support.applying import MINUTE, NOON, apply, context, current_of, rows_of, token_hash
+from tests.support.health import SHARED_FIXTURE
 from tests.support.strategies import desired_sets
 from tests.support.worlds import agent, apply_to, autopilot, desired, schedule, squad
 
@@ -75,9 +76,7 @@ def meaning(current: Current) -> dict[str, Any]:
     }
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=SHARED_FIXTURE)
 @given(first=desired_sets(), second=desired_sets(), third=desired_sets())
 def test_the_rows_are_what_the_pure_model_says(
     database: Database, first: Desired, second: Desired, third: Desired

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.manifest.state import Declared
 from reconciler.core.plan.plan import make_plan
 from reconciler.store.engine.database import Database
 from tests.support.applying import apply, current_of
+from tests.support.health import SHARED_FIXTURE
 from tests.support.worlds import agent, autopilot, desired, schedule
 
 BEFORE = ("a", "b", "c")
@@ -61,7 +62,7 @@ def test_objects_keep_their_ids_under_each_others_names(
 @settings(
     max_examples=15,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=SHARED_FIXTURE,
 )
 @given(st.lists(st.permutations(["a", "b", "c", "d"]), min_size=1, max_size=4))
 def test_any_history_of_renames_is_applied(database: Database, history: list[list[str]]) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Table, insert, update
 
@@ -24,6 +24,7 @@ from reconciler.store.tables import (
     squad,
 )
 from tests.support.applying import NOON, apply, current_of, rows_of
+from tests.support.health import SHARED_FIXTURE
 from tests.support.worlds import agent as an_agent
 from tests.support.worlds import autopilot as an_autopilot
 from tests.support.worlds import desired, schedule
@@ -122,9 +123,7 @@ def test_an_edit_of_the_meaning_shows_as_drift_and_is_put_back(
     assert make_plan(current_of(database), WANTED).is_empty
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, deadline=None, suppress_health_check=SHARED_FIXTURE)
 @given(data=st.data())
 def test_no_runtime_change_is_ever_a_diff(database: Database, data: st.DataObject) -> None:
     apply(database, WANTED)
