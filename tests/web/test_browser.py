@@ -62,6 +62,7 @@ def test_the_list_tells_triggers_last_run_next_run_and_health(
 def test_from_the_list_to_a_run_by_hand(rig: Rig, full: str, page: Any, url: str) -> None:
     page.goto(url)
     page.get_by_role("link", name="nightly-triage").click()
+    page.wait_for_url("**/autopilots/*")
     assert page.get_by_role("heading", name=re.compile("nightly-triage")).is_visible()
     page.get_by_role("button", name="Run now").click()
     page.wait_for_url("**/runs/*")
@@ -115,7 +116,7 @@ def test_a_page_keeps_itself_current(rig: Rig, full: str, page: Any, url: str) -
     assert "It has not run yet." in page.inner_text("main")
     rig.launch("nightly-triage")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.locator("table.runs").get_by_text("pending").wait_for(timeout=5_000)
+    page.locator("table.runs").get_by_text("pending").wait_for()
 
 
 def test_everything_works_without_a_script(rig: Rig, full: str, browser: Any, url: str) -> None:
@@ -186,7 +187,7 @@ def test_signing_in_with_a_token(rig: Rig, browser: Any, tmp_path: Path) -> None
         page.goto(f"{url}/runs")
         page.get_by_label("Token").fill("rct_wrong")
         page.get_by_role("button", name="Sign in").click()
-        assert page.get_by_role("alert").is_visible()
+        page.get_by_role("alert").wait_for()
         page.get_by_label("Token").fill(TOKEN)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/runs")

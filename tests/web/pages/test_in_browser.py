@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from reconciler.control.apply.write_back import WriteChecks
 from reconciler.control.apply.write_git import GitWriter
@@ -24,6 +25,8 @@ from tests.web.api.test_write_back import TEXT
 from tests.web.api.test_write_git import reconcile as reconcile_git
 
 pytestmark = pytest.mark.browser
+PATIENCE = 60_000
+"""Milliseconds after which what a script shows does not come any more."""
 EDIT = f"/autopilots/{id_of('triage')}/edit"
 HOSTILE = '"><img src=x onerror=alert(1)></textarea><script>document.title="taken"</script>'
 
@@ -85,13 +88,17 @@ def test_a_bad_day_is_told_on_the_first_screen(
 def test_counts_and_filters_are_clicked(rig: Rig, page: Any, url: str) -> None:
     bad_day(rig, healthy=60)
     page.goto(url)
-    page.get_by_role("link", name="8 degraded").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="8 degraded").click()
     assert page.locator("tbody").count() == 8
-    page.get_by_role("link", name="71 all").click()
-    page.get_by_role("link", name="Next", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="71 all").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Next", exact=True).click()
     assert "51–71 of 71" in page.inner_text("nav.pages")
     page.get_by_label("Search").fill("certificates")
-    page.get_by_role("button", name="Show", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show", exact=True).click()
     assert page.locator("tbody th").all_inner_texts() == ["never-fired"]
 
 
@@ -162,7 +169,8 @@ def test_a_new_autopilot_by_keyboard_alone(folder: Path, page: Any, editing: str
         page.keyboard.press("Enter")
 
     for kind in ("schedule", "API"):
-        press(page.get_by_role("button", name=kind, exact=True))
+        with page.expect_navigation():
+            press(page.get_by_role("button", name=kind, exact=True))
     press(page.locator("#limits > summary"))
     page.keyboard.press("Tab")
     page.keyboard.type("3")
@@ -174,9 +182,10 @@ def test_a_new_autopilot_by_keyboard_alone(folder: Path, page: Any, editing: str
     page.keyboard.press("Control+a")
     page.keyboard.type("0.50")
     page.get_by_text("At most $36.00 a day.").wait_for()
-    assert wrong.inner_text() == ""
+    expect(wrong).to_have_text("", timeout=PATIENCE)
     press(page.locator("#notify > summary"))
-    press(page.get_by_role("button", name="Add a channel"))
+    with page.expect_navigation():
+        press(page.get_by_role("button", name="Add a channel"))
     page.get_by_role("group", name="Channel 1").get_by_label("it works again").focus()
     page.keyboard.press("Space")
     press(page.get_by_role("button", name="Save"))
@@ -189,16 +198,19 @@ def test_the_editor_works_without_a_script(folder: Path, browser: Any, editing: 
     page = context.new_page()
     page.goto(f"{editing}{EDIT}")
     page.get_by_label("Title", exact=True).fill("By hand")
-    page.get_by_role("button", name="schedule", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="schedule", exact=True).click()
     page.get_by_role("group", name="Trigger 2: schedule").get_by_label("When", exact=True).fill(
         "@weekly"
     )
     page.locator("#failures > summary").click()
     page.get_by_label("Longest time of a run").fill("2h")
-    page.get_by_role("button", name="Preview").last.click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Preview").last.click()
     assert "spec.timeout 1h30m 2h" in page.inner_text("#preview")
     assert "Every Sunday" in page.inner_text("#preview") or "weekly" in page.inner_text("#preview")
-    page.get_by_role("button", name="YAML").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="YAML").click()
     assert "title: By hand" in page.get_by_label("The manifest").input_value()
     page.get_by_role("button", name="Save").click()
     page.wait_for_url("**?saved=yes")
@@ -215,7 +227,8 @@ def test_hostile_text_in_the_editor_is_text(page: Any, editing: str) -> None:
     page.locator("[data-wrong='spec.expect'] .wrong").wait_for()
     page.get_by_label("What a good result is").fill("")
     page.get_by_text("Update default/triage").wait_for()
-    page.get_by_role("button", name="YAML").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="YAML").click()
     assert HOSTILE in page.get_by_label("The manifest").input_value().replace("''", "'")
     assert page.title() != "taken"
     assert page.locator("main img").count() == 0
@@ -262,9 +275,11 @@ def test_no_state_of_the_editor_shuts_anybody_out(
     page.goto(f"{editing}{EDIT}")
     told = {}
     for kind in ("webhook", "API"):
-        page.get_by_role("button", name=kind, exact=True).click()
+        with page.expect_navigation():
+            page.get_by_role("button", name=kind, exact=True).click()
     page.locator("#notify > summary").click()
-    page.get_by_role("button", name="Add a channel").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Add a channel").click()
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     told["all of it"] = violations(page)
     page.set_viewport_size({"width": 390, "height": 844})
@@ -281,8 +296,10 @@ def test_no_state_of_the_editor_shuts_anybody_out(
     page.get_by_role("button", name="Save").click()
     page.get_by_role("heading", name="Somebody changed it while you edited").wait_for()
     told["merge"] = violations(page)
-    page.get_by_role("button", name="Take theirs").click()
-    page.get_by_role("button", name="YAML").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Take theirs").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="YAML").click()
     assert "title: Theirs" in page.get_by_label("The manifest").input_value()
     told["YAML"] = violations(page)
     assert {state: rules for state, rules in told.items() if rules} == {}

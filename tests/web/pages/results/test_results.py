@@ -57,7 +57,7 @@ def test_markdown_is_rendered_with_links_that_say_nothing_of_us() -> None:
 def test_what_was_made_to_be_slow_is_rendered_in_a_moment(text: str) -> None:
     began = time.process_time()
     markdown(text)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize(
