@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import BOT, environment, reconciler
+from tests.support.each_command import run_each
 
 READING = (
     ["plan", "autopilots"],
@@ -49,35 +50,27 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / ".reconciler").chmod(0o755)
 
 
-def refused(folder: Path, *arguments: str) -> str:
-    """What a command says that fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "reconciler", *arguments],
-        cwd=folder,
-        env=environment(),
-        preexec_fn=_obey,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1, (arguments, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.stderr
+def refused(folder: Path) -> dict[str, str]:
+    """What each command says, all of which fail."""
+    ended = run_each((*READING, *WRITING), folder, before=_obey)
+    for typed, command in ended.items():
+        assert command.code == 1, (typed, command.out, command.err)
+        assert "Traceback" not in command.err, command.err
+    return {typed: command.err for typed, command in ended.items()}
 
 
 def test_a_database_that_may_only_be_read(folder: Path) -> None:
     for file in (folder / ".reconciler").iterdir():
         file.chmod(0o400)
     (folder / ".reconciler").chmod(0o500)
-    for arguments in (*READING, *WRITING):
-        assert "read-only for this user" in refused(folder, *arguments) or arguments[0] == "serve"
+    for typed, told in refused(folder).items():
+        assert "read-only for this user" in told or typed.startswith("serve")
 
 
 def test_a_database_in_a_folder_that_may_not_be_entered(folder: Path) -> None:
     (folder / ".reconciler").chmod(0)
-    for arguments in (*READING, *WRITING):
-        assert "Permission denied" in refused(folder, *arguments)
+    for told in refused(folder).values():
+        assert "Permission denied" in told
 
 
 def test_manifests_that_may_not_be_read(folder: Path) -> None:
