@@ -257,7 +257,7 @@ def test_the_canonical_text_means_the_same_and_is_its_own_canonical_text(expr: s
 def test_any_text_is_a_schedule_or_a_cron_error_and_takes_no_time(text: str) -> None:
     start = time.process_time()
     assert outcome_of(text).isprintable()
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 2
 
 
 def outcome_of(text: str) -> str:

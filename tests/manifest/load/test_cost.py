@@ -1,15 +1,13 @@
 """What a load costs: in proportion to the files, however many mistakes they hold."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import process_time
-from types import FrameType
 
 import pytest
 
 from reconciler.core.base.errors import InvalidManifests, Problem
 from reconciler.manifest.load.load import load_bundle
+from tests.support.counting import counting
 
 AGENT = """\
 apiVersion: autopilots/v1
@@ -114,22 +112,6 @@ def steps(text: str) -> int:
     with counting() as counted:
         problems(text)
     return counted[0]
-
-
-@contextmanager
-def counting() -> Iterator[list[int]]:
-    counted = [0]
-
-    def count(_frame: FrameType, event: str, _argument: object) -> None:
-        if event in ("call", "c_call"):
-            counted[0] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        yield counted
-    finally:
-        sys.setprofile(before)
 
 
 def seconds(text: str) -> float:

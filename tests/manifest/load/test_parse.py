@@ -131,7 +131,7 @@ def test_a_hundred_levels_are_fine(text: str) -> None:
 def test_hostile_texts_end_soon(text: str) -> None:
     start = time.process_time()
     parse(text.encode()[: 1024**2], "f.yaml")
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 20
 
 
 def test_reading_goes_on_at_the_next_document() -> None:
