@@ -2,5 +2,5 @@
 
 from hypothesis import HealthCheck, settings
 
-SHARED_FIXTURE = [*settings.default.suppress_health_check, HealthCheck.function_scoped_fixture]
+SHARED_FIXTURE = [*settings().suppress_health_check, HealthCheck.function_scoped_fixture]
 """What the suite leaves out, and this: the property itself keeps its examples apart."""
