@@ -38,23 +38,31 @@ PAUSE = 4
 OVERLAP = timedelta(minutes=1)
 """Ids of runs follow clocks of several servers; a transaction may commit after a later one."""
 
+_BEGINNING = "0"
+"""The name of what lies before the first event."""
+
 Subject = Run | AutopilotMark | Attempt
 StillHolds = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """Something changed. `number` grows by one with each event."""
+    """Something changed. `number` grows by one with each event.
+
+    `name` is what listeners learn instead: from numbers with gaps they could count what they may
+    not see.
+    """
 
     number: int
     subject: Subject
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Events may have been missed: read everything again."""
+    """Events may have been missed: read everything again. `name` is that of the last one."""
 
-    number: int
+    name: str
 
 
 @dataclass(slots=True)
@@ -141,14 +149,14 @@ class Hub:
             await self._started()
             if position is None or position > self.last:
                 position = self.last
-                yield Reset(position)
+                yield Reset(self._newest_name())
             while not self.closed and await still_holds():
                 # Taken before the events are read: what happens in between sets this one.
                 news = self._news
                 oldest = self._events[0].number if self._events else self.last + 1
                 if position + 1 < oldest:
                     position = self.last
-                    yield Reset(position)
+                    yield Reset(self._newest_name())
                 for event in [missed for missed in self._events if missed.number > position]:
                     position = event.number
                     if sees(caller, event.subject):
@@ -160,10 +168,15 @@ class Hub:
         """Where a listener goes on; None where nobody knows what it missed."""
         if last_id is None:
             return self.last
-        epoch, _, number = last_id.partition("-")
-        if epoch != self.epoch or not (number.isascii() and number.isdigit()):
+        epoch, _, name = last_id.partition("-")
+        if epoch != self.epoch:
             return None
-        return int(number) if len(number) < 16 and int(number) <= self.last else None
+        if name == _BEGINNING:
+            return 0
+        return next((event.number for event in self._events if event.name == name), None)
+
+    def _newest_name(self) -> str:
+        return self._events[-1].name if self._events else _BEGINNING
 
     async def _started(self) -> None:
         if self._task is None or self._task.done():

@@ -76,7 +76,7 @@ async def _stream(
     try:
         async with asyncio.timeout(LONGEST):
             async for event in hub.listen(caller, position, holds):
-                yield _message(event, f"{hub.epoch}-{event.number}", caller)
+                yield _message(event, f"{hub.epoch}-{event.name}", caller)
     except TimeoutError:
         return
 

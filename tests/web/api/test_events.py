@@ -134,6 +134,8 @@ def test_a_limited_token_is_told_of_its_workspaces_only(rig: Rig, tmp_path: Path
             assert stream.until("autopilot").data["name"] == "red-one"
             revision = stream.seen[0]
     assert revision.data["sourceId"] == "red"
+    names = [one.id.partition("-")[2] for one in stream.seen]
+    assert all(re.fullmatch(r"[0-9a-f]{16}", name) for name in names), "no number to count by"
 
 
 async def _always() -> bool:

@@ -4,25 +4,33 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sse_starlette import EventSourceResponse
+from starlette.requests import Request
 
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.access.tokens import Tokens
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.output import Outputs
 from reconciler.control.prune import Retention, prune_once
+from reconciler.core.access.roles import Caller, Role
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.manifest.reach import Grant
 from reconciler.core.runs.run import Run, Status
+from reconciler.dispatch.base import Written
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Database
 from reconciler.store.runs.runs import change_run
+from reconciler.web.http.operation import Call, NoBody
+from reconciler.web.hub import MOST_EACH
+from reconciler.web.streams.output import OutputQuery
+from reconciler.web.streams.output import output as stream_output
 from tests.dispatch.builders import script
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
@@ -40,6 +48,7 @@ say '{"type":"result","is_error":false,"result":"Done.","session_id":"s1"}'
 PLAIN = "cat > /dev/null; echo begun; while [ ! -e OPEN ]; do sleep 0.05; done; echo over"
 
 
+CALLER = Caller("ada", Role.OPERATOR)
 KEPT = Retention(
     runs=timedelta(days=90),
     deliveries=timedelta(days=30),
@@ -223,3 +232,29 @@ def test_a_stream_ends_with_the_session_that_opened_it(guarded: Web, command: Ru
             field = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
             browser.post("/logout", data={"form_token": field}, headers={"Cookie": cookie})
             assert [*told] == []
+
+
+def test_streams_that_were_let_in_at_once_share_the_places_of_their_caller(rig: Rig) -> None:
+    """Room is looked for when a request comes, and taken when its stream begins."""
+    rig.apply(agent(), autopilot())
+    run = rig.launch()
+    web = Web(rig, more={"output": lambda *_: _told()})
+
+    async def _told() -> Written:
+        return Written("x", "1", cut=False)
+
+    async def body() -> None:
+        headers = [(b"accept", b"text/event-stream"), (b"host", b"127.0.0.1")]
+        request = Request({"type": "http", "method": "GET", "headers": headers})
+        call: Call[OutputQuery, NoBody] = Call(
+            web.context, CALLER, OutputQuery(), NoBody(), {"id": run.id}, request
+        )
+        let_in = await stream_output(call)
+        assert isinstance(let_in, EventSourceResponse)
+        with ExitStack() as stack:
+            for _ in range(MOST_EACH):
+                stack.enter_context(web.context.hub.seat(CALLER))
+            assert [event async for event in let_in.body_iterator] == []
+            assert web.context.hub.listeners == MOST_EACH
+
+    asyncio.run(body())
