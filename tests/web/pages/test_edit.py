@@ -18,6 +18,7 @@ from reconciler.core.access.token_hash import token_hash
 from reconciler.core.manifest.checks import OFFLINE
 from reconciler.manifest.git.mirror import Mirror
 from reconciler.settings import Settings
+from reconciler.web.pages.editor.edit import MOST_PROBLEMS
 from tests.support.following import following, reconcile
 from tests.support.forge import PROJECT, TOKEN, StandInForge
 from tests.support.forms import form_of
@@ -428,6 +429,19 @@ def test_a_manifest_that_is_wrong_in_every_value_is_told_of(ask: Ask) -> None:
     page = send(ask, fields | {"under": json.dumps(under)}, "save")
     assert page.status_code == 200
     assert "things are wrong" in text_of(page)
+
+
+def test_what_is_wrong_a_thousand_times_is_counted_and_shown_in_part(ask: Ask) -> None:
+    """A page looks through its Problems for each of its fields."""
+    fields = fields_of(ask("GET", EDIT))
+    under = json.loads(fields["under"])
+    under["spec"] |= {f"key{number}": 1 for number in range(1500)}
+    page = send(ask, fields | {"under": json.dumps(under)}, "save")
+    assert "1,500 things are wrong" in text_of(page)
+    assert "(and 1,499 more)" in text_of(page)
+    assert 0 < page.text.count("unknown field") <= MOST_PROBLEMS
+    under["spec"] = {**json.loads(fields["under"])["spec"], "notify": [{"on": []}] * 1000}
+    assert send(ask, fields | {"under": json.dumps(under)}, "save").status_code == 400
 
 
 def test_a_limited_admin_makes_nothing_elsewhere_and_sees_nobody_elses(

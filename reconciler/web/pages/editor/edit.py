@@ -54,6 +54,8 @@ from reconciler.web.writing.plans import plan_of
 
 LARGEST = 2 * 1024**2
 """Bytes of the form: a description of 100,000 characters travels three times, and is escaped."""
+MOST_PROBLEMS = 100
+"""Problems that a page shows, beside their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,15 @@ class Editor:
     offers: Offers = field(default_factory=Offers)
     preview: Preview | None = None
     problems: Sequence[Problem] = ()
+    problem_count: int = 0
     refusal: str | None = None
     outcome: NotHere | Proposed | None = None
     merged: bool = False
+
+    def wrong(self, error: InvalidManifests) -> "Editor":
+        """With what is wrong, as far as a page can show it: each field looks for its own."""
+        problems = error.problems
+        return replace(self, problems=problems[:MOST_PROBLEMS], problem_count=len(problems))
 
     @property
     def proposals(self) -> dict[str, str]:
@@ -147,7 +155,7 @@ async def _page(visit: Visit, overview: Overview | None) -> Response:
                 editor, draft=acted(editor.draft, action, editor.offers.channel, beside)
             )
         except InvalidManifests as error:
-            return _shown(visit, replace(editor, problems=error.problems))
+            return _shown(visit, editor.wrong(error))
     editor = await _previewed(visit, editor)
     wanted = editor.preview.edit if editor.preview else None
     if action == "download" and editor.preview and editor.preview.patch:
@@ -218,7 +226,7 @@ async def _previewed(visit: Visit, editor: Editor) -> Editor:
         if editor.offers.members:
             require_assignee(after, editor.offers.members)
     except InvalidManifests as error:
-        return replace(editor, problems=error.problems)
+        return editor.wrong(error)
     except Conflict as error:
         return replace(editor, refusal=str(error))
     files, now = visit.context.files(editor.source), visit.context.clock.now()
@@ -259,7 +267,7 @@ async def _save(visit: Visit, editor: Editor, wanted: Edit) -> Response:
     except StaleWrite:
         return await _merge(visit, editor)
     except InvalidManifests as error:
-        return _shown(visit, replace(editor, problems=error.problems))
+        return _shown(visit, editor.wrong(error))
     except Exception as error:
         if (problem := problem_of(error)).status == 500:
             raise

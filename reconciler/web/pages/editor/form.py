@@ -27,6 +27,8 @@ _OPTIONAL = ("issueTitleTemplate",)
 _SIGNING = ("header", "prefix")
 _MOST_TRIGGERS = 100
 """Triggers that a form may carry: more than a manifest may have, so that its check says so."""
+_MOST_ROWS = 200
+"""The same of the rows of who is told."""
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -103,6 +105,7 @@ def is_shaped(document: Any) -> bool:
         and isinstance(assignee, dict)
         and all(isinstance(text, str) for text in texts)
         and all(map(_is_trigger, triggers))
+        and len(rules_in(spec)) <= _MOST_ROWS
         and all(isinstance(rule.get("on", []), list) for rule in rules_in(spec))
     )
 
