@@ -56,6 +56,11 @@ class Spent:
     bars: Sequence[Bar]
     most: str
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is anything to draw."""
+        return any(bar.height for bar in self.bars)
+
 
 async def usage(visit: Visit) -> Response:
     """Costs and tokens of a stretch of time."""

@@ -1,6 +1,7 @@
 """Moments, lengths and triggers in words, for people who look at the dashboard."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ _UNITS = (
     ("second", timedelta(seconds=1)),
 )
 _SOON = timedelta(seconds=10)
+_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _SCHEMES = {
     "none": "from anybody who knows the URL",
     "github": "signed by GitHub",
@@ -72,6 +74,11 @@ def relative(at: datetime, now: datetime) -> str:
         return "now"
     words = length(abs(distance))
     return f"in {words}" if distance > timedelta(0) else f"{words} ago"
+
+
+def short_ids(sentence: str) -> str:
+    """The sentence for a list, with the ends of ids: the page of a run has them whole."""
+    return _ID.sub(lambda match: f"…{match[0][-6:]}", sentence)
 
 
 def capitalized(sentence: str) -> str:

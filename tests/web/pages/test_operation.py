@@ -126,6 +126,23 @@ def test_a_followed_source_is_read_now_and_what_drifted_put_back(
     assert asked == ["default"]
 
 
+def test_a_cost_that_nobody_told_is_not_called_nothing(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot("triage", maxConcurrency=5), autopilot("other"))
+    rig.end(rig.launch(), Completed("ok"))
+    rig.clock.advance(minutes=1)
+    page = ask("GET", "/usage").text
+    assert "$" not in page
+    assert "No agent told what its runs cost" in page
+    assert 'class="bar"' not in page
+    rig.end(rig.launch(), Completed("ok", Usage(cost_micros=2_000_000)))
+    rig.end(rig.launch("other"), Completed("ok"))
+    rig.clock.advance(minutes=1)
+    rows = " ".join(re.sub(r"<[^>]+>", " ", ask("GET", "/usage").text).split())
+    assert "$2.00 and 2 runs of unknown cost" in rows
+    assert "triage default $2.00 1 unknown 2" in rows
+    assert "other default not known 1" in rows
+
+
 def test_usage_is_summed_and_drawn_by_day(rig: Rig, ask: Ask) -> None:
     rig.apply(agent(), autopilot("triage"), autopilot("other"))
     for name, cost in (("triage", 2_500_000), ("other", 250_000)):

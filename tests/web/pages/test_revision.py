@@ -70,7 +70,7 @@ def test_from_an_autopilot_that_fails_and_its_run_a_click_leads_to_the_change(
     link = f'<a href="/revision?of={bad.id}">'
     for path in ("/", f"/autopilots/{rig.live().id}", f"/runs/{run.id}"):
         assert link in ask("GET", path).text, path
-    assert "The last run failed" in ask("GET", f"/runs/{run.id}").text
+    assert "<strong>Failing</strong> since" in ask("GET", f"/runs/{run.id}").text
     page = ask("GET", f"/revision?of={bad.id}").text
     assert "Use the new model" in page
     assert any("Other" in line for line in _lines(page))

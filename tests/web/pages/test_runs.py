@@ -112,6 +112,22 @@ def test_the_page_leads_to_the_run_in_the_way(rig: Rig, ask: Ask) -> None:
     assert id_of("triage") in ask("GET", f"/runs/{second.id}").text
 
 
+def test_a_list_names_other_runs_by_the_ends_of_their_ids(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot())
+    first, second = rig.launch(), rig.launch()
+    assert f"run …{first.id[-6:]} is still active" in ask("GET", "/runs").text
+    assert f"run {first.id} is still active" in ask("GET", f"/runs/{second.id}").text
+
+
+def test_the_reason_of_a_failure_is_told_once(rig: Rig, ask: Ask) -> None:
+    rig.apply(agent(), autopilot())
+    rig.end(run := rig.launch(), Failed(Reason.AGENT_FAILED, "no such label"))
+    page = ask("GET", f"/runs/{run.id}").text
+    reason = page[page.index('aria-label="Reason"') :].partition("</section>")[0]
+    assert reason.count("no such label") == 1
+    assert "<strong>Failing</strong> since" in reason
+
+
 @pytest.mark.parametrize("decision", [Decision.APPROVED, Decision.REJECTED])
 def test_what_an_agent_asks_is_answered_on_the_page(rig: Rig, ask: Ask, decision: Decision) -> None:
     rig.apply(agent(), autopilot(onApproval="wait"))

@@ -16,8 +16,8 @@ CRONS = {
 """Cron expressions to begin with."""
 
 MODES = {
-    ExecutionMode.CREATE_SESSION: "opens a session on the agent",
-    ExecutionMode.RUN_ONLY: "runs without a session",
+    ExecutionMode.CREATE_SESSION: "opens a session",
+    ExecutionMode.RUN_ONLY: "runs without one",
 }
 POLICIES = {
     ConcurrencyPolicy.SKIP: "the new run is skipped",
