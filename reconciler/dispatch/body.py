@@ -1,20 +1,16 @@
 """The body of an agent's answer, read no further than whoever reads it can afford.
 
-Bytes alone do not say what an answer costs: two megabytes of `[],[],[]` keep the event loop for
-seconds once they become values, and a byte a chunk is work without end.
+Bytes alone do not say what an answer costs: neither what becomes of them once they are values, nor
+of a byte a chunk, which is work without end.
 """
-
-import re
 
 import httpx
 
+from reconciler.core.base.json_tokens import TOKENS_LIMIT, has_more_tokens
+
 ANSWER_LIMIT = 1024 * 1024
 """Bytes of an answer that are read, unless a call says otherwise."""
-TOKENS_LIMIT = 500_000
-"""Texts, openings and commas of an answer in JSON: about twice its values."""
 _CHUNKS = 20_000
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
-"""The closing quote may be missing: otherwise each quote of a cut text would be tried anew."""
 
 
 class TooMuch(Exception):
@@ -34,13 +30,6 @@ async def read_body(
             raise TooMuch(f"more than {limit} bytes")
         if chunks > _CHUNKS:
             raise TooMuch(f"in more than {_CHUNKS} chunks")
-    if _has_more_tokens(body, tokens):
+    if has_more_tokens(body, tokens):
         raise TooMuch("more values than are read at once")
     return bytes(body)
-
-
-def _has_more_tokens(body: bytearray, limit: int) -> bool:
-    """Counted only where there may be so many, and no further."""
-    if len(body) <= limit:
-        return False
-    return any(count > limit for count, _ in enumerate(_TOKEN.finditer(body), 1))

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias
 
+from reconciler.core.base.json_tokens import TOKENS_LIMIT, has_more_tokens
 from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.form import parse_form
 from reconciler.core.webhooks.media_type import BYTES, FORM, JSON, TEXT, media_type
@@ -81,8 +82,14 @@ def _plain(content_type: str | None, text: str) -> Parsed:
 def parse_json(body: bytes) -> JSONValue:
     """Strict JSON (RFC 8259): UTF-8 without a mark, no NaN, depth 64; of equal keys the last.
 
-    Raises `BodyError` 400.
+    At most `TOKENS_LIMIT` texts, openings and commas: a parser lets nobody else go on. Raises
+    `BodyError` 400.
     """
+    if has_more_tokens(body):
+        raise BodyError(
+            "json-too-many",
+            f"the JSON has more than {TOKENS_LIMIT:,} texts, openings and commas; send fewer",
+        )
     return _json(_text(body), "json").payload
 
 

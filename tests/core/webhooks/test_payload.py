@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.base.json_tokens import TOKENS_LIMIT
 from reconciler.core.webhooks.errors import BodyError
 from reconciler.core.webhooks.form import MAX_FIELDS
 from reconciler.core.webhooks.media_type import media_type, refuse_encoding
@@ -223,8 +224,17 @@ class TestDepth:
 
     def test_items_are_bounded_before_they_are_built(self) -> None:
         with pytest.raises(BodyError) as caught:
-            parse_json(b"[" + b"[]," * MAX_ITEMS + b"[]]")
+            parse_body("application/json", b"[" + b"[]," * MAX_ITEMS + b"[]]")
         assert caught.value.reason == "json-too-many"
+
+    def test_a_call_of_the_api_is_bounded_more_than_a_webhook(self) -> None:
+        body = b"[" + b"0," * TOKENS_LIMIT + b"0]"
+        with pytest.raises(BodyError) as caught:
+            parse_json(body)
+        assert caught.value.reason == "json-too-many"
+        assert len(parse_body("application/json", body).payload or ()) == TOKENS_LIMIT + 1
+
+    def test_long_texts_are_no_items(self) -> None:
         assert parse_json(b'"' + b"x" * (MAX_ITEMS + 1) + b'"') == "x" * (MAX_ITEMS + 1)
 
     def test_brackets_in_a_text_are_not_depth(self) -> None:

@@ -260,3 +260,25 @@ def test_a_report_that_cannot_be_judged_now_is_kept_and_the_first_one_stands(
     assert (ended.status, ended.result) == ("completed", {"n": 1})
     again = ask("POST", f"/v1/runs/{run.id}/complete", json={**lease, "status": "completed"})
     assert (again.status_code, again.json()["code"]) == (409, "lease-lost")
+
+
+MANY = b'{"result": [' + b"[]," * 250_000 + b"[]]}"
+
+
+def test_a_body_of_more_values_than_are_parsed_at_once_is_refused_and_changes_nothing(
+    rig: Rig, waiting: str, ask: Ask
+) -> None:
+    """By counting: parsed they would hold up every other request."""
+    _claim(ask)
+    run = rig.run_of(waiting)
+    json = {"content-type": "application/json"}
+    for path in (
+        f"/v1/runs/{waiting}/complete",
+        f"/v1/runs/{waiting}/heartbeat",
+        f"/v1/autopilots/{run.autopilot_id}/run",
+        "/v1/plan",
+        "/v1/apply",
+    ):
+        answer = ask("POST", path, content=MANY, headers=json)
+        assert (answer.status_code, answer.json()["code"]) == (400, "json-too-many"), path
+    assert rig.run_of(waiting) == run
