@@ -17,10 +17,14 @@ INTERVAL = 0.5
 """Seconds between two polls."""
 
 
-async def watch_database(database: Database, notify: Callable[[], None]) -> None:
+async def watch_database(
+    database: Database,
+    notify: Callable[[], None],
+    hear: Callable[[str], object] | None = None,
+) -> None:
     """Call `notify` whenever anybody wrote, for ever. A lost connection is taken up again.
 
-    A failure is logged when it begins.
+    `hear` is given what other servers announce beside that. A failure is logged when it begins.
     """
     failing = False
     while True:
@@ -30,6 +34,8 @@ async def watch_database(database: Database, notify: Callable[[], None]) -> None
                 while True:
                     if await _uninterrupted(watcher.changed):
                         notify()
+                    for word in watcher.announced() if hear is not None else ():
+                        hear(word)
                     failing = False
                     await asyncio.sleep(INTERVAL)
             finally:

@@ -75,7 +75,7 @@ def start_loops(system: System) -> list[asyncio.Task[None]]:
         loop("send", send, signals.send),
         loop("renew", renew, WorkSignal()),
         loop("prune", prune, WorkSignal()),
-        watch_database(system.database, signals.notify),
+        watch_database(system.database, signals.notify, system.runner.runtimes.hint),
     ]
     for source in system.sources:
         loops.append(loop("reconcile", partial(reconcile, source=source), source.signal))

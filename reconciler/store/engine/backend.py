@@ -27,6 +27,10 @@ class Watcher(Protocol):
         """Whether some transaction, of this process or another, wrote since the last call."""
         ...
 
+    def announced(self) -> list[str]:
+        """The words that `changed` has heard since the last call; see `Backend.announce`."""
+        ...
+
     def close(self) -> None:
         """Give the connection back. Closing twice is harmless."""
         ...
@@ -84,6 +88,10 @@ class Backend(Protocol):
 
     def try_lock(self, tx: Tx, name: str) -> bool:
         """Hold `name` until the transaction ends if nobody else does."""
+        ...
+
+    def announce(self, tx: Tx, word: str) -> None:
+        """Tell the watchers of all servers a word, at the commit; of the one server nobody."""
         ...
 
     def watcher(self) -> Watcher:

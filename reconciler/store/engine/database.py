@@ -219,6 +219,10 @@ class Database:
         """Raise unless the tables are there in just this version (`apply`, `serve` migrate)."""
         require_current(self._backend)
 
+    def announce(self, tx: Tx, word: str) -> None:
+        """Tell the watchers of other servers a word, at the commit; it may be lost."""
+        self._backend.announce(tx, word)
+
     def watcher(self) -> Watcher:
         """Something to ask every half second whether anybody wrote."""
         return self._backend.watcher()

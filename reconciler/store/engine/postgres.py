@@ -49,6 +49,7 @@ _SESSION = {
 _ANNOUNCE = text(
     "SELECT pg_notify(:channel, '') WHERE pg_current_xact_id_if_assigned() IS NOT NULL"
 ).bindparams(channel=CHANNEL)
+_SAY = text("SELECT pg_notify(:channel, :word)").bindparams(channel=CHANNEL)
 
 
 class Postgres:
@@ -167,6 +168,10 @@ class Postgres:
         """The same without waiting."""
         query = text("SELECT pg_try_advisory_xact_lock(:key)")
         return bool(tx.execute(query, {"key": _key(name)}).scalar_one())
+
+    def announce(self, tx: Tx, word: str) -> None:
+        """Beside what is announced of writes, whose word is empty."""
+        tx.execute(_SAY, {"word": word})
 
     def watcher(self) -> Listener:
         """A watcher on a connection of its own."""

@@ -9,6 +9,7 @@ from reconciler.core.base.errors import Unavailable
 from reconciler.store.engine.deadline import within
 
 CHANNEL = "reconciler_changed"
+MOST_WORDS = 1_000
 _RETRY_SECONDS = 5.0
 _CONNECT_SECONDS = 2
 
@@ -23,6 +24,7 @@ class Listener:
         self._url = url
         self._connection: Any = self._listen()
         self._retry_at = 0.0
+        self._words: list[str] = []
 
     def changed(self) -> bool:
         """Whether a write was announced since the last call."""
@@ -31,10 +33,18 @@ class Listener:
         if self._connection is None:
             return self._reconnect()
         try:
-            return len(list(self._connection.notifies(timeout=0))) > 0
+            heard = [notice.payload for notice in self._connection.notifies(timeout=0)]
         except psycopg.Error:
             self.close()
             return True  # what was announced meanwhile is lost
+        self._words += [word for word in heard if word]
+        del self._words[:-MOST_WORDS]
+        return "" in heard
+
+    def announced(self) -> list[str]:
+        """The words that were heard since the last call, the latest `MOST_WORDS`."""
+        words, self._words = self._words, []
+        return words
 
     def close(self) -> None:
         """Close the connection."""

@@ -129,6 +129,9 @@ class Sqlite:
         """A write already excludes every other one."""
         return True
 
+    def announce(self, _tx: Tx, _word: str) -> None:
+        """There is one server, which knows it."""
+
     def watcher(self) -> "DataVersion":
         """A watcher on a connection of its own."""
         return DataVersion(self._connect(query_only=True))
@@ -203,6 +206,10 @@ class DataVersion:
         version = self._version()
         before, self._seen = self._seen, version
         return before != version
+
+    def announced(self) -> list[str]:
+        """Nothing: there is one server."""
+        return []
 
     def close(self) -> None:
         """Close the connection."""

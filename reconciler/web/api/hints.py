@@ -21,7 +21,7 @@ class Noted(Wire):
     """What became of a hint."""
 
     followed: bool
-    """Whether this server follows the run; where not, the one that does asks by itself."""
+    """Whether this server follows the run; where not, the one that does is told."""
 
 
 async def hint(call: Call[NoQuery, NoBody]) -> Reply:
@@ -35,6 +35,7 @@ async def hint(call: Call[NoQuery, NoBody]) -> Reply:
             raise NotFound(f"there is no run {run_id}")
         if run.ended:
             raise Conflict("the run has ended", reason="run-ended")
+        context.relay.pass_on(run_id)
     return Reply(content=Noted(followed=followed), status=202)
 
 

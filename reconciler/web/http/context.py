@@ -10,6 +10,7 @@ from reconciler.control.access.secrets import SecretStore
 from reconciler.control.apply.follow_source import Position
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.control.apply.write_back import SourceWriter
+from reconciler.control.dispatching.hints import HintRelay
 from reconciler.control.evaluation.expectations import Expectations
 from reconciler.control.notify.channel import Channel
 from reconciler.control.runs.launch import Launcher
@@ -100,7 +101,8 @@ class Context:
     name; `files` gives their files, `writer` what writes into them where `write_policy` allows it.
     `poll` has one of them, or all, read now, and returns their names; `notify` tells the runner
     that a slot became free: both are called from the event loop. `hint` has what became of a run
-    asked for soon, and returns whether this process follows it. `channels` are those of
+    asked for soon, and returns whether this process follows it; `relay` passes it on to the one
+    that does. `channels` are those of
     notifications, by name. `bad_signatures` counts those of `POST /v1/reconcile`. `output` tells
     what the agent of a run has written after a position (control/dispatching/output.py).
     """
@@ -129,6 +131,7 @@ class Context:
     trials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TRIALS_AT_ONCE))
     expectations: Expectations = field(init=False)
     hub: Hub = field(init=False)
+    relay: HintRelay = field(init=False)
     proxies: tuple[Network, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -136,6 +139,7 @@ class Context:
         evaluator = self.launcher.titles.evaluator
         object.__setattr__(self, "expectations", Expectations(evaluator))
         object.__setattr__(self, "hub", Hub(self.database, self.clock))
+        object.__setattr__(self, "relay", HintRelay(self.database))
 
     @property
     def anybody(self) -> Caller | None:

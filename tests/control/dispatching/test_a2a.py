@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from reconciler.control.access.secrets import SecretStore
+from reconciler.control.changes import watch_database
 from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
+from reconciler.control.dispatching.hints import HintRelay
 from reconciler.control.dispatching.runner import run_once, settle
 from reconciler.control.runs.approving import decide
 from reconciler.core.runs.approval import Decision
@@ -18,7 +20,7 @@ from reconciler.dispatch.a2a.runtime import A2aPatience
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.runs.runs import request_cancel
 from tests.support.a2a_agent import A2aAgent
-from tests.support.eventually import eventually_async
+from tests.support.eventually import eventually, eventually_async
 from tests.support.rig import KEY, Rig, agent, autopilot
 from tests.support.web import Web
 
@@ -161,6 +163,64 @@ def test_an_agent_that_tells_of_its_end_is_asked_at_once(rig: Rig, analyst: A2aA
         ended = asyncio.run(body(url))
     assert "cancelled at the agent" in str(ended.failure_reason)
     assert set(hints) == {run.id}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_hint_that_reaches_another_server_is_passed_on(rig: Rig, analyst: A2aAgent) -> None:
+    """The one that follows the run would ask again in eleven days."""
+    run = launched(rig, analyst, "work")
+    other = Web(rig)
+
+    async def body(url: str) -> Run:
+        async with server(rig, every=1e6, url=url) as runner:
+            hear = runner.runtimes.hint
+            watching = asyncio.create_task(watch_database(rig.database, lambda: None, hear))
+            working = await until(runner, rig, run, Status.RUNNING)
+            cancel = {"jsonrpc": "2.0", "id": 1, "method": "CancelTask"}
+            async with httpx.AsyncClient(headers={"A2A-Version": "1.0"}) as client:
+                task = {"params": {"id": working.session_id}}
+                await client.post(f"{analyst.url}/a2a", json=cancel | task)
+            ended = await until(runner, rig, run, Status.FAILED)
+            watching.cancel()
+            return ended
+
+    with other.served() as url:
+        ended = asyncio.run(body(url))
+    assert "cancelled at the agent" in str(ended.failure_reason)
+
+
+def test_a_flood_of_hints_is_passed_on_now_and_then(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a thousand hints costs nothing; the last one is not lost."""
+    monkeypatch.setattr("reconciler.control.dispatching.hints.PAUSE", 0.0)
+    watcher, heard = rig.database.watcher(), list[str]()
+    is_shared = rig.database.name == "postgresql"
+
+    def all_is_heard() -> bool:
+        assert not watcher.changed()  # no server has to poll for that
+        heard.extend(watcher.announced())
+        return "the end" in heard or not is_shared
+
+    async def flood(relay: HintRelay) -> None:
+        for _ in range(1000):
+            relay.pass_on("run-1")
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+    async def body() -> None:
+        relay = HintRelay(rig.database)
+        await flood(relay)
+        relay.pass_on("run-1")
+        await asyncio.sleep(0)  # its announcement has begun: what comes now is later
+        await flood(relay)
+
+    asyncio.run(body())
+    rig.database.write(lambda tx: rig.database.announce(tx, "the end"), quiet=True)
+    try:
+        eventually(all_is_heard)
+    finally:
+        watcher.close()
+    assert heard == ([*["run-1"] * 3, "the end"] if is_shared else [])
 
 
 def test_a_server_that_dies_with_its_message_sent_leaves_one_task(
