@@ -34,8 +34,9 @@ async def watch_database(
                 while True:
                     if await _uninterrupted(watcher.changed):
                         notify()
-                    for word in watcher.announced() if hear is not None else ():
-                        hear(word)
+                    if hear is not None:
+                        for word in watcher.announced():
+                            hear(word)
                     failing = False
                     await asyncio.sleep(INTERVAL)
             finally:
