@@ -14,7 +14,12 @@ GITHUB_NAMES: Mapping[str, str] = {
     "event": "event_name",
 }
 """The claims in which GitHub Actions says these; other issuers call them otherwise."""
-_OF_REQUESTS = ("pull_request", "merge_request", "external_pull_request", "issue", "fork")
+_OF_OUTSIDERS = (
+    *("pull_request", "merge_request", "external_pull_request"),
+    *("issue", "discussion", "commit_comment", "gollum", "fork", "watch"),
+    "workflow_run",  # also after the run of a fork, whose branch may have any name
+)
+"""How the events begin that whoever can read a repository can cause."""
 _LONGEST_NAME = 200
 
 
@@ -65,7 +70,7 @@ def objection_to(rule: Rule) -> str | None:
         return None
     if missing := [pin for pin in PINS if pin not in rule.pins]:
         return f"is for admin and does not pin {' and '.join(missing)}"
-    if wrong := sorted(e for e in rule.pins["event"] if e.startswith(_OF_REQUESTS)):
+    if wrong := sorted(e for e in rule.pins["event"] if e.startswith(_OF_OUTSIDERS)):
         return f"is for admin and lets in event {wrong[0]}, which people from outside can cause"
     if wrong := sorted(r for r in rule.pins["ref"] if "pull/" in r or "merge-requests/" in r):
         return f"is for admin and lets in ref {wrong[0]}, which people from outside can write"

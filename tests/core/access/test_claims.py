@@ -106,6 +106,14 @@ def test_other_issuers_call_them_otherwise() -> None:
             "merge_request_event", id="the same at GitLab",
         ),
         pytest.param(
+            rule(pins=MAIN | {"event": frozenset({"workflow_run"})}),
+            "workflow_run", id="an event that follows on one of outsiders",
+        ),
+        pytest.param(
+            rule(pins=MAIN | {"event": frozenset({"discussion_comment"})}),
+            "discussion_comment", id="a comment",
+        ),
+        pytest.param(
             rule(pins=MAIN | {"ref": frozenset({"refs/pull/7/merge"})}),
             "refs/pull/7", id="a ref of outsiders",
         ),
@@ -125,6 +133,10 @@ def test_unsafe_rules_are_refused(wrong: Rule, why: str) -> None:
     "right",
     [
         pytest.param(rule(), id="a push to main"),
+        pytest.param(
+            rule(pins=MAIN | {"event": frozenset({"push", "schedule", "workflow_dispatch"})}),
+            id="events of those who may write",
+        ),
         pytest.param(PLANNER, id="a planner"),
         pytest.param(rule(Role.PLANNER), id="a planner of main"),
         pytest.param(
