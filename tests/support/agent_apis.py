@@ -198,9 +198,13 @@ def _task(received: Received, sessions: Sessions) -> Reply:
 
 
 def n8n(received: Received, sessions: Sessions) -> Reply:
-    """A workflow that answers when it has finished."""
-    if received.method != "POST" or received.path != "/webhook/autopilot":
-        return 404, {"message": "The requested webhook is not registered."}
+    """A workflow that answers when it has finished; the words are those of n8n's own source."""
+    asked = f"{received.method} {received.path.removeprefix('/webhook/')}"
+    if asked != "POST autopilot":
+        message = f'The requested webhook "{asked}" is not registered.'
+        return 404, {"code": 404, "message": message, "hint": "The workflow must be active."}
+    if received.header("x-autopilot-key") != "Bearer key":
+        return 403, b"Authorization data is wrong!"
     sessions[f"execution-{len(sessions)}"] = received.json()
     return 200, {"summary": f"Done: {received.json()['prompt']}"}
 

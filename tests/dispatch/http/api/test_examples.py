@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from reconciler.control.evaluation.evaluator import Evaluator
 from reconciler.core.manifest.checks import Policy
+from reconciler.core.manifest.runtime import HttpRuntime
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.base import (
     Ended,
@@ -306,12 +307,43 @@ async def test_a_workflow_answers_with_its_result(
     assert await runtime.start(job, Recorder()) == Ended(Completed(done))
     assert api.requests[0].header("x-autopilot-key") == "Bearer key"
     assert api.sessions["execution-0"]["id"] == job.run_id
-    api.unkind(500, b'{"message": "Workflow Webhook Error"}')
+    api.unkind(500, b'{"message": "Error in workflow"}')
     failed = await runtime.start(replace(job, run_id="other"), Recorder())
     assert isinstance(failed, Ended)
     assert isinstance(failed.outcome, Failed)
     assert failed.outcome.reason is Reason.AGENT_FAILED
-    assert "Workflow Webhook Error" in failed.outcome.message
+    assert failed.outcome.message == "the API answered 500: Error in workflow"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param(
+            {"headers": {"X-Autopilot-Key": "old"}},
+            "the API answered 403: Authorization data is wrong!",
+            id="another key",
+        ),
+        pytest.param(
+            {"path": "/webhook/other"},
+            'the API answered 404: The requested webhook "POST other" is not registered.',
+            id="a workflow that is not active",
+        ),
+    ],
+)
+async def test_a_workflow_that_does_not_take_the_run_says_why(
+    runtime: HttpAgents,
+    serving: ExitStack,
+    clock: FakeClock,
+    changes: dict[str, Any],
+    message: str,
+) -> None:
+    api, job = opened("n8n", serving, clock)
+    if path := changes.pop("path", None):
+        assert isinstance(job.runtime, HttpRuntime)
+        job = replace(job, runtime=job.runtime.model_copy(update={"url": f"{api.base}{path}"}))
+    refused = await runtime.start(replace(job, **changes), Recorder())
+    assert refused == Ended(Failed(Reason.DISPATCH_FAILED, message))
+    assert api.sessions == {}
 
 
 async def test_a_routine_is_fired_once_and_says_where_to_look(
