@@ -82,8 +82,9 @@ def short_ids(sentence: str) -> str:
 
 
 def capitalized(sentence: str) -> str:
-    """The sentence with a capital first letter, and all others as they are."""
-    return sentence[:1].upper() + sentence[1:]
+    """The sentence with a capital first letter, unless a name begins it; the others as they are."""
+    first = sentence.partition(" ")[0].rstrip(",.:;").replace("'", "")
+    return sentence[:1].upper() + sentence[1:] if first.isalpha() else sentence
 
 
 def length(distance: timedelta) -> str:

@@ -11,6 +11,7 @@ from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.dispatch.base import Elsewhere, Written
 from reconciler.store.runs.approvals import last_approval
+from reconciler.web.pages.words import capitalized
 from tests.support.rig import Rig, agent, autopilot, id_of
 from tests.support.web import Web
 from tests.web.conftest import Ask
@@ -117,6 +118,20 @@ def test_a_list_names_other_runs_by_the_ends_of_their_ids(rig: Rig, ask: Ask) ->
     first, second = rig.launch(), rig.launch()
     assert f"run …{first.id[-6:]} is still active" in ask("GET", "/runs").text
     assert f"run {first.id} is still active" in ask("GET", f"/runs/{second.id}").text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("the agent's quota is used up", "The agent's quota is used up"),
+        ("each, up to the limit", "Each, up to the limit"),
+        ("default/triage is not in force", "default/triage is not in force"),
+        ("http://x refused the connection", "http://x refused the connection"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_and_a_name_as_it_is(sentence: str, shown: str) -> None:
+    assert capitalized(sentence) == shown
 
 
 def test_the_reason_of_a_failure_is_told_once(rig: Rig, ask: Ask) -> None:
