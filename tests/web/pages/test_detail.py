@@ -149,7 +149,7 @@ def test_a_folder_and_a_forge_that_is_not_known_have_no_links() -> None:
 def test_it_says_how_its_budget_stands(rig: Rig, ask: Ask) -> None:
     rig.apply(agent(), autopilot("triage", budget={"perRun": 0.5, "perDay": 2}))
     page = text_of(ask("GET", TRIAGE))
-    assert "it has spent $0" in page
+    assert "It has spent $0" in page
     assert "of $2" in page
     assert "one run may cost $0.5" in page
 
