@@ -43,28 +43,32 @@ class FolderWriter:
             file = edit_file(request.before, request.after, files, request.named, request.made)
             edited = Opened(_overlaid(Folder(self.root), file))
             loaded, plan = self.checks.check(request, edited, self._open(), whole=False)
-            self._put(file)
+            put(self.root, file)
             self.checks.apply(request, loaded, plan, self._open)
         return Written()
 
-    def _put(self, file: FileEdit) -> None:
-        # What a manifest names is there before the manifest is: a crash in between leaves a file
-        # that nobody names, and never a name without its file.
-        written: list[str] = []
-        try:
-            for path, text in file.made.items():
-                write_file(self.root, path, None, text)
-                written.append(path)
-            if file.before != file.after:
-                write_file(self.root, file.path, file.before, file.after)
-        except ReconcilerError:
-            for path in written:
-                with suppress(ReconcilerError):
-                    write_file(self.root, path, file.made[path], None)
-            raise
-
     def _open(self) -> Opened:
         return open_path(self.root)
+
+
+def put(root: Path, file: FileEdit) -> None:
+    """Write an edit into a folder, or nothing of it; see `write_file` for what is raised.
+
+    What a manifest names is there before the manifest is: a crash in between leaves a file that
+    nobody names, and never a name without its file.
+    """
+    written: list[str] = []
+    try:
+        for path, text in file.made.items():
+            write_file(root, path, None, text)
+            written.append(path)
+        if file.before != file.after:
+            write_file(root, file.path, file.before, file.after)
+    except ReconcilerError:
+        for path in written:
+            with suppress(ReconcilerError):
+                write_file(root, path, file.made[path], None)
+        raise
 
 
 def _overlaid(source: Source, file: FileEdit) -> Source:

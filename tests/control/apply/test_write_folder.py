@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.control.apply.write_back import StaleWrite, WriteRequest
-from reconciler.control.apply.write_folder import FolderWriter
+from reconciler.control.apply.write_folder import FolderWriter, put
 from reconciler.core.access.roles import LOCAL, Caller, Role
 from reconciler.core.base.errors import Conflict
 from reconciler.core.base.identity import Key
 from reconciler.core.manifest.state import Stored
+from reconciler.manifest.edit.file_edit import FileEdit
 from reconciler.store.objects.current import find
 from tests.support.following import reconcile, write_checks
 from tests.support.rig import Document, Rig, autopilot, declare, webhook
@@ -125,3 +126,20 @@ def test_a_crash_after_the_write_leaves_a_source_that_is_applied_at_the_start(
     assert row(rig) == before
     reconcile(rig, folder)
     assert row(rig).digest == declare(document).digest
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param({"prompts/new.md": b"Mine."}, id="the manifest was saved a moment ago"),
+        pytest.param({"prompts/new.md": b"Mine.", "all.yaml": b"x"}, id="a file is there by now"),
+    ],
+)
+def test_a_text_and_its_manifest_are_written_together_or_not_at_all(
+    folder: Path, made: dict[str, bytes]
+) -> None:
+    with pytest.raises(Conflict):
+        put(folder, FileEdit("agents.yaml", b"as it was read", b"edited", made))
+    assert (folder / "all.yaml").read_text() == TEXT
+    assert (folder / "agents.yaml").read_bytes() == AGENT
+    assert not (folder / "prompts" / "new.md").exists()
