@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from reconciler.core.runs.key import NO_ANSWER
 from reconciler.core.runs.run import Reason, Run, Status
 from reconciler.dispatch.cli.result import LINGERED
 from tests.e2e.ledger import Ledger
@@ -19,7 +20,10 @@ from tests.support.rig import agent, autopilot
 WITHIN = 120.0
 KINDS = ("gemini", "copilot", "opencode")
 KEY = "stand-in-key"
-LOGIN = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+SETTINGS = {
+    "security": {"auth": {"selectedType": "gemini-api-key"}},
+    "general": {"maxAttempts": 1},  # as the docs say: it asks ten times otherwise, for minutes
+}
 MODEL = {
     "gemini": {"model": "gemini-3.1-pro-preview"},
     "copilot": {"model": "gpt-5"},
@@ -56,7 +60,7 @@ def api(sqlite_site: Site) -> Iterator[ModelApi]:
     programs = {kind: shutil.which(kind) or missing(f"{kind} (npm)") for kind in KINDS}
     folder = sqlite_site.folder
     (folder / "home/.gemini").mkdir(parents=True)
-    (folder / "home/.gemini/settings.json").write_text(json.dumps(LOGIN))
+    (folder / "home/.gemini/settings.json").write_text(json.dumps(SETTINGS))
     with ModelApi() as made:
         tables = {}
         for kind in KINDS:
@@ -76,14 +80,22 @@ def api(sqlite_site: Site) -> Iterator[ModelApi]:
     shutil.rmtree(folder / "home/.cache", ignore_errors=True)  # 200 MB that Copilot unpacks
 
 
+def started(site: Site, kind: str) -> None:
+    answer = site.cli("run", kind)
+    assert answer.returncode == 0, answer.stderr
+
+
+def newest(site: Site, kind: str) -> Run:
+    return Ledger(site).runs(kind)[-1]
+
+
 def ended(site: Site) -> dict[str, Run]:
     """A run of each, once all have ended: they work at the same time, and exit by themselves."""
     for kind in KINDS:
-        started = site.cli("run", kind)
-        assert started.returncode == 0, started.stderr
+        started(site, kind)
 
     def all_ended() -> dict[str, Run] | None:
-        runs = {kind: Ledger(site).runs(kind)[-1] for kind in KINDS}
+        runs = {kind: newest(site, kind) for kind in KINDS}
         return runs if all(run.ended for run in runs.values()) else None
 
     runs = eventually(all_ended, WITHIN)
@@ -112,3 +124,28 @@ def test_the_other_agents_answer_and_an_api_that_refuses_them_is_no_failure_of_t
     for kind, run in ended(sqlite_site).items():
         assert run.reason is Reason.TARGET_UNAVAILABLE, (kind, run.failure_reason)
         assert "no login that it takes (status 401)" in str(run.failure_reason), kind
+
+
+def test_an_api_that_is_down_is_told_from_work_that_goes_on(
+    sqlite_site: Site, api: ModelApi
+) -> None:
+    """Gemini gives up by itself; opencode never does, and its run says what it waits for."""
+    api.stop()
+    sqlite_site.serve()
+    for kind in ("gemini", "opencode"):
+        started(sqlite_site, kind)
+
+    def waits() -> Run | None:
+        run = newest(sqlite_site, "opencode")
+        return run if NO_ANSWER in (run.note or "") else None
+
+    waiting = eventually(waits, WITHIN)
+    assert waiting is not None
+    assert (waiting.status, "Cannot connect to API" in str(waiting.note)) == ("running", True)
+    assert sqlite_site.cli("runs", "cancel", waiting.id).returncode == 0
+    gave_up = eventually(lambda: (run := newest(sqlite_site, "gemini")).ended and run, WITHIN)
+    assert gave_up
+    assert gave_up.reason is Reason.TARGET_UNAVAILABLE, gave_up.failure_reason
+    stopped = eventually(lambda: (run := newest(sqlite_site, "opencode")).ended and run, WITHIN)
+    assert stopped
+    assert (stopped.reason, stopped.note) == (Reason.CANCELLED, waiting.note)

@@ -14,6 +14,7 @@ from reconciler.control.runs.approving import unanswered
 from reconciler.control.runs.ending import finish
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.fields import format_instant
+from reconciler.core.runs.key import noted_trouble
 from reconciler.core.runs.run import Failed, Reason, Run, WaitingFor
 from reconciler.core.runs.standstill import go_on
 from reconciler.dispatch.base import Stopped, Stopping
@@ -118,7 +119,9 @@ def _too_long(run: Run) -> str:
     timeout = format_duration(run.deadline_at - run.admitted_at)
     if run.waiting_for is WaitingFor.CLAIM:
         return f"no worker claimed it within its timeout of {timeout}"
-    return f"did not end within its timeout of {timeout}, at {format_instant(run.deadline_at)}"
+    sentence = f"did not end within its timeout of {timeout}, at {format_instant(run.deadline_at)}"
+    trouble = noted_trouble(run)
+    return sentence if trouble is None else f"{sentence}; {trouble}"
 
 
 def _lease_unattended(tx: Tx, runner: RunnerContext) -> None:

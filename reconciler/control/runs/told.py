@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.fields import format_instant
+from reconciler.core.runs.key import noted_trouble
 from reconciler.core.runs.run import Run, Status, WaitingFor
 
 
@@ -68,6 +69,8 @@ def _under_way(run: Run, now: datetime) -> str:
     started = run.started_at or run.admitted_at or run.triggered_at
     length = format_duration(max(timedelta(0), now - started))
     sentence = f"run {run.id} by {run.source} has been at work for {length}"
+    if (trouble := noted_trouble(run)) is not None:
+        sentence = f"{sentence}; {trouble}"
     if run.deadline_at is None:
         return sentence
     if run.deadline_at < now:

@@ -4,6 +4,8 @@ from reconciler.core.runs.run import Run
 
 _OWN = "run:"
 _WAITS = "waits: "
+NO_ANSWER = "the model's API does not answer, and is asked again"
+"""How the note of a run begins whose agent cannot go on for that reason."""
 
 
 def own_key(run_id: str) -> str:
@@ -19,6 +21,12 @@ def key_note(why: str) -> str:
 def wait_note(why: str) -> str:
     """The note of a run that waits for its agent; it goes when work begins."""
     return f"{_WAITS}{why}"
+
+
+def noted_trouble(run: Run) -> str | None:
+    """What keeps the run's agent from its work, as its note says; None where nothing does."""
+    last = (run.note or "").rpartition("\n")[2]
+    return last if last.startswith(NO_ANSWER) else None
 
 
 def with_note(run: Run, note: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """What a coding agent's command line is: how it is called, and what its lines of JSON say."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -47,7 +48,8 @@ class Adapter:
     that matters holds one, `ends` the fields of a record after which it has nothing left to do;
     `read` takes one record into the answer, `exited` the exit status;
     `resume` is what a person types. `variables` are set unless the manifest sets them. `budget` is
-    the option that says what a run may cost, in dollars.
+    the option that says what a run may cost, in dollars. `trouble` is a line of stderr by which it
+    says that the model's API did not answer and is asked again; its groups say how.
     """
 
     call: Callable[[CliRuntime, str, Sequence[str]], list[str]]
@@ -59,6 +61,7 @@ class Adapter:
     variables: Mapping[str, str] = field(default_factory=dict)
     exited: Callable[[Answer, int], Answer] = _says_nothing
     budget: str | None = None
+    trouble: re.Pattern[str] | None = None
 
 
 def read_lines(adapter: Adapter, lines: bytes, before: Answer | None = None) -> Answer:

@@ -1,5 +1,6 @@
 """Gemini CLI: `gemini`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,6 +12,9 @@ ALWAYS = ("--output-format", "stream-json", "--skip-trust")
 _ROUTED = "auto"
 BYTE = 256
 """It exits with the status of the API, of which a byte arrives: 145 is 401."""
+_NOT_REACHED = re.compile(
+    r"\[API Error: .*(?:fetch failed|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|socket hang up)"
+)
 _API_STATUSES = frozenset({401, 403, 429, 500, 502, 503, 504})
 
 
@@ -55,7 +59,8 @@ def _ended(answer: Answer, record: Record) -> Answer:
     model = _worked(stats.get("models") or {}) or answer.usage.get("model")
     # Where it routes by itself it names no model before the end, and at the end perhaps several.
     named_model = {} if model in (None, _ROUTED) else {"model": model}
-    return replace(answer, ended=True, error=why, usage={**named_model, **usage})
+    api = why is not None and _NOT_REACHED.search(why) is not None
+    return replace(answer, ended=True, error=why, api=api, usage={**named_model, **usage})
 
 
 def _worked(models: Record) -> str | None:
@@ -79,5 +84,8 @@ GEMINI = Adapter(
     chooses=True,
     ends=({"type": ("result",)},),
     lines=(b'"type":"init"', b'"role":"assistant"', b'"type":"tool_use"', b'"type":"result"'),
+    trouble=re.compile(
+        r"^Attempt \d+ failed( with [^.]+)?.* Retrying with backoff\.\.\.(?: Error:)?(.*)"
+    ),
     variables={"GEMINI_CLI_TRUST_WORKSPACE": "true"},
 )

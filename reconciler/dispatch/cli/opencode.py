@@ -1,5 +1,6 @@
 """opencode: `opencode run`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,7 +8,8 @@ from reconciler.core.manifest.coding_agents import OPTIONS, CodingAgent
 from reconciler.core.manifest.runtime import CliRuntime
 from reconciler.dispatch.cli.adapter import Adapter, Answer, Record, added, counts, named, text_of
 
-ALWAYS = ("run", "--format", "json")
+ALWAYS = ("run", "--format", "json", "--print-logs", "--log-level=ERROR")
+"""Without its log it asks an API that is down in silence, for ever."""
 
 
 def _call(runtime: CliRuntime, _session: str, further: Sequence[str]) -> list[str]:
@@ -74,5 +76,6 @@ OPENCODE = Adapter(
     resume=lambda session: ["opencode", "-s", session],
     chooses=False,
     ends=({"type": ("step_finish",), "part.reason": ("stop", "length", "content-filter")},),
+    trouble=re.compile(r'message="stream error".* error\.error="(?:AI_\w+: )?([^"]*)'),
     lines=(b'"type":"step_', b'"type":"text"', b'"type":"error"'),
 )

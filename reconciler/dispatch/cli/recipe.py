@@ -24,10 +24,10 @@ from reconciler.dispatch.cli.codex import CODEX
 from reconciler.dispatch.cli.copilot import COPILOT
 from reconciler.dispatch.cli.gemini import GEMINI
 from reconciler.dispatch.cli.opencode import OPENCODE
-from reconciler.dispatch.cli.result import exhausted, outcome_of, result_of, used
+from reconciler.dispatch.cli.result import exhausted, outcome_of, result_of, trouble_of, used
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of
-from reconciler.dispatch.command.metering import Meter
+from reconciler.dispatch.command.metering import Meter, Trouble
 from reconciler.dispatch.command.processes import Leader
 from reconciler.dispatch.command.recipe import Order
 from reconciler.dispatch.command.supervisor import ANSWER
@@ -94,6 +94,11 @@ class CodingAgents:
     def meter(self, job: Job) -> Meter | None:
         """See `Recipe.meter`."""
         return AgentMeter(*_of(job))
+
+    def trouble(self, job: Job) -> Trouble | None:
+        """See `Recipe.trouble`."""
+        _, adapter = _of(job)
+        return None if adapter.trouble is None else partial(trouble_of, adapter.trouble)
 
     def shown(self, runtime: Runtime) -> Shown:
         """See `Recipe.shown`."""

@@ -6,7 +6,9 @@ import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from reconciler.core.base.invisible import one_line
 from reconciler.core.manifest.runtime import CliRuntime
+from reconciler.core.runs.key import NO_ANSWER
 from reconciler.core.runs.result import cut_result
 from reconciler.core.runs.run import Completed, Failed, Json, Outcome, Reason
 from reconciler.core.runs.usage import reported
@@ -19,6 +21,7 @@ TEXT_LIMIT = 160 * 1024
 """Bytes of an answer's text that are kept, as JSON; a result may be larger by the fields below."""
 STDERR_LIMIT = 8 * 1024
 DENIED_LIMIT = 50
+TROUBLE_LENGTH = 200
 INPUT_LIMIT = 1024
 """Bytes of a denied tool's input."""
 BUSY = 429
@@ -100,6 +103,14 @@ def _unavailable(answer: Answer) -> str:
         return f"the model's API was given no login that it takes{status}: {words}; {_LOG_IN}"
     again = f"; it takes work again at {until}" if until else ""
     return f"the model's API did not answer{status}: {words}{again}"
+
+
+def trouble_of(pattern: re.Pattern[str], line: str) -> str | None:
+    """A line of stderr in a sentence, where it says that the model's API does not answer."""
+    if (match := pattern.search(line)) is None:
+        return None
+    words = " ".join(part.strip() for part in match.groups() if part)
+    return f"{NO_ANSWER}: {one_line(words, TROUBLE_LENGTH)}" if words else NO_ANSWER
 
 
 def result_of(adapter: Adapter, runtime: CliRuntime, answer: Answer, ending: Ending) -> Json:

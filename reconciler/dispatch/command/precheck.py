@@ -8,7 +8,7 @@ from reconciler.core.runs.result import cut_result
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.dispatch.base import Ended, Job, Stopped
 from reconciler.dispatch.command.ending import Ending
-from reconciler.dispatch.command.metering import Meter
+from reconciler.dispatch.command.metering import Meter, Trouble
 from reconciler.dispatch.command.outcome import how, outcome_of
 from reconciler.dispatch.command.processes import Leader
 from reconciler.dispatch.command.recipe import Order, PlainCommand
@@ -46,6 +46,10 @@ class Prechecks:
     def meter(self, _job: Job) -> Meter | None:
         """No model is asked."""
         return None
+
+    def trouble(self, job: Job) -> Trouble | None:
+        """See `Recipe.trouble`."""
+        return self._plain.trouble(job)
 
     def shown(self, runtime: Runtime) -> Shown:
         """See `Recipe.shown`."""

@@ -9,7 +9,7 @@ from reconciler.core.manifest.runtime import CommandInput, CommandRuntime, Runti
 from reconciler.dispatch.base import Ended, Job, Stopped
 from reconciler.dispatch.command.ending import Ending
 from reconciler.dispatch.command.input import environment, prompt_of, stdin
-from reconciler.dispatch.command.metering import Meter
+from reconciler.dispatch.command.metering import Meter, Trouble
 from reconciler.dispatch.command.outcome import outcome_of
 from reconciler.dispatch.command.processes import Leader
 from reconciler.dispatch.command.tail import tail_text
@@ -53,6 +53,10 @@ class Recipe(Protocol):
 
     def meter(self, job: Job) -> Meter | None:
         """Return what reads how much the program has used; None where it never says."""
+        ...
+
+    def trouble(self, job: Job) -> Trouble | None:
+        """Return what reads why the work does not go on; None where the program never says."""
         ...
 
     def shown(self, runtime: Runtime) -> Shown:
@@ -104,6 +108,10 @@ class PlainCommand:
     def meter(self, job: Job) -> Meter | None:
         """See `Recipe.meter`."""
         return UsageLines() if _tells_usage(job) else None
+
+    def trouble(self, _job: Job) -> Trouble | None:
+        """Nothing is known of any program."""
+        return None
 
     def shown(self, _runtime: Runtime) -> Shown:
         """See `Recipe.shown`."""

@@ -51,7 +51,7 @@ from reconciler.dispatch.command.ending import (
     remove_folder,
     remove_forgotten,
 )
-from reconciler.dispatch.command.metering import Metered
+from reconciler.dispatch.command.metering import Watched
 from reconciler.dispatch.command.processes import (
     Presence,
     Tree,
@@ -107,7 +107,7 @@ class Commands:
         self._children: dict[str, Child] = {}
         self._since = time.monotonic()
         self._tidied: float | None = None
-        self._metered: dict[str, Metered] = {}
+        self._watched: dict[str, Watched] = {}
 
     async def start(self, job: Job, record: Record) -> Start:
         """Start the program once, or take over what an earlier attempt has started."""
@@ -130,7 +130,7 @@ class Commands:
         reads: dict[str, Callable[[], Observation]] = {}
         for job, handle in jobs:
             child = self._children.get(job.run_id)
-            if child is not None and not child.done and not job.allowance_micros:
+            if child is not None and not child.done and not self._is_watched(job):
                 at_once[job.run_id] = Working()
             else:
                 reads[job.run_id] = self._reader(job, handle)
@@ -170,7 +170,7 @@ class Commands:
         stop = Stopped() if clear else await self.stop(job, handle)
         if isinstance(stop, Stopped):
             self._children.pop(job.run_id, None)
-            self._metered.pop(job.run_id, None)
+            self._watched.pop(job.run_id, None)
             if (folder := self._folder_of(job, handle)) is not None:
                 remove_folder(folder)
         return stop
@@ -289,7 +289,7 @@ class Commands:
         """What is called, in a thread, to see how a program stands."""
         child = self._children.get(job.run_id)
         if child is not None and not child.done:
-            return lambda: Working(usage=self._used_so_far(job, handle))
+            return lambda: self._working(job, handle)
         if child is not None and child.ending is not None:
             ending = child.ending
             return lambda: self._observed(job, handle, ending)
@@ -306,7 +306,7 @@ class Commands:
         if (ending := self._kept_ending(job, handle)) is not None:
             return self._observed(job, handle, ending)
         if supervised:
-            return Working(usage=self._used_so_far(job, handle))
+            return self._working(job, handle)
         return _unsupervised(tree, job.run_id, self._used(job, handle))
 
     def _observed(self, job: Job, handle: Handle, ending: Ending) -> Observation:
@@ -322,19 +322,22 @@ class Commands:
             return Stopped(usage=self._used(job, handle))
         return self._recipe.remains(job, ending, self._answer(job, handle))
 
-    def _used_so_far(self, job: Job, handle: Handle) -> Usage | None:
-        """Read now and then what a program has used, and only where it may not use any amount."""
-        metered = self._metered_of(job) if job.allowance_micros else None
-        return metered.read_at_times(self._folder_of(job, handle)) if metered else None
+    def _working(self, job: Job, handle: Handle) -> Working:
+        limited = bool(job.allowance_micros)
+        return self._watch(job).working(self._folder_of(job, handle), tells_usage=limited)
 
     def _used(self, job: Job, handle: Handle) -> Usage | None:
-        metered = self._metered_of(job)
-        return metered.read(self._folder_of(job, handle)) if metered else None
+        return self._watch(job).used(self._folder_of(job, handle))
 
-    def _metered_of(self, job: Job) -> Metered | None:
-        if job.run_id not in self._metered and (meter := self._recipe.meter(job)) is not None:
-            self._metered[job.run_id] = Metered(meter)
-        return self._metered.get(job.run_id)
+    def _watch(self, job: Job) -> Watched:
+        if job.run_id not in self._watched:
+            watched = Watched(self._recipe.meter(job), self._recipe.trouble(job))
+            self._watched[job.run_id] = watched
+        return self._watched[job.run_id]
+
+    def _is_watched(self, job: Job) -> bool:
+        """Whether anything has to be known of the work before its end: of most it has not."""
+        return bool(job.allowance_micros) or self._recipe.trouble(job) is not None
 
     def _answer(self, job: Job, handle: Handle) -> bytes:
         folder = self._folder_of(job, handle)

@@ -8,7 +8,9 @@ from typing import Any
 from reconciler.control.access.secrets import SecretStore
 from reconciler.control.dispatching.context import RunnerContext, RunnerSettings
 from reconciler.control.dispatching.runner import run_once, settle
-from reconciler.core.runs.run import Completed
+from reconciler.control.runs.told import told
+from reconciler.core.runs.key import NO_ANSWER
+from reconciler.core.runs.run import Completed, Reason
 from reconciler.dispatch.base import (
     Ended,
     Handle,
@@ -70,3 +72,27 @@ def test_while_an_agent_cannot_be_seen_its_run_says_so(rig: Rig) -> None:
                 assert note == expected or (note and expected and note.startswith(expected))
 
     asyncio.run(body())
+
+
+def test_a_run_that_waited_for_its_api_until_its_deadline_says_so(rig: Rig) -> None:
+    rig.apply(agent(runtime={"type": "http", "url": "http://127.0.0.1:1"}), autopilot(timeout="5m"))
+    run, down = rig.launch(), f"{NO_ANSWER}: Cannot connect"
+
+    async def body() -> None:
+        async with Agents(rig.clock) as agents:
+            agents.shown = Working(down)
+            secrets = SecretStore(Path("/nonexistent"), {})
+            context = RunnerContext(rig.database, agents, secrets, "here", KEY, RunnerSettings())
+            await run_once(context)
+            await settle(context)
+            for minutes in (0, 5):
+                rig.clock.advance(minutes=minutes)
+                await run_once(context)
+                await settle(context)
+                now = rig.clock.now()
+                assert down in told(rig.run_of(run.id), "run", now).why
+
+    asyncio.run(body())
+    asked = rig.run_of(run.id)
+    assert asked.cancel_reason is Reason.TIMED_OUT
+    assert (asked.cancel_note or "").endswith(f"; {down}")

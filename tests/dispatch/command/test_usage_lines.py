@@ -11,7 +11,7 @@ from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import Ended, Handle, Stopped
 from reconciler.dispatch.command.ending import Ending
-from reconciler.dispatch.command.metering import Metered
+from reconciler.dispatch.command.metering import Watched
 from reconciler.dispatch.command.recipe import PlainCommand
 from reconciler.dispatch.command.runtime import Commands
 from reconciler.dispatch.command.supervisor import OUTPUT, TAIL_LIMIT, Tail
@@ -130,11 +130,11 @@ def test_what_is_told_meanwhile_is_read_once_however_the_output_is_cut(
     folder = tmp_path_factory.mktemp("run")
     output, reading = Tail(str(folder / OUTPUT), limit), Reading()
     output.open()
-    metered = Metered(reading)
+    watched = Watched(reading)
     written = b"".join(line + b"\n" for line in lines)
     for piece in pieces(written, cuts):
         output.keep(piece)
-        used = metered.read(folder)
+        used = watched.used(folder)
     told = told_usage(written.decode("utf-8", "replace")).usage
     if limit == TAIL_LIMIT:
         assert reading.taken == written
