@@ -46,9 +46,7 @@ _SESSION = {
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "60s",
 }
-_ANNOUNCE = text(
-    "SELECT pg_notify(:channel, '') WHERE pg_current_xact_id_if_assigned() IS NOT NULL"
-).bindparams(channel=CHANNEL)
+_ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', '') WHERE pg_current_xact_id_if_assigned() IS NOT NULL"
 _SAY = text("SELECT pg_notify(:channel, :word)").bindparams(channel=CHANNEL)
 
 
@@ -108,7 +106,8 @@ class Postgres:
         with self._writer.begin() as tx:
             result = fn(tx)
             if not quiet:
-                tx.execute(_ANNOUNCE)
+                connection: Any = tx.connection.driver_connection
+                connection.with_commit = _ANNOUNCE
             return result
 
     def check(self) -> None:

@@ -24,6 +24,16 @@ class BoundedConnection(psycopg.Connection[Any]):
     """psycopg's, whose waits end with the deadline, or once `give_up` says why."""
 
     give_up: GiveUp | None = None
+    with_commit: str | None = None
+    """A statement of ours that goes to the server together with the next `COMMIT`."""
+
+    def commit(self) -> None:
+        """End the transaction. What `with_commit` raises is an error of the commit."""
+        statement, self.with_commit = self.with_commit, None
+        if statement is not None:
+            # One journey for both. Several statements cannot be prepared.
+            self.execute(f"{statement}; COMMIT".encode(), prepare=False)
+        super().commit()  # which asks nothing of a server that has committed already
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
         """Wait for the network. Raises OperationalError, with the connection closed."""

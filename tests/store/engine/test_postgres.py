@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.base.errors import Conflict, Locked, Unavailable
 from reconciler.store.engine import postgres as postgres_module
@@ -163,6 +164,18 @@ class TestLostConnections:
             database.write(cut_off)
         assert numbers(database) == [0, 0]
 
+    def test_one_that_ends_before_its_commit_is_unavailable_and_undone(
+        self, database: Database, url: str
+    ) -> None:
+        def cut_off(tx: Tx) -> None:
+            add(tx, 1)
+            with Database.open(url) as other:
+                other.write(lambda other_tx: other_tx.execute(_KILL_OTHERS))
+
+        with pytest.raises(Unavailable):
+            database.write(cut_off)
+        assert numbers(database) == [0, 0]
+
     def test_the_watcher_says_look_and_listens_again(self, database: Database, url: str) -> None:
         watcher = database.watcher()
         with Database.open(url) as other:
@@ -188,6 +201,35 @@ def test_a_quiet_write_is_not_announced(database: Database) -> None:
     watcher = database.watcher()
     database.write(lambda tx: add(tx, 1), quiet=True)
     assert not watcher.changed()
+    watcher.close()
+
+
+def test_what_is_undone_is_not_announced_and_what_is_committed_is(database: Database) -> None:
+    def undone(tx: Tx) -> None:
+        add(tx, 1)
+        raise KeyError
+
+    watcher = database.watcher()
+    with pytest.raises(KeyError):
+        database.write(undone)
+    numbers(database)
+    database.write(lambda tx: None)
+    assert not watcher.changed()
+    database.write(lambda tx: add(tx, 1))
+    assert eventually(watcher.changed)
+    watcher.close()
+
+
+def test_what_fails_with_the_commit_is_an_error_of_the_write(database: Database) -> None:
+    made = text("CREATE TABLE once (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    twice = text("INSERT INTO once VALUES (1), (1)")
+    database.write(lambda tx: tx.execute(made))
+    watcher = database.watcher()
+    with pytest.raises(IntegrityError):
+        database.write(lambda tx: tx.execute(twice))
+    assert not watcher.changed()
+    database.write(lambda tx: add(tx, 1))
+    assert numbers(database) == [1, 0]
     watcher.close()
 
 
