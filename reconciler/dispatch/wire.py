@@ -22,6 +22,7 @@ import httpx
 from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.run import Json
 from reconciler.dispatch.body import ANSWER_LIMIT, TooMuch, read_body
+from reconciler.dispatch.connections import Connections
 
 CONNECT_SECONDS = 5.0
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
@@ -119,7 +120,7 @@ def new_client() -> httpx.AsyncClient:
     """The client of all runtimes: no proxies of the environment, no redirects, no cookies kept."""
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, which may hold tokens
     return httpx.AsyncClient(
-        transport=_LateTransport(),
+        transport=Connections(),
         trust_env=False,
         follow_redirects=False,
         # A cookie goes to every port of its host: kept, one agent's would be sent to the others.
@@ -127,23 +128,6 @@ def new_client() -> httpx.AsyncClient:
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         headers={"user-agent": "reconciler", "accept": "application/json"},
     )
-
-
-class _LateTransport(httpx.AsyncBaseTransport):
-    """Connections, made with the first request: certificates of authorities take two megabytes."""
-
-    def __init__(self) -> None:
-        self._connections: httpx.AsyncHTTPTransport | None = None
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self._connections is None:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
-            self._connections = httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
-        return await self._connections.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        if self._connections is not None:
-            await self._connections.aclose()
 
 
 async def exchange(client: httpx.AsyncClient, call: Call) -> Exchange:

@@ -52,6 +52,7 @@ from reconciler.dispatch.a2a.card import usable
 from reconciler.dispatch.a2a.task import A2aTask, content_of, read_task
 from reconciler.dispatch.base import LONGEST_SESSION_ID, Hints
 from reconciler.dispatch.body import TooMuch, read_body
+from reconciler.dispatch.connections import Connections
 from reconciler.dispatch.reach import Reach
 from reconciler.dispatch.wire import CONNECT_SECONDS, QUOTED, Reply
 
@@ -73,8 +74,7 @@ class _Bounded(httpx.AsyncBaseTransport):
     """Reads no more of an answer than the limit, asks for none that is packed, takes no cookies."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport | None) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
-        self._inner = inner or httpx.AsyncHTTPTransport(limits=limits)
+        self._inner = inner or Connections(trust_env=True)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Decompressed, a few bytes may be gigabytes.
