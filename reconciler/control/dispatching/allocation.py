@@ -49,11 +49,13 @@ class _Line:
     """One queue in a round: the runs that it has not come to yet, the oldest first.
 
     `offered`: workers may claim all of it but the runs whose precheck has not passed.
+    `drained`: the last reading came to its end.
     """
 
     queue: Queue
     runs: deque[Run]
     offered: bool = False
+    drained: bool = False
     seen: set[str] = field(default_factory=set)
 
     def place(self) -> tuple[datetime, str]:
@@ -236,11 +238,13 @@ class Allocation:
 
     def _refill(self, line: _Line) -> None:
         """Read on in a line; at its end it is done."""
-        self._write_leases()  # what is leased must not be read as queued
-        most = CHUNK + len(line.seen & self.busy) if line.seen else CHUNK
-        runs = queued(self.tx, str(line.queue), self.now, most)
-        line.runs.extend(run for run in runs if run.id not in line.seen)
-        line.seen.update(run.id for run in runs)
+        if not line.drained:
+            self._write_leases()  # what is leased must not be read as queued
+            most = CHUNK + len(line.seen & self.busy) if line.seen else CHUNK
+            runs = queued(self.tx, str(line.queue), self.now, most)
+            line.runs.extend(run for run in runs if run.id not in line.seen)
+            line.seen.update(run.id for run in runs)
+            line.drained = len(runs) < most
         if not line.runs:
             self.lines.remove(line)
 
