@@ -136,8 +136,8 @@ class TestRetries:
         assert len(attempts) == 1
 
 
-_KILL_OTHERS = text(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+_KILL_OTHERS = text(  # and wait until each is gone: the end of its stream comes with that
+    "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 
