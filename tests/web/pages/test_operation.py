@@ -96,6 +96,12 @@ def test_agents_that_cannot_take_work_come_first_with_the_reason(rig: Rig, ask: 
     assert "team" in page
 
 
+def test_who_begins_without_an_agent_is_told_to_write_one(rig: Rig, ask: Ask) -> None:
+    assert "There is no agent yet" in ask("GET", "/autopilots/new").text
+    rig.apply(agent())
+    assert "There is no agent yet" not in ask("GET", "/autopilots/new").text
+
+
 def test_a_revision_has_a_page_of_its_own(rig: Rig, ask: Ask) -> None:
     rig.apply(agent(), autopilot())
     sources = ask("GET", "/sources").text
