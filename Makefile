@@ -3,9 +3,12 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
+# Hundreds of processes are started: each would compile all modules where bytecode is not kept.
+PYTEST  := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 WORKERS ?= auto
 PORT    ?= 8484
 AGENT   := examples/agents/demo_agent.py
+PROPERTIES ?= tests/core tests/manifest tests/store tests/control tests/dispatch tests/web tests/cli
 BENCHES ?= startup plan schedule tick webhooks runs pages scale gitops notifications budgets dashboard
 
 .PHONY: run test check format bench soak schemas system help
@@ -29,7 +32,7 @@ system: ## Install PostgreSQL and Chromium for the tests (Debian, as root).
 	@sh .ci/system-packages
 
 test: $(READY) system check ## Check the code and run the whole suite.
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not soak'
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m 'not soak'
 
 check: $(READY) ## Format, lint, types, layers.
 	$(BIN)/ruff format --check .
@@ -51,5 +54,5 @@ bench: $(READY) ## Measure, as ratios within one run.
 	done
 
 soak: $(READY) system ## Long crash and load rounds, and properties with new examples.
-	$(BIN)/pytest -n $(WORKERS) -m hypothesis --hypothesis-profile explore
-	$(BIN)/pytest -n $(WORKERS) -m soak --timeout 3600 -rP
+	$(PYTEST) -n $(WORKERS) -m 'not soak and not browser' --hypothesis-profile explore $(PROPERTIES)
+	$(PYTEST) -n $(WORKERS) -m soak --timeout 3600 -rP

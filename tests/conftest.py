@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from reconciler.store.engine.database import Database
 from tests.support.postgres import Server, find_binaries, running
+from tests.support.statements import share_compiled_statements
 
 # The same examples in every run, so that what fails says something about the change under test;
 # `make soak` looks for new ones. How long an example takes says how busy the machine is.
@@ -29,6 +30,8 @@ settings.register_profile(
     "explore", settings.get_profile("suite"), derandomize=False, print_blob=True
 )
 settings.load_profile("suite")
+
+share_compiled_statements()
 
 _LONGEST_FIRST = ("tests/e2e/", "tests/cli/", "tests/ci/")
 """Folders whose tests start processes: what is long and comes last keeps one worker only busy."""
