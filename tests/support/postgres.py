@@ -93,6 +93,7 @@ class Server:
     template: str = "template0"
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _clean: list[str] = field(default_factory=list)
+    _cleaners: dict[str, psycopg.Connection[Any]] = field(default_factory=dict)
 
     def url(self, database: str) -> str:
         """The URL of one of its databases."""
@@ -147,13 +148,33 @@ class Server:
         self.postmaster.start()
 
     def _emptied(self, name: str) -> bool:
-        """Cut off whoever is connected and delete all rows; False where the tables changed."""
-        with psycopg.connect(self.url(name), autocommit=True) as connection:
+        """Cut off whoever is connected and delete all rows; False where the tables changed.
+
+        The connection is kept for the next time: what PostgreSQL learnt about the tables is in it.
+        """
+        connection = self._cleaners.pop(name, None)
+        try:
+            if connection is not None:
+                connection.execute(_CUT_OFF)
+        except psycopg.OperationalError:  # a test cut off everybody, or restarted the server
+            if connection is not None:
+                connection.close()
+            connection = None
+        if connection is None:
+            connection = psycopg.connect(self.url(name), autocommit=True)
             connection.execute(_CUT_OFF)
-            if _shape(connection) != self._template_shape:
-                return False
-            connection.execute(_EMPTY)
+        if _shape(connection) != self._template_shape:
+            connection.close()
+            return False
+        connection.execute(_EMPTY)
+        self._cleaners[name] = connection
         return True
+
+    def forget(self) -> None:
+        """Close what was kept."""
+        for connection in self._cleaners.values():
+            connection.close()
+        self._cleaners.clear()
 
     @cached_property
     def _template_shape(self) -> object:
@@ -176,7 +197,11 @@ def running(binaries: Path) -> Iterator[Server]:
         postmaster = Postmaster(binaries, data, free_port(), user, log)
         try:
             postmaster.start()
-            yield Server(postmaster.port, postmaster)
+            server = Server(postmaster.port, postmaster)
+            try:
+                yield server
+            finally:
+                server.forget()
         finally:
             postmaster.stop(signal.SIGINT)
     finally:
