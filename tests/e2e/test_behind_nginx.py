@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from reconciler.core.access.token_hash import token_hash
+from tests.support import patient
 from tests.support.nginx import nginx
 from tests.support.ports import free_port
 from tests.support.process import Serving, Site
@@ -41,7 +42,7 @@ def test_a_person_signs_in_and_every_link_leads_somewhere(
     front: tuple[Site, Serving, str],
 ) -> None:
     _, _, url = front
-    with httpx.Client() as browser:
+    with patient.Client() as browser:
         answer = browser.get(f"{url}/")
         assert (answer.status_code, answer.headers["location"]) == (303, "/ops/login")
         page = browser.get(f"{url}/login").text
@@ -66,15 +67,15 @@ def test_webhooks_come_in_and_their_runs_are_found(front: tuple[Site, Serving, s
     site, _, url = front
     hook = site.cli("webhook", "url", "hooks/hook").stdout.strip()
     assert hook.startswith(f"{url}/v1/webhooks/whk_")
-    answer = httpx.post(hook, json={"n": 1})
+    answer = patient.post(hook, json={"n": 1})
     assert answer.status_code == 202, answer.text
     place = str(httpx.URL(url).join(answer.headers["location"]))
-    assert httpx.get(place, headers=AUTHORIZATION).json()["id"] == answer.json()["runId"]
+    assert patient.get(place, headers=AUTHORIZATION).json()["id"] == answer.json()["runId"]
 
 
 def test_clients_are_told_where_the_api_is(front: tuple[Site, Serving, str]) -> None:
     _, _, url = front
-    assert httpx.get(f"{url}/openapi.json").json()["servers"] == [{"url": "/ops"}]
+    assert patient.get(f"{url}/openapi.json").json()["servers"] == [{"url": "/ops"}]
 
 
 def test_a_bad_sender_is_slowed_down_by_its_own_address(front: tuple[Site, Serving, str]) -> None:
@@ -82,22 +83,22 @@ def test_a_bad_sender_is_slowed_down_by_its_own_address(front: tuple[Site, Servi
     hook = site.cli("webhook", "url", "hooks/hook").stdout.strip()
     unknown = f"{url}/v1/webhooks/whk_{'a' * 43}"
     # Another address than the proxy's own, which is trusted.
-    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as sender:
+    with patient.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as sender:
         statuses = [
             sender.post(unknown, headers={"X-Forwarded-For": f"198.51.100.{n}"}).status_code
             for n in range(25)
         ]
     # nginx appends the address that it sees: what a client writes itself counts for nothing.
     assert statuses == [404] * 20 + [429] * 5
-    assert httpx.post(hook, json={}).status_code == 202
+    assert patient.post(hook, json={}).status_code == 202
 
 
 def test_events_come_as_they_happen(front: tuple[Site, Serving, str]) -> None:
     site, _, url = front
     hook = site.cli("webhook", "url", "hooks/hook").stdout.strip()
-    with httpx.stream("GET", f"{url}/v1/events", headers=AUTHORIZATION, timeout=15) as stream:
+    with patient.stream("GET", f"{url}/v1/events", headers=AUTHORIZATION) as stream:
         lines = stream.iter_lines()
         assert next(lines).startswith(":")
-        run = httpx.post(hook, json={}).json()["runId"]
+        run = patient.post(hook, json={}).json()["runId"]
         data = next(line for line in lines if line.startswith("data") and run in line)
     assert json.loads(data.removeprefix("data: "))["autopilot"] == "hooks"

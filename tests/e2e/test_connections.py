@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
+from tests.support import patient
 from tests.support.process import Serving, Site
 from tests.support.rig import autopilot, webhook
 
@@ -39,9 +40,9 @@ def test_1100_idle_connections_stop_neither_probes_nor_webhooks(
     hook = sqlite_site.cli("webhook", "url", "hooks/hook").stdout.strip()
     with held(serving, 1100, sent):
         for _ in range(20):
-            assert httpx.get(f"{serving.url}/healthz", timeout=5).status_code == 200
-            assert httpx.get(f"{serving.url}/readyz", timeout=5).status_code == 200
-        assert httpx.post(hook, json={}, timeout=5).status_code == 202
+            assert patient.get(f"{serving.url}/healthz").status_code == 200
+            assert patient.get(f"{serving.url}/readyz").status_code == 200
+        assert patient.post(hook, json={}).status_code == 202
     assert not [event for event in serving.events() if "exception" in event]
 
 
@@ -52,8 +53,8 @@ def test_a_server_out_of_open_files_says_so_and_goes_on(sqlite_site: Site) -> No
     hook = sqlite_site.cli("webhook", "url", "hooks/hook").stdout.strip()
     body = b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
     with held(serving, 100, body):
-        assert httpx.get(f"{serving.url}/healthz", timeout=10).status_code == 200
-    with httpx.Client(timeout=10) as client:
+        assert patient.get(f"{serving.url}/healthz").status_code == 200
+    with patient.Client() as client:
         answers = [client.post(hook, json={"n": n}).status_code for n in range(20)]
     assert answers == [202] * 20
     assert serving.terminate() == 0

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
 from reconciler.store.engine.database import Database
 from reconciler.store.revisions.revisions import Attempt, list_attempts
+from tests.support import patient
 from tests.support.eventually import eventually
 from tests.support.git import GitFolder
 from tests.support.process import Serving, Site
@@ -77,12 +77,12 @@ def signed(server: Serving, body: bytes = b'{"ref": "refs/heads/main"}') -> int:
     """Send what GitHub sends after a push, and give the status of the answer."""
     mac = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     headers = {"X-Hub-Signature-256": f"sha256={mac}", "X-GitHub-Event": "push"}
-    return httpx.post(f"{server.url}/v1/reconcile", content=body, headers=headers).status_code
+    return patient.post(f"{server.url}/v1/reconcile", content=body, headers=headers).status_code
 
 
 def shown(server: Serving) -> dict[str, dict[str, Any]]:
     """Every autopilot by name, as the API shows it, without what runs change."""
-    items = httpx.get(f"{server.url}/v1/autopilots").json()["items"]
+    items = patient.get(f"{server.url}/v1/autopilots").json()["items"]
     for item in items:
         item.pop("origin")
         item["status"].pop("updatedAt", None)
@@ -96,7 +96,7 @@ def test_push_break_revert_and_rewrite(team: Team) -> None:
     server = team.site.serve()
     before = shown(server)
     url = team.site.cli("webhook", "url", "nightly/hook").stdout
-    run = httpx.post(f"{server.url}/v1/webhooks/{url.strip().rpartition('/')[2]}", json={}).json()
+    run = patient.post(f"{server.url}/v1/webhooks/{url.strip().rpartition('/')[2]}", json={}).json()
     assert team.tried(first)
 
     # A hint brings what was pushed; without one the remote is asked once an hour.
@@ -132,7 +132,7 @@ def test_push_break_revert_and_rewrite(team: Team) -> None:
     assert after["nightly"]["id"] == before["nightly"]["id"]
     assert next_moments(after) == next_moments(before)
     assert team.site.cli("webhook", "url", "nightly/hook").stdout == url
-    runs = httpx.get(f"{server.url}/v1/autopilots/{after['nightly']['id']}/runs").json()["items"]
+    runs = patient.get(f"{server.url}/v1/autopilots/{after['nightly']['id']}/runs").json()["items"]
     assert [entry["id"] for entry in runs] == [run["runId"]]
 
     # A rewrite of history is refused, and what is in force stays.
@@ -200,8 +200,8 @@ def test_a_server_starts_while_the_remote_is_away_and_what_is_in_force_goes_on(t
     team.origin.folder.rename(team.origin.folder.with_name("away"))
     server = team.site.serve()
     eventually(lambda: server.events("source not read"))
-    runs = len(httpx.get(f"{server.url}/v1/runs").json()["items"])
-    eventually(lambda: len(httpx.get(f"{server.url}/v1/runs").json()["items"]) > runs)
+    runs = len(patient.get(f"{server.url}/v1/runs").json()["items"])
+    eventually(lambda: len(patient.get(f"{server.url}/v1/runs").json()["items"]) > runs)
     assert server.terminate() == 0
 
 
@@ -235,5 +235,5 @@ def test_several_sources_stand_and_fall_alone(team: Team) -> None:
     team.push("Edit")
     assert signed(server) == 202
     eventually(lambda: shown(server)["nightly"]["spec"]["title"] == "Edited")
-    assert httpx.get(f"{server.url}/v1/status").json()["followed"] == ["folder", "repository"]
+    assert patient.get(f"{server.url}/v1/status").json()["followed"] == ["folder", "repository"]
     assert server.terminate() == 0

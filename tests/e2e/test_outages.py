@@ -6,11 +6,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from reconciler.core.runs.run import Status
 from tests.e2e.ledger import Ledger
+from tests.support import patient
 from tests.support.eventually import eventually
 from tests.support.postgres import Server
 from tests.support.process import Serving, Site, passes
@@ -30,8 +30,8 @@ def busy(site: Site, works: float = 60) -> tuple[Serving, Ledger]:
 
 
 def status_of(method: str, url: str) -> int:
-    """The status of an answer that comes within ten seconds."""
-    return httpx.request(method, url, timeout=10).status_code
+    """The status of an answer that comes although something hangs."""
+    return patient.request(method, url, timeout=30).status_code
 
 
 def delete(path: Path) -> None:
@@ -149,7 +149,7 @@ def test_not_ready_until_a_revision_is_in_force(sqlite_site: Site) -> None:
     sqlite_site.write("all.yaml", autopilot("hooks", webhook()))  # its agent is missing
     server = sqlite_site.start()
     eventually(lambda: server.url)
-    answer = httpx.get(f"{server.url}/readyz")
+    answer = patient.get(f"{server.url}/readyz")
     assert answer.status_code == 503
     assert answer.json()["waitingFor"] == ["a revision without problems: the first one was refused"]
     sqlite_site.write("all.yaml", sqlite_site.agent(), autopilot("hooks", webhook()))

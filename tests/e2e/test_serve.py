@@ -4,12 +4,11 @@ import os
 import pty
 from datetime import UTC, datetime
 
-import httpx
-
 from reconciler.core.runs.run import Source
 from reconciler.store.engine.database import Database
 from reconciler.store.revisions.revisions import list_attempts
 from tests.e2e.ledger import Ledger, scheduled_twice
+from tests.support import patient
 from tests.support.eventually import eventually
 from tests.support.process import Serving, Site
 from tests.support.rig import autopilot, webhook
@@ -30,18 +29,18 @@ def test_a_schedule_fires_and_its_agent_answers(running: Running) -> None:
 
 def test_the_webhook_that_the_banner_names_works(running: Running) -> None:
     site, server = running
-    answer = httpx.post(server.webhook_url, json={"text": "hello"})
+    answer = patient.post(server.webhook_url, json={"text": "hello"})
     assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
     (run,) = eventually(lambda: Ledger(site).completed("hooks", Source.WEBHOOK))
     assert (run.id, run.payload) == (answer.json()["runId"], {"text": "hello"})
     assert answer.headers["location"] == f"/v1/runs/{run.id}"
-    shown = httpx.get(f"{server.url}{answer.headers['location']}").json()
+    shown = patient.get(f"{server.url}{answer.headers['location']}").json()
     assert (shown["status"], shown["result"]) == ("completed", "worked on hooks\n")
 
 
 def test_tokens_are_not_in_the_log(running: Running) -> None:
     _, server = running
-    httpx.post(server.webhook_url, content=b"{", headers={"Content-Type": "application/json"})
+    patient.post(server.webhook_url, content=b"{", headers={"Content-Type": "application/json"})
     assert "whk_" in server.webhook_url
     assert "whk_" not in server.text
 
@@ -89,7 +88,7 @@ def test_the_books_of_a_quiet_server_are_right(running: Running) -> None:
 
 def title_of(server: Serving, name: str) -> str:
     """The title of an autopilot, as the API shows it."""
-    items = httpx.get(f"{server.url}/v1/autopilots", params={"name": name}).json()["items"]
+    items = patient.get(f"{server.url}/v1/autopilots", params={"name": name}).json()["items"]
     title: str = items[0]["spec"]["title"]
     return title
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import patient
 from tests.support.eventually import eventually
 from tests.support.missing import missing
 from tests.support.pages import ROOT
@@ -54,14 +54,14 @@ def working(server: Serving, command: list[str], *program: str) -> Iterator[None
 
 def begun(server: Serving) -> str:
     """The id of a run that was started by hand."""
-    (autopilot_,) = httpx.get(f"{server.url}/v1/autopilots").json()["items"]
-    answer = httpx.post(f"{server.url}/v1/autopilots/{autopilot_['id']}/run", json={})
+    (autopilot_,) = patient.get(f"{server.url}/v1/autopilots").json()["items"]
+    answer = patient.post(f"{server.url}/v1/autopilots/{autopilot_['id']}/run", json={})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
 
 def run_of(server: Serving, run_id: str) -> dict[str, object]:
-    run: dict[str, object] = httpx.get(f"{server.url}/v1/runs/{run_id}").json()
+    run: dict[str, object] = patient.get(f"{server.url}/v1/runs/{run_id}").json()
     return run
 
 
@@ -99,7 +99,7 @@ def test_a_cancelled_run_is_stopped_by_its_worker(
     with working(server, worker, *program):
         run_id = begun(server)
         eventually(mark.exists)
-        assert httpx.post(f"{server.url}/v1/runs/{run_id}/cancel", json={}).status_code < 300
+        assert patient.post(f"{server.url}/v1/runs/{run_id}/cancel", json={}).status_code < 300
         assert ended(server, run_id)["reason"] == "cancelled"
         assert eventually(lambda: not _alive("sleep 600"))
 

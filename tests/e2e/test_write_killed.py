@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from tests.support import patient
 from tests.support.eventually import eventually
 from tests.support.process import Serving, Site, passes
 from tests.support.rig import id_of
@@ -42,7 +43,7 @@ class Author:
     def write(self) -> None:
         """Until a request fails."""
         url = f"{self.server.url}/v1/autopilots/{id_of('triage')}"
-        with suppress(httpx.TransportError), httpx.Client() as client:
+        with suppress(httpx.TransportError), patient.Client() as client:
             while True:
                 read = client.get(url)
                 wanted = read.json()
@@ -73,5 +74,5 @@ def test_a_killed_writer_leaves_whole_files_and_keeps_what_it_answered(sqlite_si
         number = next(n for n, text in titles.items() if text == file.read_text())
         assert site.cli("validate", str(site.manifests)).returncode == 0
     server = site.serve(RECONCILER_WRITE_POLICY="files")
-    shown = httpx.get(f"{server.url}/v1/autopilots/{id_of('triage')}").json()
+    shown = patient.get(f"{server.url}/v1/autopilots/{id_of('triage')}").json()
     assert shown["spec"]["title"] == f"Title {number}"

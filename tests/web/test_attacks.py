@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from reconciler.control.webhooks.inbound import InboundRequest
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.webhooks.deliveries import list_deliveries
+from tests.support import patient
 from tests.support.rig import KEY, Rig, agent, autopilot, webhook
 from tests.support.signing import sign
 from tests.support.sockets import connected, read_answer
@@ -360,7 +361,7 @@ def test_a_body_that_drips_is_given_up(rig: Rig, web: Web) -> None:
 def test_what_only_a_socket_can_say(rig: Rig, web: Web, line: str, status: tuple[int, ...]) -> None:
     with web.served() as url:
         answered = spoken(url, request(address(rig), line) + b"{}")
-        assert httpx.get(f"{url}/healthz").status_code == 200
+        assert patient.get(f"{url}/healthz").status_code == 200
     assert answered in status
     assert kept(rig) == 0
 

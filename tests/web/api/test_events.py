@@ -16,6 +16,7 @@ from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.roles import LOCAL
 from reconciler.core.access.token_hash import token_hash
 from reconciler.web.hub import MOST_EACH, Happened
+from tests.support import patient
 from tests.support.eventually import eventually
 from tests.support.rig import Rig, agent, autopilot
 from tests.support.web import Web
@@ -67,7 +68,7 @@ class Stream:
 def following(url: str, **headers: str) -> Iterator[Stream]:
     """A stream of events."""
     timeout = httpx.Timeout(PATIENCE)
-    with httpx.stream("GET", f"{url}/v1/events", headers=headers, timeout=timeout) as answer:
+    with patient.stream("GET", f"{url}/v1/events", headers=headers, timeout=timeout) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield Stream(answer.iter_lines()).greeted()
@@ -124,7 +125,7 @@ def test_a_limited_token_is_told_of_its_workspaces_only(rig: Rig, tmp_path: Path
         f'sha256 = "{token_hash("rct_v")}"\n'
     )
     with Web(rig, authority=Tokens(path, rig.clock)).served() as url:
-        assert httpx.get(f"{url}/v1/events").status_code == 401
+        assert patient.get(f"{url}/v1/events").status_code == 401
         with following(url, Authorization="Bearer rct_v") as stream:
             for colour in ("blue", "red"):
                 pair = [agent(), autopilot(f"{colour}-one")]
@@ -176,7 +177,7 @@ def test_logging_out_ends_the_session_and_its_streams_on_every_server(
     rig: Rig, guarded: Web
 ) -> None:
     other = Web(rig, authority=guarded.authority)
-    with guarded.served() as url, other.served() as there, httpx.Client(base_url=url) as browser:
+    with guarded.served() as url, other.served() as there, patient.Client(base_url=url) as browser:
         page = browser.get("/login").text
         field = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
         answer = browser.post("/login", data={"token": TOKEN, "form_token": field})
@@ -185,13 +186,14 @@ def test_logging_out_ends_the_session_and_its_streams_on_every_server(
             page = browser.get("/", headers={"Cookie": cookie}).text
             field = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
             for server in (url, there):
-                assert httpx.get(f"{server}/v1/runs", headers={"Cookie": cookie}).status_code == 200
+                answer = patient.get(f"{server}/v1/runs", headers={"Cookie": cookie})
+                assert answer.status_code == 200
             answer = browser.post("/logout", data={"form_token": field})
             assert answer.headers["location"] == "/login"
             assert ends(stream)
         for server in (url, there):
-            assert httpx.get(f"{server}/v1/runs", headers={"Cookie": cookie}).status_code == 401
-            again = httpx.get(f"{server}/", headers={"Cookie": cookie})
+            assert patient.get(f"{server}/v1/runs", headers={"Cookie": cookie}).status_code == 401
+            again = patient.get(f"{server}/", headers={"Cookie": cookie})
             assert (again.status_code, again.headers["location"]) == (303, "/login")
 
 
@@ -200,7 +202,7 @@ def test_one_token_does_not_take_every_stream(guarded: Web) -> None:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         held = [stack.enter_context(following(url, **headers)) for _ in range(MOST_EACH)]
         eventually(lambda: guarded.context.hub.listeners == len(held))
-        answer = httpx.get(f"{url}/v1/events", headers=headers)
+        answer = patient.get(f"{url}/v1/events", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (503, "too-many-streams")
         assert guarded.context.hub.has_room(LOCAL)
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 
 from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.runs.run import Completed
 from reconciler.core.runs.usage import Usage
+from tests.support import patient
 from tests.support.accessible import violations
 from tests.support.rig import Rig, agent, autopilot, id_of, webhook
 from tests.support.web import Web
@@ -46,8 +46,8 @@ def test_everybody_can_read_these_pages(rig: Rig, web: Web, opened: Open, scheme
     rig.end(rig.launch(), Completed("ok", Usage(cost_micros=10)))
     rig.clock.advance(minutes=1)
     with web.served() as url:
-        shown = httpx.get(f"{url}/v1/autopilots/{id_of('triage')}/triggers/{trigger}/url").json()
-        sent = httpx.post(
+        shown = patient.get(f"{url}/v1/autopilots/{id_of('triage')}/triggers/{trigger}/url").json()
+        sent = patient.post(
             f"{url}/v1/{shown['url'].partition('/v1/')[2]}", json={"a": [1, {"b": 2}]}
         )
         delivery = f"/deliveries/{sent.json()['deliveryId']}"

@@ -32,6 +32,7 @@ from reconciler.web.hub import MOST_EACH
 from reconciler.web.streams.output import OutputQuery
 from reconciler.web.streams.output import output as stream_output
 from tests.dispatch.builders import script
+from tests.support import patient
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
 from tests.support.rig import KEY, Rig, agent, autopilot
@@ -210,7 +211,7 @@ def events(response: httpx.Response) -> Iterator[tuple[str, Any]]:
 def test_a_stream_goes_on_until_the_run_ends(rig: Rig, command: Run, tmp_path: Path) -> None:
     with web_of(rig).served() as url:
         headers = {"Accept": "text/event-stream"}
-        with httpx.stream("GET", f"{url}/v1/runs/{command.id}/output", headers=headers) as stream:
+        with patient.stream("GET", f"{url}/v1/runs/{command.id}/output", headers=headers) as stream:
             told = events(stream)
             assert next(told) == ("output", {"text": "begun\n", "cut": False, "whole": False})
             finished(rig, tmp_path, command)
@@ -220,12 +221,12 @@ def test_a_stream_goes_on_until_the_run_ends(rig: Rig, command: Run, tmp_path: P
 
 
 def test_a_stream_ends_with_the_session_that_opened_it(guarded: Web, command: Run) -> None:
-    with guarded.served() as url, httpx.Client(base_url=url) as browser:
+    with guarded.served() as url, patient.Client(base_url=url) as browser:
         field = re.findall(r'name="form_token" value="([^"]+)"', browser.get("/login").text)[0]
         answer = browser.post("/login", data={"token": "rct_operator", "form_token": field})
         cookie = answer.headers["set-cookie"].partition(";")[0]
         headers = {"Accept": "text/event-stream", "Cookie": cookie}
-        with httpx.stream("GET", f"{url}/v1/runs/{command.id}/output", headers=headers) as stream:
+        with patient.stream("GET", f"{url}/v1/runs/{command.id}/output", headers=headers) as stream:
             told = events(stream)
             assert next(told)[0] == "output"
             page = browser.get("/sources", headers={"Cookie": cookie}).text
