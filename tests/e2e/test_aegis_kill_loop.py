@@ -26,7 +26,7 @@ TIMEOUT = 12
 """Seconds of a run. One whose Aegis was killed holds its folder for half a minute longer."""
 
 ROUNDS = [
-    pytest.param(5, 3.0, 1, id="5 rounds", marks=[pytest.mark.timeout(300)]),
+    pytest.param(3, 3.0, 1, id="3 rounds", marks=[pytest.mark.timeout(300)]),
     pytest.param(
         100, 20.0, 2, id="100 rounds", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]
     ),

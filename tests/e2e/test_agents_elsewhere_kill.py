@@ -19,7 +19,7 @@ from tests.support.process import Site, passes
 from tests.support.rig import Document, agent, autopilot, schedule
 
 ROUNDS = [
-    pytest.param(4, 1, id="4 rounds"),
+    pytest.param(3, 1, id="3 rounds", marks=pytest.mark.timeout(300)),
     pytest.param(60, 2, id="60 rounds", marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
 ]
 WORKS = 0.3

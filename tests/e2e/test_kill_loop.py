@@ -18,8 +18,8 @@ TIMEOUT = timedelta(seconds=10)
 SCHEDULED = ("skipping", "queueing", "replacing", "catching-up")
 
 ROUNDS = [
-    pytest.param(5, 1, id="5 rounds"),
-    pytest.param(50, 2, id="50 rounds", marks=pytest.mark.soak),
+    pytest.param(3, 1, id="3 rounds", marks=pytest.mark.timeout(300)),
+    pytest.param(50, 2, id="50 rounds", marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
     pytest.param(200, 3, id="200 rounds", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
 ]
 

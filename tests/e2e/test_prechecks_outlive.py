@@ -24,7 +24,7 @@ else
 fi
 """
 ROUNDS = [
-    pytest.param(6, 3, id="6 rounds"),
+    pytest.param(4, 3, id="4 rounds", marks=pytest.mark.timeout(300)),
     pytest.param(100, 4, id="100 rounds", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
 ]
 

@@ -14,7 +14,7 @@ from tests.support.process import Site, passes
 from tests.support.rig import autopilot, schedule
 
 ROUNDS = [
-    pytest.param(5, 1, id="5 rounds"),
+    pytest.param(4, 1, id="4 rounds", marks=pytest.mark.timeout(300)),
     pytest.param(100, 2, id="100 rounds", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
 ]
 

@@ -40,7 +40,7 @@ flock -n 9 || printf '%s %s\\n' "$RUN_AUTOPILOT" "$RUN_ID" >> "$folder/overlaps"
 exec /bin/sleep "$1"
 """
 LENGTHS = [
-    pytest.param(60, 1, id="a minute", marks=pytest.mark.timeout(300)),
+    pytest.param(25, 1, id="half a minute", marks=pytest.mark.timeout(300)),
     pytest.param(600, 2, id="ten minutes", marks=[pytest.mark.soak, pytest.mark.timeout(1500)]),
 ]
 

@@ -21,7 +21,7 @@ CROWD = 32
 """Senders at once: enough for groups that the second process is started for."""
 
 ROUNDS = [
-    pytest.param(3, 4, id="3 rounds"),
+    pytest.param(3, 4, id="3 rounds", marks=pytest.mark.timeout(300)),
     pytest.param(50, 5, id="50 rounds", marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
 ]
 

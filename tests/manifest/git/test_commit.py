@@ -1,8 +1,10 @@
-"""Commits by plumbing: git's own count of two hundred edits is one line each."""
+"""Commits by plumbing: git itself counts one line for each edit."""
 
 import copy
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from reconciler.control.apply.source_files import SourceFiles
 from reconciler.core.base.identity import Key
@@ -35,10 +37,13 @@ def repository(folder: GitFolder) -> Repository:
     return Repository(folder.folder / ".git")
 
 
-def test_two_hundred_edits_are_commits_of_one_line_each(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "count", [60, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+)
+def test_edits_are_commits_of_one_line_each(tmp_path: Path, count: int) -> None:
     folder = GitFolder.make(tmp_path / "work")
     folder.git("config", "core.autocrlf", "true")
-    files = {f"a{seed}.yaml": styled_file(seed, f"a{seed}").data for seed in range(200)}
+    files = {f"a{seed}.yaml": styled_file(seed, f"a{seed}").data for seed in range(count)}
     head = folder.commit()
     for path, data in files.items():
         head = commit_files(repository(folder), proposal(head, path, data))

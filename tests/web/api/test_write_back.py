@@ -262,11 +262,14 @@ def test_a_source_that_is_not_in_order_takes_no_writes(
     assert (folder / "all.yaml").read_text() == TEXT
 
 
-def test_two_hundred_files_of_any_style_are_edited_line_by_line(
-    rig: Rig, folder: Path, ask: Ask
+@pytest.mark.parametrize(
+    "files", [60, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+)
+def test_files_of_any_style_are_edited_line_by_line(
+    rig: Rig, folder: Path, ask: Ask, files: int
 ) -> None:
     (folder / "all.yaml").unlink()
-    for first in range(0, 200, 20):
+    for first in range(0, files, 20):
         for file in folder.glob("styled-*"):
             file.unlink()
         for seed in range(first, first + 20):
