@@ -32,7 +32,7 @@ async def server(rig: Rig, owner: str = "here") -> AsyncIterator[RunnerContext]:
     async with Runtimes(
         rig.clock,
         evaluate=rig.evaluator.values,
-        api_patience=ApiPatience(settle=0.2, search=(0.0,)),
+        api_patience=ApiPatience(settle=20.0, search=(0.0,)),
     ) as runtimes:
         secret_store = SecretStore(Path("/nonexistent"), {})
         yield RunnerContext(rig.database, runtimes, secret_store, owner, KEY)

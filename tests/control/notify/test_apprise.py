@@ -71,7 +71,7 @@ def message(number: int = 0, text: str = "It went wrong.") -> Message:
     return Message(f"id-{number}", "platform/triage failed", text, {})
 
 
-def deliver(url: str, *messages: Message, within: float = 20.0) -> tuple[list[Delivery], set[str]]:
+def deliver(url: str, *messages: Message, within: float = 60.0) -> tuple[list[Delivery], set[str]]:
     """What became of messages, and which of them were begun."""
     begun: set[str] = set()
 

@@ -355,10 +355,11 @@ async def test_what_cannot_be_listed_is_held_rather_than_begun_twice(
 
 
 async def test_an_agent_that_hangs_gets_no_second_message(own: A2aAgent) -> None:
-    async with opened(settle=0.3, ask=0.3) as runtime:
+    async with opened() as runtime:
         warm = job_on(own, "complete")
         await until(runtime, warm, await begun(runtime, warm), Ended)  # its card is known
         own.freeze()
+        runtime._patience = replace(WAITS, settle=0.3, ask=0.3)
         job = job_on(own, "work")
         handle = await begun(runtime, job)
         assert handle.session_id is None
