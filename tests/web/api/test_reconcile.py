@@ -120,12 +120,13 @@ def test_who_may_not_know_a_source_is_not_told_that_it_is_followed(
     headers = {"Authorization": "Bearer rct_ann", "Origin": BASE}
     rig.apply(agent())
 
+    login = form_of(ask("GET", "/login").text, "/login").fields
+    signed_in = ask("POST", "/login", data={**login, "token": "rct_ann"}, headers=headers)
+    session = {"Cookie": signed_in.headers["set-cookie"].partition(";")[0], "Origin": BASE}
+    token = form_of(ask("GET", "/", headers=session).text, "/logout").fields
+
     def answers(name: str) -> list[tuple[int, str]]:
         api = ask("POST", f"/v1/reconcile?source={name}", headers=headers)
-        login = form_of(ask("GET", "/login").text, "/login").fields
-        signed_in = ask("POST", "/login", data={**login, "token": "rct_ann"}, headers=headers)
-        session = {"Cookie": signed_in.headers["set-cookie"].partition(";")[0], "Origin": BASE}
-        token = form_of(ask("GET", "/", headers=session).text, "/logout").fields
         page = ask("POST", "/sources/poll", data={**token, "source": name}, headers=session)
         return [(answer.status_code, answer.text.replace(name, "NAME")) for answer in (api, page)]
 
