@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.manifest.checks.endless import endless_reference
 from reconciler.core.manifest.checks.result_schema import mismatch, schema_problem
 
 NUMBERS = json.dumps(
@@ -38,6 +39,45 @@ def test_a_schema_that_can_be_used() -> None:
 )
 def test_a_schema_that_cannot(text: str, told: str) -> None:
     assert told in (schema_problem(text) or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_endless"),
+    [
+        pytest.param('{"$ref": "#"}', True, id="itself"),
+        pytest.param('{"anyOf": [{"type": "null"}, {"$ref": "#"}]}', True, id="one way of several"),
+        pytest.param('{"items": {"oneOf": [{"$ref": "#/items"}]}}', True, id="further down"),
+        pytest.param('{"$defs": {"t": {"$anchor": "t", "not": {"$ref": "#t"}}}}', True, id="named"),
+        pytest.param('{"$defs": {"a/~b": {"$ref": "#/$defs/a~1~0b"}}}', True, id="escaped"),
+        pytest.param('{"items": {"$ref": "#"}}', False, id="a list of lists"),
+        pytest.param('{"properties": {"next": {"$ref": "#"}}}', False, id="a chain of objects"),
+        pytest.param('{"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {}}}', False, id="used"),
+        pytest.param('{"const": {"$ref": "#"}}', False, id="a value that looks like one"),
+        pytest.param('{"$ref": "#/allOf/7", "allOf": [{}]}', False, id="no part"),
+        pytest.param(
+            '{"$ref": "#/allOf/' + "9" * 5000 + '", "allOf": [{}]}', False, id="no number"
+        ),
+    ],
+)
+def test_a_reference_that_never_ends_is_refused(text: str, is_endless: bool) -> None:
+    assert ("never ends" in (schema_problem(text) or "")) == is_endless
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 7)), min_size=1, max_size=8))
+def test_references_end_unless_they_go_round(onward: list[int | None]) -> None:
+    """Each part refers to another one or to none."""
+    parts = {
+        f"p{number}": {} if target is None else {"$ref": f"#/$defs/p{target % len(onward)}"}
+        for number, target in enumerate(onward)
+    }
+    goes_round = False
+    for start in range(len(onward)):
+        place: int | None = start
+        for _ in onward:
+            target = None if place is None else onward[place]
+            place = None if target is None else target % len(onward)
+        goes_round |= place is not None
+    assert (endless_reference({"$defs": parts}) is not None) == goes_round
 
 
 @pytest.mark.parametrize(

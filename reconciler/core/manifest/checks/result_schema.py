@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.core.base.codes import Code
 from reconciler.core.base.invisible import one_line
+from reconciler.core.manifest.checks.endless import endless_reference
 from reconciler.core.manifest.checks.finding import Finding
 from reconciler.core.manifest.checks.raw import Raw, mapping, text
 
@@ -37,7 +38,12 @@ def schema_problem(schema_text: str) -> str | None:
         return f"this is not JSON: {error}"
     if not isinstance(schema, dict):
         return 'a JSON Schema is an object, such as {"type": "object"}'
-    return _not_local(schema) or _no_names(schema) or _not_a_schema(schema)
+    return (
+        _not_local(schema)
+        or _no_names(schema)
+        or _not_a_schema(schema)
+        or endless_reference(schema)
+    )
 
 
 def mismatch(schema_text: str, value: Any) -> str | None:
