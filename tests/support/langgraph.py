@@ -10,13 +10,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, eventually_async
 from tests.support.missing import missing
 from tests.support.ports import free_port
 from tests.support.process import die_with_parent
@@ -35,6 +35,7 @@ import asyncio
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
@@ -44,8 +45,10 @@ class State(TypedDict):
     messages: Annotated[list, add_messages]
 
 
-async def work(state):
+async def work(state, config: RunnableConfig):
     text = state["messages"][0].content
+    begun = Path("begun-" + config["configurable"]["thread_id"])
+    await asyncio.to_thread(begun.touch)
     if "FAIL" in text:
         raise RuntimeError("the model refused")
     while "WAIT" in text and not await asyncio.to_thread(Path("go").exists):
@@ -120,11 +123,26 @@ class LangGraph:
         body = {"assistant_id": "agent", "command": {"resume": answer}}
         httpx.post(f"{self.url}/threads/{thread}/runs", json=body).raise_for_status()
 
-    async def has_written(self, thread: str) -> bool:
-        """Whether a server that is started again will know of a thread."""
-        number = UUID(thread).int.to_bytes(16, "little")  # as pickle writes it
+    async def keep(self, thread: str) -> None:
+        """Wait until the graph is at work, and until its server has written all that it knows.
+
+        It writes one file after the other. Whatever is killed in between leaves files that do not
+        fit each other, so each has to be written twice after the last thing that happened.
+        """
+        await eventually_async(lambda: self._has_begun(thread), WITHIN)
+        for _ in range(2):
+            await eventually_async(partial(self._wrote_all_since, self._written()), WITHIN)
+
+    async def _has_begun(self, thread: str) -> bool:
+        return (self.folder / f"begun-{thread}").exists()
+
+    def _written(self) -> dict[Path, int]:
         files = (self.folder / ".langgraph_api").glob("*.pckl")
-        return any(number in path.read_bytes() for path in files)
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    async def _wrote_all_since(self, before: dict[Path, int]) -> bool:
+        now = self._written()
+        return bool(now) and all(before.get(path) != moment for path, moment in now.items())
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Watching:
 def watched(
     folder: Path, target: str, token: str, rule: dict[str, Any], receiver: dict[str, Any]
 ) -> Iterator[Watching]:
-    """Scrape `target` (host and port) with a bearer token, five times a second; send what fires.
+    """Scrape `target` (host and port) with a bearer token each second; send what fires.
 
     `rule` is one alerting rule, `receiver` a `webhook_configs` of Alertmanager.
     """
@@ -53,7 +53,7 @@ def watched(
         "authorization": {"credentials": token},
     }
     prometheus = {
-        "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"},
+        "global": {"scrape_interval": "1s", "evaluation_interval": "200ms"},
         "rule_files": ["rules.yaml"],
         "scrape_configs": [scrape],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{other}"]}]}]},

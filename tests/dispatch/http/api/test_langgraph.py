@@ -176,13 +176,15 @@ async def test_a_server_that_is_killed_goes_on_with_the_run_and_so_do_we(
 ) -> None:
     job = job_of(server, clock, "WAIT")
     handle = await begun(runtime, job)
-    await eventually_async(lambda: server.has_written(job.run_id), WITHIN)
+    await server.keep(job.run_id)
     server.kill()
     down = await seen(runtime, clock, job, handle, lambda now: now != Working())
     assert isinstance(down, Working)
     assert down.detail.startswith("it cannot be followed")
     server.start()
-    (server.folder / "go").touch()
+    go = server.folder / "go"
+    go.touch()
     end = await seen(runtime, clock, job, handle, lambda now: isinstance(now, Ended))
+    go.unlink()
     assert end == Ended(Completed("Done, allowed by nobody"))
     assert len(server.runs(job.run_id)) == 1
