@@ -7,8 +7,9 @@ server that dies between that and the verdict leaves the result to whoever takes
 from datetime import datetime, timedelta
 from typing import Any
 
+from reconciler.control.runs.approving import asks_no_more
 from reconciler.core.runs.key import with_note
-from reconciler.core.runs.run import Completed, Run, Status
+from reconciler.core.runs.run import Completed, Run, Status, WaitingFor
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.conditions import Condition
 from reconciler.store.runs.runs import (
@@ -37,7 +38,7 @@ def keep_result(
     so that nobody gives it to an agent again. `lease_until` is for a run whose lease nobody renews
     any more.
     """
-    values: dict[str, Any] = {"unjudged_since": now, "result": done.result, "waiting_for": None}
+    values: dict[str, Any] = {"unjudged_since": now, "result": done.result}
     if done.usage is not None:
         values |= usage_columns(done.usage.over(used_so_far(tx, run).usage))
     if done.note is not None:
@@ -46,6 +47,8 @@ def keep_result(
         values["lease_until"] = lease_until
     if not change_run(tx, run.id, values, *where):
         return False
+    if run.waiting_for is WaitingFor.APPROVAL:
+        asks_no_more(tx, run, now, done.note or "its agent is done")
     # The row is held by that write: nobody moves the run on between this read and the next write.
     if status_of(tx, run.id) is not Status.RUNNING:
         began = {"status": Status.RUNNING, "started_at": run.started_at or now}

@@ -6,16 +6,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from reconciler.control.dispatching.jobs import run_token
+from reconciler.control.dispatching.reports import Report, report_end
 from reconciler.control.dispatching.runner import run_once
 from reconciler.control.evaluation.expectations import Expectations
+from reconciler.control.runs.approving import open_question
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.told import told
-from reconciler.core.runs.run import Reason, Run, Status
+from reconciler.core.base.errors import NotFound
+from reconciler.core.runs.lease import outcome_of
+from reconciler.core.runs.run import Reason, Run, Status, WaitingFor
 from tests.control.dispatching.test_expect import asked, unavailable
 from tests.control.dispatching.test_http_end import methods, server
 from tests.support.doomed_judge import Order
@@ -144,3 +149,22 @@ def test_the_budget_of_a_run_holds_for_what_it_had_cost_before_its_verdict(
     run = answered_but_not_judged(rig, http, unavailable, budget={"perRun": 0.25})
     rig.round(seconds=31)
     assert verdicts(rig, run) == [(Status.FAILED, Reason.OVER_BUDGET, {"n": 1})]
+
+
+def test_an_agent_that_is_done_asks_nothing_any_more(rig: Rig, unavailable: Expectations) -> None:
+    rig.apply(agent(), autopilot(resultSchema=SCHEMA, onApproval="wait", timeout="10m"))
+    rig.launch()
+    rig.round()
+    (held,) = rig.claim()
+    rig.beat(held, "May I push?")
+    run_id = held.run.id
+    assert rig.run_of(run_id).waiting_for is WaitingFor.APPROVAL
+    rig.clock.advance(minutes=30)
+    done = Report(run_id, held.lease_token, outcome_of("completed", {"n": 1}), lambda tx: None)
+    waits = asyncio.run(report_end(rig.database, unavailable, done, COOLDOWN))
+    assert (waits.ended, waits.waiting_for) == (False, None)
+    assert waits.deadline_at == rig.clock.now() + timedelta(minutes=10)
+    with pytest.raises(NotFound):
+        rig.database.read(lambda tx: open_question(tx, run_id))
+    rig.round(seconds=11)
+    assert verdicts(rig, held.run) == [(Status.COMPLETED, None, {"n": 1})]
