@@ -3,12 +3,10 @@
 import hashlib
 import hmac
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from reconciler.store.engine.database import Database
@@ -16,6 +14,7 @@ from reconciler.store.revisions.revisions import Attempt, list_attempts
 from tests.support import patient
 from tests.support.eventually import eventually
 from tests.support.git import GitFolder
+from tests.support.pids import is_gone
 from tests.support.process import Serving, Site
 from tests.support.rig import agent, autopilot, schedule, webhook
 
@@ -178,13 +177,6 @@ def title_of(server: Serving, name: str) -> str | None:
     """The title of an autopilot, if there is one."""
     there = shown(server).get(name)
     return there["spec"]["title"] if there else None
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, whether or not somebody asked how."""
-    with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    return True
 
 
 def next_moments(autopilots: dict[str, dict[str, Any]]) -> list[object]:

@@ -30,6 +30,7 @@ from reconciler.store.runs.leases import Lease, take
 from reconciler.store.runs.runs import change_run
 from tests.dispatch.builders import script
 from tests.support.eventually import eventually_async
+from tests.support.pids import is_gone
 from tests.support.rig import COOLDOWN, KEY, Document, Rig, agent, autopilot, id_of, manifest
 
 GRACES = Graces(term=0.4, kill=5, drain=0.2)
@@ -107,8 +108,7 @@ async def until_ended(runner: RunnerContext, rig: Rig, run: Run) -> Run:
 def lives(run: Run) -> bool:
     """Whether the process of a run is there."""
     assert run.handle is not None
-    pid = run.handle["pid"]
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return not is_gone(run.handle["pid"])
 
 
 @pytest.mark.usefixtures("work")

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from reconciler.core.manifest.coding_agents import CodingAgent
@@ -20,6 +19,7 @@ from reconciler.dispatch.command.termination import Graces
 from tests.dispatch.builders import Recorder, a_job, coding_agent, poll, script
 from tests.dispatch.cli.test_answers import CLAUDE_RESULT, GOOD
 from tests.support.eventually import eventually_async
+from tests.support.pids import is_gone
 
 Make = Callable[[], Commands]
 
@@ -87,7 +87,7 @@ async def test_its_run_ends_with_the_recorded_result_and_its_children_are_gone(
     assert isinstance(ended, Completed)
     assert (ended.result["text"], ended.note) == ("done", NOTE)
     assert ended.usage is not None
-    assert not psutil.pid_exists(int((tmp_path / "child").read_text()))
+    assert is_gone(int((tmp_path / "child").read_text()))
 
 
 @pytest.mark.anyio

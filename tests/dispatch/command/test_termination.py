@@ -20,6 +20,7 @@ from reconciler.dispatch.base import Handle, Stopped, Stopping
 from reconciler.dispatch.command.processes import Leader, identify, is_alive, read_tree
 from reconciler.dispatch.command.termination import Graces, terminate
 from tests.support.eventually import eventually
+from tests.support.pids import is_gone
 
 GRACES = Graces(term=0.3, kill=5.0, drain=0.2)
 QUICK = Graces(term=0.05, kill=0.05, drain=0.05)
@@ -75,12 +76,7 @@ def started(tmp_path: Path) -> Iterator[Any]:
 
 def living(pids: list[int]) -> list[int]:
     """Those that are there and not zombies."""
-    found = []
-    for pid in pids:
-        with suppress(psutil.NoSuchProcess):
-            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                found.append(pid)
-    return found
+    return [pid for pid in pids if not is_gone(pid)]
 
 
 def leader_of(handle: Handle) -> Leader:

@@ -5,12 +5,10 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import psutil
 import pytest
 
 from reconciler.core.base.errors import Unavailable, UsageError
@@ -19,6 +17,7 @@ from reconciler.manifest.git.mirror import Mirror
 from reconciler.manifest.git.program import GitFailed
 from tests.support.eventually import eventually
 from tests.support.git import GitFolder
+from tests.support.pids import is_gone
 
 
 @pytest.fixture
@@ -120,13 +119,6 @@ def test_a_fetch_is_given_up_when_its_checkpoint_says_so(
     with pytest.raises(InterruptedError):
         Mirror.below(tmp_path / "git", "ssh://git@localhost/x").fetch("main", checkpoint)
     eventually(lambda: is_gone(int(pid.read_text())))
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, whether or not somebody asked how."""
-    with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    return True
 
 
 def test_a_mirror_that_another_process_holds_is_waited_for_and_then_said(
