@@ -92,6 +92,9 @@ def _keep(tx: Tx, report: Report, done: Completed, now: datetime) -> Completed:
 
 def _end(tx: Tx, database: Database, report: Report, cooldown: timedelta) -> Run:
     report.require(tx)
+    run = held_run(tx, report.run_id, report.token)
+    if run.unjudged_since is not None and run.cancel_requested_at is None:
+        return run  # another report was first; whoever took it judges it
     return complete(tx, report.run_id, report.token, report.outcome, database.now(tx), cooldown)
 
 

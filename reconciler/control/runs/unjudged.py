@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.control.runs.approving import asks_no_more
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Completed, Run, Status, WaitingFor
+from reconciler.core.runs.standstill import go_on
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.conditions import Condition
 from reconciler.store.runs.runs import (
@@ -35,10 +36,11 @@ def keep_result(
     """Keep what an agent called done, where the conditions hold; its result is as it is stored.
 
     An agent that answers at once has done so before its run was seen to run: it does from here on,
-    so that nobody gives it to an agent again. `lease_until` is for a run whose lease nobody renews
-    any more.
+    so that nobody gives it to an agent again, and whatever it waited for, it waits no more.
+    `lease_until` is for a run whose lease nobody renews any more.
     """
     values: dict[str, Any] = {"unjudged_since": now, "result": done.result}
+    values |= {"waiting_for": None, "next_attempt_at": None, **go_on(run, now)}
     if done.usage is not None:
         values |= usage_columns(done.usage.over(used_so_far(tx, run).usage))
     if done.note is not None:

@@ -59,11 +59,15 @@ _READ = (
     "lease_owner",
     "lease_until",
     "cancel_requested_at",
+    "unjudged_since",
 )
 
 
 def as_read(run: Run) -> Condition:
-    """The condition that a run stands as it was read: its status, its owner, its attempts."""
+    """The condition that a run stands as it was read: its status, its owner, its attempts.
+
+    Whoever read it before its agent reported the end has not seen that it is done.
+    """
     values = {name: value for name in _READ if (value := getattr(run, name)) is not None}
     clause = _as_read(frozenset(values), run.handle is not None)
     return Condition(clause, {f"read_{name}": value for name, value in values.items()})
