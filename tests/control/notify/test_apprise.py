@@ -52,7 +52,7 @@ def mailbox() -> Iterator[tuple[str, Mailbox]]:
     port = free_port()
     controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
-    url = f"mailto://127.0.0.1:{port}?from=bot@example.com&to=team@example.com&mode=insecure"
+    url = f"mailto://127.0.0.1:{port}?from=bot@example.com&to=team@example.com&mode=insecure&rto=60&cto=60"
     yield url, box
     controller.stop()
 

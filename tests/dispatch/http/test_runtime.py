@@ -55,7 +55,7 @@ def agent() -> Iterator[HttpAgent]:
 async def runtime_with(**patience: float) -> AsyncIterator[HttpAgents]:
     async with new_client() as http:
         made = HttpAgents(
-            http, Reach(own_port=8484), SystemClock(), Patience(**{"settle": 5.0} | patience)
+            http, Reach(own_port=8484), SystemClock(), Patience(**{"settle": 20.0} | patience)
         )
         yield made
         await made.close()
@@ -263,10 +263,11 @@ async def test_an_agent_that_is_down_is_waited_for(runtime: HttpAgents) -> None:
 async def test_an_answer_that_is_lost_is_asked_for_again_under_the_same_key(
     agent: HttpAgent, lost: dict[str, Any], expected: str
 ) -> None:
+    create = 0.2 if "hold" in lost else 30.0
     job, recorder = job_for(agent), Recorder()
     answer: dict[str, Any] = {"status": 202, "body": {"sessionId": "s"}}
     agent.answer(**answer | lost)
-    async with runtime_with(create=0.2, again=0.5) as runtime:
+    async with runtime_with(create=create, again=0.5) as runtime:
         assert await runtime.start(job, recorder) == Started(recorder.last)
         assert recorder.last == Handle(None, {"url": agent.url, "runId": job.run_id})
         seen = await poll(runtime, job, recorder.last)

@@ -53,6 +53,7 @@ class _Text(str):
 def test_what_is_left_of_large_reads_and_writes_is_let_go_while_others_work(
     database: Database,
 ) -> None:
+    database.release_memory()  # also of statements that other tests have left
     rows = [add(_Text("kept-with-the-statement"))]
     held = weakref.ref(rows[0]["id"])
     database.write(lambda tx: tx.execute(insert(server).values(rows[0])))
