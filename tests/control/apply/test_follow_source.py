@@ -408,6 +408,7 @@ def test_a_round_that_finds_nothing_new_reads_nothing(frugal: Following) -> None
 
 def test_between_rounds_no_row_and_no_manifest_stays_in_memory(frugal: Following) -> None:
     write(frugal.folder, agent(), autopilot("triage"))
+    frugal.rig.database.release_memory()  # a statement that is new would hold what it was made with
     held = held_in_memory()  # by whatever ran before in this process
     for _ in range(3):
         frugal.once()
