@@ -105,13 +105,13 @@ class HttpAgent:
         self._server.server_close()
 
     def _take(self, received: Received) -> Answer:
-        self.requests.append(received)
         if self._answers:
             answer = self._answers.popleft()
         elif received.method != "POST":
             answer = Answer(204, b"", {})
         else:
             answer = self._usual(received)
+        self.requests.append(received)  # whoever sees it knows that its answer is chosen
         if answer.hold:
             self._released.wait(60)
         return answer

@@ -422,8 +422,13 @@ async def test_the_next_server_posts_an_open_request_again_under_the_same_key(
 ) -> None:
     job, recorder = job_for(agent, mode=RUN_ONLY), Recorder()
     agent.answer(200, {"status": "completed"}, hold=True)
+
+    async def asked() -> bool:
+        return bool(agent.requests)
+
     async with runtime_with(settle=0.05) as first:
         await first.start(job, recorder)
+        await eventually_async(asked)
     async with runtime_with() as second:
         assert isinstance(await poll(second, job, recorder.last), Unseen)
         start = await second.start(replace(job, attempt=2, handle=recorder.last), recorder)
