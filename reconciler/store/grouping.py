@@ -24,10 +24,13 @@ class Each:
     """A call for one item, carried out with those of its kind: in a group they are one call.
 
     `of_all` gets the transaction and the items, and gives a result for each in their order.
+    `first`: it holds a row that others hold before they come to the rows of the group, and is
+    carried out before all that it is in one group with. Else each would wait for the other.
     """
 
     of_all: Callable[[Any, Sequence[Any]], Sequence[Any]]
     item: Any
+    first: bool = False
 
     def __call__(self, tx: Any) -> Any:
         """Carry it out alone."""
@@ -35,9 +38,12 @@ class Each:
 
 
 def call_all(tx: Any, calls: Sequence[Call]) -> list[Any]:
-    """Carry calls out in their order, all `Each` of one kind where the first of them stands."""
+    """Carry calls out in their order, all `Each` of one kind where the first of them stands.
+
+    Before them those that are to come `first`.
+    """
     results: dict[int, Any] = {}
-    for index, call in enumerate(calls):
+    for index, call in sorted(enumerate(calls), key=_place):
         if index in results:
             continue
         if not isinstance(call, Each):
@@ -50,6 +56,11 @@ def call_all(tx: Any, calls: Sequence[Call]) -> list[Any]:
         }
         results.update(zip(kind, call.of_all(tx, list(kind.values())), strict=True))
     return [results[index] for index in range(len(calls))]
+
+
+def _place(numbered: tuple[int, Call]) -> tuple[bool, int]:
+    index, call = numbered
+    return not (isinstance(call, Each) and call.first), index
 
 
 _Member = tuple[Call, "asyncio.Future[Any]"]

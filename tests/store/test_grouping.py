@@ -1,8 +1,10 @@
 """Calls that wait together share a transaction, and none of them notices."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from sqlalchemy import text
 from reconciler.core.base.errors import Conflict, Unavailable
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.grouping import Each, call_all
+from tests.support.eventually import eventually
 from tests.support.postgres import Server
 
 
@@ -180,6 +183,50 @@ class TestPostgres:
             assert [isinstance(r, Exception) for r in results] == [False, False, True, False]
             assert numbers(database) == [1, 2, 3]
 
+    def test_who_locks_as_everybody_does_waits_for_nobody_in_a_circle(self, url: str) -> None:
+        """Others hold the parent, then the child; of a group one call holds the child only."""
+        begun, holds = count(), threading.Event()
+
+        def begins(_tx: Tx) -> None:
+            next(begun)
+
+        def lock(tx: Tx, names: Sequence[str]) -> Sequence[str]:
+            for name in names:
+                query = text("SELECT 1 FROM seen WHERE name = :name FOR UPDATE")
+                tx.execute(query, {"name": name})
+            return names
+
+        def lock_child(tx: Tx, names: Sequence[str]) -> Sequence[str]:
+            return lock(tx, names)
+
+        def other(tx: Tx) -> None:
+            lock(tx, ["parent"])
+            holds.set()
+            eventually(lambda: database.read(waits_for_a_lock))
+            lock(tx, ["child"])
+
+        async def scenario() -> None:
+            another = asyncio.create_task(asyncio.to_thread(database.write, other))
+            await asyncio.to_thread(holds.wait)
+            await asyncio.gather(
+                database.awrite(Each(lock_child, "child"), of="triage"),
+                database.awrite(Each(lock, "parent", first=True), of="triage"),
+                another,
+            )
+
+        with Database.open(url) as database:
+            database.write(lambda tx: tx.execute(text("CREATE TABLE seen (name TEXT)")))
+            rows = text("INSERT INTO seen VALUES ('parent'), ('child')")
+            database.write(lambda tx: tx.execute(rows))
+            database.prepare = begins
+            asyncio.run(scenario())
+        assert next(begun) == 2, "nobody had to give way and begin again"
+
+
+def waits_for_a_lock(tx: Tx) -> bool:
+    """Whether any session waits for another one."""
+    return bool(tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
+
 
 def insert_all(tx: Tx, wanted: Sequence[int]) -> list[tuple[int, int]]:
     """Insert numbers; return each with how many there were at once."""
@@ -209,23 +256,33 @@ def test_an_item_that_fails_takes_no_other_with_it(sqlite: Database) -> None:
     assert numbers(sqlite) == [1, 2, 3]
 
 
-@given(kinds=st.lists(st.integers(0, 2), max_size=12))
+@given(kinds=st.lists(st.integers(0, 3), max_size=12))
 def test_each_call_gets_its_own_result(kinds: list[int]) -> None:
-    """Kind 0 are plain calls, the others items of two functions."""
+    """Kind 0 are plain calls, the others items of functions; those of kind 3 come first."""
+    order: list[int] = []
 
     def doubled(_tx: object, items: Sequence[int]) -> list[int]:
+        order.append(1)
         return [2 * item for item in items]
 
     def negated(_tx: object, items: Sequence[int]) -> list[int]:
+        order.append(2)
         return [-item for item in items]
+
+    def squared(_tx: object, items: Sequence[int]) -> list[int]:
+        order.append(3)
+        return [item * item for item in items]
 
     def call(number: int, kind: int) -> Callable[[object], int]:
         calls: list[Callable[[object], int]] = [
             lambda _tx: number,
             Each(doubled, number),
             Each(negated, number),
+            Each(squared, number, first=True),
         ]
         return calls[kind]
 
     results = call_all(None, [call(number, kind) for number, kind in enumerate(kinds)])
-    assert results == [[n, 2 * n, -n][kind] for n, kind in enumerate(kinds)]
+    assert results == [[n, 2 * n, -n, n * n][kind] for n, kind in enumerate(kinds)]
+    assert sorted(order) == sorted({*kinds} - {0}), "each kind is one call"
+    assert 3 not in order[1:]

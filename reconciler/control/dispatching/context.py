@@ -210,7 +210,9 @@ class RunnerContext:
             return False
         output = await self._output_of(run, storable)
         end = _Ending(self, Finish(run, storable, counts), output)
-        ended: Run | None = await self.database.awrite(Each(_end_all, end), of=run.autopilot_id)
+        # It holds the autopilot, then its runs, as everybody does; steps hold runs only.
+        write = Each(_end_all, end, first=True)
+        ended: Run | None = await self.database.awrite(write, of=run.autopilot_id)
         if ended is None:
             return False
         log.info("run ended", run=run.id, autopilot=run.autopilot_id, outcome=_word(storable))

@@ -100,7 +100,10 @@ def finish_all(
     is looked for again once the row is put back.
     """
     lives = lock_autopilots(tx, [end.run.autopilot_id for end in ends])
-    judged = [_within_allowance(tx, end) for end in ends]
+    # In the order of ids: who renews leases meanwhile holds the same rows.
+    in_order = sorted(range(len(ends)), key=lambda place: ends[place].run.id)
+    within = {place: _within_allowance(tx, ends[place]) for place in in_order}
+    judged = [within[place] for place in range(len(ends))]
     written = end_runs(tx, [_run_end(end, now) for end in judged], *where)
     finished: list[Run | None] = []
     for (run, outcome, counts), handles in zip(judged, written, strict=True):

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, se
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Run, Status, WaitingFor
 from reconciler.store.engine.batches import IDS
-from reconciler.store.runs.conditions import EXPIRED, OWNED, Condition, as_read, leased
+from reconciler.store.runs.conditions import EXPIRED, OWNED, UNEXPIRED, Condition, as_read, leased
 from reconciler.store.runs.runs import (
     ACTIVE,
     LIGHT,
@@ -145,11 +145,10 @@ def keep(tx: Connection, run: Run, owner: str, until: datetime) -> bool:
     return change_run(tx, run.id, {"lease_owner": owner, "lease_until": until}, as_read(run))
 
 
-_RENEW = (
-    update(autopilot_run)
-    .where(ACTIVE, _R.lease_owner == bindparam("held_by"), _R.lease_until > bindparam("now"))
-    .values(lease_until=bindparam("until"))
-)
+# Held in the order of ids before they are written: ends of several runs hold them so, and an update
+# by itself takes them as they lie.
+_RENEWED = select(_R.id).where(ACTIVE, OWNED, UNEXPIRED).order_by(_R.id).with_for_update()
+_RENEW = update(autopilot_run).where(_R.id.in_(_RENEWED)).values(lease_until=bindparam("until"))
 
 
 def renew(tx: Connection, owner: str, now: datetime, until: datetime) -> int:

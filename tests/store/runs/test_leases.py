@@ -1,12 +1,16 @@
 """Leases: taken once, renewed by the living, lost by the dead."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import count
 
 import pytest
 
 from reconciler.control.runs.launch import Order
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Completed, Reason, Run, Status, WaitingFor
+from reconciler.store.engine.database import Database, Tx
 from reconciler.store.runs.conditions import leased
 from reconciler.store.runs.in_flight import count_in_flight, count_offered
 from reconciler.store.runs.leases import (
@@ -26,6 +30,10 @@ from reconciler.store.runs.leases import (
 from reconciler.store.runs.queues import heads, offer, queued
 from reconciler.store.runs.runs import change_run, request_cancel
 from reconciler.store.runs.stopping import overdue, unattended_cancels, untouched_cancels
+from tests.store.test_grouping import waits_for_a_lock
+from tests.support.clock import FakeClock
+from tests.support.eventually import eventually
+from tests.support.postgres import Server
 from tests.support.rig import Rig, agent, autopilot, id_of, manifest
 
 LEASE = timedelta(seconds=30)
@@ -277,3 +285,36 @@ def test_what_is_offered_to_workers(rig: Rig, runs: list[Run]) -> None:
     assert rig.database.read(count_offered) == {("default", "bot"): 2}
     assert rig.database.read(count_in_flight) == {}
     assert ready(rig) == [runs[2].id]
+
+
+def test_who_renews_leases_and_who_ends_several_runs_do_not_wait_in_a_circle(
+    postgres: Server,
+) -> None:
+    """Ends hold the rows of runs in the order of ids; an index has those of `later` first."""
+    later, earlier = sorted(["triage", "other"], key=id_of)
+
+    def begins(_tx: Tx) -> None:
+        next(begun)
+
+    clock, begun, holds = FakeClock(), count(), threading.Event()
+    with postgres.fresh() as url, Database.open(url, clock=clock.now) as database:
+        rig = Rig(database, clock)
+        rig.apply(agent(), autopilot("triage"), autopilot("other"))
+        first, second = rig.launch(earlier), rig.launch(later)
+        assert took(rig, first)
+        assert took(rig, second)
+        now, database.prepare = clock.now(), begins
+
+        def end(tx: Tx) -> None:
+            assert change_run(tx, first.id, {"note": "ends"})
+            holds.set()
+            eventually(lambda: database.read(waits_for_a_lock))
+            assert change_run(tx, second.id, {"note": "ends"})
+
+        with ThreadPoolExecutor() as threads:
+            ended = threads.submit(database.write, end)
+            holds.wait()
+            assert database.write(lambda tx: renew(tx, "me", now, now + 2 * LEASE)) == 2
+            ended.result()
+        assert next(begun) == 2, "nobody had to give way and begin again"
+        rig.close()
