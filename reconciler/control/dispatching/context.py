@@ -1,7 +1,8 @@
 """What the parts of the runner share: the database, the runtimes, and the work in flight."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from reconciler.control.evaluation.expectations import Expectations, NotJudged, 
 from reconciler.control.runs.ending import Finish, finish_all
 from reconciler.control.runs.unjudged import keep_result
 from reconciler.core.access.token_hash import token_hash
-from reconciler.core.base.errors import Conflict, ReconcilerError
+from reconciler.core.base.errors import Conflict, Locked, ReconcilerError, Unavailable
 from reconciler.core.runs.expectation import Unjudged, judged_later
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.precheck import NothingToDo
@@ -71,7 +72,8 @@ class RunnerContext:
 
     `jobs` holds what is known of leased runs, `prechecks` the same of their prechecks, `tasks` the
     starts and stops that are under way, `leftovers` what ended runs left behind, `notes` what polls
-    wrote over, `unjudged` results that could not be judged yet; by run id. `answered` says when an
+    wrote over, `unjudged` results that could not be judged yet, `failures` what was logged last of
+    work that failed; by run id. `answered` says when an
     answer to a question was last passed on, by the question's id. All may be lost at any time: the
     rows say what is needed to go on. `key` is the server's, for the tokens of runs. `notify` is
     called, in the event loop, when a start or a stop has changed something: another round would
@@ -93,6 +95,7 @@ class RunnerContext:
     answered: dict[int, datetime] = field(default_factory=dict)
     notes: dict[str, str | None] = field(default_factory=dict)
     unjudged: dict[str, Unjudged] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
     async def now(self) -> datetime:
         """The moment that decides: the database's clock on PostgreSQL."""
@@ -167,6 +170,22 @@ class RunnerContext:
             Each(read_briefs, (run.id, run.workspace, agent)), shared=True
         )
         return brief
+
+    @contextmanager
+    def apart(self, run: Run) -> Iterator[None]:
+        """Keep what goes wrong with one run from the others of a round, which go on.
+
+        It is tried again with each round, and logged once. Raises Locked and Unavailable, which no
+        run causes.
+        """
+        try:
+            yield
+        except (Locked, Unavailable):
+            raise
+        except Exception as error:
+            if self.failures.get(run.id) != repr(error):
+                self.failures[run.id] = repr(error)
+                log.exception("work on a run failed", run=run.id)
 
     def spawn(
         self, run: Run, work: Callable[["RunnerContext", Run], Coroutine[Any, Any, bool]]
@@ -275,6 +294,7 @@ class RunnerContext:
         job, precheck = self.jobs.pop(run.id, None), self.prechecks.pop(run.id, None)
         self.notes.pop(run.id, None)
         self.unjudged.pop(run.id, None)
+        self.failures.pop(run.id, None)
         if precheck is not None:
             await self.runtimes.prechecks.release(precheck, precheck_handle_of(run))
         if job is not None:

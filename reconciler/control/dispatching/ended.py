@@ -64,8 +64,9 @@ async def judge_again_once(runner: RunnerContext) -> list[str]:
         run = held.get(run_id)
         if run is None:  # it has ended, or another server goes on with it
             runner.unjudged.pop(run_id, None)
-        elif _is_due(run, unjudged, now) and await _judge_again(runner, run, unjudged, now):
-            ended.append(run_id)
+        elif _is_due(run, unjudged, now):
+            with runner.apart(run):
+                ended += [run_id] if await _judge_again(runner, run, unjudged, now) else []
     return ended
 
 

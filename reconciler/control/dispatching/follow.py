@@ -42,7 +42,8 @@ async def follow_once(runner: RunnerContext) -> list[str]:
     for run in runs:
         if run.unjudged_since is not None and run.id not in {*runner.tasks, *runner.unjudged}:
             # Whoever took the call judges it now; nobody does where that server has died since.
-            await recall(runner, run, run.unjudged_since + VERDICT)
+            with runner.apart(run):
+                await recall(runner, run, run.unjudged_since + VERDICT)
     begun = {
         run.id: run
         for run in runs
@@ -60,7 +61,7 @@ async def follow_once(runner: RunnerContext) -> list[str]:
     # What has ended at the same time is recorded at the same time: in one transaction on SQLite.
     settled = await asyncio.gather(
         *(
-            _settle(runner, begun[run_id], pairs[run_id], observation)
+            _settle_apart(runner, begun[run_id], pairs[run_id], observation)
             for run_id, observation in seen.items()
         ),
         return_exceptions=True,
@@ -73,11 +74,20 @@ async def follow_once(runner: RunnerContext) -> list[str]:
 
 async def _pair(runner: RunnerContext, run: Run) -> tuple[Job, Handle] | None:
     try:
-        job = await runner.job(run)
+        with runner.apart(run):
+            job = await runner.job(run)
+            return (job, job.handle) if job is not None and job.handle is not None else None
     except SecretMissing as error:
         log.warning("run cannot be followed", run=run.id, why=str(error))
-        return None
-    return (job, job.handle) if job is not None and job.handle is not None else None
+    return None
+
+
+async def _settle_apart(
+    runner: RunnerContext, run: Run, pair: tuple[Job, Handle], observation: Observation
+) -> bool:
+    with runner.apart(run):
+        return await _settle(runner, run, pair, observation)
+    return False
 
 
 async def _settle(

@@ -49,7 +49,8 @@ async def recover_once(runner: RunnerContext) -> list[str]:
     runs = await runner.database.awrite(adopt)
     for run in runs:
         log.warning("run taken over", run=run.id, autopilot=run.autopilot_id)
-        await _go_on(runner, run, now)
+        with runner.apart(run):
+            await _go_on(runner, run, now)
     return [run.id for run in runs]
 
 

@@ -45,9 +45,10 @@ class Usage:
         """This usage, and what an earlier report of the same run knew more or more of.
 
         Every report tells what was used until then, in all: a lower one came late, or from a part
-        of the work, and takes back nothing that budgets have counted.
+        of the work, and takes back nothing that budgets have counted. What nobody can read any more
+        counts for nothing.
         """
-        earlier = read_usage(before or {})
+        earlier = reported(before)[0] or Usage()
         amounts = {
             field: _most(getattr(earlier, field), getattr(self, field))
             for field in ("cost_micros", *_COUNTS.values())
@@ -57,7 +58,8 @@ class Usage:
 
 def whole_document(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The usage as the API shows it: every name is there, null where it is not known."""
-    return None if document is None else {name: document.get(name) for name in NAMES}
+    # What somebody broke by hand in the database is no mapping any more.
+    return {name: document.get(name) for name in NAMES} if isinstance(document, Mapping) else None
 
 
 def read_usage(value: Any) -> Usage:

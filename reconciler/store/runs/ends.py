@@ -18,7 +18,7 @@ from reconciler.core.runs.run import (
     Status,
     sources_of,
 )
-from reconciler.core.runs.usage import Usage, read_usage
+from reconciler.core.runs.usage import Usage, reported
 from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.engine.facts import RunEnded, RunStarted, RunUsed, note
 from reconciler.store.money.ledger import book
@@ -191,8 +191,8 @@ def add_usage(tx: Connection, run_id: str, usage: Usage) -> bool:
 
 
 def _count_usage(tx: Connection, row: _Ending, ended_at: datetime) -> None:
-    if row.usage is not None:
-        note(tx, RunUsed(read_usage(row.usage)))
+    if (used := reported(row.usage)[0]) is not None:
+        note(tx, RunUsed(used))
     if row.cost_micros:
         spent_by = (row.autopilot_id, row.workspace_id, row.agent)
         book(tx, ended_at, row.cost_micros, *spent_by)

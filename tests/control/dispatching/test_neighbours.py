@@ -1,0 +1,81 @@
+"""One run with which something is wrong is tried again, and holds up no other."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from reconciler.core.runs.run import Completed, Run, Status
+from reconciler.core.runs.usage import Usage
+from reconciler.dispatch.base import Ended, Handle, Job, Observation, Started, Stopped, Working
+from reconciler.store.tables import autopilot_run
+from tests.control.dispatching.test_proof import HTTP, Agents, rounds, runner
+from tests.support.rig import Rig, agent, autopilot
+
+DONE = Ended(Completed("done", usage=Usage(cost_micros=5)))
+
+
+class Seen(Agents):
+    """Agents that begin at once, and of which each poll shows what it is told to."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig.clock, [Started(Handle("s", {"pid": 1}))] * 9, [Stopped()])
+        self.shows: Callable[[str], Observation] = lambda _run_id: Working()
+
+    async def observe(self, jobs: Sequence[tuple[Job, Handle]]) -> dict[str, Any]:
+        return {job.run_id: self.shows(job.run_id) for job, _ in jobs}
+
+
+def three(rig: Rig) -> tuple[Run, Run]:
+    """Two runs of which the first is in trouble; room for a third is there once one has ended."""
+    rig.apply(agent(runtime=HTTP, maxConcurrency=2), autopilot("triage"), autopilot("other"))
+    return rig.launch("triage"), rig.launch("other")
+
+
+def test_an_end_that_cannot_be_recorded_stops_neither_other_ends_nor_starts(rig: Rig) -> None:
+    first, second = three(rig)
+    agents = Seen(rig)
+
+    async def body() -> Run:
+        async with runner(rig, agents) as context:
+            await rounds(context)
+            unstorable: Any = object()
+            no_end = Ended(Completed(unstorable))
+            agents.shows = lambda run_id: no_end if run_id == first.id else DONE
+            third = rig.launch("other", force=True)
+            await rounds(context)
+            assert context.failures.keys() == {first.id}
+            agents.shows = lambda _run_id: DONE
+            await rounds(context)
+            assert not context.failures
+            return third
+
+    third = asyncio.run(body())
+    ends = [rig.run_of(run.id).status for run in (first, second, third)]
+    assert ends == [Status.COMPLETED] * 3
+
+
+@pytest.mark.parametrize("usage", ["x", [1], {"costUsd": "x"}])
+@pytest.mark.parametrize("job_is_known", [True, False], ids=["the same server", "another server"])
+def test_a_usage_that_was_broken_by_hand_counts_for_nothing(
+    rig: Rig, usage: object, job_is_known: bool
+) -> None:
+    first, second = three(rig)
+    agents = Seen(rig)
+    scribbled = update(autopilot_run).where(autopilot_run.c.id == first.id).values(usage=usage)
+
+    async def body() -> None:
+        async with runner(rig, agents) as context:
+            await rounds(context)
+            rig.database.write(lambda tx: tx.execute(scribbled))
+            if not job_is_known:
+                context.jobs.clear()
+            agents.shows = lambda _run_id: DONE
+            await rounds(context)
+
+    asyncio.run(body())
+    ended = rig.run_of(first.id)
+    assert (ended.status, ended.cost_micros) == (Status.COMPLETED, 5)
+    assert rig.run_of(second.id).status is Status.COMPLETED
