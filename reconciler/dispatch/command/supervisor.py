@@ -218,8 +218,7 @@ class Linger:
 
     def hear(self, line: "bytes | bytearray", now: float) -> None:
         """Take notice of a line that matters; only what may be an end is parsed."""
-        if not self.sent:
-            self.due = now + self.seconds if self._is_end(line) else None
+        self.due = now + self.seconds if self._is_end(line) else None
 
     def signal(self, now: float) -> int:
         """Return the signal that is due now, once; 0 where none is."""
@@ -273,7 +272,9 @@ class Lines:
 
     def end(self) -> None:
         """A line has ended, by a line break or with the stream."""
-        if any(mark in self.open for mark in self.marks):
+        # What an agent says about being stopped is not the end of its work, which it has told.
+        is_stopped = self.linger is not None and self.linger.sent
+        if not is_stopped and any(mark in self.open for mark in self.marks):
             self.tail.keep(bytes(self.open) + b"\n")
             if self.linger is not None:
                 self.linger.hear(self.open, time.monotonic())

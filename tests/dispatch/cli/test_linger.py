@@ -160,3 +160,19 @@ def test_nonsense_is_no_end(text: bytes) -> None:
     made = linger("claude")
     made.hear(text + b' "result"', now=0)
     assert made.due is None
+
+
+@pytest.mark.anyio
+async def test_what_it_says_about_being_stopped_is_no_end_of_its_work(
+    tmp_path: Path, make: Make
+) -> None:
+    agent_that(
+        tmp_path,
+        f"stopped() {{ echo '{REFUSED}'; exit 1; }}",
+        "trap stopped TERM",
+        f"echo '{RESULT}'",
+        "sleep 600 & wait",
+    )
+    ended = await outcome(tmp_path, make)
+    assert isinstance(ended, Completed)
+    assert (ended.result["text"], ended.note) == ("done", NOTE)
