@@ -14,7 +14,7 @@ from reconciler.control.evaluation.expectations import (
     read_expected,
 )
 from reconciler.control.runs.unjudged import VERDICT, keep_result, kept_result
-from reconciler.core.base.errors import NotFound
+from reconciler.core.base.errors import Conflict, NotFound
 from reconciler.core.runs.run import Completed, Outcome, Run
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.runs.claims import token_hashes
@@ -63,7 +63,10 @@ async def report_end(
         run = _run(tx, report)
         if run.ended:
             return run
-        return complete(tx, run.id, report.token, verdict, database.now(tx), cooldown)
+        try:
+            return complete(tx, run.id, report.token, verdict, database.now(tx), cooldown)
+        except Conflict:  # another server has ended it since it was read: the report was not late
+            return _run(tx, report)
 
     return await database.awrite(write)
 

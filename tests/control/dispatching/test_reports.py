@@ -1,23 +1,32 @@
 """Ends that agents report: the first one stands, whatever is asked, reported or due beside it."""
 
 import asyncio
-from datetime import timedelta
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler.control.dispatching.reports import Report, report_end
 from reconciler.control.dispatching.workers import Claimed
-from reconciler.control.evaluation.expectations import Expectations
+from reconciler.control.evaluation.expectations import Expectations, Expected
+from reconciler.control.runs.ending import finish
 from reconciler.control.runs.unjudged import keep_result
 from reconciler.core.runs.lease import outcome_of
-from reconciler.core.runs.run import Completed, Reason, Run, Status, WaitingFor
+from reconciler.core.runs.run import Completed, Outcome, Reason, Run, Status, WaitingFor
 from reconciler.core.runs.standstill import stand_still
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.conditions import as_read
 from reconciler.store.runs.runs import change_run, get_run, request_cancel
+from tests.control.conftest import Fresh
 from tests.control.dispatching.test_expect import unavailable
+from tests.store.test_grouping import waits_for_a_lock
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot
 
 __all__ = ["unavailable"]
+NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SCHEMA = '{"properties": {"n": {"const": 1}}}'
 
 
@@ -46,6 +55,40 @@ def test_of_two_reports_the_first_one_stands_also_where_the_second_says_failed(
     rig.round(seconds=11)
     ended = rig.run_of(held.run.id)
     assert (ended.status, ended.result) == (Status.COMPLETED, {"n": 1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Expectations):
+    """Its verdict comes while another server, which has one already, is about to commit it."""
+
+    another: Callable[[], Future[None]]
+
+    async def judge(self, expected: Expected, outcome: Outcome) -> Outcome:
+        """Begin the other's transaction, which waits for us to wait for it."""
+        self.another()
+        return outcome
+
+
+def test_a_report_whose_verdict_another_server_has_recorded_was_not_too_late(
+    on_postgres: Fresh,
+) -> None:
+    ended = threading.Event()
+    with on_postgres(NOON) as rig, ThreadPoolExecutor() as threads:
+        held = claimed(rig)
+
+        def end(tx: Tx) -> None:
+            run = rig.run_of(held.run.id)
+            assert finish(tx, run, Completed({"n": 1}), rig.clock.now(), cooldown=COOLDOWN)
+            ended.set()
+            eventually(lambda: rig.database.read(waits_for_a_lock))
+
+        def another() -> Future[None]:
+            ending = threads.submit(rig.database.write, end)
+            assert ended.wait(PATIENCE)
+            return ending
+
+        run = report(rig, Slow(another=another), held, "completed", {"n": 1})
+    assert run.status is Status.COMPLETED
 
 
 def test_a_run_that_waited_for_a_quota_is_judged_all_the_same(
