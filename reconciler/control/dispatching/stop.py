@@ -1,5 +1,6 @@
 """Stopping: deadlines, cancels and replacements, each ended only on proof that nothing is alive."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,6 +24,7 @@ from reconciler.store.objects.agents import find_agent
 from reconciler.store.runs.claims import token_hashes
 from reconciler.store.runs.conditions import as_read
 from reconciler.store.runs.leases import adopt_run, held_by
+from reconciler.store.runs.occupancy import lock_autopilots
 from reconciler.store.runs.runs import change_run, get_run, request_cancel
 from reconciler.store.runs.stopping import overdue, unattended_cancels, untouched_cancels
 
@@ -52,6 +54,7 @@ async def stop_once(runner: RunnerContext) -> None:
         return now, any_to_stop(tx, now)
 
     def write(tx: Tx) -> None:
+        hold_autopilots(tx, [*overdue(tx, now), *untouched_cancels(tx, now)])
         _time_out(tx, runner)
         _end_untouched(tx, runner)
         _lease_unattended(tx, runner)
@@ -63,6 +66,15 @@ async def stop_once(runner: RunnerContext) -> None:
         if run.cancel_requested_at is not None:
             _give_up_starting(runner, run, now)
             runner.spawn(run, stop)
+
+
+def hold_autopilots(tx: Tx, runs: Sequence[Run]) -> None:
+    """Hold the autopilots of runs that end in one transaction, all of them before any run.
+
+    The clock holds those of a batch in the same order: one after the other, as the runs come, each
+    might wait for the other.
+    """
+    lock_autopilots(tx, [run.autopilot_id for run in runs])
 
 
 def any_to_stop(tx: Tx, now: datetime) -> bool:

@@ -14,7 +14,12 @@ from typing import Any
 
 from reconciler.control.dispatching.allocation import hold_room
 from reconciler.control.dispatching.metering import meter
-from reconciler.control.dispatching.stop import PROOF_GRACE, why_stopped, without_proof
+from reconciler.control.dispatching.stop import (
+    PROOF_GRACE,
+    hold_autopilots,
+    why_stopped,
+    without_proof,
+)
 from reconciler.control.runs.approving import ask, asks_no_more
 from reconciler.control.runs.ending import finish
 from reconciler.core.access.token_hash import token_hash
@@ -227,8 +232,9 @@ def end_silent(tx: Tx, now: datetime, cooldown: timedelta) -> list[str]:
 
     A worker that goes on in spite of a cancel is called lost when its time is up.
     """
-    ended = []
-    for run in silent_workers(tx, now, now - PROOF_GRACE):
+    ended, silent = [], silent_workers(tx, now, now - PROOF_GRACE)
+    hold_autopilots(tx, silent)
+    for run in silent:
         why = Failed(Reason.LOST, _silence(run))
         if run.cancel_requested_at is not None:
             why = without_proof(tx, run, "the worker did not report its end")
