@@ -32,7 +32,6 @@ from a2a.utils.errors import (
     InternalError,
     InvalidParamsError,
     PushNotificationNotSupportedError,
-    TaskNotCancelableError,
     TaskNotFoundError,
 )
 from google.protobuf import json_format
@@ -182,17 +181,18 @@ class Connection:
         self, task_id: str, headers: Mapping[str, str], within: float
     ) -> A2aTask | Unknown | Trouble:
         """Ask the agent to cancel a task; a task that has ended answers as itself."""
+        request = CancelTaskRequest(id=task_id)
 
         async def call() -> A2aTask:
-            request = CancelTaskRequest(id=task_id)
-            try:
-                task = await self._client.cancel_task(request, context=_context(headers))
-            except TaskNotCancelableError:
-                again = GetTaskRequest(id=task_id, history_length=0)
-                task = await self._client.get_task(again, context=_context(headers))
+            task = await self._client.cancel_task(request, context=_context(headers))
             return _read(task, task_id)
 
-        return await _tried(call, within, unknown=True)
+        answer = await _tried(call, within, unknown=True)
+        if isinstance(answer, Refused):
+            # It may have ended just before, which not every agent says in the protocol's words.
+            task = await self.task(task_id, headers, within)
+            return task if isinstance(task, A2aTask) and task.ended else answer
+        return answer
 
     async def _sent(
         self, message: Message, headers: Mapping[str, str], hints: Hints | None = None

@@ -1,11 +1,12 @@
 """A run as a task of a real A2A server: each protocol and binding, crashes, and lost answers."""
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from reconciler.clock import SystemClock
@@ -284,6 +285,41 @@ async def test_stopped_is_a_task_that_has_ended(
     handle = await begun(runtime, job)
     assert isinstance(await runtime.stop(job, handle), Stopped)
     assert isinstance(await runtime.stop(job, handle), Stopped), "idempotent"
+
+
+class BeforeCancels(httpx.AsyncHTTPTransport):
+    """Does something before each request that cancels a task."""
+
+    act: Callable[[], Awaitable[None]]
+    cancels = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if b"cancel" in (request.url.path.encode() + await request.aread()).lower():
+            self.cancels += 1
+            await self.act()
+        return await super().handle_async_request(request)
+
+
+async def test_a_task_that_ends_just_before_its_cancel_has_stopped(every_kind: A2aAgent) -> None:
+    job = job_on(every_kind, "ask")
+    transport = BeforeCancels()
+    async with opened() as other, new_client() as cards:
+        runtime = A2aTasks(
+            cards, Reach(own_port=8484), SystemClock(), lambda: None, WAITS, transport
+        )
+        handle = await begun(runtime, job)
+        asked = await until(runtime, job, handle, NeedsApproval)
+        assert isinstance(asked, NeedsApproval)
+        question = asked.question
+
+        async def end() -> None:
+            assert await other.answer(job, handle, question, True) == Answered()
+            await until(other, job, handle, Ended)
+
+        transport.act = end
+        assert isinstance(await runtime.stop(job, handle), Stopped)
+        await runtime.close()
+    assert transport.cancels == 1
 
 
 async def test_another_server_goes_on_with_the_task(shared: A2aAgent) -> None:
