@@ -98,17 +98,6 @@ def test_every_example_of_an_api_is_tried_here_and_admitted_by_its_host_alone() 
         jsonschema.validate(YAML(typ="safe", pure=True).load(path), SCHEMA)
 
 
-@pytest.fixture(scope="module")
-def evaluator() -> Iterator[Evaluator]:
-    with Evaluator() as made:
-        yield made
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
 @pytest.fixture
 def serving() -> Iterator[ExitStack]:
     with ExitStack() as stack:

@@ -39,17 +39,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LangGraph]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def evaluator() -> Iterator[Evaluator]:
-    with Evaluator() as made:
-        yield made
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
 @pytest.fixture
 async def runtime(evaluator: Evaluator, clock: FakeClock) -> AsyncIterator[HttpAgents]:
     async with new_client() as http:

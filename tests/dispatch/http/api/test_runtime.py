@@ -52,17 +52,6 @@ def api() -> Iterator[HttpAgent]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def evaluator() -> Iterator[Evaluator]:
-    with Evaluator() as made:
-        yield made
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
 @asynccontextmanager
 async def opened(
     evaluator: Evaluator, clock: FakeClock, waits: ApiPatience = WAITS
