@@ -21,19 +21,24 @@ STEP = json.dumps(
 )
 
 
+def agents_of(folder: Path, program: Path) -> Commands:
+    """Coding agents that this program stands for."""
+    return Commands(
+        {"agent": program},
+        {"agent": Grant(frozenset(), (str(folder),))},
+        folder=folder / "runs",
+        graces=Graces(term=0.3, kill=5.0, drain=0.2),
+        recipe=CodingAgents(()),
+    )
+
+
 @pytest.mark.anyio
 async def test_steps_are_summed_up_while_it_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reconciler.dispatch.command.metering.METER_SECONDS", 0.0)
     program = script(tmp_path, f"echo '{STEP}'; echo '{STEP}'; exec sleep 60")
-    commands = Commands(
-        {"agent": program},
-        {"agent": Grant(frozenset(), (str(tmp_path),))},
-        folder=tmp_path / "runs",
-        graces=Graces(term=0.3, kill=5.0, drain=0.2),
-        recipe=CodingAgents(()),
-    )
+    commands = agents_of(tmp_path, program)
     agent = coding_agent("opencode", str(tmp_path))
     job = a_job(agent, allowance_micros=1_000_000, mode=ExecutionMode.RUN_ONLY)
     started = await commands.start(job, Recorder())
@@ -98,13 +103,7 @@ async def test_what_an_agent_waits_for_is_told_until_it_goes_on(
     refused, step = LOGGED.format("Cannot connect"), STEP
     steps = f"echo '{refused}' >&2; while [ ! -e go ]; do sleep 0.05; done; echo '{step}'"
     program = script(tmp_path, f"{steps}; exec sleep 60")
-    commands = Commands(
-        {"agent": program},
-        {"agent": Grant(frozenset(), (str(tmp_path),))},
-        folder=tmp_path / "runs",
-        graces=Graces(term=0.3, kill=5.0, drain=0.2),
-        recipe=CodingAgents(()),
-    )
+    commands = agents_of(tmp_path, program)
     job = a_job(coding_agent("opencode", str(tmp_path)), mode=ExecutionMode.RUN_ONLY)
     started = await commands.start(job, Recorder())
     assert isinstance(started, Started)
