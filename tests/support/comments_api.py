@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.bodies import whole_body
 from tests.support.github_api import wrong_with_answer, wrong_with_request
 
 TOKEN = "forge-token-of-the-job"
@@ -111,8 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer_call(self) -> None:
         forge, url = self.state, urlsplit(self.path)
-        length = int(self.headers.get("content-length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else None
+        sent_body = whole_body(self)
+        body = json.loads(sent_body) if sent_body else None
         forge.calls.append(f"{self.command} {url.path}")
         failure = forge.failures.pop(0) if forge.failures else None
         if isinstance(failure, tuple):

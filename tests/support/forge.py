@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.support.bodies import whole_body
 from tests.support.github_api import wrong_with_answer, wrong_with_request
 
 TOKEN = "forge-token-1234567890"
@@ -29,8 +30,7 @@ class StandInForge:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length", "0"))
-                body = json.loads(self.rfile.read(length))
+                body = json.loads(whole_body(self))
                 status, document = forge.answer(self.path, dict(self.headers.items()), body)
                 data = json.dumps(document).encode()
                 self.send_response(status)

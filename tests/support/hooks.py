@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.bodies import whole_body
+
 
 @dataclass(frozen=True)
 class Posted:
@@ -52,7 +54,7 @@ def hook_server() -> Iterator[HookServer]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = whole_body(self)
             headers = {name.lower(): value for name, value in self.headers.items()}
             post = Posted(self.path, headers, body)
             state.arriving += 1

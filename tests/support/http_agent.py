@@ -20,6 +20,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests.support.bodies import whole_body
+
 Json = Any
 
 
@@ -144,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        body = whole_body(self)
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = self.take(Received(self.command, self.path, headers, body))
         self.send_response(answer.status)

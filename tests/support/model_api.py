@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.support.bodies import whole_body
 from tests.support.model_chats import (
     CACHED,
     INPUT,
@@ -85,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._whole(404, b"{}")
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(whole_body(self))
         self.api.bodies.append(body)
         if self.api.status != 200:
             error = {"type": "api_error", "message": "the stand-in says no"}

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.bodies import whole_body
+
 HOST = "hooks.slack.com"
 
 
@@ -66,8 +68,7 @@ def slack_on_loopback(folder: Path) -> Iterator[Slack]:
             self.close_connection = True
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            state.posted.append(json.loads(body))
+            state.posted.append(json.loads(whole_body(self)))
             answer = b"ok" if state.status == 200 else b"invalid_token"
             self.send_response(state.status)
             self.send_header("content-length", str(len(answer)))
