@@ -21,7 +21,7 @@ from reconciler.control.apply.follow_source import SourceFollower
 from reconciler.control.apply.inventory import export
 from reconciler.control.apply.sources import LoadedSource, load_source
 from reconciler.core.manifest.checks import Policy
-from reconciler.manifest.git.stamp import RACY_NS, stamp_of
+from reconciler.manifest.git.stamp import FolderStamps
 from reconciler.manifest.load.checkpoint import Checkpoint
 from reconciler.server.memory import release_memory
 from reconciler.store.engine.database import Database
@@ -115,9 +115,10 @@ def measure(root: Path, state: Path) -> None:
                 database, root, source_id="default", policy=policy, checkpoint=checkpoint
             )
 
+        stamps = FolderStamps(root)
         follower = SourceFollower(
             database, "default", load, hash_of,
-            stamp=lambda _checkpoint: stamp_of(root, time.time_ns() + RACY_NS),
+            stamp=lambda _checkpoint: stamps.at(time.time_ns()),
         )  # fmt: skip
         first = cpu(follower.reconcile_once)
         least = cpu(lambda: read_files(root)) + cpu(lambda: fetch_rows(state))

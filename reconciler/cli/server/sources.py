@@ -19,7 +19,7 @@ from reconciler.control.apply.write_git import GitWriter
 from reconciler.core.base.errors import UsageError
 from reconciler.core.base.masking import mask
 from reconciler.manifest.git.mirror import Mirror
-from reconciler.manifest.git.stamp import Stamp, stamp_of
+from reconciler.manifest.git.stamp import FolderStamps, Stamp
 from reconciler.manifest.load.checkpoint import Checkpoint
 from reconciler.manifest.watch import watch_path
 from reconciler.server.followed import FollowedSource
@@ -81,8 +81,10 @@ def follow(
     def load_folder(checkpoint: Checkpoint) -> LoadedSource:
         return load_source(state, place.path, source_id=name, policy=policy, checkpoint=checkpoint)
 
+    stamps = FolderStamps(Path(place.path))
+
     def stamp_folder(_checkpoint: Checkpoint) -> Stamp | None:
-        return stamp_of(Path(place.path), time.time_ns())
+        return stamps.at(time.time_ns())
 
     load: Callable[[Checkpoint], LoadedSource] = load_folder
     stamp: Callable[[Checkpoint], Hashable | None] = stamp_folder

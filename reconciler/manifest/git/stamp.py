@@ -1,11 +1,15 @@
-"""What tells that a folder is as it was, without reading a file: sizes, times and the commit."""
+"""What tells that a folder is as it was: sizes, times and the commit."""
 
+import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from reconciler.manifest.files import read_file
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.git.checkout import Checkout
 
@@ -21,37 +25,79 @@ class Stamp(NamedTuple):
     commit: str | None
 
 
-def stamp_of(root: Path, now: int) -> Stamp | None:
-    """Return the stamp of a folder; None where it changed just before `now`, or cannot be walked.
-
-    `now` is in nanoseconds since 1970, by the clock that files have their times from.
-
-    Every file counts, whatever its name, as manifests take texts from other files. A change of a
-    file always changes its `ctime`, which nobody can set.
+class _Entry(NamedTuple):
+    """A file, what a link leads to, or a folder. A change of it always changes its `ctime`, which
+    nobody can set, but not twice within a tick of the clock.
     """
-    try:
-        entries = sorted(_entries(os.path.realpath(root)))
-    except OSError:
-        return None
-    newest = max((entry[-1] for entry in entries), default=0)
-    if newest > now - RACY_NS:
-        return None
-    checkout = Checkout.around(Folder(root))
-    return Stamp(hash(tuple(entries)), checkout.commit if checkout else None)
+
+    path: str
+    mode: int
+    size: int
+    inode: int
+    mtime: int
+    ctime: int
 
 
-_Entry = tuple[str, int, int, int, int]
+@dataclass(slots=True)
+class FolderStamps:
+    """The stamps of a folder, one after the other.
+
+    Every file counts, whatever its name, as manifests take texts from other files. A file that
+    changed just before is racy, as in git's index: its stamp holds its digest too. It is read once
+    more when its time is old enough to be believed, and then no more.
+    """
+
+    root: Path
+    _racy: dict[_Entry, str] = field(default_factory=dict)
+    """The digests of files that were racy when they were first seen so."""
+    _believed: dict[_Entry, str] = field(default_factory=dict)
+    """The digests of those that were read again since."""
+
+    def at(self, now: int) -> Stamp | None:
+        """Return the stamp; None where the folder cannot be walked.
+
+        `now` is in nanoseconds since 1970, by the clock that files have their times from.
+        """
+        try:
+            entries = sorted(_entries(os.path.realpath(self.root)))
+        except OSError:
+            return None
+        digests = self._digests(entries, now)
+        checkout = Checkout.around(Folder(self.root))
+        commit = checkout.commit if checkout else None
+        return Stamp(hash((*entries, *digests.items())), commit)
+
+    def _digests(self, entries: list[_Entry], now: int) -> dict[_Entry, str]:
+        racy: dict[_Entry, str] = {}
+        believed: dict[_Entry, str] = {}
+        digests: dict[_Entry, str] = {}
+        for entry in entries:
+            is_racy = entry.ctime > now - RACY_NS
+            if entry in self._believed:
+                digest = self._believed[entry]
+            elif stat.S_ISREG(entry.mode) and (is_racy or entry in self._racy):
+                digest = _digest(entry.path)
+            else:
+                continue
+            (racy if is_racy else believed)[entry] = digests[entry] = digest
+        self._racy, self._believed = racy, believed
+        return digests
+
+
+def _digest(path: str) -> str:
+    content = read_file(os.path.realpath(path), path)
+    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else str(content)
 
 
 def _entries(root: str) -> Iterator[_Entry]:
-    """Path, size, inode and times of every file, of what a link leads to, and of each folder."""
+    """Every file, what a link leads to, and each folder; what is hidden no manifest may name."""
     waiting = [(root, 0)]
     while waiting:
         folder, depth = waiting.pop()
         yield _entry(folder, Path(folder).stat())
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith("."):  # no manifest may name one of these either
+                if entry.name.startswith("."):
                     continue
                 yield _entry(entry.path, entry.stat(follow_symlinks=False))
                 if entry.is_symlink():
@@ -61,5 +107,5 @@ def _entries(root: str) -> Iterator[_Entry]:
                     waiting.append((entry.path, depth + 1))
 
 
-def _entry(path: str, state: os.stat_result) -> _Entry:
-    return (path, state.st_size, state.st_ino, state.st_mtime_ns, state.st_ctime_ns)
+def _entry(path: str, of: os.stat_result) -> _Entry:
+    return _Entry(path, of.st_mode, of.st_size, of.st_ino, of.st_mtime_ns, of.st_ctime_ns)

@@ -14,7 +14,7 @@ from reconciler.manifest.files import Bundle, SingleFile, Source, Stream, Submit
 from reconciler.manifest.folder import Folder
 from reconciler.manifest.git.checkout import Checkout
 from reconciler.manifest.git.repository import Repository
-from reconciler.manifest.git.stamp import RACY_NS, stamp_of
+from reconciler.manifest.git.stamp import RACY_NS, FolderStamps
 from reconciler.manifest.load.gather import named_files
 from reconciler.manifest.load.load import load, load_bundle, reuse_of
 from reconciler.manifest.load.several import Several
@@ -268,9 +268,10 @@ class TestEverySource:
 
     def test_a_followed_folder_is_read_again_when_the_prompt_changes(self, root: Path) -> None:
         later = max(path.stat().st_ctime_ns for path in root.rglob("*")) + 2 * RACY_NS
-        before = stamp_of(root, later)
+        stamps = FolderStamps(root)
+        before = stamps.at(later)
         (root / "team/prompts/triage.md").write_text("Close them.\n")
-        assert stamp_of(root, later + 10 * RACY_NS) != before
+        assert stamps.at(later + 10 * RACY_NS) != before
 
 
 PLAIN = st.from_regex(r"_?p[a-z0-9_.-]{0,8}(/[a-z0-9_][a-z0-9 _.-]{0,6}[a-z]){0,2}", fullmatch=True)
