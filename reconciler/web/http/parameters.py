@@ -2,7 +2,7 @@
 
 import asyncio
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar, get_origin
 
 from pydantic import Field, ValidationError
@@ -53,8 +53,11 @@ def read_query(request: Request, model: type[M], *, from_form: bool = False) -> 
 def read_idempotency_key(request: Request) -> str | None:
     """The header's value, if there is one. Raises a problem 400 for one that is malformed."""
     values = request.headers.getlist("idempotency-key")
-    if not values:
-        return None
+    return require_idempotency_key(values) if values else None
+
+
+def require_idempotency_key(values: Sequence[str]) -> str:
+    """The only one of the keys that were sent. Raises a problem 400 where it is malformed."""
     key = values[0]
     visible = key.isascii() and key.isprintable() and " " not in key
     if len(values) > 1 or not 1 <= len(key) <= _KEY_LENGTH or not visible:

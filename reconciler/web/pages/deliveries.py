@@ -123,7 +123,7 @@ async def show(visit: Visit) -> Response:
     can_replay = delivery.verdict in REPLAYABLE and delivery.body is not None
     return visit.page(
         "delivery.html",
-        secret=body is not None,
+        no_store=body is not None or (may and can_replay),
         row=row,
         body=body,
         can_replay=may and can_replay,
@@ -152,6 +152,10 @@ async def repeat(visit: Visit) -> Response:
     """Start a run from a delivery, then show it."""
     row = await visit.context.database.aread(lambda tx: _row(tx, visit))
     run = await asyncio.to_thread(
-        replay, visit.context.launcher, row.delivery.id, visit.caller.name
+        replay,
+        visit.context.launcher,
+        row.delivery.id,
+        visit.caller.name,
+        visit.idempotency_key,
     )
     return see_other(f"/runs/{run.id}")

@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from reconciler.control.notify.resending import resend
 from reconciler.core.access.roles import Role
+from reconciler.core.base.errors import Conflict
 from reconciler.core.notify.entry import KINDS, Entry, NotificationStatus
 from reconciler.store.engine.database import Tx
 from reconciler.store.notify.lists import EntryFilter, find_entries
@@ -33,14 +34,18 @@ async def listed(visit: Visit) -> Response:
 
 
 async def send_again(visit: Visit) -> Response:
-    """Have a dead notification sent again, then show the list."""
+    """Have a dead notification sent again, then show the list: also where it is dead no more."""
     id_, database = visit.path["id"].lower(), visit.context.database
 
     def write(tx: Tx) -> None:
         require_entry(tx, id_, visit.caller)
         resend(tx, id_, visit.caller.name, database.now(tx))
 
-    await database.awrite(write)
+    try:
+        await database.awrite(write)
+    except Conflict as error:
+        if error.reason != "not-dead":
+            raise
     return see_other("/notifications")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import secrets
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -60,7 +61,7 @@ def environment() -> Environment:
         "waits": waits,
         "fire": shown_fire,
     }
-    templates.globals |= {"asset": asset}
+    templates.globals |= {"asset": asset, "new_key": new_key}
     return templates
 
 
@@ -126,6 +127,11 @@ def asset(name: str) -> str:
     """The address of a static file; another content is another address."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
+
+
+def new_key() -> str:
+    """A key for one form of one rendering: however often it is sent, it starts one run."""
+    return secrets.token_urlsafe(16)
 
 
 def shown_json(value: Any) -> tuple[str, bool]:

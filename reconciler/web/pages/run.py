@@ -11,6 +11,7 @@ from reconciler.control.runs.approving import decide
 from reconciler.control.runs.cancel import cancel
 from reconciler.control.runs.rerun import rerun
 from reconciler.core.access.roles import Role
+from reconciler.core.base.errors import Conflict
 from reconciler.core.base.invisible import one_line
 from reconciler.core.runs.approval import Decision
 from reconciler.core.runs.run import Run, Status, WaitingFor
@@ -63,6 +64,7 @@ async def show(visit: Visit) -> Response:
     payload, result = await asyncio.to_thread(_parts, run)
     return visit.page(
         "run.html",
+        no_store=run.ended and visit.caller.may(Role.OPERATOR),
         run=run,
         events=history(run, asked, expected),
         asked=asked,
@@ -126,7 +128,7 @@ async def _live(visit: Visit, run: Run) -> Live | None:
 
 
 async def stop(visit: Visit) -> Response:
-    """Ask for the end of a run."""
+    """Ask for the end of a run, then show it: also one that has ended meanwhile."""
     context, run_id = visit.context, visit.path["id"].lower()
 
     def write(tx: Tx) -> Run:
@@ -134,7 +136,11 @@ async def stop(visit: Visit) -> Response:
         now, cooldown = context.database.now(tx), context.settings.breaker_cooldown
         return cancel(tx, run_id, visit.caller.name, now, cooldown)
 
-    await context.database.awrite(write)
+    try:
+        await context.database.awrite(write)
+    except Conflict as error:
+        if error.reason != "run-ended":
+            raise
     return see_other(f"/runs/{run_id}")
 
 
@@ -165,7 +171,9 @@ async def _decide(visit: Visit, decision: Decision) -> Response:
 async def again(visit: Visit) -> Response:
     """Start a run with the trigger and the payload of this one, then show it."""
     run = await _run(visit)
-    made = await asyncio.to_thread(rerun, visit.context.launcher, run.id, visit.caller.name)
+    made = await asyncio.to_thread(
+        rerun, visit.context.launcher, run.id, visit.caller.name, visit.idempotency_key
+    )
     return see_other(f"/runs/{made.id}")
 
 

@@ -17,13 +17,15 @@ from reconciler.web.http.below import path_of, with_links_below
 from reconciler.web.http.context import Context
 from reconciler.web.http.endpoint import require_ids
 from reconciler.web.http.guard import origin_of
-from reconciler.web.http.parameters import read_bytes
+from reconciler.web.http.parameters import read_bytes, require_idempotency_key
 from reconciler.web.http.problems import HttpProblem, Problem, problem_of
 from reconciler.web.http.session import form_token, is_form_token
 from reconciler.web.pages.rendering import render
 
 LARGEST_FORM = 64 * 1024
 FORM_FIELD = "form_token"
+KEY_FIELD = "idempotency_key"
+"""What a form that starts a run carries: another key each time that it is rendered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,23 @@ class Visit:
         """The ids in the address."""
         return self.request.path_params
 
+    @property
+    def idempotency_key(self) -> str | None:
+        """The key of a form that starts a run. Raises a problem 400 for one that is malformed."""
+        key = self.form.get(KEY_FIELD)
+        return require_idempotency_key([key]) if key else None
+
     def page(
-        self, template: str, status: int = 200, *, secret: bool = False, **values: Any
+        self, template: str, status: int = 200, *, no_store: bool = False, **values: Any
     ) -> Response:
-        """A page with what every page has; a `secret` one is not kept on the disk of a browser."""
+        """A page with what every page has.
+
+        With `no_store` browsers keep no copy: of a page that shows a secret, and of one with the
+        key of a run, which on the way back to it would be the key of the run that it has started.
+        """
         caller = self.caller if self.is_known else None
         reply = page(self.context, self.request, caller, template, status, **values)
-        headers = {"Cache-Control": "no-store"} if secret else {}
+        headers = {"Cache-Control": "no-store"} if no_store else {}
         return respond(self.request, replace(reply, headers=headers))
 
 

@@ -9,8 +9,13 @@
   const GAP = 2000; // at least so long between two refreshes
   const AGAIN = 30_000; // a stream that was refused is asked for again after this
   const OLD = 60_000; // after this the page says how old it is
-  let shown = main().innerHTML, asOf = Date.now(), ended = false;
+  let shown = content(main()), asOf = Date.now(), ended = false;
   let took = 0, waiting, asking = false, stream, listened = 0;
+
+  // Keys of forms are new each time that a page is made, and no reason to put it in.
+  function content(page) {
+    return page.innerHTML.replace(/(name="idempotency_key" value=")[^"]*/g, "$1");
+  }
 
   // An open menu, a field that is being filled, or selected text: nothing is taken from somebody.
   const busy = () =>
@@ -77,9 +82,9 @@
     document.title = page.title;
     main().dataset.now = fresh.dataset.now;
     document.dispatchEvent(new Event("refreshed"));
-    if (fresh.innerHTML === shown) return;
+    if (content(fresh) === shown) return;
     const focused = document.activeElement?.getAttribute("href");
-    shown = fresh.innerHTML;
+    shown = content(fresh);
     main().replaceWith(document.adoptNode(fresh));
     if (focused) document.querySelector(`main a[href="${CSS.escape(focused)}"]`)?.focus();
     document.dispatchEvent(new Event("refreshed"));

@@ -18,6 +18,7 @@ from reconciler.core.runs.run import Completed, Failed, Outcome, Reason
 from reconciler.notify_settings import ChannelSettings, Place
 from reconciler.store.notify.outbox import note_revision, using
 from reconciler.web.http.context import TRIALS_AT_ONCE
+from tests.support.forms import form_of
 from tests.support.hooks import HookServer, hook_server
 from tests.support.notifying import outbox, send, tells, webhook_to
 from tests.support.rig import Rig, agent, autopilot, id_of
@@ -101,13 +102,17 @@ def test_only_a_dead_one_is_sent_again(rig: Rig, ask: Ask) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "not-dead")
     rig.clock.advance(days=1)
     send(rig, {})
-    assert ">Send again<" in ask("GET", "/notifications?status=dead").text
+    page = ask("GET", "/notifications?status=dead").text
+    assert ">Send again<" in page
     again = ask("POST", path)
     assert (again.status_code, again.json()["status"]) == (202, "pending")
     assert again.json()["resentAt"] == again.json()["nextAttemptAt"]
     shown = ask("GET", f"/v1/notifications/{entry.id}").json()
     assert [each["result"] for each in shown["log"]] == ["failed", "resent"]
     assert ">Send again<" not in ask("GET", "/notifications").text
+    button = form_of(page, f"/notifications/{entry.id}/resend")
+    pressed_late = ask("POST", button.action, data=button.fields)
+    assert (pressed_late.status_code, pressed_late.headers["location"]) == (303, "/notifications")
 
 
 def test_a_limited_token_sees_its_workspaces_only(rig: Rig, tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ MOST_MISSED = 20
 DELIVERIES = 5
 """Deliveries that are shown of each webhook."""
 USAGE_OF = timedelta(days=30)
+REUSED = "this form has started a run already, with other values; press Run to start one more"
+"""What is said of a form that was changed after it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,8 @@ async def _shown(visit: Visit, refusal: str | None = None, status: int = 200) ->
     return visit.page(
         "autopilot.html",
         status,
-        secret=any(card.url for card in detail.cards),
+        # An operator's page has URLs of webhooks, and forms that start runs.
+        no_store=visit.caller.may(Role.OPERATOR),
         detail=detail,
         saved=saved,
         refusal=refusal,
@@ -241,12 +244,15 @@ async def run(visit: Visit) -> Response:
             trigger=form.get("trigger") or None,
             payload=_payload(form.get("payload", "")),
             force="force" in form,
+            idempotency_key=visit.idempotency_key,
         )
         started: Run = await asyncio.to_thread(visit.context.launcher.launch, order)
     except BodyError as error:
         return await _shown(visit, f"the payload is not JSON: {error}", error.status)
     except Conflict as error:
-        return await _shown(visit, str(error), 409)
+        # The form as it is shown now has a key of its own, so the next press starts a run.
+        why = REUSED if error.reason == "idempotency-key-reused" else str(error)
+        return await _shown(visit, why, 409)
     return see_other(f"/runs/{started.id}")
 
 
