@@ -1,8 +1,10 @@
 """The clock, checked before anything is decided by it (docs/time.md#wrong-clocks)."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -15,6 +17,7 @@ from reconciler.store.servers import SILENCE, live
 from reconciler.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 CORRECT_EVERY = 600.0
 """Seconds after which moments are checked even if no jump was seen: another host's clock, the
@@ -23,6 +26,14 @@ TRUSTED_AFTER = 3600.0
 """Seconds after a jump forward of more than a day before anything is deleted for its age."""
 SLOWEST = 1.0
 """Seconds. A moment that took longer to read says nothing about a jump."""
+
+
+class _Moment(NamedTuple):
+    """The database's clock and this host's monotonic one, read in the seconds that it `took`."""
+
+    wall: datetime
+    monotonic: float
+    took: float
 
 
 @dataclass(slots=True)
@@ -36,6 +47,7 @@ class ClockCheck:
     _jumps: JumpDetector = field(default_factory=JumpDetector)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _corrected: float | None = None
+    _corrections: int = 0
     _doubtful_until: float = 0.0
 
     @property
@@ -50,21 +62,42 @@ class ClockCheck:
         await asyncio.to_thread(restart_once, self.database)
 
     async def check(self) -> None:
-        """Allow for a jump since the last check. To be called before a round reads the time.
+        """Allow for a jump since the last reading."""
+        await self.read(lambda _: None)
 
-        One at a time: two rounds that wake up after a suspension must not both move a deadline.
+    async def read(self, query: Callable[[Tx], T]) -> T:
+        """Read what a round decides by, once a jump since the last reading is allowed for.
+
+        The time is read in the same transaction: most rounds of an idle server need no other.
         """
+
+        def with_time(tx: Tx) -> tuple[_Moment, T]:
+            return self._moment(tx), query(tx)
+
+        before = self._corrections
+        moment, result = await self.database.aread(with_time)
+        # One at a time: two rounds that wake up after a suspension must not both move a deadline.
         async with self._lock:
-            before = self.clock.monotonic()
-            wall = await self.database.aread(self.database.now)
-            monotonic = self.clock.monotonic()
-            slow = monotonic - before > SLOWEST
-            jump = None if slow else self._jumps.jumped(wall, monotonic)
-            if jump is not None:
-                await self._jumped(jump, monotonic)
-            if jump is not None or self._is_time(monotonic):
-                self._corrected = monotonic
-                await asyncio.to_thread(correct_once, self.database)
+            await self._correct(moment)
+        # Whoever corrected it, what was read before is no longer so.
+        return result if self._corrections == before else await self.database.aread(query)
+
+    def _moment(self, tx: Tx) -> _Moment:
+        before = self.clock.monotonic()
+        wall = self.database.now(tx)
+        after = self.clock.monotonic()
+        return _Moment(wall, after, after - before)
+
+    async def _correct(self, moment: _Moment) -> None:
+        slow, monotonic = moment.took > SLOWEST, moment.monotonic
+        jump = None if slow else self._jumps.jumped(moment.wall, monotonic)
+        if jump is None and not self._is_time(monotonic):
+            return
+        self._corrections += 1
+        if jump is not None:
+            await self._jumped(jump, monotonic)
+        self._corrected = monotonic
+        await asyncio.to_thread(correct_once, self.database)
 
     def _is_time(self, monotonic: float) -> bool:
         return self._corrected is None or monotonic - self._corrected >= CORRECT_EVERY

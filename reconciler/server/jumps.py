@@ -15,7 +15,12 @@ class JumpDetector:
     _last: tuple[datetime, float] | None = None
 
     def jumped(self, wall: datetime, monotonic: float) -> timedelta | None:
-        """Return the jump since the last call: positive is forward; None where there was none."""
+        """Return the jump since the last call: positive is forward; None where there was none.
+
+        What was read before the last call's, and comes late, says nothing.
+        """
+        if self._last is not None and monotonic < self._last[1]:
+            return None
         last, self._last = self._last, (wall, monotonic)
         if last is None:
             return None

@@ -1,6 +1,8 @@
 """One round of each loop. Each returns the seconds until the next one, unless it is notified."""
 
 import asyncio
+import time
+from functools import partial
 
 import structlog
 
@@ -9,7 +11,7 @@ from reconciler.control.apply.reconcile import Applied
 from reconciler.control.dispatching.runner import renew_once, run_once
 from reconciler.control.notify.sender import send_once
 from reconciler.control.prune import Retention, prune_once
-from reconciler.control.runs.tick import tick_once
+from reconciler.control.runs.tick import read_seen, tick_once
 from reconciler.control.webhooks.secret_problems import list_secret_problems
 from reconciler.core.base.errors import ReconcilerError
 from reconciler.server.followed import FollowedSource
@@ -43,18 +45,19 @@ MANY = 1_000
 
 async def tick(system: System) -> float:
     """Fire what is due."""
-    await system.clock_check.check()
+    began = time.monotonic()
     with system.metrics.tick.time():
-        ticked = await asyncio.to_thread(tick_once, system.ticker)
+        seen = await system.clock_check.read(partial(read_seen, system.ticker))
+        ticked = await asyncio.to_thread(tick_once, system.ticker, seen)
     for lag in ticked.lags:
         system.metrics.schedule_lag.observe(lag)
     if ticked.runs or ticked.promoted:
         system.signals.run.notify()
     if ticked.next_due is None:
         return LONGEST_SLEEP
-    now = await system.runner.now()
+    left = (ticked.next_due - seen.now).total_seconds() - (time.monotonic() - began)
     soonest = AFTER_FAILED_TRIGGER if ticked.failed else 0.0
-    return min(LONGEST_SLEEP, max(soonest, (ticked.next_due - now).total_seconds()))
+    return min(LONGEST_SLEEP, max(soonest, left))
 
 
 async def check(system: System) -> float:
@@ -65,8 +68,7 @@ async def check(system: System) -> float:
 
 async def run(system: System) -> float:
     """Give runs to agents, follow and stop them."""
-    await system.clock_check.check()
-    await run_once(system.runner)
+    await run_once(system.runner, system.clock_check.read)
     busy = system.runner.jobs or system.runner.tasks
     return RUNNER_PAUSE if busy else RUNNER_IDLE
 

@@ -26,3 +26,17 @@ def test_jumps(passes: float, jumps: float, found: timedelta | None) -> None:
     assert detector.jumped(clock.now(), clock.monotonic()) == found
     clock.advance(seconds=1)
     assert detector.jumped(clock.now(), clock.monotonic()) is None
+
+
+def test_a_reading_that_comes_late_is_no_jump_back() -> None:
+    """Two rounds read the clock, one before and one after a jump, and the later one is first."""
+    clock, detector = FakeClock(), JumpDetector()
+    detector.jumped(clock.now(), clock.monotonic())
+    clock.advance(seconds=1)
+    before = clock.now(), clock.monotonic()
+    clock.advance(seconds=1)
+    clock.jump(hours=1)
+    assert detector.jumped(clock.now(), clock.monotonic()) == timedelta(hours=1)
+    assert detector.jumped(*before) is None
+    clock.advance(seconds=1)
+    assert detector.jumped(clock.now(), clock.monotonic()) is None

@@ -6,6 +6,7 @@ its lease expires when the process that held it dies.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from reconciler.control.dispatching.claim import any_to_lease, claim_once
 from reconciler.control.dispatching.context import RunnerContext
@@ -22,14 +23,17 @@ from reconciler.store.runs.due import Due, find_due
 from reconciler.store.runs.leases import held_by, release, renew
 from reconciler.store.runs.runs import get_runs
 
+Read = Callable[[Callable[[Tx], tuple[Due, bool]]], Awaitable[tuple[Due, bool]]]
+"""How a round begins: `Database.aread`, or that and more in the same transaction."""
 
-async def run_once(runner: RunnerContext) -> None:
+
+async def run_once(runner: RunnerContext, read: Read | None = None) -> None:
     """One round: first whatever may end, then what takes the places that became free.
 
     One read says which steps there is anything for; most rounds of an idle server end there.
     """
     busy = frozenset(runner.tasks)
-    due, queued = await runner.database.aread(lambda tx: _due(tx, runner, busy))
+    due, queued = await (read or runner.database.aread)(lambda tx: _due(tx, runner, busy))
     if due.abandoned:
         await recover_once(runner)
     if held := due.held or due.abandoned:

@@ -20,7 +20,25 @@ from reconciler.store.runs.last import read_last_worked_on
 from reconciler.store.runs.occupancy import read_live
 from reconciler.store.runs.runs import autopilots_with_waiters, expired_waiters
 
-__all__ = ["Ticked", "Ticker", "admit_waiting", "tick_once"]
+__all__ = ["Seen", "Ticked", "Ticker", "read_seen", "tick_once"]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Runs whose queueTtl has passed, autopilots with runs that wait, and when a trigger is due."""
+
+    expired: list[Run]
+    autopilots: list[str]
+    next_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a round begins with. Without `waiting` something is due, after which it is read."""
+
+    now: datetime
+    due: list[DueTrigger]
+    waiting: Waiting | None = None
 
 
 @dataclass(slots=True)
@@ -37,26 +55,29 @@ class Ticked:
     next_due: datetime | None = None
 
 
-def tick_once(ticker: Ticker) -> Ticked:
+def read_seen(ticker: Ticker, tx: Tx) -> Seen:
+    """Read what is due now; where nothing is, as in most rounds, all that the round needs."""
+    now = ticker.database.now(tx)
+    due = due_triggers(tx, now, ticker.batch)
+    return Seen(now, due, None if due else _read_waiting(tx, now))
+
+
+def tick_once(ticker: Ticker, seen: Seen | None = None) -> Ticked:
     """Carry out everything that is due now, batch by batch.
 
-    1. Read what is due and decide it.
+    1. Read what is due, unless it was just `seen`, and decide it.
     2. Write each batch; a trigger that somebody else moved is left to them.
     3. Let waiting runs in where there is room, and fail those that waited too long.
     """
     ticked = Ticked()
-
-    def read(tx: Tx) -> tuple[datetime, list[DueTrigger]]:
-        now = ticker.database.now(tx)
-        return now, due_triggers(tx, now, ticker.batch)
-
-    now, due = ticker.database.read(read)
+    seen = seen or ticker.database.read(lambda tx: read_seen(ticker, tx))
+    now, due = seen.now, seen.due
     while due:
         moved = _carry_out(ticker, due, now, ticked)
         if len(due) < ticker.batch or not moved:
             break
         due = ticker.database.read(lambda tx: due_triggers(tx, now, ticker.batch))
-    admit_waiting(ticker, now, ticked)
+    _admit_waiting(ticker, seen, ticked)
     return ticked
 
 
@@ -91,20 +112,19 @@ def _lags(decided: Sequence[Decided], runs: Iterable[Run]) -> Iterable[float]:
         yield max(0.0, (run.created_at - due).total_seconds())
 
 
-def admit_waiting(ticker: Ticker, now: datetime, ticked: Ticked) -> None:
-    """Admit waiting runs where there is room now; fail those whose queueTtl has passed.
+def _read_waiting(tx: Tx, now: datetime) -> Waiting:
+    return Waiting(expired_waiters(tx, now), autopilots_with_waiters(tx), next_due(tx))
 
-    Note what is due next, in the same read: in most rounds it is the last one.
-    """
 
-    def read(tx: Tx) -> tuple[list[Run], list[str], datetime | None]:
-        return expired_waiters(tx, now), autopilots_with_waiters(tx), next_due(tx)
-
-    expired, autopilots, ticked.next_due = ticker.database.read(read)
-    for run in expired:
+def _admit_waiting(ticker: Ticker, seen: Seen, ticked: Ticked) -> None:
+    """Admit waiting runs where there is room now; fail those whose queueTtl has passed."""
+    now = seen.now
+    waiting = seen.waiting or ticker.database.read(lambda tx: _read_waiting(tx, now))
+    ticked.next_due = waiting.next_due
+    for run in waiting.expired:
         if ticker.database.write(lambda tx, run=run: expire(tx, run, now)):  # type: ignore[misc]
             ticked.expired.append(run.id)
-    for autopilot_id in autopilots:
+    for autopilot_id in waiting.autopilots:
         ticked.promoted += ticker.database.write(
             lambda tx, id_=autopilot_id: promote(tx, id_, now, ticker.cooldown)  # type: ignore[misc]
         )

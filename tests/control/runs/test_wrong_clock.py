@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from reconciler.control.runs.correct import correct_once
 from reconciler.control.runs.switches import pause, resume
-from reconciler.core.runs.run import Completed, Failed, Reason, Status
+from reconciler.core.runs.run import Completed, Failed, Reason, Run, Status
 from reconciler.server.clock_check import ClockCheck
 from reconciler.store import tables
 from reconciler.store.objects.agents import mark_unavailable
+from reconciler.store.runs.runs import get_run
 from reconciler.store.servers import Server, register
 from reconciler.telemetry import Metrics
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule
@@ -198,6 +199,24 @@ def test_a_suspended_host_times_nothing_out(rig: Rig) -> None:
     rig.round(seconds=5)
     rig.beat(claimed)
     assert rig.complete(claimed).status is Status.COMPLETED
+
+
+def test_what_was_read_before_a_jump_was_allowed_for_is_read_again(rig: Rig) -> None:
+    rig.apply(agent(), minutely(timeout="30m"))
+    host = Host(rig)
+    host.looks()
+    run = rig.launch()
+    deadline = rig.run_of(run.id).deadline_at
+    assert deadline is not None
+    rig.clock.jump(hours=9)
+
+    async def both() -> list[Run | None]:
+        """Two rounds wake up at once: only one of them moves the deadline."""
+        reads = [host.check.read(lambda tx: get_run(tx, run.id)) for _ in range(2)]
+        return await asyncio.gather(*reads)
+
+    read = asyncio.run(both())
+    assert [each.deadline_at for each in read if each] == [deadline + timedelta(hours=9)] * 2
 
 
 def test_a_run_that_was_over_its_time_before_the_suspension_stays_so(rig: Rig) -> None:
