@@ -20,6 +20,8 @@ _SHOWN = (
     ("scheduled for", "scheduledFor"),
     ("triggered at", "triggeredAt"),
     ("admitted at", "admittedAt"),
+    ("dispatched at", "dispatchedAt"),
+    ("session at", "sessionAt"),
     ("started at", "startedAt"),
     ("completed at", "completedAt"),
     ("agent", "agent"),
@@ -46,7 +48,7 @@ def run_text(run: Document) -> str:
     """One run: the verdict first, then what is known of it, then payload and result."""
     lines = [f"run {run['id']}: {_verdict(run)}"]
     for label, name in _SHOWN:
-        if run[name] is not None:
+        if run.get(name) is not None:  # a server of an older version has fewer names
             lines.append(f"  {label + ':':<15} {escaped(str(run[name]))}")
     if usage := _used(run):
         lines.append(f"  {'usage:':<15} {usage}")

@@ -10,6 +10,8 @@ _TIMES = {
     "scheduledFor": "scheduled_for",
     "triggeredAt": "triggered_at",
     "admittedAt": "admitted_at",
+    "dispatchedAt": "dispatched_at",
+    "sessionAt": "session_at",
     "startedAt": "started_at",
     "completedAt": "completed_at",
 }

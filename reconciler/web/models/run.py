@@ -96,6 +96,10 @@ class RunView(Wire):
     """When it was asked for."""
     admitted_at: Instant | None
     """When the policy let it in."""
+    dispatched_at: Instant | None
+    """When its last attempt reached its agent."""
+    session_at: Instant | None
+    """Since when it has the session that `sessionId` names."""
     started_at: Instant | None
     """When the work began."""
     completed_at: Instant | None

@@ -12,8 +12,8 @@ AT = datetime(2026, 11, 2, 8, 0, 0, 250_000, tzinfo=UTC)
 NAMES = {
     "id", "autopilotId", "workspace", "autopilot", "triggerId", "trigger", "source", "status",
     "reason", "failureReason", "waitingFor", "title", "scheduledFor", "triggeredAt", "admittedAt",
-    "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent", "payload",
-    "result", "revision", "commit", "blockedBy", "replacedBy", "key",
+    "dispatchedAt", "sessionAt", "startedAt", "completedAt", "durationMs", "attempts", "sessionId",
+    "agent", "payload", "result", "revision", "commit", "blockedBy", "replacedBy", "key",
     "usage",
 }  # fmt: skip
 
@@ -45,6 +45,10 @@ def test_every_name_is_there_also_without_a_value() -> None:
         pytest.param({}, "scheduledFor", None, id="no time is null"),
         pytest.param({"scheduled_for": AT.replace(microsecond=0)}, "scheduledFor",
                      "2026-11-02T08:00:00Z", id="whole seconds stay short"),
+        pytest.param({"dispatched_at": AT}, "dispatchedAt", "2026-11-02T08:00:00.250000Z",
+                     id="when its agent got it"),
+        pytest.param({"session_at": AT}, "sessionAt", "2026-11-02T08:00:00.250000Z",
+                     id="since when it has its session"),
         pytest.param({"reason": Reason.LOST}, "reason", "lost", id="reason"),
         pytest.param({"waiting_for": WaitingFor.QUEUE}, "waitingFor", "queue", id="waitingFor"),
         pytest.param({"key": "pr-7"}, "key", "pr-7", id="key"),

@@ -9,9 +9,9 @@ from tests.web.conftest import Ask
 NAMES = {
     "id", "autopilotId", "workspace", "autopilot", "triggerId", "trigger", "source", "status",
     "reason", "failureReason", "waitingFor", "note", "title", "scheduledFor", "triggeredAt",
-    "admittedAt", "startedAt", "completedAt", "durationMs", "attempts", "sessionId", "agent",
-    "payload", "result", "revision", "commit", "blockedBy", "replacedBy", "rerunOf", "key",
-    "usage",
+    "admittedAt", "dispatchedAt", "sessionAt", "startedAt", "completedAt", "durationMs", "attempts",
+    "sessionId", "agent", "payload", "result", "revision", "commit", "blockedBy", "replacedBy",
+    "rerunOf", "key", "usage",
 }  # fmt: skip
 API = {"name": "call", "kind": "api"}
 
@@ -30,6 +30,7 @@ def test_a_run_by_hand(rig: Rig, path: str, ask: Ask) -> None:
     assert set(run) == NAMES
     assert (run["source"], run["status"], run["trigger"]) == ("manual", "pending", None)
     assert run["payload"] == {"pr": 7}
+    assert run["dispatchedAt"] is run["sessionAt"] is None
     assert answer.headers["location"] == f"/v1/runs/{run['id']}"
     assert ask("GET", answer.headers["location"]).json() == run
     assert [one.id for one in rig.runs()] == [run["id"]]
