@@ -10,6 +10,8 @@ import pytest
 from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.runs.run import Failed, Reason
+from tests.support.accessible import violations
+from tests.support.browser import sideways
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import Web
 
@@ -136,8 +138,30 @@ def test_no_page_is_wider_than_its_window(rig: Rig, full: str, page: Any, url: s
         page.goto(url + path)
         for width in (320, 390, 768, 1400):
             page.set_viewport_size({"width": width, "height": 700})
-            found = page.evaluate("document.documentElement.scrollWidth")
-            assert found <= width, f"{path} at {width}"
+            assert sideways(page) == [], f"{path} at {width}"
+
+
+def test_filters_fold_away_on_a_phone_and_stand_in_one_row_on_a_desk(
+    rig: Rig, full: str, page: Any, url: str
+) -> None:
+    for path, first, field in (("/", "Search", "Trigger"), ("/runs", "Autopilot", "Status")):
+        page.goto(f"{url}{path}")
+        form, fold = page.get_by_role("search"), page.locator("summary", has_text="Filters")
+        row = form.get_by_label(first).bounding_box()["y"]
+        assert form.get_by_label(field).bounding_box()["y"] == row
+        assert not fold.is_visible()
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert not form.get_by_label(field).is_visible()
+        fold.press("Enter")
+        form.get_by_label(field).select_option(index=1)
+        assert sideways(page) == []
+        assert violations(page) == []
+        fold.press("Enter")
+        form.get_by_role("button", name="Show").press("Enter")
+        page.get_by_text("Filters (1)").wait_for()
+        page.set_viewport_size({"width": 1200, "height": 800})
+        assert form.get_by_label(field).input_value() != ""
+        assert violations(page) == []
 
 
 def test_the_keyboard_reaches_everything(full: str, page: Any, url: str) -> None:

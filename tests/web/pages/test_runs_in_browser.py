@@ -8,6 +8,7 @@ from reconciler.core.runs.run import Completed, Run
 from reconciler.dispatch.base import Written
 from reconciler.settings import Settings
 from tests.support.accessible import violations
+from tests.support.browser import sideways
 from tests.support.rig import Rig, agent, autopilot
 from tests.support.web import Web
 from tests.web.pages.conftest import Open
@@ -89,7 +90,7 @@ def test_everybody_can_read_a_run(
         assert violations(page) == []
         for width in (320, 390):
             page.set_viewport_size({"width": width, "height": 700})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert sideways(page) == [], f"{path} at {width}"
 
 
 def test_a_run_can_be_read_without_a_script(
