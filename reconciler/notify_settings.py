@@ -35,9 +35,6 @@ class Place(BaseModel):
             raise ValueError("exactly one of env and file says where the secret is")
         return self
 
-    def __str__(self) -> str:
-        return f"env {self.env}" if self.env is not None else f"file {self.file}"
-
 
 def _http_url(value: str) -> str:
     url = parse_url(value)
@@ -72,18 +69,6 @@ class ChannelSettings(BaseModel):
             raise ValueError("a webhook has a secret, and nothing else has one")
         return self
 
-    def __str__(self) -> str:
-        """As settings are shown: of a webhook no more than its host, as its path may be a token."""
-        place = f"url {self.url}" if self.url else f"webhook {_origin(self.webhook)}"
-        return place + ("" if self.workspaces is None else f" for {sorted(self.workspaces)}")
-
-
-def _origin(webhook: str | Place | None) -> str:
-    url = parse_url(webhook) if isinstance(webhook, str) else None
-    if url is None:
-        return str(webhook)
-    return f"{url.scheme}://{url.host}{f':{url.port}' if url.port else ''}"
-
 
 class NotifySettings(BaseModel):
     """Table `[notify]`; its tables by the name of a workspace, or `*`, are that one's defaults."""
@@ -107,13 +92,6 @@ class NotifySettings(BaseModel):
         tables = {name: table for name, table in value.items() if isinstance(table, Mapping)}
         others = {name: item for name, item in value.items() if name not in tables}
         return {**others, "workspaces": tables}
-
-    def __str__(self) -> str:
-        spaces = "; ".join(
-            f"{name}: {', '.join(f'{event} to {list(to)}' for event, to in rules.items())}"
-            for name, rules in self.workspaces.items()
-        )
-        return f"revision_failed {list(self.revision_failed)} {spaces}".strip()
 
     @property
     def defaults(self) -> Defaults:

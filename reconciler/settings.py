@@ -34,7 +34,7 @@ from pydantic_settings import (
 
 from reconciler.core.access.client_address import networks_of
 from reconciler.core.base.errors import UsageError
-from reconciler.core.base.masking import mask, unescaped
+from reconciler.core.base.masking import unescaped
 from reconciler.core.base.units import parse_duration
 from reconciler.core.calendar.zone import near_timezone, timezones
 from reconciler.core.manifest.budget import Budget
@@ -112,9 +112,6 @@ class Choices(BaseModel):
     folders: tuple[Annotated[str, AfterValidator(_folder)], ...] = ()
     """Absolute paths: the working directory is one of them or below one."""
 
-    def __str__(self) -> str:
-        return f"env [{', '.join(self.env)}] folders [{', '.join(self.folders)}]"
-
     @property
     def grant(self) -> Grant:
         """As the rules take it."""
@@ -126,9 +123,6 @@ class CommandSettings(Choices):
 
     path: Path | None = None
     """The program; `--allow-command NAME=PATH` says another one."""
-
-    def __str__(self) -> str:
-        return f"{self.path or ''} {super().__str__()}".strip()
 
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
@@ -150,10 +144,6 @@ class PriceSettings(BaseModel):
     def price(self) -> Price:
         """As sums are worked out."""
         return Price(self.input, self.output, self.input if self.cached is None else self.cached)
-
-    def __str__(self) -> str:
-        cached = "" if self.cached is None else f" cached {self.cached}"
-        return f"input {self.input} output {self.output}{cached}"
 
 
 class SourceSettings(BaseModel):
@@ -177,10 +167,6 @@ class SourceSettings(BaseModel):
         if self.git is None and "ref" in self.model_fields_set:
             raise ValueError(f"source {self.id!r} has a ref and no git")
         return self
-
-    def __str__(self) -> str:
-        place = f"{mask(self.git)}#{self.ref}:{self.path}" if self.git else self.path
-        return f"{self.id}={place}"
 
 
 def _budgets(value: Any) -> Any:

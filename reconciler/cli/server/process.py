@@ -96,6 +96,6 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def show_settings(settings: Settings) -> None:
-    """Every setting with its value, as it would be written; what may hold a password is masked."""
+    """Print a settings file that says what is in force; what may hold a password is masked."""
     for name, value in shown_settings(settings):
-        out(f"{name} = {value}")
+        out(f"{name} = {value}" if value else f"# {name} is not set")

@@ -28,8 +28,11 @@ def test_settings_are_shown_as_they_are_written_and_masked(
     database = "postgresql://me:hunter2@db.example/state"
     assert run_cli(["serve", "--print-settings", "--database", database]) == 0
     shown = capsys.readouterr().out
-    assert "breaker_cooldown = 15m\n" in shown
-    assert "database = postgresql://me:***@db.example/state\n" in shown
+    assert 'breaker_cooldown = "15m"\n' in shown
+    assert 'database = "postgresql://me:***@db.example/state"\n' in shown
+    assert "self_heal = true\n" in shown
+    assert "trusted_proxies = []\n" in shown
+    assert "# public_url is not set\n" in shown
     assert "hunter2" not in shown
 
 
