@@ -6,6 +6,9 @@ from datetime import datetime
 from sqlalchemy import Connection, Text, cast, func, select, text
 
 from reconciler.core.calendar.zone import rules_version
+from reconciler.store.engine.paging import Aside
+from reconciler.store.runs.conditions import NOT_ENDED
+from reconciler.store.runs.rows import LIGHT, UnreadableRun, run_of
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger, delivery, revision
 
 _A = autopilot.c
@@ -39,7 +42,7 @@ def newest_moment(tx: Connection) -> datetime | None:
             (revision.c.created_at, revision.c.id),
         )
     ]
-    return max((moment for moment in newest if moment is not None), default=None)
+    return max((moment for moment in newest if isinstance(moment, datetime)), default=None)
 
 
 def count_outdated(tx: Connection) -> int:
@@ -62,6 +65,17 @@ def list_prechecks(tx: Connection) -> list[tuple[str, str, str]]:
         for workspace, name, precheck in known
         if isinstance(precheck, dict)
     ]
+
+
+def list_unreadable_runs(tx: Connection) -> list[UnreadableRun]:
+    """Return why runs that have not ended cannot be read, at most `MOST` of them."""
+    errors: list[UnreadableRun] = []
+    for row in tx.execute(LIGHT.where(NOT_ENDED).order_by(Aside(autopilot_run.c.id))):
+        try:
+            run_of(row)
+        except UnreadableRun as error:
+            errors.append(error)
+    return errors[:MOST]
 
 
 @dataclass(frozen=True, slots=True)

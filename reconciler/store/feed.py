@@ -12,7 +12,7 @@ from reconciler.store.engine.batches import batches
 from reconciler.store.engine.paging import Aside
 from reconciler.store.revisions.revisions import Attempt, list_attempts
 from reconciler.store.runs.conditions import NOT_ENDED
-from reconciler.store.runs.runs import LIGHT, run_of
+from reconciler.store.runs.rows import LIGHT, read_runs
 from reconciler.store.tables import autopilot, autopilot_run
 
 MOST = 10_000
@@ -74,10 +74,10 @@ def read_feed(
     recent = LIGHT.where(_R.id > uuid7(since, 0)).order_by(_R.id).limit(MOST)
     # Asked for the plain order of the ids, SQLite would read every run that there ever was.
     open_ = LIGHT.where(NOT_ENDED).order_by(Aside(_R.id)).limit(MOST)
-    runs = {run.id: run for query in (open_, recent) for run in map(run_of, tx.execute(query))}
+    runs = {run.id: run for query in (open_, recent) for run in read_runs(tx, query)}
     for batch in batches([run_id for run_id in known if run_id not in runs]):
-        rows = tx.execute(LIGHT.where(_R.id.in_(batch)))
-        runs.update((run.id, run) for run in map(run_of, rows))
+        ended = read_runs(tx, LIGHT.where(_R.id.in_(batch)))
+        runs.update((run.id, run) for run in ended)
     newest = list_attempts(tx, limit=50)
     return FeedState(
         runs,

@@ -51,16 +51,24 @@ metadata = MetaData(
 )
 
 
-class Instant(TypeDecorator[datetime]):
-    """An aware moment in UTC, to the microsecond. A naive datetime is refused, not guessed at."""
+_LENGTH = len("2026-01-01T00:00:00.000000Z")
 
-    impl = String(27)
+
+class Instant(TypeDecorator[datetime]):
+    """An aware moment in UTC, to the microsecond. A naive datetime is refused, not guessed at.
+
+    What somebody put in its place by hand is read as it is, as with JSON: an error here would be
+    one of all rows that are read together. Text of another form is no moment either, for it does
+    not sort among those.
+    """
+
+    impl = String(_LENGTH)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         if dialect.name == "postgresql":
             return dialect.type_descriptor(DateTime(timezone=True))
-        return dialect.type_descriptor(String(27))
+        return dialect.type_descriptor(String(_LENGTH))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
@@ -74,9 +82,14 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        if isinstance(value, str):
-            return datetime.fromisoformat(value)
-        return value.astimezone(UTC)  # type: ignore[no-any-return]
+        if isinstance(value, datetime):
+            return value.astimezone(UTC)
+        if type(value) is str and len(value) == _LENGTH and value[-1] == "Z" and value[10] == "T":
+            try:
+                return datetime.fromisoformat(value)
+            except ValueError:
+                pass
+        return value  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=4096)

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import literal_column, update
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, literal_column, text, update
 
 from reconciler.store.engine.database import Tx
-from reconciler.store.tables import agent, autopilot, autopilot_trigger, squad
+from reconciler.store.tables import Instant, agent, autopilot, autopilot_trigger, squad
 from tests.support.rig import Rig
 
 TABLES = {
@@ -47,3 +47,32 @@ def _write(rig: Rig, statement: Any) -> None:
         assert tx.execute(statement).rowcount
 
     rig.database.write(write)
+
+
+_READ = {"title", "queue", "cancel_reason", "cron_expression"}
+"""Text that is more than text, or of which each one that is read is read like the others."""
+
+
+def garbage(column: Column[Any], database: str) -> list[str]:
+    """What somebody may write into a column of this type, as SQL, and nothing can be made of."""
+    loose = database == "sqlite"  # which keeps anything in any column
+    match column.type:
+        case Instant():
+            # What sorts after, and before, all that is a moment.
+            return ["'soon'", "'0'"] if loose else ["'infinity'", "'-infinity'"]
+        case JSON():
+            return ["'[1]'", "'{'"] if loose else ["'[1]'"]
+        case Boolean():
+            return ["'x'"] if loose else []
+        case BigInteger():
+            return ["'x'", str(2**63 - 1)] if loose else [str(2**63 - 1)]
+        case Integer():
+            return ["'x'", str(2**31 - 1)] if loose else [str(2**31 - 1)]
+        case _:
+            return ["'whim'", "x'ff'"] if loose and column.name in _READ else ["'whim'"]
+
+
+def break_column(rig: Rig, column: Column[Any], value: str, id_: str) -> None:
+    """Write this SQL into one column of one row."""
+    statement = f"UPDATE {column.table.name} SET {column.name} = {value} WHERE id = :id"  # noqa: S608
+    _write(rig, text(statement).bindparams(id=id_))

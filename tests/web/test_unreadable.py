@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.store.tables import autopilot_run
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule, webhook
-from tests.support.vandal import SPECS, scribble, tear
+from tests.support.vandal import SPECS, break_column, scribble, tear
 from tests.web.conftest import Ask
 
 TRIAGE = id_of("triage")
@@ -71,6 +72,16 @@ def test_another_column(applied: Rig, ask: Ask, table: str, column: str, value: 
 def test_half_of_the_json(applied: Rig, ask: Ask, table: str, column: str, name: str) -> None:
     tear(applied, table, column, name)
     assert_all_there(ask)
+
+
+def test_a_run(applied: Rig, ask: Ask) -> None:
+    (run,) = applied.runs("triage")
+    break_column(applied, autopilot_run.c.cancel_reason, "'whim'", run.id)
+    assert_all_there(ask)
+    assert ask("GET", "/v1/runs?limit=1").json()["items"][0]["autopilotId"] == id_of("other")
+    answer = ask("GET", f"/v1/runs/{run.id}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "row-unreadable")
+    assert "its column cancel_reason holds 'whim'" in answer.json()["detail"]
 
 
 def test_what_cannot_be_done_is_a_conflict(applied: Rig, ask: Ask) -> None:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from reconciler.control.dispatching.assign import AgentPool, Assigned, assign
+from reconciler.control.dispatching.patience import timeout_of
 from reconciler.control.dispatching.quota import mark_free, mark_held
-from reconciler.core.runs.live import SpecTimes
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.retry import HoldUntil
 from reconciler.core.runs.run import Run, WaitingFor
@@ -27,7 +27,6 @@ from reconciler.core.runs.turns import (
 )
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.objects.agents import save_turn
-from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.in_flight import count_in_flight
 from reconciler.store.runs.leases import Lease, take
 from reconciler.store.runs.queues import heads, offer, offer_run, queued
@@ -231,7 +230,8 @@ class Allocation:
         turn = self.turns.get(run.workspace, Turn())
         if turn.held_since is None or run.deadline_at is None or run.admitted_at is None:
             return run.deadline_at
-        timeout = SpecTimes.of(get_document(self.tx, run.spec_digest)["spec"]).timeout
+        if (timeout := timeout_of(self.tx, run)) is None:
+            return run.deadline_at
         return deadline_after_waiting(
             run.deadline_at, timeout, run.admitted_at, turn.held_since, self.now
         )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from reconciler.control.access.secrets import SecretStore
+from reconciler.control.apart import apart
 from reconciler.control.dispatching.jobs import (
     Brief,
     build_job,
@@ -23,7 +24,7 @@ from reconciler.control.evaluation.expectations import Expectations, NotJudged, 
 from reconciler.control.runs.ending import Finish, finish_all
 from reconciler.control.runs.unjudged import keep_result
 from reconciler.core.access.token_hash import token_hash
-from reconciler.core.base.errors import Conflict, Locked, ReconcilerError, Unavailable
+from reconciler.core.base.errors import Conflict, ReconcilerError
 from reconciler.core.runs.expectation import Unjudged, judged_later
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.precheck import NothingToDo
@@ -178,14 +179,8 @@ class RunnerContext:
         It is tried again with each round, and logged once. Raises Locked and Unavailable, which no
         run causes.
         """
-        try:
+        with apart(self.failures, run.id, "work on a run failed"):
             yield
-        except (Locked, Unavailable):
-            raise
-        except Exception as error:
-            if self.failures.get(run.id) != repr(error):
-                self.failures[run.id] = repr(error)
-                log.exception("work on a run failed", run=run.id)
 
     def spawn(
         self, run: Run, work: Callable[["RunnerContext", Run], Coroutine[Any, Any, bool]]

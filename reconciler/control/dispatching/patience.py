@@ -36,5 +36,15 @@ def _deadline(tx: Tx, run: Run, max_active_runs: int, now: datetime) -> datetime
     if run.waiting_for is not WaitingFor.AGENT:
         return None
     turn = read_turns(tx).get(run.workspace, Turn())
-    timeout = SpecTimes.of(get_document(tx, run.spec_digest)["spec"]).timeout
+    timeout = timeout_of(tx, run)
+    if timeout is None:
+        return None
     return deadline_after_waiting(run.deadline_at, timeout, run.admitted_at, turn.held_since, now)
+
+
+def timeout_of(tx: Tx, run: Run) -> timedelta | None:
+    """The timeout of a run's manifest; None where somebody made that unreadable by hand."""
+    try:
+        return SpecTimes.of(get_document(tx, run.spec_digest)["spec"]).timeout
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None

@@ -1,6 +1,7 @@
 """Following prechecks: those of leased runs are observed until they have answered."""
 
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Any
 
 from reconciler.control.dispatching.context import LeaseLost, RunnerContext
@@ -8,7 +9,7 @@ from reconciler.control.dispatching.jobs import precheck_handle_of, precheck_unt
 from reconciler.control.dispatching.precheck import end_overdue, precheck_job, settle_precheck
 from reconciler.control.dispatching.start import start
 from reconciler.core.runs.run import Failed, Outcome, Run
-from reconciler.dispatch.base import Ended, Gone, Handle, Job
+from reconciler.dispatch.base import Ended, Gone, Handle, Job, Observation
 from reconciler.store.runs.runs import get_runs
 
 
@@ -24,22 +25,26 @@ async def follow_prechecks_once(runner: RunnerContext) -> None:
     mine = {id_: run for id_, run in runs.items() if _is_followed(runner, run)}
     for run_id in set(ids) - set(mine) - set(runner.tasks):
         await _forget(runner, run_id, runs.get(run_id))
-    pairs = [pair for run in mine.values() if (pair := await _pair(runner, run))]
+    pairs = [pair for run in mine.values() if (pair := await _pair_apart(runner, run))]
     if not pairs:
         return
     seen = await runner.runtimes.prechecks.observe(pairs)
     now = await runner.now()
     for run_id, observation in seen.items():
-        run = mine[run_id]
-        match observation:
-            case Ended(outcome):
-                runner.spawn(run, _settler(outcome))
-            case Gone(message, reason):
-                runner.spawn(run, _settler(Failed(reason, message)))
-            case _ if (until := precheck_until(run)) is not None and until <= now:
-                runner.spawn(run, end_overdue)
-            case _:
-                pass  # it goes on, or could not be seen this time
+        with runner.apart(mine[run_id]):
+            _act(runner, mine[run_id], observation, now)
+
+
+def _act(runner: RunnerContext, run: Run, observation: Observation, now: datetime) -> None:
+    match observation:
+        case Ended(outcome):
+            runner.spawn(run, _settler(outcome))
+        case Gone(message, reason):
+            runner.spawn(run, _settler(Failed(reason, message)))
+        case _ if (until := precheck_until(run)) is not None and until <= now:
+            runner.spawn(run, end_overdue)
+        case _:
+            pass  # it goes on, or could not be seen this time
 
 
 def _is_followed(runner: RunnerContext, run: Run) -> bool:
@@ -54,6 +59,12 @@ async def _forget(runner: RunnerContext, run_id: str, run: Run | None) -> None:
         await runner.let_go(run)
     elif run is None or run.lease_owner != runner.owner or not run.precheck_due:
         runner.prechecks.pop(run_id, None)
+
+
+async def _pair_apart(runner: RunnerContext, run: Run) -> tuple[Job, Handle] | None:
+    with runner.apart(run):
+        return await _pair(runner, run)
+    return None
 
 
 async def _pair(runner: RunnerContext, run: Run) -> tuple[Job, Handle] | None:

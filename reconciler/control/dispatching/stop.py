@@ -1,6 +1,6 @@
 """Stopping: deadlines, cancels and replacements, each ended only on proof that nothing is alive."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from reconciler.control.dispatching.precheck import stop_precheck
 from reconciler.control.dispatching.quota import waited_too_long
 from reconciler.control.runs.approving import unanswered
 from reconciler.control.runs.ending import finish
+from reconciler.core.base.errors import Locked, Unavailable
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.runs.key import noted_trouble
@@ -53,22 +54,48 @@ async def stop_once(runner: RunnerContext) -> None:
         now = database.now(tx)
         return now, any_to_stop(tx, now)
 
-    def write(tx: Tx) -> None:
-        hold_autopilots(tx, [*overdue(tx, now), *untouched_cancels(tx, now)])
-        _time_out(tx, runner)
-        _end_untouched(tx, runner)
-        _lease_unattended(tx, runner)
-
     now, any_work = await database.aread(read)
     if any_work:
-        await database.awrite(write)
+        await _stop_unheld(runner)
     for run in await database.aread(lambda tx: held_by(tx, runner.owner)):
         if run.cancel_requested_at is not None:
             _give_up_starting(runner, run, now)
             runner.spawn(run, stop)
 
 
-def hold_autopilots(tx: Tx, runs: Sequence[Run]) -> None:
+async def _stop_unheld(runner: RunnerContext) -> None:
+    """See to the runs that nobody holds: all at once, and where that fails each alone."""
+    database = runner.database
+    try:
+        await database.awrite(lambda tx: _stop_all(tx, runner, lambda _run: True))
+    except (Locked, Unavailable):
+        raise
+    except Exception:  # noqa: BLE001 - it belongs to one of them, of which it is logged
+        for run in await database.aread(lambda tx: _unheld(tx, database.now(tx))):
+            with runner.apart(run):
+                await _stop_alone(runner, run.id)
+
+
+async def _stop_alone(runner: RunnerContext, run_id: str) -> None:
+    await runner.database.awrite(lambda tx: _stop_all(tx, runner, lambda run: run.id == run_id))
+
+
+def _unheld(tx: Tx, now: datetime) -> list[Run]:
+    return [*overdue(tx, now), *untouched_cancels(tx, now), *unattended_cancels(tx, now)]
+
+
+def _stop_all(tx: Tx, runner: RunnerContext, chosen: Callable[[Run], bool]) -> None:
+    now = runner.database.now(tx)
+    late, untouched = overdue(tx, now), untouched_cancels(tx, now)
+    hold_autopilots(tx, filter(chosen, [*late, *untouched]))
+    # Read again now that the autopilots are held: others may have ended them meanwhile.
+    now = runner.database.now(tx)
+    _time_out(tx, runner, now, chosen)
+    _end_untouched(tx, runner, now, chosen)
+    _lease_unattended(tx, runner, now, chosen)
+
+
+def hold_autopilots(tx: Tx, runs: Iterable[Run]) -> None:
     """Hold the autopilots of runs that end in one transaction, all of them before any run.
 
     The clock holds those of a batch in the same order: one after the other, as the runs come, each
@@ -90,9 +117,8 @@ def _give_up_starting(runner: RunnerContext, run: Run, now: datetime) -> None:
         task.cancel()
 
 
-def _time_out(tx: Tx, runner: RunnerContext) -> None:
-    now = runner.database.now(tx)
-    for run in overdue(tx, now):
+def _time_out(tx: Tx, runner: RunnerContext, now: datetime, chosen: Callable[[Run], bool]) -> None:
+    for run in filter(chosen, overdue(tx, now)):
         if run.handle is None and put_off(tx, run, runner.settings.max_active_runs, now):
             continue
         why = _overdue(tx, run)
@@ -136,15 +162,18 @@ def _too_long(run: Run) -> str:
     return sentence if trouble is None else f"{sentence}; {trouble}"
 
 
-def _lease_unattended(tx: Tx, runner: RunnerContext) -> None:
-    now = runner.database.now(tx)
-    for run in unattended_cancels(tx, now):
+def _lease_unattended(
+    tx: Tx, runner: RunnerContext, now: datetime, chosen: Callable[[Run], bool]
+) -> None:
+    for run in filter(chosen, unattended_cancels(tx, now)):
         adopt_run(tx, run, runner.owner, now + runner.settings.lease)
 
 
-def _end_untouched(tx: Tx, runner: RunnerContext) -> None:
-    now, cooldown = runner.database.now(tx), runner.settings.cooldown
-    for run in untouched_cancels(tx, now):
+def _end_untouched(
+    tx: Tx, runner: RunnerContext, now: datetime, chosen: Callable[[Run], bool]
+) -> None:
+    for run in filter(chosen, untouched_cancels(tx, now)):
+        cooldown = runner.settings.cooldown
         finish(tx, run, why_stopped(run), now, cooldown=cooldown, unchanged=True)
 
 

@@ -15,6 +15,7 @@ from reconciler.control.doctor.database import check_clock, check_database, chec
 from reconciler.control.doctor.host import check_programs, check_settings
 from reconciler.control.doctor.work import (
     check_agents,
+    check_runs,
     check_secrets,
     check_servers,
     check_triggers,
@@ -64,6 +65,7 @@ def _with_database(
         "secrets": partial(check_secrets, database, secret_store),
         "webhooks": partial(check_webhooks, database, settings),
         "triggers": partial(check_triggers, database),
+        "runs": partial(check_runs, database),
         "agents": partial(check_agents, database, settings),
         "channels": partial(check_channels, database, settings, environment or os.environ),
     }

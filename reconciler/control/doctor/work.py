@@ -13,7 +13,7 @@ from reconciler.core.manifest.reach import is_loopback, parse_url
 from reconciler.core.manifest.runtime import A2aRuntime, CliRuntime, CommandRuntime, secret_refs
 from reconciler.dispatch.command.program import program_path
 from reconciler.settings import Settings
-from reconciler.store.checkup import list_prechecks, list_stalled
+from reconciler.store.checkup import list_prechecks, list_stalled, list_unreadable_runs
 from reconciler.store.engine.database import Database
 from reconciler.store.objects.agents import LiveAgent, list_agents
 from reconciler.store.objects.triggers import count_due
@@ -22,6 +22,7 @@ from reconciler.store.webhooks.tokens import wrong_tokens
 from reconciler.store.webhooks.webhooks import list_webhooks
 
 SERVER, SECRETS, WEBHOOKS, TRIGGERS, AGENTS = "server", "secrets", "webhooks", "triggers", "agents"
+RUNS = "runs"
 
 LATE = timedelta(minutes=1)
 UNCLAIMED = timedelta(minutes=5)
@@ -118,6 +119,15 @@ def check_triggers(database: Database) -> Iterator[Check]:
         )
     if not stalled:
         yield ok(TRIGGERS, "none is stalled")
+
+
+def check_runs(database: Database) -> Iterator[Check]:
+    """Runs with which nothing is done, since somebody edited their rows by hand."""
+    unreadable = database.read(list_unreadable_runs)
+    for run in unreadable:
+        yield error(RUNS, f"run {run.run_id} cannot be read: {run.why}", run.fix)
+    if not unreadable:
+        yield ok(RUNS, "each one that has not ended can be read")
 
 
 def _lacks(agent: LiveAgent) -> str:

@@ -1,7 +1,7 @@
 """Deciding due triggers, outside any transaction: each becomes runs and spans, or is stalled."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -27,13 +27,18 @@ wait for a quarter of a second."""
 
 @dataclass(frozen=True, slots=True)
 class Ticker:
-    """What a round needs: the database, titles, ids, and the breaker's cool-down."""
+    """What a round needs: the database, titles, ids, and the breaker's cool-down.
+
+    `failures` is what was logged last of waiting runs with which something is wrong, by id of the
+    run or the autopilot.
+    """
 
     database: Database
     titles: Titles
     ids: Ids
     cooldown: timedelta
     batch: int = BATCH
+    failures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,9 @@ def decide_trigger(
 
     `last` is the newest run of its autopilot that was worked on, for its `when`.
     """
+    if due.unreadable is not None:
+        why = "and cannot be read; put it right in the database, then resume the autopilot"
+        return Stalled(due, f"its column {due.unreadable} was edited by hand {why}")
     if live is None:
         return Stalled(due, "the row of its autopilot cannot be read: apply its manifest again")
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from reconciler.control.apart import apart
 from reconciler.control.runs.deciding import Decided, Stalled, Ticker, decide_trigger, has_when
 from reconciler.control.runs.ending import expire, promote
 from reconciler.control.runs.saving import save
@@ -122,9 +123,11 @@ def _admit_waiting(ticker: Ticker, seen: Seen, ticked: Ticked) -> None:
     waiting = seen.waiting or ticker.database.read(lambda tx: _read_waiting(tx, now))
     ticked.next_due = waiting.next_due
     for run in waiting.expired:
-        if ticker.database.write(lambda tx, run=run: expire(tx, run, now)):  # type: ignore[misc]
-            ticked.expired.append(run.id)
-    for autopilot_id in waiting.autopilots:
-        ticked.promoted += ticker.database.write(
-            lambda tx, id_=autopilot_id: promote(tx, id_, now, ticker.cooldown)  # type: ignore[misc]
-        )
+        with apart(ticker.failures, run.id, "a waiting run could not be ended"):
+            if ticker.database.write(lambda tx, run=run: expire(tx, run, now)):  # type: ignore[misc]
+                ticked.expired.append(run.id)
+    for id_ in waiting.autopilots:
+        with apart(ticker.failures, id_, "waiting runs of an autopilot could not be admitted"):
+            ticked.promoted += ticker.database.write(
+                lambda tx, id_=id_: promote(tx, id_, now, ticker.cooldown)  # type: ignore[misc]
+            )

@@ -9,6 +9,10 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import psycopg
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+from psycopg.types.datetime import TimestamptzLoader
 from sqlalchemy import URL
 
 from reconciler.store.engine.deadline import remaining
@@ -20,12 +24,37 @@ GiveUp = Callable[[], str | None]
 """Says why nothing is waited for any more; None while waiting pays."""
 
 
+class _Moments(Loader):
+    """Moments as psycopg reads them; text where Python has no such moment, `infinity` above all.
+
+    An error here would be one of all rows that are read together.
+    """
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        loader = psycopg.adapters.get_loader(oid, Format.TEXT) or TimestamptzLoader
+        self._load = loader(oid, context).load
+
+    def load(self, data: Buffer) -> Any:
+        try:
+            return self._load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """psycopg's, whose waits end with the deadline, or once `give_up` says why."""
 
     give_up: GiveUp | None = None
     with_commit: str | None = None
     """A statement of ours that goes to the server together with the next `COMMIT`."""
+
+    @classmethod
+    def connect(cls, *arguments: Any, **options: Any) -> "BoundedConnection":
+        """Connect. Raises psycopg.Error."""
+        connection = super().connect(*arguments, **options)
+        connection.adapters.register_loader("timestamptz", _Moments)
+        return connection
 
     def commit(self) -> None:
         """End the transaction. What `with_commit` raises is an error of the commit."""

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, select, update
 
+from reconciler.core.base.typed import Types, mistyped, types_of
 from reconciler.core.manifest.model import SquadSpec
 from reconciler.core.manifest.runtime import Runtime
 from reconciler.store.engine.batches import IDS
@@ -30,6 +31,9 @@ class LiveAgent:
     unavailable_until: datetime | None = None
     unavailable_reason: str | None = None
     out_of_quota: bool = False
+
+
+_AGENT = types_of(LiveAgent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,9 @@ def agent_caps(
     query = query.where(a.name.in_(names), a.archived_at.is_(None))
     if workspaces is not None:
         query = query.where(a.workspace_id.in_(workspaces))
-    return {(workspace, name): cap for workspace, name, cap in tx.execute(query)}
+    return {
+        (workspace, name): cap for workspace, name, cap in tx.execute(query) if type(cap) is int
+    }
 
 
 def find_squad(tx: Connection, workspace: str, name: str) -> LiveSquad | None:
@@ -106,7 +112,7 @@ def find_squad(tx: Connection, workspace: str, name: str) -> LiveSquad | None:
         spec = SquadSpec.model_validate(row.spec) if row else None
     except ValueError:
         return None
-    if row is None or spec is None:
+    if row is None or spec is None or type(row.turn) is not int:
         return None
     return LiveSquad(row.workspace_id, row.name, spec.members, spec.strategy, row.turn)
 
@@ -118,6 +124,8 @@ def _runtime(spec: str) -> Runtime:
 
 
 def _agent(row: Row[Any]) -> LiveAgent:
+    """Raises where somebody edited the row by hand into what no agent can be."""
+    _require_types(row, _AGENT)
     return LiveAgent(
         row.workspace_id,
         row.name,
@@ -127,6 +135,11 @@ def _agent(row: Row[Any]) -> LiveAgent:
         row.unavailable_reason,
         bool(row.out_of_quota),
     )
+
+
+def _require_types(row: Row[Any], types: Types) -> None:
+    if (column := mistyped(row._asdict().items(), types)) is not None:
+        raise TypeError(f"{column} holds what it cannot hold")
 
 
 def mark_unavailable(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, func, select, update
 
+from reconciler.core.base.typed import mistyped, types_of
 from reconciler.core.calendar.zone import rules_version
 from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.schedule.decide import Next
@@ -52,7 +53,9 @@ class Definition(NamedTuple):
 class DueTrigger:
     """A trigger whose `next_run_at` has come; its occurrences up to `cursor` are decided.
 
-    `occurrence` is the nominal moment that is due, before its jitter.
+    `occurrence` is the nominal moment that is due, before its jitter. `unreadable` names the column
+    that somebody edited by hand into what it cannot hold, if there is one; `next_run_at` is what
+    the row has even then.
     """
 
     id: str
@@ -61,6 +64,7 @@ class DueTrigger:
     cursor: datetime
     next_run_at: datetime
     occurrence: datetime
+    unreadable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,38 @@ _DUE_NOW = (
 
 def due_triggers(tx: Connection, now: datetime, limit: int) -> list[DueTrigger]:
     """The triggers that are due, the longest overdue first; reads by index and never all rows."""
-    rows = tx.execute(_DUE_NOW, {"now": now, "most": limit}).all()
-    return [
-        DueTrigger(id_, owner, Definition._make(columns), cursor or created_at, due, nominal or due)
-        for id_, owner, cursor, created_at, due, nominal, *columns in rows
-    ]
+    return [_due(row, now) for row in tx.execute(_DUE_NOW, {"now": now, "most": limit})]
+
+
+class _DueRow(NamedTuple):
+    id: str
+    autopilot_id: str
+    cursor: datetime | None
+    created_at: datetime
+    next_run_at: datetime
+    next_scheduled_for: datetime | None
+    name: str
+    kind: str
+    enabled: bool
+    label: str | None
+    cron_expression: str | None
+    timezone: str | None
+    spec: str
+
+
+_DUE_TYPES = types_of(_DueRow)
+
+
+def _due(row: Row[Any], now: datetime) -> DueTrigger:
+    known = _DueRow._make(row)
+    definition, due = Definition._make(row[6:]), known.next_run_at
+    column = mistyped(known._asdict().items(), _DUE_TYPES)
+    if column is not None:
+        # Its moments may be anything: it is set aside as of now.
+        return DueTrigger(known.id, known.autopilot_id, definition, now, due, now, column)
+    cursor = known.cursor or known.created_at
+    occurrence = known.next_scheduled_for or due
+    return DueTrigger(known.id, known.autopilot_id, definition, cursor, due, occurrence)
 
 
 def list_triggers(tx: Connection, autopilot_id: str) -> list[NamedTrigger]:
@@ -172,7 +203,8 @@ _NEXT_DUE = (
 
 def next_due(tx: Connection) -> datetime | None:
     """Return the moment at which the next trigger is due."""
-    return tx.execute(_NEXT_DUE).scalar_one_or_none()
+    moment = tx.execute(_NEXT_DUE).scalar_one_or_none()
+    return moment if isinstance(moment, datetime) else None
 
 
 def count_due(tx: Connection, now: datetime) -> int:

@@ -1,28 +1,38 @@
 """Runs that workers claim, and the leases that they hold by a token."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 
 from reconciler.core.runs.run import Run
+from reconciler.store.engine.batches import IDS
 from reconciler.store.runs.conditions import THIS_RUN, Condition, as_read
-from reconciler.store.runs.runs import ACTIVE, IS_CLAIMABLE, LIGHT, change_run, run_of
+from reconciler.store.runs.rows import LIGHT, read_most, read_runs
+from reconciler.store.runs.runs import ACTIVE, IS_CLAIMABLE, change_run
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
+
+
+_CLAIMED = (
+    LIGHT.where(_R.id.in_(IDS))
+    .order_by(_R.admitted_at, _R.id)
+    .with_for_update(skip_locked=True, of=autopilot_run)
+)
 
 
 def waiting_for_claim(tx: Connection, workspace: str, agent: str, limit: int) -> list[Run]:
     """Runs that wait for a worker of this agent, oldest first; those that others claim left out."""
     waits = and_(IS_CLAIMABLE, _R.agent == agent, _R.workspace_id == workspace)
     ids = select(_R.id).where(waits, _R.cancel_requested_at.is_(None))
-    oldest = list(tx.execute(ids.order_by(_R.admitted_at, _R.id).limit(limit)).scalars())
-    rows = LIGHT.where(_R.id.in_(oldest)).order_by(_R.admitted_at, _R.id)
-    return [
-        run_of(row) for row in tx.execute(rows.with_for_update(skip_locked=True, of=autopilot_run))
-    ]
+
+    def read(most: int) -> Sequence[Row[Any]]:
+        oldest = list(tx.execute(ids.order_by(_R.admitted_at, _R.id).limit(most)).scalars())
+        return tx.execute(_CLAIMED, {"ids": oldest}).all()
+
+    return read_most(read, limit)
 
 
 def claim_run(tx: Connection, run: Run, values: Mapping[str, Any]) -> bool:
@@ -95,4 +105,4 @@ def silent_workers(
     worker whose result waits to be judged has reported its end.
     """
     values = {"now": now, "overdue_since": overdue_since, "most": limit}
-    return [run_of(row) for row in tx.execute(_SILENT, values)]
+    return read_runs(tx, _SILENT, values)

@@ -24,7 +24,8 @@ from reconciler.store.engine.facts import RunEnded, RunStarted, RunUsed, note
 from reconciler.store.money.ledger import book
 from reconciler.store.notify.outbox import End, note_ends
 from reconciler.store.runs.conditions import NOT_ENDED, THIS_RUN, Condition
-from reconciler.store.runs.runs import STORED, usage_columns
+from reconciler.store.runs.rows import STORED
+from reconciler.store.runs.runs import usage_columns
 from reconciler.store.tables import autopilot, autopilot_run
 
 _R = autopilot_run.c

@@ -20,13 +20,12 @@ from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Run, Status, WaitingFor
 from reconciler.store.engine.batches import IDS
 from reconciler.store.runs.conditions import EXPIRED, OWNED, UNEXPIRED, Condition, as_read, leased
+from reconciler.store.runs.rows import LIGHT, read_runs, run_of
 from reconciler.store.runs.runs import (
     ACTIVE,
-    LIGHT,
     STILL_QUEUED,
     change_run,
     change_runs,
-    run_of,
 )
 from reconciler.store.tables import autopilot_run
 
@@ -57,13 +56,12 @@ def abandoned(tx: Connection, now: datetime, limit: int = 100, *, lock: bool = F
     With `lock`, in a write: the rows are held, and those that others hold are passed over.
     """
     query = _HELD_ABANDONED if lock else _ABANDONED
-    return [run_of(row) for row in tx.execute(query, {"now": now, "most": limit})]
+    return read_runs(tx, query, {"now": now, "most": limit})
 
 
 def held_by(tx: Connection, owner: str) -> list[Run]:
     """The active runs that `owner` works on."""
-    rows = tx.execute(_HELD_BY, {"held_by": owner})
-    return sorted((run_of(row) for row in rows), key=lambda run: run.id)
+    return sorted(read_runs(tx, _HELD_BY, {"held_by": owner}), key=lambda run: run.id)
 
 
 class Lease(NamedTuple):
@@ -237,7 +235,10 @@ _BEFORE_IT_BEGAN = Condition(_R.handle.is_(None))
 
 
 def holder_of(tx: Connection, holds: str) -> Run | None:
-    """The run that has not ended and uses what no other run may use meanwhile."""
+    """The run that has not ended and uses what no other run may use meanwhile.
+
+    Raises UnreadableRun.
+    """
     row = tx.execute(_HOLDER, {"holds": holds}).first()
     return None if row is None else run_of(row)
 

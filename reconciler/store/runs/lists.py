@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from reconciler.core.base.uuid7 import uuid7
 from reconciler.core.runs.run import ENDED, Run, Status
 from reconciler.store.engine.paging import newest_page
-from reconciler.store.runs.runs import LIGHT, WHOLE, run_of
+from reconciler.store.runs.rows import LIGHT, WHOLE, read_most
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
@@ -50,14 +50,21 @@ def list_runs(
     tx: Connection, where: RunFilter, *, limit: int = 50, before: str | None = None
 ) -> list[Run]:
     """Runs, newest first; `before` is the last id seen."""
-    return [run_of(row) for row in tx.execute(run_page(WHOLE, where, limit, before))]
+    return _page(tx, WHOLE, where, limit, before)
 
 
 def find_runs(
     tx: Connection, where: RunFilter, *, limit: int, before: str | None = None
 ) -> list[Run]:
     """As `list_runs`, without payload and result: for tables, which show neither."""
-    return [run_of(row) for row in tx.execute(run_page(LIGHT, where, limit, before))]
+    return _page(tx, LIGHT, where, limit, before)
+
+
+def _page(
+    tx: Connection, selection: Select[Any], where: RunFilter, limit: int, before: str | None
+) -> list[Run]:
+    # As many as were asked for: whoever gets fewer takes it for the last page.
+    return read_most(lambda most: tx.execute(run_page(selection, where, most, before)).all(), limit)
 
 
 def run_page(

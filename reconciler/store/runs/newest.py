@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, Table, select
 from reconciler.core.runs.run import MissedInterval, Run
 from reconciler.store.engine.batches import batches
 from reconciler.store.runs.missed import interval_of
-from reconciler.store.runs.runs import LIGHT, run_of
+from reconciler.store.runs.rows import LIGHT, read_runs
 from reconciler.store.tables import autopilot, autopilot_run, missed_interval
 
 _R = autopilot_run.c
@@ -27,7 +27,7 @@ def newest_runs(tx: Connection, autopilot_ids: Sequence[str], most: int) -> dict
     newest: dict[str, list[Run]] = defaultdict(list)
     for ids in newest_run_ids(tx, autopilot_ids, most):
         query = LIGHT.where(_R.id.in_(ids))
-        for run in map(run_of, tx.execute(query)):
+        for run in read_runs(tx, query):
             newest[run.autopilot_id].append(run)
     return {id_: sorted(runs, key=_by_id, reverse=True) for id_, runs in newest.items()}
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Text, and_, bindparam, cast, select, update
 
+from reconciler.core.base.typed import mistyped, types_of
 from reconciler.core.runs.admission import Occupancy, Open, Policy
 from reconciler.core.runs.live import LiveAutopilot, SpecTimes, policy_of
 from reconciler.core.runs.run import Source
@@ -50,6 +51,7 @@ class _LiveRow(NamedTuple):
 
 
 _JSON = ("labels", "spec")
+_TYPES = types_of(_LiveRow)
 _of_switches: Callable[[_LiveRow], tuple[Any, ...]] = itemgetter(slice(-len(SWITCHES), None))
 _LIVE: Select[Any] = (
     select(*(cast(_A[name], Text) if name in _JSON else _A[name] for name in _LiveRow._fields))
@@ -146,6 +148,8 @@ def _labels(text: str) -> Mapping[str, str]:
 @lru_cache(maxsize=4096)
 def _live(row: _LiveRow) -> LiveAutopilot:
     """Kept by value: a batch reads a row twice, and most rows are as they were in the last one."""
+    if (column := mistyped(row._asdict().items(), _TYPES)) is not None:
+        raise TypeError(f"{column} holds what it cannot hold")
     spec = _spec(row.spec, row.concurrency_policy)
     return LiveAutopilot(
         id=row.id,
@@ -213,7 +217,8 @@ def read_occupancy(
     limited = [live.id for live in autopilots if live.policy.windows]
     for batch in batches(limited):
         for row in tx.execute(_admissions(batch, now)):
-            occupancies[row.autopilot_id].admitted.append(row.admitted_at)
+            if isinstance(row.admitted_at, datetime):  # not what somebody wrote there by hand
+                occupancies[row.autopilot_id].admitted.append(row.admitted_at)
     return occupancies
 
 

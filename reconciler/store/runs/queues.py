@@ -4,18 +4,17 @@ Nothing here reads through a queue to find another one: however many runs wait f
 the head of every queue is found by a step in the index.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, text, update
+from sqlalchemy import Connection, bindparam, text, update
 
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Run, WaitingFor
 from reconciler.store.engine.batches import batches
 from reconciler.store.runs.conditions import as_read
-from reconciler.store.runs.runs import IS_QUEUED, LIGHT, STILL_QUEUED, change_run, run_of
+from reconciler.store.runs.rows import LIGHT, read_runs, readable
+from reconciler.store.runs.runs import IS_QUEUED, STILL_QUEUED, change_run
 from reconciler.store.tables import QUEUED, Instant, autopilot_run
 
 _R = autopilot_run.c
@@ -46,14 +45,21 @@ _TO_OFFER = text(
     f"AND NOT precheck_due {_OLDEST_FIRST}"
 ).bindparams(_NOW)
 _READ_HEADS = LIGHT.where(_R.id.in_(_HEADS.columns(_R.id)))
-_HELD_OF_QUEUE = LIGHT.where(_R.id.in_(_OF_QUEUE.columns(_R.id))).with_for_update(
-    skip_locked=True, of=autopilot_run
-)
+_READ_OF_QUEUE = LIGHT.where(_R.id.in_(_OF_QUEUE.columns(_R.id)))
+_HELD_OF_QUEUE = _READ_OF_QUEUE.with_for_update(skip_locked=True, of=autopilot_run)
 
 
 def heads(tx: Connection, now: datetime) -> list[Run]:
     """The oldest run of each queue whose attempt is due."""
-    return _runs(tx, _READ_HEADS, {"now": now, "most": 1})
+    runs: list[Run] = []
+    for row in tx.execute(_READ_HEADS, {"now": now, "most": 1}):
+        runs += readable([row]) or _first_of(tx, row.f_queue, now)
+    return sorted(runs, key=_by_admission)
+
+
+def _first_of(tx: Connection, queue: str, now: datetime) -> list[Run]:
+    """The oldest run of a queue that can be read, behind one that cannot."""
+    return read_runs(tx, _READ_OF_QUEUE, {"queue": queue, "now": now, "most": 1})
 
 
 def queued(tx: Connection, queue: str, now: datetime, limit: int) -> list[Run]:
@@ -62,11 +68,8 @@ def queued(tx: Connection, queue: str, now: datetime, limit: int) -> list[Run]:
     Their rows are held to the end of the transaction, on PostgreSQL; those that another
     transaction holds are passed over.
     """
-    return _runs(tx, _HELD_OF_QUEUE, {"queue": queue, "now": now, "most": limit})
-
-
-def _runs(tx: Connection, query: Select[Any], values: Mapping[str, Any]) -> list[Run]:
-    return sorted(map(run_of, tx.execute(query, values)), key=_by_admission)
+    runs = read_runs(tx, _HELD_OF_QUEUE, {"queue": queue, "now": now, "most": limit})
+    return sorted(runs, key=_by_admission)
 
 
 def _by_admission(run: Run) -> tuple[datetime, str]:

@@ -1,8 +1,8 @@
 """Runs: inserting, reading and moving them along. Every write is a compare-and-swap."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     Update,
     and_,
     bindparam,
@@ -18,13 +17,7 @@ from sqlalchemy import (
     select,
 )
 
-from reconciler.core.runs.run import (
-    Reason,
-    Run,
-    Source,
-    Status,
-    WaitingFor,
-)
+from reconciler.core.runs.run import Reason, Run, Status
 from reconciler.core.runs.usage import Usage
 from reconciler.store.engine.batches import IDS
 from reconciler.store.engine.bulk import insert_tuples
@@ -37,39 +30,21 @@ from reconciler.store.runs.conditions import (
     sources_for,
     update_of,
 )
-from reconciler.store.tables import (
-    CLAIMABLE,
-    QUEUED,
-    autopilot,
-    autopilot_run,
-    autopilot_trigger,
+from reconciler.store.runs.rows import (
+    FIELDS,
+    JOINED,
+    LIGHT,
+    STORED,
+    TOLD,
+    WHOLE,
+    read_runs,
+    run_of,
 )
+from reconciler.store.tables import CLAIMABLE, QUEUED, autopilot_run
 
-_RENAMED = {
-    "workspace": "workspace_id",
-    "key": "concurrency_key",
-    "payload": "trigger_payload",
-    "commit": "commit_sha",
-}
-_JOINED = {"autopilot": autopilot.c.name, "trigger": autopilot_trigger.c.name}
-_FIELDS = tuple(f.name for f in fields(Run))
-_COLUMNS = ("run_token", "holds", "lease_token", "input_tokens", "output_tokens", "cached_tokens")
-"""Columns that are no fields of a `Run`."""
-STORED = {name: name for name in _COLUMNS} | {
-    name: _RENAMED.get(name, name) for name in _FIELDS if name not in _JOINED
-}
-_ENUMS = {
-    "source": Source,
-    "status": Status,
-    "reason": Reason,
-    "waiting_for": WaitingFor,
-    "cancel_reason": Reason,
-}
-_OWN = tuple(name for name in _FIELDS if name not in _JOINED)
+_OWN = tuple(name for name in FIELDS if name not in JOINED)
 _INSERTED = tuple(STORED[name] for name in _OWN)
 _values_of: Callable[[Run], tuple[Any, ...]] = attrgetter(*_OWN)
-_HEAVY = frozenset({"payload", "result", "context"})
-_LIGHT_FIELDS = tuple(name for name in _FIELDS if name not in _HEAVY)
 
 ACTIVE = and_(autopilot_run.c.admitted_at.is_not(None), NOT_ENDED)
 # Whoever waits has a time at which it expires: said again, it names the index of those who wait.
@@ -79,42 +54,18 @@ IS_QUEUED: ColumnElement[bool] = literal_column(f"({QUEUED})")
 IS_CLAIMABLE: ColumnElement[bool] = literal_column(f"({CLAIMABLE})")
 STILL_QUEUED = Condition(IS_QUEUED)
 
-
-def _selection(names: Iterable[str]) -> Select[Any]:
-    columns = [
-        (_JOINED[n] if n in _JOINED else autopilot_run.c[STORED[n]]).label(f"f_{n}") for n in names
-    ]
-    return (
-        select(*columns)
-        .select_from(autopilot_run)
-        .join(autopilot, autopilot.c.id == autopilot_run.c.autopilot_id)
-        .outerjoin(autopilot_trigger, autopilot_trigger.c.id == autopilot_run.c.trigger_id)
-    )
-
-
-WHOLE = _selection(_FIELDS)
-LIGHT = _selection(_LIGHT_FIELDS)
 _BY_ID = WHOLE.where(THIS_RUN)
 _HANDLES = select(
     autopilot_run.c.session_id, autopilot_run.c.handle, autopilot_run.c.precheck_handle
 ).where(THIS_RUN)
 _STATUS = select(autopilot_run.c.status).where(THIS_RUN)
 _BY_IDS = WHOLE.where(autopilot_run.c.id.in_(IDS))
+_TO_TELL = TOLD.where(autopilot_run.c.id.in_(IDS))
 _HELD_WAITING = (
     LIGHT.where(autopilot_run.c.id.in_(IDS), WAITING)
     .order_by(autopilot_run.c.id)
     .with_for_update(of=autopilot_run)
 )
-
-
-def run_of(row: Sequence[Any]) -> Run:
-    """The run that a row of `WHOLE` or `LIGHT` holds."""
-    names = _FIELDS if len(row) == len(_FIELDS) else _LIGHT_FIELDS
-    values: dict[str, Any] = dict(zip(names, row, strict=True))
-    for name, enum in _ENUMS.items():
-        if values[name] is not None:
-            values[name] = enum(values[name])
-    return Run(**values)
 
 
 def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
@@ -133,7 +84,7 @@ def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
 
 
 def get_run(tx: Connection, run_id: str) -> Run | None:
-    """One run, whole."""
+    """One run, whole. Raises UnreadableRun."""
     row = tx.execute(_BY_ID, {"this_run": run_id}).one_or_none()
     return run_of(row) if row else None
 
@@ -155,8 +106,8 @@ def with_handles(tx: Connection, run: Run) -> Run | None:
 
 def get_runs(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """Several runs, whole, by id."""
-    rows = tx.execute(_BY_IDS, {"ids": list(run_ids)}) if run_ids else ()
-    return {run.id: run for run in map(run_of, rows)}
+    runs = read_runs(tx, _BY_IDS, {"ids": list(run_ids)}) if run_ids else ()
+    return {run.id: run for run in runs}
 
 
 def hold_waiting(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
@@ -164,20 +115,18 @@ def hold_waiting(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
 
     Without what may be megabytes: payload, result and context.
     """
-    rows = tx.execute(_HELD_WAITING, {"ids": list(run_ids)})
-    return {run.id: run for run in map(run_of, rows)}
+    runs = read_runs(tx, _HELD_WAITING, {"ids": list(run_ids)})
+    return {run.id: run for run in runs}
 
 
 def get_runs_to_tell(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """Runs by id without their payloads, which may be megabytes and are told to nobody."""
-    light = LIGHT.add_columns(autopilot_run.c.result).where(autopilot_run.c.id.in_(IDS))
-    rows = tx.execute(light, {"ids": list(run_ids)})
-    runs = (replace(run_of(tuple(columns)), result=result) for *columns, result in rows)
+    runs = read_runs(tx, _TO_TELL, {"ids": list(run_ids)})
     return {run.id: run for run in runs}
 
 
 def run_of_occurrence(tx: Connection, trigger_id: str, scheduled_for: datetime) -> Run | None:
-    """The run that an occurrence became."""
+    """The run that an occurrence became. Raises UnreadableRun."""
     r = autopilot_run.c
     where = and_(r.trigger_id == trigger_id, r.scheduled_for == scheduled_for)
     row = tx.execute(LIGHT.where(where)).one_or_none()
@@ -187,7 +136,8 @@ def run_of_occurrence(tx: Connection, trigger_id: str, scheduled_for: datetime) 
 def open_runs_of(tx: Connection, autopilot_id: str, limit: int) -> list[Run]:
     """The oldest runs of an autopilot that have not ended."""
     query = LIGHT.where(autopilot_run.c.autopilot_id == autopilot_id, NOT_ENDED)
-    return [run_of(row) for row in tx.execute(query.order_by(autopilot_run.c.id).limit(limit))]
+    ordered = query.order_by(autopilot_run.c.id).limit(bindparam("most"))
+    return read_runs(tx, ordered, {"most": limit})
 
 
 def used_occurrences(
@@ -309,7 +259,7 @@ _WITH_WAITERS = select(autopilot_run.c.autopilot_id).where(WAITING)
 
 def expired_waiters(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Waiting runs whose `queueTtl` has passed."""
-    return [run_of(row) for row in tx.execute(_EXPIRED_WAITERS, {"now": now, "most": limit})]
+    return read_runs(tx, _EXPIRED_WAITERS, {"now": now, "most": limit})
 
 
 def autopilots_with_waiters(tx: Connection) -> list[str]:

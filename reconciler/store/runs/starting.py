@@ -11,7 +11,7 @@ from reconciler.core.runs.run import Run, Status, may_become
 from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.engine.facts import RunStarted, note
 from reconciler.store.runs.conditions import NOT_ENDED, OWNED, THIS_RUN, UNEXPIRED
-from reconciler.store.runs.runs import STORED
+from reconciler.store.runs.rows import STORED
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c

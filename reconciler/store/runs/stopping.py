@@ -6,7 +6,8 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam
 
 from reconciler.core.runs.run import Run, Status
 from reconciler.store.runs.conditions import EXPIRED
-from reconciler.store.runs.runs import ACTIVE, LIGHT, run_of
+from reconciler.store.runs.rows import LIGHT, read_runs
+from reconciler.store.runs.runs import ACTIVE
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
@@ -30,14 +31,14 @@ def overdue(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
 
     Without those whose agent is done: whoever judges their results ends them.
     """
-    return [run_of(row) for row in tx.execute(_OVERDUE, {"now": now, "most": limit})]
+    return read_runs(tx, _OVERDUE, {"now": now, "most": limit})
 
 
 def untouched_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Runs that were asked to stop before they were ever given to an agent."""
-    return [run_of(row) for row in tx.execute(_UNTOUCHED, {"now": now, "most": limit})]
+    return read_runs(tx, _UNTOUCHED, {"now": now, "most": limit})
 
 
 def unattended_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
     """Pending runs that were asked to stop between two attempts: something may be left of one."""
-    return [run_of(row) for row in tx.execute(_UNATTENDED, {"now": now, "most": limit})]
+    return read_runs(tx, _UNATTENDED, {"now": now, "most": limit})

@@ -20,11 +20,13 @@ from reconciler.store.engine.database import Database
 from reconciler.store.objects.agents import mark_unavailable
 from reconciler.store.objects.triggers import stall
 from reconciler.store.servers import Server, register
+from reconciler.store.tables import autopilot_run
 from tests.support.clock import FakeClock
 from tests.support.pages import ROOT, code, table
 from tests.support.receiver import VARIABLE
 from tests.support.rig import KEY, Document, Rig, agent, autopilot, schedule, webhook
 from tests.support.signing import WHSEC
+from tests.support.vandal import break_column
 
 STANDARD: Document = {"signature": {"scheme": "standard", "secrets": [{"env": VARIABLE}]}}
 
@@ -88,7 +90,7 @@ def test_a_healthy_system_has_nothing_to_report(rig: HostRig, settings: Settings
     assert {check.verdict for check in checks} == {Verdict.OK}, checks
     assert [check.subject for check in checks] == [
         "settings", "database", "clock", "zones", "server", "secrets", "webhooks", "triggers",
-        "agents", "channels",
+        "runs", "agents", "channels",
     ]  # fmt: skip
     listed = {code(row[0])[0] for row in table(ROOT / "docs/operating.md", "subject")}
     assert listed == {check.subject for check in checks} | {"programs"}, "none is bound here"
@@ -259,3 +261,12 @@ def test_settings_that_serve_would_refuse_are_told(tmp_path: Path) -> None:
     server_key(key, tmp_path / "secrets")
     key.chmod(0o644)
     assert "chmod 600" in wrong(examine(Settings(database=url, key_file=key), {}), "settings")[0]
+
+
+def test_a_run_whose_row_cannot_be_read_is_told(rig: HostRig, settings: Settings) -> None:
+    rig.apply(agent(), autopilot())
+    run = rig.launch()
+    assert wrong(examine(settings, {}), "runs") == []
+    break_column(rig, autopilot_run.c.cancel_reason, "'whim'", run.id)
+    (message,) = wrong(examine(settings, {}), "runs")
+    assert message == f"run {run.id} cannot be read: its column cancel_reason holds 'whim'"

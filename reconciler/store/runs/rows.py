@@ -1,0 +1,178 @@
+"""Rows of runs, read as `Run`s. One that somebody made unreadable by hand holds up no other.
+
+A list leaves such a row out, as if it did not exist, and the log says so; who asks for that run
+itself is told why (docs/runs.md#rows-that-cannot-be-read).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, Select, select
+
+from reconciler.core.base.errors import Conflict
+from reconciler.core.base.typed import mistyped, types_of
+from reconciler.core.runs.queue import Queue
+from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor
+from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
+
+log = structlog.get_logger(__name__)
+
+_RENAMED = {
+    "workspace": "workspace_id",
+    "key": "concurrency_key",
+    "payload": "trigger_payload",
+    "commit": "commit_sha",
+}
+JOINED = {"autopilot": autopilot.c.name, "trigger": autopilot_trigger.c.name}
+"""The fields that are columns of other tables."""
+FIELDS = tuple(f.name for f in fields(Run))
+_COLUMNS = ("run_token", "holds", "lease_token", "input_tokens", "output_tokens", "cached_tokens")
+"""Columns that are no fields of a `Run`."""
+STORED = {name: name for name in _COLUMNS} | {
+    name: _RENAMED.get(name, name) for name in FIELDS if name not in JOINED
+}
+_ENUMS = {
+    "source": Source,
+    "status": Status,
+    "reason": Reason,
+    "waiting_for": WaitingFor,
+    "cancel_reason": Reason,
+}
+_TOLD_FIELDS = tuple(name for name in FIELDS if name not in {"payload", "context"})
+_LIGHT_FIELDS = tuple(name for name in _TOLD_FIELDS if name != "result")
+_BY_LENGTH = {len(names): names for names in (FIELDS, _TOLD_FIELDS, _LIGHT_FIELDS)}
+# What was told of usage counts for nothing where it cannot be read: a run ends all the same.
+_TYPES = {name: types for name, types in types_of(Run).items() if name != "usage"}
+_MOMENTS = tuple(name for name, types in _TYPES.items() if datetime in types)
+_NUMBERS = tuple(name for name, types in _TYPES.items() if int in types)
+_sound: set[tuple[type, ...]] = set()
+"""The types that the fields of a row had, of rows that could be read: most rows are alike."""
+_MOST_SHAPES = 4096
+_YEARS = range(1000, 9000)
+"""Of moments; beyond these nothing can be added to one, nor taken away."""
+_MOST = 10**12
+"""Micro-dollars and milliseconds; what is higher cannot be added to a moment either."""
+_MOST_ATTEMPTS = 10**9
+"""One more has to fit its column."""
+
+
+def _selection(names: Iterable[str]) -> Select[Any]:
+    columns = [
+        (JOINED[n] if n in JOINED else autopilot_run.c[STORED[n]]).label(f"f_{n}") for n in names
+    ]
+    return (
+        select(*columns)
+        .select_from(autopilot_run)
+        .join(autopilot, autopilot.c.id == autopilot_run.c.autopilot_id)
+        .outerjoin(autopilot_trigger, autopilot_trigger.c.id == autopilot_run.c.trigger_id)
+    )
+
+
+WHOLE = _selection(FIELDS)
+LIGHT = _selection(_LIGHT_FIELDS)
+"""Without what may be megabytes: payload, result and context."""
+TOLD = _selection(_TOLD_FIELDS)
+"""Without what is told to nobody: payload and context."""
+
+
+class UnreadableRun(Conflict):
+    """The row of a run holds what no run can be: somebody edited it by hand."""
+
+    def __init__(self, run_id: object, column: str, value: object) -> None:
+        self.run_id = str(run_id)
+        self.why = f"its column {column} holds {value!r:.80}"
+        self.fix = "put that column right in the database"
+        edited = f"the row of run {run_id} was edited by hand and cannot be read"
+        super().__init__(f"{edited}: {self.why}; {self.fix}", reason="row-unreadable")
+
+
+def run_of(row: Sequence[Any]) -> Run:
+    """The run that a row of one of these selections holds. Raises UnreadableRun."""
+    values: dict[str, Any] = dict(zip(_BY_LENGTH[len(row)], row, strict=True))
+    try:
+        for name, enum in _ENUMS.items():
+            if values[name] is not None:
+                values[name] = enum(values[name])
+        if values["queue"]:
+            name = "queue"
+            Queue.parse(values["queue"])
+    except (AttributeError, TypeError, ValueError):
+        raise _unreadable(values, name) from None
+    shape = tuple(map(type, values.values()))
+    if shape not in _sound:
+        if (mistaken := mistyped(values.items(), _TYPES)) is not None:
+            raise _unreadable(values, mistaken)
+        _note_sound(shape)
+    if (mistaken := _out_of_range(values)) is not None:
+        raise _unreadable(values, mistaken)
+    return Run(**values)
+
+
+def _note_sound(shape: tuple[type, ...]) -> None:
+    if len(_sound) >= _MOST_SHAPES:
+        _sound.clear()
+    _sound.add(shape)
+
+
+def _out_of_range(values: Mapping[str, Any]) -> str | None:
+    """The first field with which nobody can reckon."""
+    for name in _MOMENTS:
+        if (moment := values[name]) is not None and moment.year not in _YEARS:
+            return name
+    for name in _NUMBERS:
+        most = _MOST_ATTEMPTS if name == "attempts" else _MOST
+        if (number := values[name]) is not None and not -most <= number <= most:
+            return name
+    return None
+
+
+def _unreadable(values: Mapping[str, Any], name: str) -> UnreadableRun:
+    return UnreadableRun(values["id"], STORED.get(name, name), values[name])
+
+
+def readable(rows: Iterable[Row[Any]]) -> list[Run]:
+    """The runs of these rows, without those that cannot be read."""
+    runs = []
+    for row in rows:
+        try:
+            runs.append(run_of(row))
+        except UnreadableRun as error:
+            _tell(error.run_id, error.why)
+    return runs
+
+
+@lru_cache(maxsize=1024)
+def _tell(run_id: str, why: str) -> None:
+    """Log, once: rounds come to the same row several times a second."""
+    log.error("the row of a run cannot be read, nothing is done with it", run=run_id, why=why)
+
+
+def read_runs(
+    tx: Connection, query: Select[Any], values: Mapping[str, Any] | None = None
+) -> list[Run]:
+    """The runs that a query gives, without those that cannot be read.
+
+    A query with the parameter `most` gives that many which can be read.
+    """
+    bound = dict(values or {})
+    if "most" not in bound:
+        return readable(tx.execute(query, bound))
+    return read_most(lambda most: tx.execute(query, {**bound, "most": most}).all(), bound["most"])
+
+
+def read_most(read: Callable[[int], Sequence[Row[Any]]], most: int) -> list[Run]:
+    """The first runs that can be read, at most so many; `read` gives the first rows.
+
+    Rows that cannot be read take nobody's place: behind them there may be others.
+    """
+    asked = most
+    while True:
+        rows = read(asked)
+        runs = readable(rows)
+        if len(runs) >= most or len(rows) < asked:
+            return runs[:most]
+        asked = most + len(rows) - len(runs)
