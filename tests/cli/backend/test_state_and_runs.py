@@ -39,9 +39,11 @@ def both(cli: Cli, *arguments: str) -> tuple[Written, Written]:
     Again where that moves on meanwhile, as a server gives runs to agents and clocks go on.
     """
     while True:
-        way, local = written(cli, *arguments), written_locally(cli, *arguments)
-        if way == local or local == written_locally(cli, *arguments):
-            return way, local
+        before, way = written_locally(cli, *arguments), written(cli, *arguments)
+        if way in (before, after := written_locally(cli, *arguments)):
+            return way, way
+        if before == after:  # it stood still around the other one
+            return way, after
 
 
 def written_locally(cli: Cli, *arguments: str) -> Written:
