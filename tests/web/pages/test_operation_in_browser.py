@@ -70,3 +70,27 @@ def test_a_second_click_starts_no_second_run(rig: Rig, web: Web, opened: Open) -
     with web.served() as url:
         page = opened(f"{url}/autopilots/{id_of('triage')}")
         assert page.evaluate(clicks) == [True, False], "the second one is not sent"
+
+
+REFRESHED = """() => new Promise((done) => {
+  const main = document.querySelector("main");
+  const isSame = () => done(main === document.querySelector("main"));
+  document.addEventListener("refreshed", () => setTimeout(isSame), { once: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+})"""
+BROUGHT_BACK = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+
+
+def test_the_key_of_a_form_is_no_news_and_another_one_on_the_way_back(
+    rig: Rig, web: Web, opened: Open
+) -> None:
+    rig.apply(agent(), autopilot())
+    with web.served() as url:
+        page = opened(f"{url}/autopilots/{id_of('triage')}")
+        keys = page.locator("input[name=idempotency_key]")
+        before = keys.evaluate_all("all => all.map((key) => key.value)")
+        assert page.evaluate(REFRESHED), "nothing changed but the keys, so nothing is put in"
+        assert keys.evaluate_all("all => all.map((key) => key.value)") == before
+        page.evaluate(BROUGHT_BACK)
+        after = keys.evaluate_all("all => all.map((key) => key.value)")
+        assert len({*before, *after}) == 4
