@@ -55,7 +55,7 @@ def violations(page: Any) -> list[str]:
 def sideways(page: Any) -> list[str]:
     """What has to be scrolled sideways to be read: the page itself, or a part of it.
 
-    Code is meant to be, and so are tables and pictures in a region of their own.
+    Code and tables are meant to be, and so are pictures in a region of their own.
     """
     return list(page.evaluate(_SIDEWAYS))
 
@@ -63,7 +63,7 @@ def sideways(page: Any) -> list[str]:
 _SIDEWAYS = """() => {
   const wide = (each) => each.scrollWidth > each.clientWidth + 1;
   const scrolls = (each) => ["auto", "scroll"].includes(getComputedStyle(each).overflowX);
-  const meant = "pre, code, textarea, [role=region]";
+  const meant = "pre, code, textarea, table, [role=region]";
   const parts = [...document.body.querySelectorAll("*")];
   const those = parts.filter((each) => wide(each) && scrolls(each) && !each.matches(meant));
   if (wide(document.documentElement)) those.unshift(document.documentElement);

@@ -91,6 +91,8 @@ def test_everybody_can_read_a_run(
         for width in (320, 390):
             page.set_viewport_size({"width": width, "height": 700})
             assert sideways(page) == [], f"{path} at {width}"
+            for head in page.locator(".prose thead").all():
+                assert head.bounding_box()["width"] > 1, "a table of an answer has its header"
 
 
 def test_a_run_can_be_read_without_a_script(
