@@ -146,14 +146,22 @@ def _groups(
         return
     by: By = query.by
     sums = sum_usage_by(tx, by, start, end, workspaces)
-    # The key too: pages of groups that cost the same do not overlap.
-    dearest = sorted(sums.items(), key=lambda item: (-item[1].cost_micros, *map(str, item[0])))
-    for (workspace, *more), used in dearest:
+    for (workspace, *more), used in sorted(sums.items(), key=_dearest):
         what = more[0] if more else None
         if by == "autopilot":
             yield _item(used, workspace, autopilot_id=what)
         else:
             yield _item(used, workspace, agent=what)
+
+
+def _dearest(group: tuple[tuple[str | None, ...], UsageSum]) -> tuple[object, ...]:
+    """The order of groups: by cost, of one cost by tokens and runs.
+
+    By their keys in the end: pages of groups that used the same do not overlap.
+    """
+    key, used = group
+    tokens = used.input_tokens + used.output_tokens
+    return -used.cost_micros, -tokens, -used.runs, *map(str, key)
 
 
 def _named(tx: Tx, items: list[UsageItem]) -> list[UsageItem]:

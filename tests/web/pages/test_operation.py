@@ -66,7 +66,7 @@ def test_a_delivery_is_shown_with_its_body_as_text_and_replayed(
     assert answer.status_code == 303
     run = rig.runs()[-1]
     assert answer.headers["location"] == f"/runs/{run.id}"
-    assert 'href="/deliveries/' in ask("GET", f"/runs/{run.id}").text
+    assert 'hook</small> <small><a href="/deliveries/' in ask("GET", f"/runs/{run.id}").text
 
 
 def test_agents_that_cannot_take_work_come_first_with_the_reason(rig: Rig, ask: Ask) -> None:

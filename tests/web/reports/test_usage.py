@@ -71,6 +71,16 @@ def test_groups(used: Rig, ask: Ask, by: str, name: str, expected: list[tuple[st
     assert _items(answer, name, "costUsd") == expected
 
 
+def test_of_what_costs_the_same_who_used_most_comes_first(rig: Rig, ask: Ask) -> None:
+    names = ("idle", "busy", "talker")
+    rig.apply(agent(), *(autopilot(name, maxConcurrency=5) for name in names))
+    for name, tokens in (("idle", 0), ("busy", 0), ("busy", 0), ("talker", 900)):
+        rig.end(rig.launch(name), Completed("ok", Usage(input_tokens=tokens)))
+    rig.clock.advance(minutes=1)
+    items = ask("GET", "/v1/usage?by=autopilot").json()["items"]
+    assert [item["autopilot"] for item in items] == ["talker", "busy", "idle"]
+
+
 def test_days_are_those_of_the_time_zone_that_is_set(used: Rig, web: Web, ask: Ask) -> None:
     web.settings = Settings(timezone="Asia/Tokyo")
     answer = ask("GET", "/v1/usage", params={"by": "day"}).json()

@@ -60,7 +60,9 @@ def read_lane(
     not_run = Counter[str]()
     for interval in missed:
         not_run[interval.reason] += interval.count or 1
-    told = [f"{count} {word}" for word, count in [*of_each.most_common(), *not_run.most_common()]]
+    not_run["late"] = sum(mark.kind == "late" for mark in others)
+    counts = [*of_each.most_common(), *not_run.most_common()]
+    told = [f"{count} {word}" for word, count in counts if count]
     return Lane(
         id=stored.id,
         name=stored.key.name,

@@ -56,6 +56,7 @@ def test_what_is_late_is_drawn_while_nobody_decides(busy: Rig, ask: Ask) -> None
     late = [words for kind, words in marks(ask, "/timeline") if kind == "late"]
     assert len(late) == 1
     assert "is one running?" in late[0]
+    assert re.search('aria-label="triage: [^"]*, 1 late"', ask("GET", "/timeline").text)
 
 
 def test_one_that_takes_no_work_has_nothing_to_come(rig: Rig, ask: Ask) -> None:
