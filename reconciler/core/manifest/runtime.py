@@ -99,8 +99,8 @@ class CommandRuntime(Model):
     cwd: str | None = Field(default=None, min_length=1, max_length=4096)
     """The folder that it starts in; the server's own by default."""
     usage: Literal["lastLine"] | None = None
-    """`lastLine`: lines that it writes are JSON with what it used until then, `{"usage": {…}}`; the
-    last one counts."""
+    """`lastLine`: lines that it writes are JSON with what it used until then, `{"usage": {…}}`; of
+    several the highest of each number counts."""
 
 
 class CliRuntime(Model):

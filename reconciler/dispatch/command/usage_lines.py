@@ -1,7 +1,8 @@
 """The usage that a program tells in lines of its output (docs/runtimes.md#command).
 
-Such a line is a JSON object with `usage` and nothing else. It says what was used until then, so
-that the last one counts.
+Such a line is a JSON object with `usage` and nothing else. It says what was used until then, in
+all: of several the highest of each number counts (docs/runs.md#usage), whether they were read while
+the program worked or at its end.
 """
 
 import io
@@ -37,12 +38,18 @@ def told_usage(output: str) -> Told:
         if document is None:
             others.append(line)
             continue
-        last, invalid = reported(document["usage"])
-        usage, before = last or usage, len(others)
+        report, invalid = reported(document["usage"])
+        usage, before = _both(usage, report), len(others)
         note = invalid or (NOT_TOLD if usage is None else None)
     if before is not None and not "".join(others[before:]).strip():
         del others[before:]
     return Told("".join(others), usage, note)
+
+
+def _both(earlier: Usage | None, later: Usage | None) -> Usage | None:
+    if earlier is None or later is None:
+        return later or earlier
+    return later.over(earlier.document())
 
 
 def _document(line: str) -> Mapping[str, Json] | None:
@@ -66,4 +73,4 @@ class UsageLines:
 
     def take(self, lines: bytes) -> None:
         """See `Meter.take`."""
-        self.used = told_usage(lines.decode("utf-8", "replace")).usage or self.used
+        self.used = _both(self.used, told_usage(lines.decode("utf-8", "replace")).usage)

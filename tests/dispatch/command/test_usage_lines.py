@@ -1,7 +1,9 @@
 """What a command used, told in lines of its output, where its manifest says that it tells it."""
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -58,9 +60,9 @@ signal.pause()
             id="not the last line",
         ),
         pytest.param(
-            'a\n{"usage": {"costUsd": 2}}\nb\n\n{"usage": {"costUsd": 0.01}}\n\n',
-            Told("a\nb\n\n", CENT),
-            id="the last one counts",
+            'a\n{"usage": {"costUsd": 2}}\nb\n\n{"usage": {"turns": 3, "costUsd": 0.01}}\n\n',
+            Told("a\nb\n\n", Usage(cost_micros=2_000_000, turns=3)),
+            id="the highest of each number counts",
         ),
         pytest.param(
             '{"usage": {"costUsd": 0.01}}\n{"usage": {"costUsd": "1"}}\n',
@@ -114,6 +116,50 @@ async def test_a_program_that_is_stopped_tells_what_it_has_used_until_then(tmp_p
         Failed(Reason.AGENT_FAILED, "agent exited with status 1", "half\n", usage=CENT)
     )
     await commands.close()
+
+
+REPORTS = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "costUsd": st.integers(0, 5), "inputTokens": st.integers(0, 5),
+            "outputTokens": st.integers(0, 5), "cachedTokens": st.integers(0, 5),
+            "turns": st.integers(0, 5), "model": st.sampled_from(["small", "large"]),
+        },
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@given(REPORTS, st.data())
+def test_a_run_with_a_budget_has_used_what_one_without_has(
+    reports: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    """With one, lines are read and recorded while the program works; without, only at its end."""
+    lines = [f"{json.dumps({'usage': report})}\n" for report in reports]
+    meter, recorded, at = UsageLines(), Usage(), 0
+    while at < len(lines):
+        upto = data.draw(st.integers(at + 1, len(lines)))
+        meter.take("".join(lines[at:upto]).encode())
+        recorded, at = (meter.used or Usage()).over(recorded.document()), upto
+    used = told_usage("".join(lines)).usage or Usage()
+    assert (
+        used.over(recorded.document())
+        == used
+        == Usage(
+            cost_micros=highest(reports, "costUsd", 1_000_000),
+            input_tokens=highest(reports, "inputTokens"),
+            output_tokens=highest(reports, "outputTokens"),
+            cached_tokens=highest(reports, "cachedTokens"),
+            turns=highest(reports, "turns"),
+            model=next((report["model"] for report in reports[::-1] if "model" in report), None),
+        )
+    )
+
+
+def highest(reports: list[dict[str, Any]], name: str, unit: int = 1) -> int | None:
+    """The highest number that was reported under this name."""
+    return max((report[name] * unit for report in reports if name in report), default=None)
 
 
 LINES = st.lists(
