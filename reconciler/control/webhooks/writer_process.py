@@ -10,6 +10,7 @@ import pickle
 import socket
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -35,6 +36,8 @@ SHORTEST, LONGEST = 0.5, 60.0
 """Seconds until another child is started after one was lost; doubled until one has written."""
 FAREWELL = 5.0
 """Seconds that the child gets to finish when it is not needed any more."""
+KILLED = 1.0
+"""Seconds for the system to end one that was killed; it takes a moment."""
 
 
 @dataclass(slots=True)
@@ -163,7 +166,7 @@ class WriterProcess:
         raise OutcomeUnknown(why)
 
     async def close(self) -> None:
-        """Let the child go, and wait until it is gone."""
+        """Let the child go, and wait until it is gone; at once, where this is cancelled."""
         keeping, self._keeping = self._keeping, None
         if keeping is not None:
             keeping.cancel()
@@ -190,21 +193,28 @@ class WriterProcess:
         finally:
             # Ours is cleared before the next one is started: no group goes to a dead one.
             self._child = None
+            if not child.ready:
+                child.process.kill()  # it has begun nothing that it would have to finish
             await _let_go(child)
 
     async def _start(self) -> _Child:
         ours, theirs = socket.socketpair()
-        try:
-            process = _started(theirs)
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        child = _Child(process, *await asyncio.open_connection(sock=ours))
+        with theirs:
+            try:
+                reader, writer = await asyncio.open_connection(sock=ours)
+            except BaseException:
+                ours.close()
+                raise
+            # Nothing is awaited from here on until it is attended to: whoever gave up in between
+            # would leave a child that nobody waits for.
+            try:
+                child = _Child(_started(theirs), reader, writer)
+            except BaseException:
+                writer.close()
+                raise
         setup = Setup(self._url, self._cooldown, self._defaults, beat=self._silence / _BEATS)
         child.writer.write(message(setup))
-        log.info("writing deliveries in a process of its own", pid=process.pid)
+        log.info("writing deliveries in a process of its own", pid=child.process.pid)
         return child
 
 
@@ -220,7 +230,14 @@ async def _let_go(child: _Child) -> None:
         await asyncio.to_thread(child.process.wait, FAREWELL)
     except subprocess.TimeoutExpired:
         await _end(child)
-    child.listening.cancel()
+    except asyncio.CancelledError:
+        # Nobody has the time to wait for its farewell, and nobody else will wait for it.
+        child.process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            child.process.wait(KILLED)
+        raise
+    finally:
+        child.listening.cancel()
     await asyncio.gather(child.listening, return_exceptions=True)
 
 

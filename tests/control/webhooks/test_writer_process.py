@@ -240,6 +240,43 @@ def test_killed_again_and_again_under_load_nothing_is_lost_or_doubled(
     assert len(killed) == 3
 
 
+@pytest.mark.parametrize("steps", range(6))
+def test_however_far_its_start_has_come_nothing_of_it_is_left_once_it_is_closed(steps: int) -> None:
+    before = children_of_this_process()
+
+    async def body() -> None:
+        helper = WriterProcess("sqlite:///none.db", COOLDOWN)
+        await helper.is_ready()  # which begins to start it
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await helper.close()
+        assert children_of_this_process() <= before
+
+    asyncio.run(body())
+
+
+def test_a_close_that_is_given_up_leaves_nothing_of_it_either(hook: Rig, database_url: str) -> None:
+    helped = Helped(database_url).await_ready()
+    child = helped.process()
+    child.suspend()  # it takes no leave
+
+    async def body() -> None:
+        closing = asyncio.create_task(helped.helper.close())
+        for _ in range(10):  # until it waits for the child
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        assert not child.is_running()
+
+    helped.loop.run(body())
+    helped.close()
+
+
+def children_of_this_process() -> set[int]:
+    """Their pids, also of those that have ended and that nobody has asked how."""
+    return {child.pid for child in psutil.Process().children()}
+
+
 def test_it_ends_with_its_parent(hook: Rig, database_url: str) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, database_url],
