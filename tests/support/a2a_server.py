@@ -77,8 +77,8 @@ async def crash(_updater: TaskUpdater) -> None:
 BEHAVIOURS: dict[str, Callable[[TaskUpdater], Awaitable[None]]] = {
     each.__name__: each for each in (complete, data, work, fail, reject, ask, auth, crash)
 }
-MESSAGES = {"message": 0.0, "slow": 1.5}
-"""What is answered without a task, after so many seconds."""
+MESSAGE = "message"
+"""The prompt that is answered without a task."""
 
 
 class Obedient(AgentExecutor):
@@ -92,9 +92,7 @@ class Obedient(AgentExecutor):
         words = context.get_user_input().split()
         with self._log.open("a") as file:
             file.write(f"{context.context_id}\n")
-        seconds = next((MESSAGES[word] for word in words if word in MESSAGES), None)
-        if seconds is not None:
-            await asyncio.sleep(seconds)
+        if MESSAGE in words:
             await event_queue.enqueue_event(new_text_message("Nothing to do."))
             return
         updater = TaskUpdater(event_queue, str(context.task_id), str(context.context_id))

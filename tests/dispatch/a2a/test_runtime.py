@@ -155,11 +155,17 @@ async def test_a_message_as_the_answer_ends_the_run(
 
 
 async def test_a_message_that_takes_long_ends_the_run_later(every_kind: A2aAgent) -> None:
-    async with opened(settle=0.2) as runtime:
-        job = job_on(every_kind, "slow")
-        handle = await begun(runtime, job)
-        assert handle.session_id is None
-        assert await poll(runtime, job, handle) == Working()
+    async with opened() as runtime:
+        await runtime.start(job_on(every_kind, "message"), Recorder())  # its card is known
+        runtime._patience = replace(WAITS, settle=0.2)
+        job = job_on(every_kind, "message")
+        every_kind.freeze()
+        try:
+            handle = await begun(runtime, job)
+            assert handle.session_id is None
+            assert await poll(runtime, job, handle) == Working()
+        finally:
+            every_kind.thaw()
         assert await until(runtime, job, handle, Ended) == Ended(Completed("Nothing to do."))
     assert every_kind.executions().count(job.run_id) == 1
 

@@ -372,6 +372,11 @@ async def test_what_cannot_be_sent_fails_the_dispatch_and_tells_no_secret(
     assert agent.requests == []
 
 
+async def arrived(agent: HttpAgent) -> bool:
+    """Whether the agent has been asked: a start may stop waiting for it before that."""
+    return bool(agent.requests)
+
+
 async def test_a_long_request_runs_until_it_is_answered(agent: HttpAgent) -> None:
     agent.answer(200, {"status": "completed", "result": "late"}, hold=True)
     job, recorder = job_for(agent, mode=RUN_ONLY), Recorder()
@@ -399,6 +404,7 @@ async def test_a_request_outlasts_the_deadline_so_that_the_run_is_stopped_and_no
     job, recorder = job_for(agent, mode=RUN_ONLY, deadline=soon), Recorder()
     async with runtime_with(settle=0.5) as runtime:
         assert isinstance(await runtime.start(job, recorder), Started)
+        await eventually_async(lambda: arrived(agent))
         assert datetime.now(UTC) > soon
         assert await poll(runtime, job, recorder.last) == Working()
         assert await runtime.stop(job, recorder.last) == Stopped()
@@ -423,12 +429,9 @@ async def test_the_next_server_posts_an_open_request_again_under_the_same_key(
     job, recorder = job_for(agent, mode=RUN_ONLY), Recorder()
     agent.answer(200, {"status": "completed"}, hold=True)
 
-    async def asked() -> bool:
-        return bool(agent.requests)
-
     async with runtime_with(settle=0.05) as first:
         await first.start(job, recorder)
-        await eventually_async(asked)
+        await eventually_async(lambda: arrived(agent))
     async with runtime_with() as second:
         assert isinstance(await poll(second, job, recorder.last), Unseen)
         start = await second.start(replace(job, attempt=2, handle=recorder.last), recorder)
@@ -486,6 +489,7 @@ async def test_an_open_request_is_closed_only_on_proof(agent: HttpAgent) -> None
     job, recorder = job_for(agent, mode=RUN_ONLY), Recorder()
     async with runtime_with(settle=0.05) as runtime:
         await runtime.start(job, recorder)
+        await eventually_async(lambda: arrived(agent))
         agent.answer(405, b"")
         assert isinstance(await runtime.stop(job, recorder.last), Stopping)
         agent.answer(200, b"")
