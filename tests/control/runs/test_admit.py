@@ -1,12 +1,15 @@
 """Admission in one transaction: what a batch of newcomers becomes, and what is written of it."""
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
+from sqlalchemy import Engine, event
 
 from reconciler.control.runs.admit import Firing, admit_all
 from reconciler.core.base.errors import Conflict
@@ -253,3 +256,33 @@ class TestQueueKeepNewest:
                 assert run.reason is Reason.SUPERSEDED
                 assert run.replaced_by is not None
                 assert ended[run.replaced_by].created_at >= run.created_at
+
+
+def test_who_is_in_the_way_is_written_only_where_it_is_another_run(rig: Rig) -> None:
+    rig.apply(agent(), autopilot(concurrencyPolicy="queue"))
+    admit(rig, *(firing(rig, key=key) for key in "aaabb"))
+    first, second, third, other, _ = rig.runs()
+    with blockers_written() as rows:
+        rig.tick()
+        rig.end(other, Completed("done"))  # whoever waits of the other key waits on
+        assert rows == []
+        rig.end(first, Completed("done"))
+        assert sum(rows) == 1
+    assert rig.run_of(second.id).active
+    assert rig.run_of(third.id).blocked_by == second.id
+
+
+@contextmanager
+def blockers_written() -> Iterator[list[int]]:
+    """The rows of each statement that writes which run is in the way."""
+    rows: list[int] = []
+
+    def count(_connection: object, cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE autopilot_run SET blocked_by="):
+            rows.append(cursor.rowcount)
+
+    event.listen(Engine, "after_cursor_execute", count)
+    try:
+        yield rows
+    finally:
+        event.remove(Engine, "after_cursor_execute", count)
