@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Table, select
+from sqlalchemy import Column, Table, select, text
 from structlog.testing import capture_logs
 
 from reconciler.control.dispatching.context import RunnerSettings
@@ -277,3 +277,73 @@ def test_autopilots(rig: Rig) -> None:
     for _ in range(3):
         serve(rig, bots)
     assert [run.status for run in rig.runs("other")] == [Status.COMPLETED] * 3
+
+
+MANIFESTS = ["'[1]'", "'5'", "'{}'", """'{"spec": {}}'"""]
+
+
+class Keeping:
+    """Runs that wait, and others that wait for those, of manifests that are broken then."""
+
+    def __init__(self, rig: Rig, **bot: Any) -> None:
+        self.rig = rig
+        broken = [*MANIFESTS, "'{'"] if rig.database.name == "sqlite" else MANIFESTS
+        names = [f"broken-{number}" for number, _ in enumerate(broken)]
+        spec = {"concurrencyPolicy": "queue", "queueTtl": "30m", "timeout": "1h"}
+        # Titles of their own: what a digest names is remembered, and must be none of other tests.
+        title = f"{rig.ids.new(rig.clock.now())}"
+        rig.apply(
+            agent(**bot),
+            *(autopilot(name, title=f"{name} {title}", **spec) for name in (*names, "other")),
+        )
+        self.first = [rig.launch(name) for name in (*names, "other")]
+        self.second = [rig.launch(name) for name in (*names, "other")]
+        for run, value in zip(self.first, broken, strict=False):
+            break_manifest(rig, run, value)
+
+    def reasons(self) -> list[str | None]:
+        """How the runs of the autopilot ended whose manifest can be read."""
+        return [run.reason or run.status for run in self.rig.runs("other")]
+
+
+def break_manifest(rig: Rig, run: Run, value: str) -> None:
+    """Write this SQL in the place of what the run keeps."""
+    statement = f"UPDATE manifest SET document = {value} WHERE digest = :digest"  # noqa: S608
+    bound = text(statement).bindparams(digest=run.spec_digest)
+    rig.database.write(lambda tx: tx.execute(bound))
+
+
+def test_manifests_of_runs_that_begin_and_of_those_that_wait_for_them(rig: Rig) -> None:
+    keeping, bots = Keeping(rig, runtime=HTTP), Willing(rig)
+    for _ in range(3):
+        serve(rig, bots)
+    assert keeping.reasons() == ["completed"] * 2
+
+
+def test_manifests_of_runs_that_wait_too_long(rig: Rig) -> None:
+    keeping = Keeping(rig, runtime=HTTP)
+    rig.clock.advance(hours=1)
+    serve(rig, Willing(rig))
+    assert keeping.reasons() == ["target_unavailable", "expired"]
+
+
+def test_manifests_of_runs_that_are_to_stop(rig: Rig) -> None:
+    keeping, now = Keeping(rig, runtime=HTTP), rig.clock.now()
+
+    def cancel(tx: Tx) -> None:
+        for run in keeping.first:
+            assert request_cancel(tx, run.id, now, Reason.CANCELLED, "")
+
+    rig.database.write(cancel)
+    serve(rig, Willing(rig))
+    assert keeping.reasons() == ["cancelled", "completed"]
+
+
+def test_manifests_of_runs_that_a_worker_claims_one_at_a_time(rig: Rig) -> None:
+    keeping = Keeping(rig)
+    for _ in range(2):
+        serve(rig, Willing(rig))
+        with capture_logs():
+            (held,) = rig.claim("bot", most=1)
+        rig.complete(held)
+    assert keeping.reasons() == ["completed"] * 2

@@ -42,6 +42,7 @@ from reconciler.store.runs.claims import (
     waiting_for_claim,
 )
 from reconciler.store.runs.in_flight import count_in_flight
+from reconciler.store.runs.rows import tell_unreadable
 from reconciler.store.runs.runs import change_run, get_run
 from reconciler.store.runs.workspace_turns import read_turns, save_turns
 
@@ -95,9 +96,10 @@ def claim(database: Database, tx: Tx, asked: Claim) -> list[Claimed]:
     now = database.now(tx)
     in_flight = count_in_flight(tx)
     turns = with_in_flight(read_turns(tx), in_flight)
-    lines = _waiting(tx, asked, min(asked.most, MOST))
+    most = min(asked.most, MOST)
+    lines, passed_over = _waiting(tx, asked, most), set[str]()
     caps = agent_caps(tx, asked.agents, asked.workspaces)
-    room = min(asked.most, MOST, asked.max_active_runs - in_flight.total())
+    room = min(most, asked.max_active_runs - in_flight.total())
     claimed: list[Claimed] = []
     while room > len(claimed) and lines:
         workspace = next_workspace(turns, {space for space, _ in lines})
@@ -106,12 +108,17 @@ def claim(database: Database, tx: Tx, asked: Claim) -> list[Claimed]:
             del lines[key]
             continue
         run = lines[key].popleft()
-        if not lines[key]:
-            del lines[key]
         if (held := _claim_run(tx, run, asked, now)) is not None:
             claimed.append(held)
             in_flight[key] += 1
             turns[workspace] = served(turns, workspace)
+        else:
+            passed_over.add(run.id)
+            if not lines[key]:  # what nobody can claim takes the place of none behind it
+                others = waiting_for_claim(tx, *key, most + len(passed_over))
+                lines[key].extend(run for run in others if run.id not in passed_over)
+        if not lines[key]:
+            del lines[key]
     save_turns(tx, {held.run.workspace: turns[held.run.workspace] for held in claimed})
     return claimed
 
@@ -128,17 +135,24 @@ def _age(runs: deque[Run]) -> tuple[datetime, str]:
 
 
 def _claim_run(tx: Tx, run: Run, asked: Claim, now: datetime) -> Claimed | None:
-    document = get_document(tx, run.spec_digest)
+    """None where somebody else was first, or where its manifest or its payload cannot be read."""
     lease = lease_of(asked.lease_seconds)
     token, until = f"lease_{secrets.token_urlsafe(32)}", now + lease
-    values = _lease(run, document, asked.worker, token, until, lease, now)
-    if not claim_run(tx, run, {**values, "attempts": run.attempts + 1}):
-        return None
     whole = get_run(tx, run.id)
     if whole is None:
         return None
-    text = run_prompt(document["spec"]["description"], whole)
-    return Claimed(whole, text, token, until)
+    try:  # before anything is written: what is wrong with one run must not undo the others
+        document = get_document(tx, run.spec_digest)
+        values = _lease(run, document, asked.worker, token, until, lease, now)
+        text = run_prompt(document["spec"]["description"], whole)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        tell_unreadable(run.id, f"no prompt can be made of it: {error!r}")
+        return None
+    values["attempts"] = run.attempts + 1
+    if not claim_run(tx, run, values):
+        return None
+    fields = {name: value for name, value in values.items() if name != "lease_token"}
+    return Claimed(replace(whole, **fields), text, token, until)
 
 
 def _lease(

@@ -141,12 +141,12 @@ def readable(rows: Iterable[Row[Any]]) -> list[Run]:
         try:
             runs.append(run_of(row))
         except UnreadableRun as error:
-            _tell(error.run_id, error.why)
+            tell_unreadable(error.run_id, error.why)
     return runs
 
 
 @lru_cache(maxsize=1024)
-def _tell(run_id: str, why: str) -> None:
+def tell_unreadable(run_id: str, why: str) -> None:
     """Log, once: rounds come to the same row several times a second."""
     log.error("the row of a run cannot be read, nothing is done with it", run=run_id, why=why)
 
