@@ -14,16 +14,17 @@ from structlog.testing import capture_logs
 from reconciler.control.dispatching.context import RunnerSettings
 from reconciler.control.notify.log_channel import LogChannel
 from reconciler.control.prune import prune_once
+from reconciler.core.notify.entry import NotificationStatus
 from reconciler.core.runs.run import Completed, Reason, Run, Status
 from reconciler.dispatch.base import Ended, Handle, Job, Started, Stopped, Working
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.runs import request_cancel
 from reconciler.store.tables import agent as agents
 from reconciler.store.tables import autopilot as autopilots
-from reconciler.store.tables import autopilot_run, autopilot_trigger
+from reconciler.store.tables import autopilot_run, autopilot_trigger, notification
 from tests.control.dispatching.test_proof import HTTP, Agents, rounds, runner
 from tests.control.test_prune import KEPT
-from tests.support.notifying import send, tells
+from tests.support.notifying import outbox, send, tells
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 from tests.support.vandal import break_column, garbage
 
@@ -162,9 +163,10 @@ def test_runs_that_have_ended(rig: Rig) -> None:
     broken, run = world.launch()
     world.serve(sends=False)
     world.vandalize(broken)
-    later = rig.launch("other")
     world.serve()
     assert world.tells_of(run)
+    later = rig.launch("other")
+    world.serve()
     assert rig.run_of(later.id).status is Status.COMPLETED
 
 
@@ -347,3 +349,21 @@ def test_manifests_of_runs_that_a_worker_claims_one_at_a_time(rig: Rig) -> None:
             (held,) = rig.claim("bot", most=1)
         rig.complete(held)
     assert keeping.reasons() == ["completed"] * 2
+
+
+def test_notifications(rig: Rig) -> None:
+    where = [column for column in readable_columns(notification) if column.name != "channel"]
+    ways = ways_to_break(rig, where)
+    names = [f"broken-{number}" for number, _ in enumerate(ways)]
+    told = {"notify": [tells("completed")]}
+    rig.apply(agent(), *(autopilot(name, **told) for name in (*names, "other")))
+    runs = [rig.launch(name) for name in (*names, "other")]
+    for run in runs:
+        rig.end(run, Completed("done"))
+    entries = {entry.run_id: entry for entry in outbox(rig)}
+    for run, (column, value) in zip(runs, ways, strict=False):
+        break_column(rig, column, value, entries[run.id].id)
+    serve(rig, Willing(rig))
+    (entry,) = outbox(rig, run_id=runs[-1].id)
+    assert entry.status is NotificationStatus.SENT
+    assert len(outbox(rig)) < len(runs)

@@ -150,18 +150,25 @@ async def _send_batch(sender: Sender, name: str) -> None:
             batch.outcomes[entries[0].id] = NotSent(why, gone=True)
         else:
             # Results may be large: their texts are made beside the event loop.
-            messages = await asyncio.to_thread(_messages, sender, channel, entries, runs)
-            await _deliver(channel, messages, sender.timeout.total_seconds(), batch)
+            messages = await asyncio.to_thread(_messages, sender, channel, batch, runs)
+            if messages:
+                await _deliver(channel, messages, sender.timeout.total_seconds(), batch)
     finally:
         # Also where a stop breaks it off: what is not recorded would be sent again.
         await asyncio.shield(_record(sender, name, batch))
 
 
 def _messages(
-    sender: Sender, channel: Channel, entries: Sequence[Entry], runs: Mapping[str, Run]
+    sender: Sender, channel: Channel, batch: _Batch, runs: Mapping[str, Run]
 ) -> list[Message]:
     url, links = sender.base_url, channel.links
-    return [message_of(each, runs.get(each.run_id or ""), url, links=links) for each in entries]
+    messages = []
+    for entry in batch.entries.values():
+        try:
+            messages.append(message_of(entry, runs.get(entry.run_id or ""), url, links=links))
+        except Exception as error:  # noqa: BLE001 - it has failed, and the others go on
+            batch.outcomes[entry.id] = NotSent(f"no message can be made of it: {error!r}")
+    return messages
 
 
 async def _deliver(

@@ -19,7 +19,28 @@ def types_of(of_class: type) -> Types:
 
 def _types(hint: Any) -> frozenset[type]:
     parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    return frozenset(get_origin(part) or part for part in parts)
+    types = (get_origin(part) or part for part in parts)
+    return frozenset(dict if of_class is Mapping else of_class for of_class in types)
+
+
+_YEARS = range(1000, 9000)
+"""Of moments; beyond these nothing can be added to one, nor taken away."""
+
+
+def out_of_range(
+    values: Mapping[str, Any], moments: Iterable[str], most: Mapping[str, int]
+) -> str | None:
+    """The first of these moments, and of numbers by the most of each, with which none can reckon.
+
+    Their types are right.
+    """
+    for name in moments:
+        if (moment := values[name]) is not None and moment.year not in _YEARS:
+            return name
+    for name, highest in most.items():
+        if (number := values[name]) is not None and not -highest <= number <= highest:
+            return name
+    return None
 
 
 def mistyped(values: Iterable[tuple[str, object]], types: Types) -> str | None:

@@ -3,13 +3,15 @@
 The ids of what is paged sort by time, and every index that a list is read by ends in the id.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Select, Table, select, union_all
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+T = TypeVar("T")
 
 MERGED = 50
 """Workspaces whose rows are merged; beyond, rows of others are read and left out."""
@@ -78,3 +80,22 @@ def _plain(element: Aside, compiler: SQLCompiler, **options: Any) -> str:
 @compiles(Aside, "sqlite")
 def _by_no_index(element: Aside, compiler: SQLCompiler, **options: Any) -> str:
     return f"+{compiler.process(element.clauses, **options)}"
+
+
+def filled(
+    read: Callable[[int], Sequence[Row[Any]]],
+    made: Callable[[Sequence[Row[Any]]], list[T]],
+    most: int,
+) -> list[T]:
+    """What is made of the first rows, at most so many; `read` gives that many rows.
+
+    Rows of which nothing can be made take nobody's place: behind them there may be others, and
+    whoever gets fewer than they asked for takes that for all.
+    """
+    asked = most
+    while True:
+        rows = read(asked)
+        values = made(rows)
+        if len(values) >= most or len(rows) < asked:
+            return values[:most]
+        asked = most + len(rows) - len(values)

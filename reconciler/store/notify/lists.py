@@ -1,14 +1,15 @@
 """Reading the outbox and its log: what people were told of, and what waits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from reconciler.core.notify.entry import AttemptResult, Entry, NotificationStatus
-from reconciler.store.engine.paging import newest_page
-from reconciler.store.notify.queue import ENTRIES, IS_PENDING, entry_of
+from reconciler.store.engine.paging import filled, newest_page
+from reconciler.store.notify.queue import ENTRIES, IS_PENDING, entry_of, readable_entries
 from reconciler.store.tables import notification, notification_attempt
 
 _N, _A = notification.c, notification_attempt.c
@@ -55,20 +56,24 @@ def find_entries(
         if (value := getattr(where, name)) is not None
     }
     older = [_N.id < before] if before else []
-    page = newest_page(
-        ENTRIES,
-        notification,
-        equal,
-        where.workspaces,
-        *older,
-        order=("run_id", "workspace_id"),
-        limit=limit,
-    )
-    return [entry_of(row) for row in tx.execute(page)]
+
+    def read(most: int) -> Sequence[Row[Any]]:
+        page = newest_page(
+            ENTRIES,
+            notification,
+            equal,
+            where.workspaces,
+            *older,
+            order=("run_id", "workspace_id"),
+            limit=most,
+        )
+        return tx.execute(page).all()
+
+    return filled(read, readable_entries, limit)
 
 
 def get_entry(tx: Connection, entry_id: str) -> Entry | None:
-    """One entry."""
+    """One entry. Raises Conflict where its row cannot be read."""
     row = tx.execute(ENTRIES.where(_N.id == entry_id)).one_or_none()
     return entry_of(row) if row else None
 

@@ -8,8 +8,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+import structlog
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -24,16 +26,24 @@ from sqlalchemy import (
     update,
 )
 
+from reconciler.core.base.errors import Conflict
+from reconciler.core.base.typed import mistyped, out_of_range, types_of
 from reconciler.core.notify.again import QUIET
 from reconciler.core.notify.entry import AttemptResult, Entry, NotificationStatus
 from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.tables import autopilot, notification, notification_attempt
+
+log = structlog.get_logger(__name__)
 
 _N = notification.c
 IS_PENDING: ColumnElement[bool] = literal_column("notification.status = 'pending'")
 """Just what the index of these says: with the word bound, neither database would use it."""
 _FIELDS = tuple(name for name in Entry.__dataclass_fields__ if name != "autopilot")
 _STORED = {"workspace": "workspace_id"}
+_TYPES = types_of(Entry)
+_MOMENTS = tuple(name for name, types in _TYPES.items() if datetime in types)
+_MOST = {name: 10**9 for name, types in _TYPES.items() if int in types}
+"""One more has to fit its column."""
 ENTRIES = (
     select(
         *(_N[_STORED.get(name, name)].label(f"f_{name}") for name in _FIELDS),
@@ -56,14 +66,45 @@ class Attempt(NamedTuple):
 
 
 def entry_of(row: Sequence[Any]) -> Entry:
-    """The entry that a row of `ENTRIES` holds."""
+    """The entry that a row of `ENTRIES` holds.
+
+    Raises Conflict where somebody edited the row by hand into what cannot be read.
+    """
     values = dict(zip((*_FIELDS, "autopilot"), row, strict=True))
-    return Entry(**{**values, "status": NotificationStatus(values["status"])})
+    values["status"] = NotificationStatus(values["status"])
+    column = mistyped(values.items(), _TYPES) or out_of_range(values, _MOMENTS, _MOST)
+    if column is not None:
+        raise _unreadable(values["id"], column, values[column])
+    return Entry(**values)
+
+
+def _unreadable(entry_id: object, column: str, value: object) -> Conflict:
+    edited = f"the row of notification {entry_id} was edited by hand and cannot be read"
+    return Conflict(f"{edited}: its column {column} holds {value!r:.80}", reason="row-unreadable")
+
+
+def readable_entries(rows: Iterable[Sequence[Any]]) -> list[Entry]:
+    """The entries of these rows, without those that cannot be read."""
+    entries = []
+    for row in rows:
+        try:
+            entries.append(entry_of(row))
+        except Conflict as error:
+            _tell(str(error))
+    return entries
+
+
+@lru_cache(maxsize=1024)
+def _tell(why: str) -> None:
+    """Log, once: a channel comes to the same row again and again."""
+    log.error("a notification cannot be read, nothing is done with it", why=why)
 
 
 def channels_due(tx: Connection, now: datetime) -> dict[str, datetime]:
     """The channels for which there is something to send now, each with the oldest moment of it."""
-    return dict(tx.execute(_CHANNELS_DUE, {"now": now}).all())
+    rows = tx.execute(_CHANNELS_DUE, {"now": now})
+    # What somebody wrote there by hand is no moment: it counts as of now.
+    return {name: at if isinstance(at, datetime) else now for name, at in rows}
 
 
 def _free(now: Any) -> Any:
@@ -99,10 +140,10 @@ def claim_entries(
     topics: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     lost: dict[str, str] = {}
     for *columns, holder in rows:
-        entry = entry_of(columns)
-        topics[entry.topic, entry.kind].append(entry)
-        if holder is not None:
-            lost[entry.id] = holder
+        for entry in readable_entries([columns]):
+            topics[entry.topic, entry.kind].append(entry)
+            if holder is not None:
+                lost[entry.id] = holder
     busy = _busy(tx, channel, {topic for topic, _ in topics}, now)
     claimed: list[Entry] = []
     for key, entries in topics.items():
@@ -133,9 +174,11 @@ def _busy(
     )
     for batch in batches(sorted(topics)):
         for topic, kind, ended in tx.execute(newest.group_by(_N.topic, _N.kind), {"ids": batch}):
-            quiet[topic, kind] = ended + QUIET
+            if isinstance(ended, datetime):
+                quiet[topic, kind] = ended + QUIET
         for topic, kind, until in tx.execute(tried.group_by(_N.topic, _N.kind), {"ids": batch}):
-            quiet[topic, kind] = max(until, quiet.get((topic, kind), until))
+            if isinstance(until, datetime):
+                quiet[topic, kind] = max(until, quiet.get((topic, kind), until))
     return quiet
 
 

@@ -14,9 +14,10 @@ import structlog
 from sqlalchemy import Connection, Row, Select, select
 
 from reconciler.core.base.errors import Conflict
-from reconciler.core.base.typed import mistyped, types_of
+from reconciler.core.base.typed import mistyped, out_of_range, types_of
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor
+from reconciler.store.engine.paging import filled
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
 
 log = structlog.get_logger(__name__)
@@ -48,16 +49,11 @@ _BY_LENGTH = {len(names): names for names in (FIELDS, _TOLD_FIELDS, _LIGHT_FIELD
 # What was told of usage counts for nothing where it cannot be read: a run ends all the same.
 _TYPES = {name: types for name, types in types_of(Run).items() if name != "usage"}
 _MOMENTS = tuple(name for name, types in _TYPES.items() if datetime in types)
-_NUMBERS = tuple(name for name, types in _TYPES.items() if int in types)
+_MOST = {name: 10**12 for name, types in _TYPES.items() if int in types} | {"attempts": 10**9}
+"""Milliseconds and micro-dollars that can be reckoned with; one more attempt has to fit."""
 _sound: set[tuple[type, ...]] = set()
 """The types that the fields of a row had, of rows that could be read: most rows are alike."""
 _MOST_SHAPES = 4096
-_YEARS = range(1000, 9000)
-"""Of moments; beyond these nothing can be added to one, nor taken away."""
-_MOST = 10**12
-"""Micro-dollars and milliseconds; what is higher cannot be added to a moment either."""
-_MOST_ATTEMPTS = 10**9
-"""One more has to fit its column."""
 
 
 def _selection(names: Iterable[str]) -> Select[Any]:
@@ -107,7 +103,7 @@ def run_of(row: Sequence[Any]) -> Run:
         if (mistaken := mistyped(values.items(), _TYPES)) is not None:
             raise _unreadable(values, mistaken)
         _note_sound(shape)
-    if (mistaken := _out_of_range(values)) is not None:
+    if (mistaken := out_of_range(values, _MOMENTS, _MOST)) is not None:
         raise _unreadable(values, mistaken)
     return Run(**values)
 
@@ -116,18 +112,6 @@ def _note_sound(shape: tuple[type, ...]) -> None:
     if len(_sound) >= _MOST_SHAPES:
         _sound.clear()
     _sound.add(shape)
-
-
-def _out_of_range(values: Mapping[str, Any]) -> str | None:
-    """The first field with which nobody can reckon."""
-    for name in _MOMENTS:
-        if (moment := values[name]) is not None and moment.year not in _YEARS:
-            return name
-    for name in _NUMBERS:
-        most = _MOST_ATTEMPTS if name == "attempts" else _MOST
-        if (number := values[name]) is not None and not -most <= number <= most:
-            return name
-    return None
 
 
 def _unreadable(values: Mapping[str, Any], name: str) -> UnreadableRun:
@@ -165,14 +149,5 @@ def read_runs(
 
 
 def read_most(read: Callable[[int], Sequence[Row[Any]]], most: int) -> list[Run]:
-    """The first runs that can be read, at most so many; `read` gives the first rows.
-
-    Rows that cannot be read take nobody's place: behind them there may be others.
-    """
-    asked = most
-    while True:
-        rows = read(asked)
-        runs = readable(rows)
-        if len(runs) >= most or len(rows) < asked:
-            return runs[:most]
-        asked = most + len(rows) - len(runs)
+    """The first runs that can be read, at most so many; `read` gives the first rows."""
+    return filled(read, readable, most)
