@@ -266,9 +266,8 @@ def test_autopilots(rig: Rig) -> None:
     ways = ways_to_break(rig, readable_columns(autopilots))
     names = [f"broken-{number}" for number, _ in enumerate(ways)]
     spec = {"concurrencyPolicy": "queue", "maxConcurrency": 1, "pauseAfterFailures": 1}
-    rig.apply(
-        agent(runtime=HTTP), *(autopilot(name, schedule(), **spec) for name in (*names, "other"))
-    )
+    everybody = [autopilot(name, schedule(), **spec) for name in (*names, "other")]
+    rig.apply(agent(runtime=HTTP, maxConcurrency=1000), *everybody)
     for name in (*names, "other"):
         rig.launch(name)
         rig.launch(name)
