@@ -49,6 +49,8 @@ def _write(rig: Rig, statement: Any) -> None:
     rig.database.write(write)
 
 
+_TEXTS = ["'whim'", "x'ff'", "CAST(x'e9' AS TEXT)"]
+"""The last one is text in another encoding."""
 _READ = {"title", "queue", "cancel_reason", "cron_expression"}
 """Text that is more than text, or of which each one that is read is read like the others."""
 
@@ -69,7 +71,7 @@ def garbage(column: Column[Any], database: str) -> list[str]:
         case Integer():
             return ["'x'", str(2**31 - 1)] if loose else [str(2**31 - 1)]
         case _:
-            return ["'whim'", "x'ff'"] if loose and column.name in _READ else ["'whim'"]
+            return [*_TEXTS] if loose and column.name in _READ else _TEXTS[:1]
 
 
 def break_column(rig: Rig, column: Column[Any], value: str, id_: str) -> None:

@@ -178,6 +178,8 @@ class Sqlite:
             isolation_level=None,
             check_same_thread=False,
         )
+        # Text that somebody wrote by hand in another encoding would fail all rows read with it.
+        connection.text_factory = lambda text: text.decode("utf-8", "replace")
         try:
             for statement in _EVERY_CONNECTION:
                 connection.execute(statement)
