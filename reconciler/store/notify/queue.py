@@ -11,7 +11,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import structlog
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -32,8 +31,6 @@ from reconciler.core.notify.again import QUIET
 from reconciler.core.notify.entry import AttemptResult, Entry, NotificationStatus
 from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.tables import autopilot, notification, notification_attempt
-
-log = structlog.get_logger(__name__)
 
 _N = notification.c
 IS_PENDING: ColumnElement[bool] = literal_column("notification.status = 'pending'")
@@ -97,7 +94,12 @@ def readable_entries(rows: Iterable[Sequence[Any]]) -> list[Entry]:
 @lru_cache(maxsize=1024)
 def _tell(why: str) -> None:
     """Log, once: a channel comes to the same row again and again."""
-    log.error("a notification cannot be read, nothing is done with it", why=why)
+    # Plans and the process that writes deliveries are spared what logging brings along.
+    import structlog
+
+    structlog.get_logger(__name__).error(
+        "a notification cannot be read, nothing is done with it", why=why
+    )
 
 
 def channels_due(tx: Connection, now: datetime) -> dict[str, datetime]:

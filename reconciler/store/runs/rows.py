@@ -10,7 +10,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, Row, Select, select
 
 from reconciler.core.base.errors import Conflict
@@ -19,8 +18,6 @@ from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor
 from reconciler.store.engine.paging import filled
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
-
-log = structlog.get_logger(__name__)
 
 _RENAMED = {
     "workspace": "workspace_id",
@@ -132,7 +129,12 @@ def readable(rows: Iterable[Row[Any]]) -> list[Run]:
 @lru_cache(maxsize=1024)
 def tell_unreadable(run_id: str, why: str) -> None:
     """Log, once: rounds come to the same row several times a second."""
-    log.error("the row of a run cannot be read, nothing is done with it", run=run_id, why=why)
+    # Plans and the process that writes deliveries are spared what logging brings along.
+    import structlog
+
+    structlog.get_logger(__name__).error(
+        "the row of a run cannot be read, nothing is done with it", run=run_id, why=why
+    )
 
 
 def read_runs(
