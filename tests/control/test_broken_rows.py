@@ -366,3 +366,16 @@ def test_notifications(rig: Rig) -> None:
     (entry,) = outbox(rig, run_id=runs[-1].id)
     assert entry.status is NotificationStatus.SENT
     assert len(outbox(rig)) < len(runs)
+
+
+def test_what_came_from_a_manifest_is_put_back_by_the_next_apply(rig: Rig) -> None:
+    manifests = [agent(), autopilot("triage", schedule()), autopilot("other", title="Mine")]
+    rig.apply(*manifests)
+    (clock,) = rig.triggers().values()
+    for value in garbage(autopilots.c.title, rig.database.name):
+        break_column(rig, autopilots.c.title, value, id_of("triage"))
+        break_column(rig, autopilot_trigger.c.cron_expression, value, clock.id)
+        rig.apply(*manifests[:2], autopilot("other", title=value))
+        assert rig.live("other").title == value
+        assert rig.live("triage").title == "Triage"
+        assert rig.triggers()["clock"].document == clock.document

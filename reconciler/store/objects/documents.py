@@ -62,12 +62,10 @@ def object_values(document: Document) -> Values:
 
 def document_of(kind: Kind, row: Columns, triggers: Sequence[Document] = ()) -> Document:
     """The document that a row (by column name) and its triggers mean now."""
-    spec = {
-        field: row[column] for field, column in _COLUMNS[kind].items() if row[column] is not None
-    }
+    spec = _fields(row, _COLUMNS[kind])
     spec |= _parts(row["spec"])
     if kind is Kind.AUTOPILOT:
-        spec["assignee"] = {"type": row["assignee_type"], "id": row["assignee_id"]}
+        spec["assignee"] = {"type": row["assignee_type"], "id": _value(row["assignee_id"])}
         spec["triggers"] = list(triggers)
     return {
         "apiVersion": API_VERSION,
@@ -96,14 +94,23 @@ def trigger_values(trigger: Document) -> Values:
 
 def trigger_document(row: Columns) -> Document:
     """The trigger that a row (by column name) means now."""
-    trigger = {
-        field: row[column] for field, column in _TRIGGER_COLUMNS.items() if row[column] is not None
-    }
+    trigger = _fields(row, _TRIGGER_COLUMNS)
     trigger |= _parts(row["spec"])
     secrets = row["webhook_secret"]
     if secrets is not None:
         trigger["signature"] = {**_parts(trigger.get("signature", {})), "secrets": secrets}
     return trigger
+
+
+def _fields(row: Columns, columns: Mapping[str, str]) -> Document:
+    return {
+        field: _value(row[column]) for field, column in columns.items() if row[column] is not None
+    }
+
+
+def _value(value: Any) -> Any:
+    """A blob in the place of text is no JSON: as Python writes it, and it can equal no manifest."""
+    return repr(value) if isinstance(value, bytes) else value
 
 
 def _parts(value: Any) -> dict[str, Any]:
