@@ -21,7 +21,7 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.runs.runs import request_cancel
 from reconciler.store.tables import agent as agents
 from reconciler.store.tables import autopilot as autopilots
-from reconciler.store.tables import autopilot_run, autopilot_trigger, notification
+from reconciler.store.tables import autopilot_run, autopilot_trigger, notification, workspace_turn
 from tests.control.dispatching.test_proof import HTTP, Agents, rounds, runner
 from tests.control.test_prune import KEPT
 from tests.support.notifying import outbox, send, tells
@@ -379,3 +379,18 @@ def test_what_came_from_a_manifest_is_put_back_by_the_next_apply(rig: Rig) -> No
         assert rig.live("other").title == value
         assert rig.live("triage").title == "Triage"
         assert rig.triggers()["clock"].document == clock.document
+
+
+def test_the_turn_of_a_workspace(rig: Rig) -> None:
+    rig.apply(agent(runtime=HTTP), autopilot("other"))
+    bots = Willing(rig)
+    for column in (workspace_turn.c.served, workspace_turn.c.held_since):
+        for value in garbage(column, rig.database.name):
+            run = rig.launch("other")
+            serve(rig, bots)
+            broken = text(f"UPDATE workspace_turn SET {column.name} = {value}")  # noqa: S608
+            assert rig.database.write(lambda tx, edit=broken: tx.execute(edit).rowcount)  # type: ignore[misc]
+            again = rig.launch("other", force=True)
+            serve(rig, bots)
+            ended = [rig.run_of(each.id).status for each in (run, again)]
+            assert ended == [Status.COMPLETED] * 2
