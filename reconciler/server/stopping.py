@@ -2,7 +2,8 @@
 
 1. While modules are imported nothing is open yet: the process just ends (`end_at_once`).
 2. While the database is opened and migrated, what is open is closed again (`stoppable`).
-3. From then on the event loop is told (`StopRequest.call`), and `server.lifecycle` stops in order.
+3. From then on the event loop is told (`StopRequest.hold`, `call`), and `server.lifecycle` stops in
+   order.
 4. Whatever the order still waits for after `GRACE` seconds, the process ends.
 """
 
@@ -38,6 +39,10 @@ class StopRequest:
         self._quiet, self._told = True, stop
         if self.asked:
             stop()
+
+    def hold(self) -> None:
+        """From now on raise nothing: a signal is kept for whoever is to be called next."""
+        self._quiet = True
 
     def hear(self, _number: int, _frame: FrameType | None) -> None:
         """A signal has come. The interpreter may be anywhere: nothing here takes a lock."""

@@ -1,12 +1,16 @@
 """A server that is told to stop while it starts does so in order, whatever it was doing."""
 
+import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support.cli import environment
 from tests.support.eventually import eventually
 from tests.support.process import Serving, Site
 from tests.support.rig import autopilot, schedule
@@ -60,6 +64,34 @@ def test_told_to_stop_it_ends_with_0(
     assert server.process.wait(30) == 0
     assert "Traceback" not in server.text
     assert "error" not in server.text.lower()
+
+
+TOLD_AS_THE_LOOP_IS_MADE = """
+import os, signal, uvloop
+made = uvloop.new_event_loop
+def make():
+    loop = made()
+    os.kill(os.getpid(), signal.SIGINT)
+    return loop
+uvloop.new_event_loop = make
+from reconciler.__main__ import main
+main()
+"""
+
+
+def test_told_to_stop_as_the_event_loop_is_made_it_stops_in_order(tmp_path: Path) -> None:
+    (tmp_path / "manifests").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_AS_THE_LOOP_IS_MADE, "serve", "manifests", "--port", "0"],
+        cwd=tmp_path,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert (done.returncode, done.stdout, events) == (0, "", ["stopped"])
 
 
 def test_what_it_left_half_made_is_made_by_the_next_one(sqlite_site: Site) -> None:

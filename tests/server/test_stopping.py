@@ -42,6 +42,16 @@ def test_who_comes_after_the_signal_is_called_at_once() -> None:
         assert calls == ["stop"]
 
 
+def test_a_signal_that_is_held_interrupts_nothing_and_is_heard_by_who_comes_next() -> None:
+    calls = []
+    with stoppable() as request:
+        request.hold()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert request.asked
+        request.call(lambda: calls.append("stop"))
+    assert calls == ["stop"]
+
+
 def test_a_process_that_hangs_after_the_signal_is_ended_with_0() -> None:
     """Its main thread never comes back to Python, so that nothing else could end it."""
     program = (

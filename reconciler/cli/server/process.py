@@ -68,6 +68,8 @@ def _run(
 
             await serve_system(system, listener, stop_request, announce=announce)
 
+        # Raised between two steps of the loop, a stop would leave it open, and what runs in it.
+        stop_request.hold()
         # Not asyncio.run: it waits for every thread, and one may be waiting for a file for ever.
         loop = uvloop.new_event_loop()
         loop.run_until_complete(main())
