@@ -82,14 +82,12 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
         if type(value) is str and len(value) == _LENGTH and value[-1] == "Z" and value[10] == "T":
             try:
                 return datetime.fromisoformat(value)
             except ValueError:
-                pass
-        return value  # type: ignore[no-any-return]
+                return value  # type: ignore[return-value]
+        return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 @lru_cache(maxsize=4096)

@@ -35,6 +35,8 @@ READER_CACHE = 2_000
 """KiB for each reader: what a page of a list needs. Reads of all rows find their pages with the
 system, which holds them once for all."""
 
+_UNDECODABLE = "Could not decode to UTF-8"
+"""What the driver says of text in another encoding."""
 _EVERY_CONNECTION = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA synchronous=FULL",
@@ -53,6 +55,7 @@ class Sqlite:
         self.path = path.absolute()
         self.shown = f"sqlite:///{path}"
         self._queue = Queue()
+        self._text_factory: Callable[[bytes], str] = str
         if create:
             _make_file(self.path)
         self._file = FileGuard(self.path)
@@ -78,9 +81,13 @@ class Sqlite:
 
     def read(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` on one snapshot; a write in it fails."""
-        try:
+
+        def attempt() -> T:
             with self._readers.begin() as tx:
                 return fn(tx)
+
+        try:
+            return self._whatever_the_text(attempt)
         except DBAPIError as error:
             self._file.note(error)
             raise explain(error, self.path, reading=True) or error from error
@@ -92,11 +99,15 @@ class Sqlite:
         with self._queue.turn(patience):
             self._file.require_sound()
             left = patience - (time.monotonic() - began)
-            try:
+
+            def attempt() -> T:
                 with self._writer.connect() as tx:
                     _be_patient(tx, left)
                     with tx.begin():
-                        result = fn(tx)
+                        return fn(tx)
+
+            try:
+                result = self._whatever_the_text(attempt)
             except DBAPIError as error:
                 self._file.note(error)
                 raise conflict(error) or explain(error, self.path) or error from error
@@ -105,6 +116,21 @@ class Sqlite:
             # A commit into a file that was deleted or replaced is lost: nobody may hear of it.
             self._file.require_in_place()
             return result
+
+    def _whatever_the_text(self, attempt: Callable[[], T]) -> T:
+        """Try again where somebody wrote text of another encoding: it fails all rows read with it.
+
+        From then on such text is read as well as it can be. A function of ours for each text takes
+        half as long again for all that is read, and so is used only once there is need.
+        """
+        strict = self._text_factory is str
+        try:
+            return attempt()
+        except DBAPIError as error:
+            if not strict or _UNDECODABLE not in str(error.orig):
+                raise
+            self._text_factory = _decoded
+            return attempt()
 
     def check(self) -> None:
         """See that the path still leads to the open file. Raises Unavailable."""
@@ -166,6 +192,8 @@ class Sqlite:
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
+            driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+            driver.text_factory = self._text_factory
             connection.exec_driver_sql(begin)
 
         return engine
@@ -178,8 +206,6 @@ class Sqlite:
             isolation_level=None,
             check_same_thread=False,
         )
-        # Text that somebody wrote by hand in another encoding would fail all rows read with it.
-        connection.text_factory = lambda text: text.decode("utf-8", "replace")
         try:
             for statement in _EVERY_CONNECTION:
                 connection.execute(statement)
@@ -194,6 +220,10 @@ class Sqlite:
             connection.close()
             raise
         return connection
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 class DataVersion:
