@@ -6,6 +6,7 @@ hangs, or whose host is gone, keeps none; psycopg waits for the network in one p
 
 import time
 from collections.abc import Callable, Generator
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -32,12 +33,17 @@ class _Moments(Loader):
 
     def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
         super().__init__(oid, context)
-        loader = psycopg.adapters.get_loader(oid, Format.TEXT) or TimestamptzLoader
-        self._load = loader(oid, context).load
+        self._context = context
+
+    @cached_property
+    def _own(self) -> Callable[[Buffer], Any]:
+        # psycopg makes a loader for each column of each result; most have no moment in it.
+        loader = psycopg.adapters.get_loader(self.oid, Format.TEXT) or TimestamptzLoader
+        return loader(self.oid, self._context).load
 
     def load(self, data: Buffer) -> Any:
         try:
-            return self._load(data)
+            return self._own(data)
         except psycopg.DataError:
             return bytes(data).decode()
 
