@@ -93,11 +93,14 @@ class ClockCheck:
         jump = None if slow else self._jumps.jumped(moment.wall, monotonic)
         if jump is None and not self._is_time(monotonic):
             return
-        self._corrections += 1
-        if jump is not None:
-            await self._jumped(jump, monotonic)
-        self._corrected = monotonic
-        await asyncio.to_thread(correct_once, self.database)
+        try:
+            if jump is not None:
+                await self._jumped(jump, monotonic)
+            self._corrected = monotonic
+            await asyncio.to_thread(correct_once, self.database)
+        finally:
+            # Counted at its end: a round that reads before its commit has to read again as well.
+            self._corrections += 1
 
     def _is_time(self, monotonic: float) -> bool:
         return self._corrected is None or monotonic - self._corrected >= CORRECT_EVERY

@@ -1,6 +1,7 @@
 """A clock that was ahead for a while leaves nothing behind that stops work (docs/time.md)."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from reconciler.control.runs.switches import pause, resume
 from reconciler.core.runs.run import Completed, Failed, Reason, Run, Status
 from reconciler.server.clock_check import ClockCheck
 from reconciler.store import tables
+from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import mark_unavailable
 from reconciler.store.runs.runs import get_run
 from reconciler.store.servers import Server, register
@@ -217,6 +219,39 @@ def test_what_was_read_before_a_jump_was_allowed_for_is_read_again(rig: Rig) -> 
 
     read = asyncio.run(both())
     assert [each.deadline_at for each in read if each] == [deadline + timedelta(hours=9)] * 2
+
+
+def test_what_is_read_while_a_jump_is_allowed_for_is_read_again(rig: Rig) -> None:
+    """A round that begins between the sight of a jump and the commit of what it moves."""
+    rig.apply(agent(), minutely(timeout="30m"))
+    host = Host(rig)
+    host.looks()
+    run = rig.launch()
+    deadline = rig.run_of(run.id).deadline_at
+    assert deadline is not None
+    rig.clock.jump(hours=9)
+    correcting, was_read = threading.Event(), threading.Event()
+
+    def until_read(_tx: Tx) -> None:
+        correcting.set()
+        was_read.wait(60)
+
+    def read_run(tx: Tx) -> Run | None:
+        read = get_run(tx, run.id)
+        was_read.set()
+        return read
+
+    async def both() -> Run | None:
+        first = asyncio.create_task(host.check.check())
+        await asyncio.to_thread(correcting.wait, 60)
+        second = await host.check.read(read_run)
+        await first
+        return second
+
+    rig.database.prepare = until_read
+    read = asyncio.run(both())
+    assert read is not None
+    assert read.deadline_at == deadline + timedelta(hours=9)
 
 
 def test_a_run_that_was_over_its_time_before_the_suspension_stays_so(rig: Rig) -> None:
