@@ -115,7 +115,7 @@ def claim(database: Database, tx: Tx, asked: Claim) -> list[Claimed]:
         else:
             passed_over.add(run.id)
             if not lines[key]:  # what nobody can claim takes the place of none behind it
-                others = waiting_for_claim(tx, *key, most + len(passed_over))
+                others = waiting_for_claim(tx, *key, most + 2 * len(passed_over))
                 lines[key].extend(run for run in others if run.id not in passed_over)
         if not lines[key]:
             del lines[key]
