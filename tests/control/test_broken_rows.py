@@ -6,6 +6,7 @@ then a server does all of its rounds.
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Column, Table, select, text
@@ -15,13 +16,16 @@ from reconciler.control.dispatching.context import RunnerSettings
 from reconciler.control.notify.log_channel import LogChannel
 from reconciler.control.prune import prune_once
 from reconciler.core.notify.entry import NotificationStatus
+from reconciler.core.runs.ahead import RunMoments
 from reconciler.core.runs.run import Completed, Reason, Run, Status
 from reconciler.dispatch.base import Ended, Handle, Job, Started, Stopped, Working
+from reconciler.server.clock_check import ClockCheck
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.runs import request_cancel
 from reconciler.store.tables import agent as agents
 from reconciler.store.tables import autopilot as autopilots
 from reconciler.store.tables import autopilot_run, autopilot_trigger, notification, workspace_turn
+from reconciler.telemetry import Metrics
 from tests.control.dispatching.test_proof import HTTP, Agents, rounds, runner
 from tests.control.test_prune import KEPT
 from tests.support.notifying import outbox, send, tells
@@ -178,6 +182,21 @@ def test_runs_whose_server_died(rig: Rig) -> None:
     world.vandalize(broken)
     world.serve()
     assert rig.run_of(run.id).status is Status.COMPLETED
+
+
+def test_runs_while_the_clock_is_put_right(rig: Rig) -> None:
+    """As a server starts, and after a suspension."""
+    moments = [column for column in BROKEN if column.name in RunMoments.__dataclass_fields__]
+    world = World(rig, moments)
+    broken, run = world.launch()
+    deadline = rig.run_of(run.id).deadline_at
+    assert deadline is not None
+    world.vandalize(broken)
+    check = ClockCheck(rig.database, rig.clock, "here", Metrics())
+    asyncio.run(check.begin())
+    rig.clock.jump(hours=9)
+    asyncio.run(check.check())
+    assert rig.run_of(run.id).deadline_at == deadline + timedelta(hours=9)
 
 
 def test_runs_past_their_deadline(rig: Rig) -> None:

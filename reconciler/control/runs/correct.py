@@ -124,7 +124,7 @@ def _bring_back_runs(tx: Tx, runs: Sequence[OpenRun], now: datetime) -> int:
 def _times_of(document: dict[str, object] | None) -> SpecTimes | None:
     try:
         return SpecTimes.of(document["spec"])  # type: ignore[index,arg-type]
-    except (LookupError, TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         return None
 
 

@@ -6,12 +6,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
+from reconciler.core.base.typed import mistyped, out_of_range, types_of
 from reconciler.core.runs.ahead import RunMoments
 from reconciler.store.runs.conditions import NOT_ENDED
 from reconciler.store.tables import agent, autopilot, autopilot_run, idempotency_key, server
 
 _R = autopilot_run.c
 _MOMENTS = tuple(RunMoments.__dataclass_fields__)
+_TYPES = types_of(RunMoments)
+_INSTANTS = tuple(name for name, types in _TYPES.items() if datetime in types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,19 @@ class OpenRun:
 
 
 def open_runs(tx: Connection) -> list[OpenRun]:
-    """Return every run that has not ended."""
+    """Return every run that has not ended.
+
+    Without those of which somebody edited a moment by hand into none: nothing is done with them,
+    and they keep no server from its start.
+    """
     columns = (_R.id, _R.spec_digest, _R.lease_owner, _R.lease_token.is_not(None))
     query = select(*columns, *(_R[name] for name in _MOMENTS)).where(NOT_ENDED)
-    return [
-        OpenRun(
-            id_, digest, owner, bool(claimed), RunMoments(**dict(zip(_MOMENTS, at, strict=True)))
-        )
-        for id_, digest, owner, claimed, *at in tx.execute(query)
-    ]
+    runs = []
+    for id_, digest, owner, claimed, *at in tx.execute(query):
+        moments = dict(zip(_MOMENTS, at, strict=True))
+        if not (mistyped(moments.items(), _TYPES) or out_of_range(moments, _INSTANTS, {})):
+            runs.append(OpenRun(id_, digest, owner, bool(claimed), RunMoments(**moments)))
+    return runs
 
 
 def save_moments(tx: Connection, run: OpenRun, changes: Mapping[str, datetime]) -> None:
