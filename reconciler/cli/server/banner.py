@@ -21,11 +21,20 @@ def banner(database: Database, key: bytes | None, url: str, cooldown: timedelta)
     Without the server key no token is shown: where a server is guarded its output is a log, and
     tokens are in no log.
     """
-    return database.read(lambda tx: "\n".join(_lines(tx, database.now(tx), key, url, cooldown)))
+    address = ["", f"Dashboard:  {url}/"]
+
+    def read(tx: Tx) -> list[str]:
+        return _lines(tx, database.now(tx), key, url, cooldown)
+
+    try:
+        return "\n".join([*address, *database.read(read)])
+    except (AttributeError, LookupError, TypeError, ValueError):
+        # A row that somebody broke by hand: what is only shown must not end a server that is up.
+        return "\n".join([*address, ""])
 
 
 def _lines(tx: Tx, now: datetime, key: bytes | None, url: str, cooldown: timedelta) -> list[str]:
-    lines = ["", f"Dashboard:  {url}/"]
+    lines = []
     for owner, trigger in _coming(tx, now, cooldown):
         if trigger.next_run_at is not None:
             seconds = max(0, round((trigger.next_run_at - now).total_seconds()))
@@ -38,7 +47,7 @@ def _lines(tx: Tx, now: datetime, key: bytes | None, url: str, cooldown: timedel
         if (line := _curl(trigger, key, url)) is not None:
             lines += [f"Webhook:    {owner}/{trigger.name}; try it:", "", line]
             break
-    return "\n".join([*lines, ""]).split("\n")
+    return [*lines, ""]
 
 
 def _coming(tx: Tx, now: datetime, cooldown: timedelta) -> list[tuple[str, NamedTrigger]]:

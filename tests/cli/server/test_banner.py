@@ -3,15 +3,20 @@
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Column
 
 from reconciler.cli.server.banner import banner
 from reconciler.control.runs.switches import pause
 from reconciler.core.webhooks.token import webhook_token
 from reconciler.store.engine.database import Database
+from reconciler.store.tables import autopilot as autopilot_table
+from reconciler.store.tables import autopilot_trigger
 from tests.support.clock import FakeClock
 from tests.support.rig import COOLDOWN, KEY, Rig, agent, autopilot, id_of, schedule, webhook
+from tests.support.vandal import break_column
 
 URL = "http://127.0.0.1:8484"
 
@@ -52,3 +57,12 @@ def test_what_is_paused_is_not_announced(rig: Rig) -> None:
     now = rig.clock.now()
     rig.database.write(lambda tx: pause(tx, id_of("triage"), "ada", None, now))
     assert "Next:" not in banner(rig.database, KEY, URL, COOLDOWN)
+
+
+@pytest.mark.parametrize("column", [autopilot_table.c.paused_at, autopilot_trigger.c.next_run_at])
+def test_a_row_that_somebody_broke_by_hand_ends_no_server_that_is_up(
+    rig: Rig, column: Column[Any]
+) -> None:
+    broken = rig.triggers()["clock"].id if column.table is autopilot_trigger else id_of("triage")
+    break_column(rig, column, "'0'", broken)
+    assert banner(rig.database, KEY, URL, COOLDOWN) == f"\nDashboard:  {URL}/\n"
