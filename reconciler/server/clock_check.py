@@ -11,6 +11,7 @@ import structlog
 from reconciler.clock import Clock
 from reconciler.control.runs.correct import allow_for_suspension, correct_once, reschedule_once
 from reconciler.control.runs.restart import restart_once
+from reconciler.core.base.errors import Locked, Unavailable
 from reconciler.server.jumps import JumpDetector
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.servers import SILENCE, live
@@ -49,6 +50,8 @@ class ClockCheck:
     _corrected: float | None = None
     _corrections: int = 0
     _doubtful_until: float = 0.0
+    _owed: timedelta = timedelta(0)
+    """What the clock jumped ahead, and is not allowed for yet as the database was away."""
 
     @property
     def trusted(self) -> bool:
@@ -91,11 +94,12 @@ class ClockCheck:
     async def _correct(self, moment: _Moment) -> None:
         slow, monotonic = moment.took > SLOWEST, moment.monotonic
         jump = None if slow else self._jumps.jumped(moment.wall, monotonic)
-        if jump is None and not self._is_time(monotonic):
+        if jump is None and not self._owed and not self._is_time(monotonic):
             return
         try:
             if jump is not None:
-                await self._jumped(jump, monotonic)
+                self._jumped(jump, monotonic)
+            await self._pay()
             self._corrected = monotonic
             await asyncio.to_thread(correct_once, self.database)
         finally:
@@ -105,13 +109,24 @@ class ClockCheck:
     def _is_time(self, monotonic: float) -> bool:
         return self._corrected is None or monotonic - self._corrected >= CORRECT_EVERY
 
-    async def _jumped(self, jump: timedelta, monotonic: float) -> None:
+    def _jumped(self, jump: timedelta, monotonic: float) -> None:
         log.warning("the clock jumped", seconds=jump.total_seconds())
         self.metrics.clock_jumps.inc()
         if jump > timedelta(days=1):
             self._doubtful_until = monotonic + TRUSTED_AFTER
-        if jump > timedelta(0):
-            await self.database.awrite(lambda tx: self._allow(tx, jump))
+        self._owed = max(timedelta(0), self._owed + jump)
+
+    async def _pay(self) -> None:
+        """Allow for what the clock jumped ahead; by the next round, where the database is away."""
+        owed, self._owed = self._owed, timedelta(0)
+        if not owed:
+            return
+        try:
+            await self.database.awrite(lambda tx: self._allow(tx, owed))
+        except (Locked, Unavailable):
+            # Seen once, a jump is not seen again: without this, runs that slept would be overdue.
+            self._owed = owed
+            raise
 
     def _allow(self, tx: Tx, jump: timedelta) -> int:
         now = self.database.now(tx)

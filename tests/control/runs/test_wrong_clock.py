@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from reconciler.control.runs.correct import correct_once
 from reconciler.control.runs.switches import pause, resume
+from reconciler.core.base.errors import Unavailable
 from reconciler.core.runs.run import Completed, Failed, Reason, Run, Status
 from reconciler.server.clock_check import ClockCheck
 from reconciler.store import tables
@@ -252,6 +253,32 @@ def test_what_is_read_while_a_jump_is_allowed_for_is_read_again(rig: Rig) -> Non
     read = asyncio.run(both())
     assert read is not None
     assert read.deadline_at == deadline + timedelta(hours=9)
+
+
+@pytest.mark.parametrize("back", [0, 9])
+def test_a_jump_that_the_database_was_away_for_is_allowed_for_by_the_next_round(
+    rig: Rig, back: int
+) -> None:
+    """Once; and not at all where the clock was set right meanwhile."""
+    rig.apply(agent(), minutely(timeout="30m"))
+    host = Host(rig)
+    host.looks()
+    run = rig.launch()
+    deadline = rig.run_of(run.id).deadline_at
+    assert deadline is not None
+
+    def away(_tx: Tx) -> None:
+        raise Unavailable("the connection was lost")
+
+    rig.clock.jump(hours=9)
+    rig.database.prepare = away
+    with pytest.raises(Unavailable):
+        host.looks()
+    rig.database.prepare = lambda _tx: None
+    rig.clock.jump(hours=-back)
+    for _ in range(2):
+        host.looks()
+    assert rig.run_of(run.id).deadline_at == deadline + timedelta(hours=9 - back)
 
 
 def test_a_run_that_was_over_its_time_before_the_suspension_stays_so(rig: Rig) -> None:
