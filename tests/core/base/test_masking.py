@@ -17,6 +17,7 @@ SECRET = "se@cret/p?w#x:1"
         pytest.param("postgresql://u:pw@h/db", "postgresql://u:***@h/db", id="a password"),
         pytest.param("postgresql://u:se@cretpw@h/db", "postgresql://u:***@h/db", id="with an @"),
         pytest.param("postgresql://u:se/cret@h/db", "postgresql://u:***@h/db", id="with a slash"),
+        pytest.param("postgresql://u:se<cr>et@h/db", "postgresql://u:***@h/db", id="with brackets"),
         pytest.param("postgresql://u@h:5432/db", "postgresql://u@h:5432/db", id="a user only"),
         pytest.param(
             "postgresql://h/db?password=pw&sslmode=require&sslpassword=pw",
@@ -37,7 +38,7 @@ def test_what_is_shown(text: str, expected: str) -> None:
     assert mask(mask(text)) == expected
 
 
-MARKS = st.text(string.ascii_letters + string.digits + "@/?#:%&=;!$'()*+,[]~._-", max_size=12)
+MARKS = st.text(string.ascii_letters + string.digits + string.punctuation, max_size=12)
 
 
 @given(MARKS, st.sampled_from(["postgresql", "http", "https", "ssh", "redis"]), MARKS)
