@@ -12,7 +12,8 @@ MASK = "***"
 _TOKEN = re.compile(r"\b(whk_|rct_(?:run_)?|whsec_|whsk_|whpk_|lease_)[A-Za-z0-9+/=_-]{8,}")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>\S+)")
+# A scheme is short: of a long word, read to its end from each letter, a log would take hours.
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,63})://(?P<rest>\S+)")
 _PAIR = re.compile(r"(?P<name>[?&#;][^=?&#;\s]*)=(?P<value>[^&#;\s]*)")
 _PASSWORD = re.compile(
     r"(?i)\b(?P<name>[a-z_]*(?:password|passwd|secret|token|api_?key))=(?:'[^']*'?|\"[^\"]*\"?|[^\s&,;]+)"

@@ -38,6 +38,12 @@ def test_what_is_shown(text: str, expected: str) -> None:
     assert mask(mask(text)) == expected
 
 
+def test_a_long_word_is_read_once() -> None:
+    """It was read from each of its letters to its end: this took hours."""
+    word = "a" * 1_000_000
+    assert mask(f"{word}://u:pw@h") == f"{word}://u:***@h"
+
+
 MARKS = st.text(string.ascii_letters + string.digits + string.punctuation, max_size=12)
 
 
