@@ -21,6 +21,7 @@ from reconciler.core.runs.run import Completed, Reason, Run, Status
 from reconciler.dispatch.base import Ended, Handle, Job, Started, Stopped, Working
 from reconciler.server.clock_check import ClockCheck
 from reconciler.store.engine.database import Tx
+from reconciler.store.runs.rows import tell_unreadable
 from reconciler.store.runs.runs import request_cancel
 from reconciler.store.tables import agent as agents
 from reconciler.store.tables import autopilot as autopilots
@@ -159,6 +160,15 @@ def test_a_run_that_cannot_be_read_is_logged_once_and_goes_on_once_it_can(rig: R
     break_column(rig, autopilot_run.c.cancel_reason, "NULL", run.id)
     serve(rig, bots)
     assert rig.run_of(run.id).status is Status.COMPLETED
+
+
+def test_many_runs_that_cannot_be_read_are_logged_once_each() -> None:
+    """Somebody forgot a WHERE; rounds come to all of them again and again."""
+    with capture_logs() as logs:
+        for _ in range(2):
+            for number in range(2_000):
+                tell_unreadable(f"one of many {number}", "its column title holds 5")
+    assert len(logs) == 2_000
 
 
 def test_runs_that_have_ended(rig: Rig) -> None:

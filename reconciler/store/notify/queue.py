@@ -91,7 +91,7 @@ def readable_entries(rows: Iterable[Sequence[Any]]) -> list[Entry]:
     return entries
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)
 def _tell(why: str) -> None:
     """Log, once: a channel comes to the same row again and again."""
     # Plans and the process that writes deliveries are spared what logging brings along.

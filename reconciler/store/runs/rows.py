@@ -126,7 +126,7 @@ def readable(rows: Iterable[Row[Any]]) -> list[Run]:
     return runs
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)  # with fewer than there are such rows, each round would log all of them
 def tell_unreadable(run_id: str, why: str) -> None:
     """Log, once: rounds come to the same row several times a second."""
     # Plans and the process that writes deliveries are spared what logging brings along.
