@@ -74,7 +74,7 @@ def garbage(column: Column[Any], database: str) -> list[str]:
             return [*_TEXTS] if loose and column.name in _READ else _TEXTS[:1]
 
 
-def break_column(rig: Rig, column: Column[Any], value: str, id_: str) -> None:
+def break_column(rig: Rig, column: Column[Any], value: str, id_: str | int) -> None:
     """Write this SQL into one column of one row."""
     statement = f"UPDATE {column.table.name} SET {column.name} = {value} WHERE id = :id"  # noqa: S608
     _write(rig, text(statement).bindparams(id=id_))

@@ -208,6 +208,7 @@ def _newest(tx: Tx, source_id: str, *where: ColumnElement[bool]) -> Attempt | No
 
 
 def _attempt(row: Row[Any]) -> Attempt:
+    problems, more = _problems(row.problems)
     return Attempt(
         id=row.id,
         source_id=row.source_id,
@@ -218,8 +219,8 @@ def _attempt(row: Row[Any]) -> Attempt:
         created_at=row.created_at,
         plan_digest=row.plan_digest,
         counts=row.counts,
-        problems=_problems(row.problems),
-        more_problems=sum(entry.get(_MORE, 0) for entry in row.problems),
+        problems=problems,
+        more_problems=more,
         workspaces=frozenset(row.workspaces),
     )
 
@@ -233,5 +234,10 @@ def _stored(attempt: Attempt) -> list[dict[str, Any]]:
     return [*problems, {_MORE: attempt.more_problems}] if attempt.more_problems else problems
 
 
-def _problems(stored: Sequence[Mapping[str, Any]]) -> tuple[Problem, ...]:
-    return tuple(Problem(**entry) for entry in stored if _MORE not in entry)
+def _problems(stored: Sequence[Mapping[str, Any]]) -> tuple[tuple[Problem, ...], int]:
+    """The Problems and how many were left out; none where somebody edited them by hand."""
+    try:
+        problems = tuple(Problem(**entry) for entry in stored if _MORE not in entry)
+        return problems, sum(entry.get(_MORE, 0) for entry in stored)
+    except (AttributeError, TypeError):
+        return (), 0
