@@ -10,8 +10,7 @@ import pytest
 from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.runs.run import Failed, Reason
-from tests.support.accessible import violations
-from tests.support.browser import sideways
+from tests.support.browser import sideways, violations
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.web import Web
 

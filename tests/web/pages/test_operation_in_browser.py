@@ -9,8 +9,7 @@ from reconciler.core.access.token_hash import token_hash
 from reconciler.core.runs.run import Completed
 from reconciler.core.runs.usage import Usage
 from tests.support import patient
-from tests.support.accessible import violations
-from tests.support.browser import sideways
+from tests.support.browser import sideways, violations
 from tests.support.rig import Rig, agent, autopilot, id_of, webhook
 from tests.support.web import Web
 from tests.web.pages.conftest import Open

@@ -7,8 +7,7 @@ import pytest
 from reconciler.core.runs.run import Completed, Run
 from reconciler.dispatch.base import Written
 from reconciler.settings import Settings
-from tests.support.accessible import violations
-from tests.support.browser import sideways
+from tests.support.browser import sideways, violations
 from tests.support.rig import Rig, agent, autopilot
 from tests.support.web import Web
 from tests.web.pages.conftest import Open

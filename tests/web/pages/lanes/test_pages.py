@@ -11,7 +11,7 @@ from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.token_hash import token_hash
 from reconciler.core.base.identity import Revision
 from reconciler.core.runs.run import Completed, Failed, Reason
-from tests.support.accessible import violations
+from tests.support.browser import violations
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule
 from tests.support.web import Web
 from tests.web.conftest import Ask
