@@ -63,6 +63,7 @@ from reconciler.dispatch.command.processes import (
 from reconciler.dispatch.command.program import open_directory, program_path, refused_variables
 from reconciler.dispatch.command.recipe import PlainCommand, Recipe
 from reconciler.dispatch.command.spawner import Gate, Launch, Spawner
+from reconciler.dispatch.command.supervisor import ENDING
 from reconciler.dispatch.command.termination import Graces, terminate
 from reconciler.dispatch.command.written import folder_of, read_written
 
@@ -273,12 +274,16 @@ class Commands:
                 return Ended(Failed(Reason.LOST, message, usage=used))
 
     async def _begun(self, handle: Handle) -> None:
-        """Wait a moment for a program whose server died just now: it begins, or never will."""
+        """Wait a moment for a program whose server died just now: it begins, or never will.
+
+        Its folder is made either way. One that does not live by then has a record soon.
+        """
         tree = read_tree(handle.detail)
         for _ in range(BEGIN_POLLS):
             if tree is None or tree.supervisor is None or not is_alive(tree.supervisor):
                 return
-            if (self._folder / tree.folder).exists():
+            folder = self._folder / tree.folder
+            if folder.exists() and (is_alive(tree.leader) or (folder / ENDING).exists()):
                 return
             await asyncio.sleep(0.01)
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from reconciler.core.manifest.model import ExecutionMode
@@ -455,6 +456,34 @@ async def test_a_program_whose_server_died_before_it_began_is_started_by_the_nex
     again = replace(job, handle=recorder.last, attempt=2)
     assert await outcome(after, again, recorder) == Completed("")
     assert len(recorder.handles) == 2
+    assert worked.read_text() == "x\n"
+
+
+async def test_a_folder_without_a_record_does_not_say_that_a_program_has_begun(
+    bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its supervisor makes the folder first, and may be held up before it writes the record."""
+
+    async def die_after_recording(handle: Handle) -> None:
+        await recorder(handle)
+        psutil.Process(handle.detail["supervisor"]["pid"]).suspend()
+        raise asyncio.CancelledError
+
+    worked = tmp_path / "worked"
+    before, after = (bind(agent=script(tmp_path, f"echo x >> {worked}")) for _ in range(2))
+    job, recorder = a_job(command()), Recorder()
+    monkeypatch.setattr(Gate, "shut", lambda gate: gate.connection.close())  # as a kill does
+    with pytest.raises(asyncio.CancelledError):
+        await before.start(job, die_after_recording)
+    folder = after._folder / recorder.last.detail["folder"]
+    folder.mkdir()
+    again = replace(job, handle=recorder.last, attempt=2)
+    starting = asyncio.create_task(outcome(after, again, recorder))
+    done, _ = await asyncio.wait([starting], timeout=0.2)
+    folder.rmdir()
+    psutil.Process(recorder.last.detail["supervisor"]["pid"]).resume()
+    assert not done
+    assert await starting == Completed("")
     assert worked.read_text() == "x\n"
 
 
