@@ -119,22 +119,17 @@ class _DueRow(NamedTuple):
     created_at: datetime
     next_run_at: datetime
     next_scheduled_for: datetime | None
-    name: str
-    kind: str
-    enabled: bool
-    label: str | None
-    cron_expression: str | None
-    timezone: str | None
-    spec: str
 
 
-_DUE_TYPES = types_of(_DueRow)
+_MOMENTS = len(_DueRow._fields)
+"""Columns that come before those of the definition."""
+_DUE_TYPES = {**types_of(_DueRow), **types_of(Definition)}
 
 
 def _due(row: Row[Any], now: datetime) -> DueTrigger:
-    known = _DueRow._make(row)
-    definition, due = Definition._make(row[6:]), known.next_run_at
-    column = mistyped(known._asdict().items(), _DUE_TYPES)
+    known, definition = _DueRow._make(row[:_MOMENTS]), Definition._make(row[_MOMENTS:])
+    due = known.next_run_at
+    column = mistyped((known._asdict() | definition._asdict()).items(), _DUE_TYPES)
     if column is not None:
         # Its moments may be anything: it is set aside as of now.
         return DueTrigger(known.id, known.autopilot_id, definition, now, due, now, column)
