@@ -438,21 +438,34 @@ async def test_without_its_supervisor_a_program_is_stopped_and_its_run_is_lost(
     assert isinstance(await poll(after, job, recorder.last), Gone)
 
 
+async def die_after_recording(
+    runtime: Commands, job: Job, recorder: Recorder, then: Callable[[Handle], None] | None = None
+) -> None:
+    """Start a job with a server that dies once the handle is recorded, and after `then`."""
+
+    async def record(handle: Handle) -> None:
+        await recorder(handle)
+        if then is not None:
+            then(handle)
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await runtime.start(job, record)
+
+
+def suspend_supervisor(handle: Handle) -> None:
+    """Hold up the process that follows the program."""
+    psutil.Process(handle.detail["supervisor"]["pid"]).suspend()
+
+
 async def test_a_program_whose_server_died_before_it_began_is_started_by_the_next(
     bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The window between the record of the handle and the opening of the gate."""
-
-    async def die_after_recording(handle: Handle) -> None:
-        await recorder(handle)
-        raise asyncio.CancelledError
-
-    worked = tmp_path / "worked"
+    worked, job, recorder = tmp_path / "worked", a_job(command()), Recorder()
     before, after = (bind(agent=script(tmp_path, f"echo x >> {worked}")) for _ in range(2))
-    job, recorder = a_job(command()), Recorder()
     monkeypatch.setattr(Gate, "shut", lambda gate: gate.connection.close())  # as a kill does
-    with pytest.raises(asyncio.CancelledError):
-        await before.start(job, die_after_recording)
+    await die_after_recording(before, job, recorder)
     again = replace(job, handle=recorder.last, attempt=2)
     assert await outcome(after, again, recorder) == Completed("")
     assert len(recorder.handles) == 2
@@ -463,18 +476,10 @@ async def test_a_folder_without_a_record_does_not_say_that_a_program_has_begun(
     bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its supervisor makes the folder first, and may be held up before it writes the record."""
-
-    async def die_after_recording(handle: Handle) -> None:
-        await recorder(handle)
-        psutil.Process(handle.detail["supervisor"]["pid"]).suspend()
-        raise asyncio.CancelledError
-
-    worked = tmp_path / "worked"
+    worked, job, recorder = tmp_path / "worked", a_job(command()), Recorder()
     before, after = (bind(agent=script(tmp_path, f"echo x >> {worked}")) for _ in range(2))
-    job, recorder = a_job(command()), Recorder()
     monkeypatch.setattr(Gate, "shut", lambda gate: gate.connection.close())  # as a kill does
-    with pytest.raises(asyncio.CancelledError):
-        await before.start(job, die_after_recording)
+    await die_after_recording(before, job, recorder, then=suspend_supervisor)
     folder = after._folder / recorder.last.detail["folder"]
     folder.mkdir()
     again = replace(job, handle=recorder.last, attempt=2)
