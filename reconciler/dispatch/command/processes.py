@@ -142,6 +142,19 @@ def is_alive(leader: Leader) -> bool:
     return False
 
 
+def is_executed(leader: Leader, supervisor: Leader) -> bool:
+    """Whether the leader is alive as its program; until then it is a copy of its supervisor.
+
+    The command line tells, which the kernel replaces with the program. It is empty in between.
+    """
+    if not is_alive(leader):
+        return False
+    with suppress(psutil.Error):
+        line = psutil.Process(leader.pid).cmdline()
+        return bool(line) and line != psutil.Process(supervisor.pid).cmdline()
+    return False
+
+
 def find(tree: Tree, run_id: str, known: Iterable[psutil.Process] = ()) -> LivingProcesses:
     """Return what is alive of a run on this host; nothing where the leader is from elsewhere.
 

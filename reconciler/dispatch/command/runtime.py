@@ -57,6 +57,7 @@ from reconciler.dispatch.command.processes import (
     Tree,
     find,
     is_alive,
+    is_executed,
     locate,
     read_tree,
 )
@@ -254,7 +255,8 @@ class Commands:
 
     async def _take_over(self, job: Job, handle: Handle, record: Record) -> Start:
         """Go on with what an earlier server started, if its supervisor lives or saw its end."""
-        await self._begun(handle)
+        if not await self._begun(handle):
+            return TargetDown("the supervisor of an earlier attempt has not told if it began")
         match await self._poll(job, handle):
             case Ended() as ended:
                 return ended
@@ -273,19 +275,22 @@ class Commands:
                 used = await asyncio.to_thread(self._used, job, handle)
                 return Ended(Failed(Reason.LOST, message, usage=used))
 
-    async def _begun(self, handle: Handle) -> None:
+    async def _begun(self, handle: Handle) -> bool:
         """Wait a moment for a program whose server died just now: it begins, or never will.
 
-        Its folder is made either way. One that does not live by then has a record soon.
+        Neither its folder nor a leader that lives says that it began: both are there before. Return
+        false where a living supervisor has not told after that moment.
         """
         tree = read_tree(handle.detail)
         for _ in range(BEGIN_POLLS):
             if tree is None or tree.supervisor is None or not is_alive(tree.supervisor):
-                return
-            folder = self._folder / tree.folder
-            if folder.exists() and (is_alive(tree.leader) or (folder / ENDING).exists()):
-                return
+                return True
+            if is_executed(tree.leader, tree.supervisor):
+                return True
+            if (self._folder / tree.folder / ENDING).exists():
+                return True
             await asyncio.sleep(0.01)
+        return False
 
     async def _poll(self, job: Job, handle: Handle) -> Observation:
         return (await self.observe([(job, handle)]))[job.run_id]

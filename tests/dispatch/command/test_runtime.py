@@ -29,6 +29,7 @@ from reconciler.dispatch.base import (
     Unseen,
     Working,
 )
+from reconciler.dispatch.command import runtime
 from reconciler.dispatch.command.input import PATH
 from reconciler.dispatch.command.runtime import Commands
 from reconciler.dispatch.command.spawner import Gate
@@ -453,9 +454,10 @@ async def die_after_recording(
         await runtime.start(job, record)
 
 
-def suspend_supervisor(handle: Handle) -> None:
-    """Hold up the process that follows the program."""
-    psutil.Process(handle.detail["supervisor"]["pid"]).suspend()
+def processes_of(handle: Handle) -> dict[str, psutil.Process]:
+    """The program's process, and the one that follows it."""
+    pids = {"program": handle.detail["pid"], "supervisor": handle.detail["supervisor"]["pid"]}
+    return {name: psutil.Process(pid) for name, pid in pids.items()}
 
 
 async def test_a_program_whose_server_died_before_it_began_is_started_by_the_next(
@@ -472,23 +474,35 @@ async def test_a_program_whose_server_died_before_it_began_is_started_by_the_nex
     assert worked.read_text() == "x\n"
 
 
-async def test_a_folder_without_a_record_does_not_say_that_a_program_has_begun(
-    bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("held", [["supervisor"], ["program", "supervisor"]], ids=" and ".join)
+async def test_neither_a_folder_nor_a_living_process_says_that_a_program_has_begun(
+    bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: list[str]
 ) -> None:
-    """Its supervisor makes the folder first, and may be held up before it writes the record."""
+    """A supervisor makes the folder before it writes its record; both may be held up for long."""
     worked, job, recorder = tmp_path / "worked", a_job(command()), Recorder()
     before, after = (bind(agent=script(tmp_path, f"echo x >> {worked}")) for _ in range(2))
     monkeypatch.setattr(Gate, "shut", lambda gate: gate.connection.close())  # as a kill does
-    await die_after_recording(before, job, recorder, then=suspend_supervisor)
+
+    def hold(handle: Handle) -> None:
+        for name in held:
+            processes_of(handle)[name].suspend()
+
+    await die_after_recording(before, job, recorder, then=hold)
     folder = after._folder / recorder.last.detail["folder"]
     folder.mkdir()
     again = replace(job, handle=recorder.last, attempt=2)
-    starting = asyncio.create_task(outcome(after, again, recorder))
-    done, _ = await asyncio.wait([starting], timeout=0.2)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(runtime, "BEGIN_POLLS", 20)
+        assert isinstance(await after.start(again, recorder), TargetDown)
     folder.rmdir()
-    psutil.Process(recorder.last.detail["supervisor"]["pid"]).resume()
-    assert not done
-    assert await starting == Completed("")
+    for name in held:
+        processes_of(recorder.last)[name].resume()
+
+    async def is_started() -> bool:
+        return isinstance(await after.start(again, recorder), Started)
+
+    await eventually_async(is_started)
+    assert await outcome(after, again, recorder) == Completed("")
     assert worked.read_text() == "x\n"
 
 
