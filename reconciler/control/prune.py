@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from reconciler.control.apart import apart
 from reconciler.core.webhooks.delivery_key import KEY_RETENTION
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.retention import (
@@ -53,14 +54,18 @@ class Retention:
 
 
 def prune_once(database: Database, retention: Retention, most: int = 20) -> dict[str, int]:
-    """Prune up to `most` batches of each kind; return the number of rows deleted of each."""
+    """Prune up to `most` batches of each kind; return the number of rows deleted of each.
+
+    A kind of which nothing can be deleted does not keep the others.
+    """
     deleted: dict[str, int] = {}
     for name, prune, age in retention.rules():
-        for _ in range(most):
-            count = database.write(lambda tx, p=prune, a=age: _batch(tx, database, p, a))  # type: ignore[misc]
-            deleted[name] = deleted.get(name, 0) + count
-            if count < BATCH:
-                break
+        with apart({}, name, "old rows of a kind could not be deleted"):
+            for _ in range(most):
+                count = database.write(lambda tx, p=prune, a=age: _batch(tx, database, p, a))  # type: ignore[misc]
+                deleted[name] = deleted.get(name, 0) + count
+                if count < BATCH:
+                    break
     return {name: count for name, count in deleted.items() if count}
 
 

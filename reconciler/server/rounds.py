@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 LONGEST_SLEEP = 30.0
 """Seconds: the clock's loop never sleeps longer."""
 AFTER_FAILED_TRIGGER = 2.0
-"""Seconds after a round in which nothing could be written of a trigger: it is still due."""
+"""Seconds between two rounds while nothing can be written of a trigger: it is still due."""
 RUNNER_PAUSE = 0.3
 """Seconds between two rounds of the runner while runs are in flight."""
 RUNNER_IDLE = 5.0
@@ -53,11 +53,11 @@ async def tick(system: System) -> float:
         system.metrics.schedule_lag.observe(lag)
     if ticked.runs or ticked.promoted:
         system.signals.run.notify()
+    longest = AFTER_FAILED_TRIGGER if system.ticker.unwritten.ids() else LONGEST_SLEEP
     if ticked.next_due is None:
-        return LONGEST_SLEEP
+        return longest
     left = (ticked.next_due - seen.now).total_seconds() - (time.monotonic() - began)
-    soonest = AFTER_FAILED_TRIGGER if ticked.failed else 0.0
-    return min(LONGEST_SLEEP, max(soonest, left))
+    return min(longest, max(0.0, left))
 
 
 async def check(system: System) -> float:

@@ -1,9 +1,21 @@
 """Somebody edits rows of the database by hand until nothing can be made of them."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, literal_column, text, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    Table,
+    literal_column,
+    text,
+    update,
+)
 
 from reconciler.store.engine.database import Tx
 from reconciler.store.tables import Instant, agent, autopilot, autopilot_trigger, squad
@@ -78,3 +90,29 @@ def break_column(rig: Rig, column: Column[Any], value: str, id_: str | int) -> N
     """Write this SQL into one column of one row."""
     statement = f"UPDATE {column.table.name} SET {column.name} = {value} WHERE id = :id"  # noqa: S608
     _write(rig, text(statement).bindparams(id=id_))
+
+
+@contextmanager
+def refused(rig: Rig, table: Table, condition: str) -> Iterator[None]:
+    """Let the database refuse every change of the rows for which this SQL over OLD is true."""
+    name, undo = table.name, [f"DROP TRIGGER refuse ON {table.name}", "DROP FUNCTION refuse()"]
+    on_row = f"FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION refuse()"
+    body = "$$ BEGIN RAISE EXCEPTION 'refused'; END $$"
+    statements = [
+        f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS {body}",
+        f"CREATE TRIGGER refuse BEFORE UPDATE ON {name} {on_row}",
+    ]
+    if rig.database.name == "sqlite":
+        undo = ["DROP TRIGGER refuse"]
+        body = "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        statements = [f"CREATE TRIGGER refuse BEFORE UPDATE ON {name} WHEN {condition} {body}"]
+    _execute(rig, statements)
+    try:
+        yield
+    finally:
+        _execute(rig, undo)
+
+
+def _execute(rig: Rig, statements: Sequence[str]) -> None:
+    for statement in statements:
+        rig.database.write(lambda tx, sql=statement: tx.execute(text(sql)))  # type: ignore[misc]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from reconciler.control.access.secrets import SecretStore
-from reconciler.control.apart import apart
+from reconciler.control.apart import Failures, apart
 from reconciler.control.dispatching.jobs import (
     Brief,
     build_job,
@@ -44,6 +44,8 @@ from reconciler.store.runs.starting import Step, take_steps
 
 log = structlog.get_logger(__name__)
 
+BATCH = 200
+"""Runs that a step of a round reads, and changes in one transaction."""
 OUTPUT_LIMIT = 64 * 1024
 """Bytes of an agent's output that are kept beside its result."""
 
@@ -74,7 +76,8 @@ class RunnerContext:
     `jobs` holds what is known of leased runs, `prechecks` the same of their prechecks, `tasks` the
     starts and stops that are under way, `leftovers` what ended runs left behind, `notes` what polls
     wrote over, `unjudged` results that could not be judged yet, `failures` what was logged last of
-    work that failed; by run id. `answered` says when an
+    work that failed; by run id. `unstopped`, `untaken` and `silent` are runs that nobody
+    here holds and that could not be stopped, taken over or given up. `answered` says when an
     answer to a question was last passed on, by the question's id. All may be lost at any time: the
     rows say what is needed to go on. `key` is the server's, for the tokens of runs. `notify` is
     called, in the event loop, when a start or a stop has changed something: another round would
@@ -97,6 +100,10 @@ class RunnerContext:
     notes: dict[str, str | None] = field(default_factory=dict)
     unjudged: dict[str, Unjudged] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    unstopped: Failures = field(default_factory=Failures)
+    untaken: Failures = field(default_factory=Failures)
+    silent: Failures = field(default_factory=Failures)
+    batch: int = BATCH
 
     async def now(self) -> datetime:
         """The moment that decides: the database's clock on PostgreSQL."""

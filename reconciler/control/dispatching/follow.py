@@ -39,6 +39,8 @@ async def follow_once(runner: RunnerContext) -> list[str]:
     One whose agent has reported its end by a call of the API is not observed any more.
     """
     runs = await runner.database.aread(lambda tx: held_by(tx, runner.owner))
+    for run_id in runner.failures.keys() - {run.id for run in runs}:
+        del runner.failures[run_id]  # another server goes on with it, or it has ended there
     for run in runs:
         if run.unjudged_since is not None and run.id not in {*runner.tasks, *runner.unjudged}:
             # Whoever took the call judges it now; nobody does where that server has died since.
@@ -86,7 +88,9 @@ async def _settle_apart(
     runner: RunnerContext, run: Run, pair: tuple[Job, Handle], observation: Observation
 ) -> bool:
     with runner.apart(run):
-        return await _settle(runner, run, pair, observation)
+        ended = await _settle(runner, run, pair, observation)
+        runner.failures.pop(run.id, None)
+        return ended
     return False
 
 

@@ -1,5 +1,7 @@
 """Recovering: work whose server died is taken over, to follow it or to prove that it ended."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 import structlog
@@ -12,6 +14,7 @@ from reconciler.core.runs.run import Run, WaitingFor
 from reconciler.core.runs.standstill import go_on
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.leases import abandoned, adopt_run, keep
+from reconciler.store.runs.rows import Which
 
 log = structlog.get_logger(__name__)
 
@@ -23,35 +26,43 @@ async def recover_once(runner: RunnerContext) -> list[str]:
     agent is done is judged. One that is to stop, or that is past its deadline, is not begun again:
     `stop_once` finds it leased.
     """
-    busy, known = frozenset(runner.tasks), frozenset({*runner.jobs, *runner.unjudged})
+    database, first = runner.database, Which(runner.batch, runner.untaken.left_out())
+    mine = frozenset({*runner.tasks, *runner.jobs, *runner.unjudged})
 
-    def read(tx: Tx) -> datetime | None:
-        now = runner.database.now(tx)
-        return now if abandoned(tx, now, 1) else None
+    def read(tx: Tx) -> tuple[datetime, list[str]]:
+        now = database.now(tx)
+        return now, [run.id for run in abandoned(tx, now, first)]
 
-    if (now := await runner.database.aread(read)) is None:
+    async def adopt_these(run_ids: Sequence[str]) -> list[Run]:
+        return await database.awrite(lambda tx: _adopt_all(tx, runner, run_ids, mine))
+
+    now, left = await database.aread(read)
+    if not left:
         return []
-
-    def adopt(tx: Tx) -> list[Run]:
-        moment = runner.database.now(tx)
-        until = moment + runner.settings.lease
-        adopted = []
-        for run in abandoned(tx, moment, lock=True):
-            # Read again under the lock: its owner may have renewed the lease since the first read.
-            if run.lease_owner == runner.owner and run.id in busy | known:
-                keep(tx, run, runner.owner, until)
-            elif passed_over(tx, run, moment):
-                continue
-            elif (mine := _adopt(tx, run, runner.owner, until, moment)) is not None:
-                adopted.append(mine)
-        return adopted
-
-    runs = await runner.database.awrite(adopt)
+    runs = await runner.untaken.together(left, adopt_these, "a run could not be taken over")
     for run in runs:
         log.warning("run taken over", run=run.id, autopilot=run.autopilot_id)
         with runner.apart(run):
             await _go_on(runner, run, now)
     return [run.id for run in runs]
+
+
+def _adopt_all(
+    tx: Tx, runner: RunnerContext, run_ids: Sequence[str], mine: AbstractSet[str]
+) -> list[Run]:
+    """Lease those that are still abandoned; `mine` are those that this process is at."""
+    now = runner.database.now(tx)
+    until = now + runner.settings.lease
+    adopted = []
+    for run in abandoned(tx, now, Which(only=run_ids), lock=True):
+        # Read again under the lock: its owner may have renewed the lease since the first read.
+        if run.lease_owner == runner.owner and run.id in mine:
+            keep(tx, run, runner.owner, until)
+        elif passed_over(tx, run, now):
+            continue
+        elif (taken := _adopt(tx, run, runner.owner, until, now)) is not None:
+            adopted.append(taken)
+    return adopted
 
 
 async def _go_on(runner: RunnerContext, run: Run, now: datetime) -> None:

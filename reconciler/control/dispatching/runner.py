@@ -6,7 +6,7 @@ its lease expires when the process that held it dies.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from reconciler.control.dispatching.claim import any_to_lease, claim_once
 from reconciler.control.dispatching.context import RunnerContext
@@ -21,6 +21,7 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.runs.claims import silent_workers
 from reconciler.store.runs.due import Due, find_due
 from reconciler.store.runs.leases import held_by, release, renew
+from reconciler.store.runs.rows import Which
 from reconciler.store.runs.runs import get_runs
 
 Read = Callable[[Callable[[Tx], tuple[Due, bool]]], Awaitable[tuple[Due, bool]]]
@@ -58,16 +59,22 @@ def _due(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> tuple[Due, bool
 
 
 async def end_silent_once(runner: RunnerContext) -> list[str]:
-    """End the runs of workers that let their lease expire."""
+    """End the runs of workers that let their lease expire; return their ids."""
     database, cooldown = runner.database, runner.settings.cooldown
+    first = Which(runner.batch, runner.silent.left_out())
 
-    def any_silent(tx: Tx) -> bool:
+    def read(tx: Tx) -> list[str]:
         now = database.now(tx)
-        return bool(silent_workers(tx, now, now - PROOF_GRACE, 1))
+        return [run.id for run in silent_workers(tx, now, now - PROOF_GRACE, first)]
 
-    if not await database.aread(any_silent):
+    async def end_these(run_ids: Sequence[str]) -> list[str]:
+        these = Which(only=run_ids)
+        return await database.awrite(lambda tx: end_silent(tx, database.now(tx), cooldown, these))
+
+    silent = await database.aread(read)
+    if not silent:
         return []
-    return await database.awrite(lambda tx: end_silent(tx, database.now(tx), cooldown))
+    return await runner.silent.together(silent, end_these, "a run could not be given up")
 
 
 async def tidy_once(runner: RunnerContext) -> None:

@@ -1,6 +1,6 @@
 """Stopping: deadlines, cancels and replacements, each ended only on proof that nothing is alive."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,7 +13,6 @@ from reconciler.control.dispatching.precheck import stop_precheck
 from reconciler.control.dispatching.quota import waited_too_long
 from reconciler.control.runs.approving import unanswered
 from reconciler.control.runs.ending import finish
-from reconciler.core.base.errors import Locked, Unavailable
 from reconciler.core.base.units import format_duration
 from reconciler.core.manifest.fields import format_instant
 from reconciler.core.runs.key import noted_trouble
@@ -26,6 +25,7 @@ from reconciler.store.runs.claims import token_hashes
 from reconciler.store.runs.conditions import as_read
 from reconciler.store.runs.leases import adopt_run, held_by
 from reconciler.store.runs.occupancy import lock_autopilots
+from reconciler.store.runs.rows import Which
 from reconciler.store.runs.runs import change_run, get_run, request_cancel
 from reconciler.store.runs.stopping import overdue, unattended_cancels, untouched_cancels
 
@@ -49,50 +49,39 @@ async def stop_once(runner: RunnerContext) -> None:
     transaction that does it: a run may begin between the two.
     """
     database = runner.database
+    first = Which(runner.batch, runner.unstopped.left_out())
 
-    def read(tx: Tx) -> tuple[datetime, bool]:
+    def read(tx: Tx) -> tuple[datetime, list[str]]:
         now = database.now(tx)
-        return now, any_to_stop(tx, now)
+        return now, _unheld(tx, now, first)
 
-    now, any_work = await database.aread(read)
-    if any_work:
-        await _stop_unheld(runner)
+    async def stop_these(run_ids: Sequence[str]) -> Sequence[str]:
+        await database.awrite(lambda tx: _stop_all(tx, runner, Which(only=run_ids)))
+        return run_ids
+
+    now, unheld = await database.aread(read)
+    if unheld:
+        await runner.unstopped.together(unheld, stop_these, "a run could not be stopped")
     for run in await database.aread(lambda tx: held_by(tx, runner.owner)):
         if run.cancel_requested_at is not None:
             _give_up_starting(runner, run, now)
             runner.spawn(run, stop)
 
 
-async def _stop_unheld(runner: RunnerContext) -> None:
-    """See to the runs that nobody holds: all at once, and where that fails each alone."""
-    database = runner.database
-    try:
-        await database.awrite(lambda tx: _stop_all(tx, runner, lambda _run: True))
-    except (Locked, Unavailable):
-        raise
-    except Exception:  # noqa: BLE001 - it belongs to one of them, of which it is logged
-        for run in await database.aread(lambda tx: _unheld(tx, database.now(tx))):
-            with runner.apart(run):
-                await _stop_alone(runner, run.id)
+def _unheld(tx: Tx, now: datetime, which: Which) -> list[str]:
+    lists = (overdue, untouched_cancels, unattended_cancels)
+    return [*dict.fromkeys(run.id for runs_of in lists for run in runs_of(tx, now, which))]
 
 
-async def _stop_alone(runner: RunnerContext, run_id: str) -> None:
-    await runner.database.awrite(lambda tx: _stop_all(tx, runner, lambda run: run.id == run_id))
-
-
-def _unheld(tx: Tx, now: datetime) -> list[Run]:
-    return [*overdue(tx, now), *untouched_cancels(tx, now), *unattended_cancels(tx, now)]
-
-
-def _stop_all(tx: Tx, runner: RunnerContext, chosen: Callable[[Run], bool]) -> None:
+def _stop_all(tx: Tx, runner: RunnerContext, these: Which) -> None:
     now = runner.database.now(tx)
-    late, untouched = overdue(tx, now), untouched_cancels(tx, now)
-    hold_autopilots(tx, filter(chosen, [*late, *untouched]))
-    # Read again now that the autopilots are held: others may have ended them meanwhile.
+    hold_autopilots(tx, [*overdue(tx, now, these), *untouched_cancels(tx, now, these)])
+    # Each list is read again now that the autopilots are held: others may have ended runs
+    # meanwhile, and one that is asked to stop here is in the next list.
     now = runner.database.now(tx)
-    _time_out(tx, runner, now, chosen)
-    _end_untouched(tx, runner, now, chosen)
-    _lease_unattended(tx, runner, now, chosen)
+    _time_out(tx, runner, now, these)
+    _end_untouched(tx, runner, now, these)
+    _lease_unattended(tx, runner, now, these)
 
 
 def hold_autopilots(tx: Tx, runs: Iterable[Run]) -> None:
@@ -104,12 +93,6 @@ def hold_autopilots(tx: Tx, runs: Iterable[Run]) -> None:
     lock_autopilots(tx, [run.autopilot_id for run in runs])
 
 
-def any_to_stop(tx: Tx, now: datetime) -> bool:
-    """Whether there are runs to stop that nobody here holds."""
-    lists = (overdue, untouched_cancels, unattended_cancels)
-    return any(runs_of(tx, now, 1) for runs_of in lists)
-
-
 def _give_up_starting(runner: RunnerContext, run: Run, now: datetime) -> None:
     """End a start that hangs beyond all deadlines, so that its run can be stopped."""
     task = runner.tasks.get(run.id)
@@ -117,8 +100,8 @@ def _give_up_starting(runner: RunnerContext, run: Run, now: datetime) -> None:
         task.cancel()
 
 
-def _time_out(tx: Tx, runner: RunnerContext, now: datetime, chosen: Callable[[Run], bool]) -> None:
-    for run in filter(chosen, overdue(tx, now)):
+def _time_out(tx: Tx, runner: RunnerContext, now: datetime, these: Which) -> None:
+    for run in overdue(tx, now, these):
         if run.handle is None and put_off(tx, run, runner.settings.max_active_runs, now):
             continue
         why = _overdue(tx, run)
@@ -162,17 +145,13 @@ def _too_long(run: Run) -> str:
     return sentence if trouble is None else f"{sentence}; {trouble}"
 
 
-def _lease_unattended(
-    tx: Tx, runner: RunnerContext, now: datetime, chosen: Callable[[Run], bool]
-) -> None:
-    for run in filter(chosen, unattended_cancels(tx, now)):
+def _lease_unattended(tx: Tx, runner: RunnerContext, now: datetime, these: Which) -> None:
+    for run in unattended_cancels(tx, now, these):
         adopt_run(tx, run, runner.owner, now + runner.settings.lease)
 
 
-def _end_untouched(
-    tx: Tx, runner: RunnerContext, now: datetime, chosen: Callable[[Run], bool]
-) -> None:
-    for run in filter(chosen, untouched_cancels(tx, now)):
+def _end_untouched(tx: Tx, runner: RunnerContext, now: datetime, these: Which) -> None:
+    for run in untouched_cancels(tx, now, these):
         cooldown = runner.settings.cooldown
         finish(tx, run, why_stopped(run), now, cooldown=cooldown, unchanged=True)
 

@@ -42,7 +42,7 @@ from reconciler.store.runs.claims import (
     waiting_for_claim,
 )
 from reconciler.store.runs.in_flight import count_in_flight
-from reconciler.store.runs.rows import tell_unreadable
+from reconciler.store.runs.rows import FIRST, Which, tell_unreadable
 from reconciler.store.runs.runs import change_run, get_run
 from reconciler.store.runs.workspace_turns import read_turns, save_turns
 
@@ -241,12 +241,12 @@ def complete(
     return get_run(tx, run_id) or run
 
 
-def end_silent(tx: Tx, now: datetime, cooldown: timedelta) -> list[str]:
+def end_silent(tx: Tx, now: datetime, cooldown: timedelta, which: Which = FIRST) -> list[str]:
     """End the runs of workers whose lease has expired: without it they must have stopped.
 
     A worker that goes on in spite of a cancel is called lost when its time is up.
     """
-    ended, silent = [], silent_workers(tx, now, now - PROOF_GRACE)
+    ended, silent = [], silent_workers(tx, now, now - PROOF_GRACE, which)
     hold_autopilots(tx, silent)
     for run in silent:
         why = Failed(Reason.LOST, _silence(run))

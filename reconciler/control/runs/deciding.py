@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reconciler.clock import Ids
+from reconciler.control.apart import Failures
 from reconciler.control.evaluation.moments import Answer, Moment, ask_when
 from reconciler.control.evaluation.titles import Facts, Titles
 from reconciler.control.runs.admit import Firing, answered
@@ -29,8 +30,8 @@ wait for a quarter of a second."""
 class Ticker:
     """What a round needs: the database, titles, ids, and the breaker's cool-down.
 
-    `failures` is what was logged last of waiting runs with which something is wrong, by id of the
-    run or the autopilot.
+    `unwritten` are triggers that could not even be stalled, `unexpired` waiting runs that could not
+    be ended, `unadmitted` autopilots whose waiting runs could not be admitted.
     """
 
     database: Database
@@ -38,7 +39,9 @@ class Ticker:
     ids: Ids
     cooldown: timedelta
     batch: int = BATCH
-    failures: dict[str, str] = field(default_factory=dict)
+    unwritten: Failures = field(default_factory=Failures)
+    unexpired: Failures = field(default_factory=Failures)
+    unadmitted: Failures = field(default_factory=Failures)
 
 
 @dataclass(frozen=True, slots=True)

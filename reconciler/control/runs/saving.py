@@ -32,22 +32,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Saved:
-    """What was written: the runs, how many triggers moved on, which are stalled.
-
-    Of `failed` triggers nothing could be written, not even that they are stalled.
-    """
+    """What was written: the runs, and which triggers are stalled."""
 
     runs: list[Run] = field(default_factory=list)
-    moved: int = 0
     stalled: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
 
     def add(self, other: "Saved") -> None:
         """Count what another part of the batch wrote."""
         self.runs += other.runs
-        self.moved += other.moved
         self.stalled += other.stalled
-        self.failed += other.failed
 
 
 def save(
@@ -57,7 +50,7 @@ def save(
     if not decided and not stalled:
         return Saved()
     try:
-        runs, moved = ticker.database.write(lambda tx: _write(tx, ticker, decided, stalled, now))
+        runs = ticker.database.write(lambda tx: _write(tx, ticker, decided, stalled, now))
     except (Locked, Unavailable):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to one trigger
@@ -68,9 +61,11 @@ def save(
         for part in _halves(decided, stalled):
             saved.add(save(ticker, *part, now))
         return saved
+    ticker.unwritten.forget(decision.due.id for decision in decided)
+    ticker.unwritten.forget(broken.due.id for broken in stalled)
     for broken in stalled:
         log.error("trigger stalled", trigger=broken.due.id, reason=broken.why)
-    return Saved(runs, moved, [broken.due.id for broken in stalled])
+    return Saved(runs, [broken.due.id for broken in stalled])
 
 
 def _halves(
@@ -91,31 +86,28 @@ def _save_alone(
     """Write one trigger whose write failed; if it fails again, stall it with the reason.
 
     After the clock went back, occurrences come again that have a run or are recorded already:
-    these are left out. A trigger that cannot even be stalled is passed over until the next round.
+    these are left out. A trigger that cannot even be stalled is passed over for a while.
     """
     if isinstance(result, Decided):
         try:
-            runs, moved = ticker.database.write(lambda tx: _write_unused(tx, ticker, result, now))
+            runs = ticker.database.write(lambda tx: _write_unused(tx, ticker, result, now))
         except (Locked, Unavailable):
             raise
         except Exception as again:  # noqa: BLE001 - the reason is recorded with the trigger
             error = again
         else:
-            return Saved(runs, moved)
+            ticker.unwritten.forget([result.due.id])
+            return Saved(runs)
     why = result.why if isinstance(result, Stalled) else sentence_of(error)
     stalled = Stalled(result.due, why, result.live)
-    try:
+    with ticker.unwritten.apart(result.due.id, "trigger cannot be stalled"):
         ticker.database.write(lambda tx: _write(tx, ticker, (), (stalled,), now))
-    except (Locked, Unavailable):
-        raise
-    except Exception:
-        log.exception("trigger cannot be stalled", trigger=result.due.id, reason=why)
-        return Saved(failed=[result.due.id])
-    log.error("trigger stalled", trigger=result.due.id, reason=why)
-    return Saved(moved=1, stalled=[result.due.id])
+        log.error("trigger stalled", trigger=result.due.id, reason=why)
+        return Saved(stalled=[result.due.id])
+    return Saved()
 
 
-def _write_unused(tx: Tx, ticker: Ticker, result: Decided, now: datetime) -> tuple[list[Run], int]:
+def _write_unused(tx: Tx, ticker: Ticker, result: Decided, now: datetime) -> list[Run]:
     """Write one trigger without the occurrences that have become something already."""
     used = used_occurrences(tx, result.due.id, result.decision.starts)
     firings = tuple(firing for firing in result.firings if firing.scheduled_for not in used)
@@ -131,7 +123,7 @@ def _write(
     decided: Sequence[Decided],
     stalled: Sequence[Stalled],
     now: datetime,
-) -> tuple[list[Run], int]:
+) -> list[Run]:
     """Write what still holds: the runs, the missed intervals and the cursors, together."""
     held = hold_unmoved(
         tx, [*(decision.due for decision in decided), *(decision.due for decision in stalled)]
@@ -153,7 +145,7 @@ def _write(
     for broken in stalled:
         if broken.due.id in held:
             _stall(tx, broken, now)
-    return runs, len(holding) + len(stalled)
+    return runs
 
 
 def _lateness(

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.control.apart import apart
 from reconciler.control.runs.deciding import Decided, Stalled, Ticker, decide_trigger, has_when
 from reconciler.control.runs.ending import expire, promote
 from reconciler.control.runs.saving import save
@@ -19,9 +18,14 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.objects.triggers import DueTrigger, due_triggers, next_due
 from reconciler.store.runs.last import read_last_worked_on
 from reconciler.store.runs.occupancy import read_live
+from reconciler.store.runs.rows import Which
 from reconciler.store.runs.runs import autopilots_with_waiters, expired_waiters
 
 __all__ = ["Seen", "Ticked", "Ticker", "read_seen", "tick_once"]
+
+
+MOST_EXPIRED = 200
+"""Waiting runs that one round ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +39,24 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a round begins with. Without `waiting` something is due, after which it is read."""
+    """What a round begins with. Without `waiting` something is due, after which it is read.
+
+    The triggers `left_out` are due as well, and failed lately.
+    """
 
     now: datetime
     due: list[DueTrigger]
+    left_out: frozenset[str]
     waiting: Waiting | None = None
 
 
 @dataclass(slots=True)
 class Ticked:
-    """What a round did. `next_due` is when the next trigger is due, if any is; `lags` are the
-    seconds from the moment at which each run was due; what is `failed` could not be written."""
+    """What a round did. `next_due` is when the next trigger is due, if any is but those that
+    failed; `lags` are the seconds from the moment at which each run was due."""
 
     runs: list[Run] = field(default_factory=list)
     stalled: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
     promoted: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
@@ -59,8 +66,9 @@ class Ticked:
 def read_seen(ticker: Ticker, tx: Tx) -> Seen:
     """Read what is due now; where nothing is, as in most rounds, all that the round needs."""
     now = ticker.database.now(tx)
-    due = due_triggers(tx, now, ticker.batch)
-    return Seen(now, due, None if due else _read_waiting(tx, now))
+    left_out = ticker.unwritten.left_out()
+    due = due_triggers(tx, now, ticker.batch, left_out)
+    return Seen(now, due, left_out, None if due else _read_waiting(ticker, tx, now))
 
 
 def tick_once(ticker: Ticker, seen: Seen | None = None) -> Ticked:
@@ -72,18 +80,20 @@ def tick_once(ticker: Ticker, seen: Seen | None = None) -> Ticked:
     """
     ticked = Ticked()
     seen = seen or ticker.database.read(lambda tx: read_seen(ticker, tx))
-    now, due = seen.now, seen.due
+    now, due, tried = seen.now, seen.due, {*seen.left_out}
     while due:
-        moved = _carry_out(ticker, due, now, ticked)
-        if len(due) < ticker.batch or not moved:
+        _carry_out(ticker, due, now, ticked)
+        if len(due) < ticker.batch:
             break
-        due = ticker.database.read(lambda tx: due_triggers(tx, now, ticker.batch))
+        # What could not be moved is still due, in front of what nobody has come to yet.
+        tried.update(trigger.id for trigger in due)
+        due = ticker.database.read(lambda tx: due_triggers(tx, now, ticker.batch, tried))
     _admit_waiting(ticker, seen, ticked)
     return ticked
 
 
-def _carry_out(ticker: Ticker, due: Sequence[DueTrigger], now: datetime, ticked: Ticked) -> bool:
-    """Decide and write one batch; False where nothing could be moved."""
+def _carry_out(ticker: Ticker, due: Sequence[DueTrigger], now: datetime, ticked: Ticked) -> None:
+    """Decide and write one batch."""
     with_when = {trigger.autopilot_id for trigger in due if has_when(trigger.definition)}
 
     def read(tx: Tx) -> tuple[dict[str, LiveAutopilot], dict[str, Run | None]]:
@@ -102,8 +112,6 @@ def _carry_out(ticker: Ticker, due: Sequence[DueTrigger], now: datetime, ticked:
     ticked.runs += saved.runs
     ticked.lags += _lags(decided, saved.runs)
     ticked.stalled += saved.stalled
-    ticked.failed += saved.failed
-    return saved.moved > 0
 
 
 def _lags(decided: Sequence[Decided], runs: Iterable[Run]) -> Iterable[float]:
@@ -113,21 +121,24 @@ def _lags(decided: Sequence[Decided], runs: Iterable[Run]) -> Iterable[float]:
         yield max(0.0, (run.created_at - due).total_seconds())
 
 
-def _read_waiting(tx: Tx, now: datetime) -> Waiting:
-    return Waiting(expired_waiters(tx, now), autopilots_with_waiters(tx), next_due(tx))
+def _read_waiting(ticker: Ticker, tx: Tx, now: datetime) -> Waiting:
+    first = Which(min(ticker.batch, MOST_EXPIRED), ticker.unexpired.left_out())
+    expired = expired_waiters(tx, now, first)
+    return Waiting(expired, autopilots_with_waiters(tx), next_due(tx, ticker.unwritten.ids()))
 
 
 def _admit_waiting(ticker: Ticker, seen: Seen, ticked: Ticked) -> None:
     """Admit waiting runs where there is room now; fail those whose queueTtl has passed."""
     now = seen.now
-    waiting = seen.waiting or ticker.database.read(lambda tx: _read_waiting(tx, now))
+    waiting = seen.waiting or ticker.database.read(lambda tx: _read_waiting(ticker, tx, now))
     ticked.next_due = waiting.next_due
     for run in waiting.expired:
-        with apart(ticker.failures, run.id, "a waiting run could not be ended"):
+        with ticker.unexpired.apart(run.id, "a waiting run could not be ended"):
             if ticker.database.write(lambda tx, run=run: expire(tx, run, now)):  # type: ignore[misc]
                 ticked.expired.append(run.id)
-    for id_ in waiting.autopilots:
-        with apart(ticker.failures, id_, "waiting runs of an autopilot could not be admitted"):
+    left_out = ticker.unadmitted.left_out()
+    for id_ in [id_ for id_ in waiting.autopilots if id_ not in left_out]:
+        with ticker.unadmitted.apart(id_, "waiting runs of an autopilot could not be admitted"):
             ticked.promoted += ticker.database.write(
                 lambda tx, id_=id_: promote(tx, id_, now, ticker.cooldown)  # type: ignore[misc]
             )

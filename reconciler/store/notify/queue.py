@@ -15,6 +15,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Row,
     and_,
     bindparam,
     func,
@@ -30,6 +31,7 @@ from reconciler.core.base.typed import mistyped, out_of_range, types_of
 from reconciler.core.notify.again import QUIET
 from reconciler.core.notify.entry import AttemptResult, Entry, NotificationStatus
 from reconciler.store.engine.batches import IDS, batches
+from reconciler.store.engine.paging import filled
 from reconciler.store.tables import autopilot, notification, notification_attempt
 
 _N = notification.c
@@ -137,15 +139,13 @@ def claim_entries(
         _N.channel == channel, IS_PENDING, _N.due_at <= now, _free(now)
     )
     # Held: whoever sent one of them may be recording it in this very moment.
-    held = query.order_by(_N.due_at, _N.id).limit(SCANNED).with_for_update(of=notification)
-    rows = tx.execute(held).all()
+    held = query.order_by(_N.due_at, _N.id).with_for_update(of=notification)
     topics: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     lost: dict[str, str] = {}
-    for *columns, holder in rows:
-        for entry in readable_entries([columns]):
-            topics[entry.topic, entry.kind].append(entry)
-            if holder is not None:
-                lost[entry.id] = holder
+    for entry, holder in filled(lambda most: tx.execute(held.limit(most)).all(), _held, SCANNED):
+        topics[entry.topic, entry.kind].append(entry)
+        if holder is not None:
+            lost[entry.id] = holder
     busy = _busy(tx, channel, {topic for topic, _ in topics}, now)
     claimed: list[Entry] = []
     for key, entries in topics.items():
@@ -156,6 +156,10 @@ def claim_entries(
             claimed.append(_lease(tx, tried or entries[-1], entries, tried, owner, now, until))
     _record(tx, [_unrecorded(id_) for id_ in lost], now, lost)
     return claimed
+
+
+def _held(rows: Sequence[Row[Any]]) -> list[tuple[Entry, str | None]]:
+    return [(entry, row[-1]) for row in rows for entry in readable_entries([row[:-1]])]
 
 
 def _unrecorded(entry_id: str) -> Attempt:

@@ -1,6 +1,6 @@
 """Schedule triggers: which are due, and how far each one's occurrences are decided."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.schedule.decide import Next
 from reconciler.store.engine.batches import IDS, alike, batches
 from reconciler.store.engine.json_text import read_json
+from reconciler.store.engine.paging import filled
 from reconciler.store.objects.documents import trigger_document
 from reconciler.store.tables import autopilot, autopilot_trigger
 
@@ -107,9 +108,21 @@ _DUE_NOW = (
 )
 
 
-def due_triggers(tx: Connection, now: datetime, limit: int) -> list[DueTrigger]:
-    """The triggers that are due, the longest overdue first; reads by index and never all rows."""
-    return [_due(row, now) for row in tx.execute(_DUE_NOW, {"now": now, "most": limit})]
+def due_triggers(
+    tx: Connection, now: datetime, limit: int, without: Collection[str] = ()
+) -> list[DueTrigger]:
+    """The triggers that are due, the longest overdue first; those of these ids are passed over.
+
+    Reads by index and never all rows.
+    """
+
+    def read(most: int) -> Sequence[Row[Any]]:
+        return tx.execute(_DUE_NOW, {"now": now, "most": most}).all()
+
+    def made(rows: Sequence[Row[Any]]) -> list[DueTrigger]:
+        return [_due(row, now) for row in rows if row.id not in without]
+
+    return filled(read, made, limit)
 
 
 class _DueRow(NamedTuple):
@@ -191,15 +204,25 @@ def _owner(row: Row[Any]) -> str:
     return f"{row.owner_workspace}/{row.owner_name}"
 
 
-_NEXT_DUE = (
-    select(_T.next_run_at).where(_T.next_run_at.is_not(None)).order_by(_T.next_run_at).limit(1)
+_NEXT_DUE: Select[Any] = (
+    select(_T.id, _T.next_run_at)
+    .where(_T.next_run_at.is_not(None))
+    .order_by(_T.next_run_at)
+    .limit(bindparam("most"))
 )
 
 
-def next_due(tx: Connection) -> datetime | None:
-    """Return the moment at which the next trigger is due."""
-    moment = tx.execute(_NEXT_DUE).scalar_one_or_none()
-    return moment if isinstance(moment, datetime) else None
+def next_due(tx: Connection, without: Collection[str] = ()) -> datetime | None:
+    """Return the moment at which the next trigger is due, but for those of these ids."""
+
+    def read(most: int) -> Sequence[Row[Any]]:
+        return tx.execute(_NEXT_DUE, {"most": most}).all()
+
+    def made(rows: Sequence[Row[Any]]) -> list[datetime]:
+        others = (row.next_run_at for row in rows if row.id not in without)
+        return [moment for moment in others if isinstance(moment, datetime)]
+
+    return next(iter(filled(read, made, 1)), None)
 
 
 def count_due(tx: Connection, now: datetime) -> int:

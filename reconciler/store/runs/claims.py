@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 from reconciler.core.runs.run import Run
 from reconciler.store.engine.batches import IDS
 from reconciler.store.runs.conditions import THIS_RUN, Condition, as_read
-from reconciler.store.runs.rows import LIGHT, read_most, read_runs
+from reconciler.store.runs.rows import FIRST, LIGHT, Listing, Which, read_most
 from reconciler.store.runs.runs import ACTIVE, IS_CLAIMABLE, change_run
 from reconciler.store.tables import autopilot_run
 
@@ -93,16 +93,15 @@ IS_SILENT = and_(
         and_(_ASKED, _R.deadline_at <= bindparam("overdue_since")),
     ),
 )
-_SILENT = LIGHT.where(IS_SILENT).limit(bindparam("most"))
+_SILENT = Listing.of(IS_SILENT)
 
 
 def silent_workers(
-    tx: Connection, now: datetime, overdue_since: datetime, limit: int = 100
+    tx: Connection, now: datetime, overdue_since: datetime, which: Which = FIRST
 ) -> list[Run]:
     """Runs of workers whose lease expired, or that were to stop and had their deadline long ago.
 
     A lease that expires is no proof: a run that was asked to stop is held until its time is up. A
     worker whose result waits to be judged has reported its end.
     """
-    values = {"now": now, "overdue_since": overdue_since, "most": limit}
-    return read_runs(tx, _SILENT, values)
+    return _SILENT.read(tx, {"now": now, "overdue_since": overdue_since}, which)

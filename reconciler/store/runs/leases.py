@@ -20,7 +20,7 @@ from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Run, Status, WaitingFor
 from reconciler.store.engine.batches import IDS
 from reconciler.store.runs.conditions import EXPIRED, OWNED, UNEXPIRED, Condition, as_read, leased
-from reconciler.store.runs.rows import LIGHT, read_runs, run_of
+from reconciler.store.runs.rows import FIRST, LIGHT, Listing, Which, read_runs, run_of
 from reconciler.store.runs.runs import (
     ACTIVE,
     STILL_QUEUED,
@@ -44,19 +44,20 @@ _UNJUDGED = _R.unjudged_since.is_not(None)
 # The runs of workers are read by `silent_workers`, until they have reported their end.
 _OURS = or_(_R.lease_token.is_(None), _UNJUDGED)
 IS_ABANDONED = and_(ACTIVE, _R.status.in_(_BEGUN), _OURS, _DUE, EXPIRED)
-_ABANDONED = LIGHT.where(IS_ABANDONED).order_by(_R.id).limit(bindparam("most"))
-_HELD_ABANDONED = _ABANDONED.with_for_update(skip_locked=True, of=autopilot_run)
+_ABANDONED = Listing.of(IS_ABANDONED, _R.id)
+_HELD_ABANDONED = _ABANDONED.held()
 IS_HELD = and_(ACTIVE, OWNED)
 _HELD_BY = LIGHT.where(IS_HELD)
 
 
-def abandoned(tx: Connection, now: datetime, limit: int = 100, *, lock: bool = False) -> list[Run]:
+def abandoned(
+    tx: Connection, now: datetime, which: Which = FIRST, *, lock: bool = False
+) -> list[Run]:
     """Runs whose work began and whose server let its lease expire, also before it judged a result.
 
     With `lock`, in a write: the rows are held, and those that others hold are passed over.
     """
-    query = _HELD_ABANDONED if lock else _ABANDONED
-    return read_runs(tx, query, {"now": now, "most": limit})
+    return (_HELD_ABANDONED if lock else _ABANDONED).read(tx, {"now": now}, which)
 
 
 def held_by(tx: Connection, owner: str) -> list[Run]:

@@ -4,18 +4,19 @@ A list leaves such a row out, as if it did not exist, and the log says so; who a
 itself is told why (docs/runs.md#rows-that-cannot-be-read).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select
 
 from reconciler.core.base.errors import Conflict
 from reconciler.core.base.typed import mistyped, out_of_range, types_of
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor
+from reconciler.store.engine.batches import IDS
 from reconciler.store.engine.paging import filled
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
 
@@ -138,18 +139,67 @@ def tell_unreadable(run_id: str, why: str) -> None:
 
 
 def read_runs(
-    tx: Connection, query: Select[Any], values: Mapping[str, Any] | None = None
+    tx: Connection,
+    query: Select[Any],
+    values: Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
 ) -> list[Run]:
-    """The runs that a query gives, without those that cannot be read.
+    """The runs that a query gives, without those that cannot be read, nor those of these ids.
 
-    A query with the parameter `most` gives that many which can be read.
+    A query with the parameter `most` gives that many others.
     """
     bound = dict(values or {})
     if "most" not in bound:
-        return readable(tx.execute(query, bound))
-    return read_most(lambda most: tx.execute(query, {**bound, "most": most}).all(), bound["most"])
+        return readable(_without(tx.execute(query, bound), without))
+
+    def read(most: int) -> Sequence[Row[Any]]:
+        return tx.execute(query, {**bound, "most": most}).all()
+
+    return read_most(read, bound["most"], without)
 
 
-def read_most(read: Callable[[int], Sequence[Row[Any]]], most: int) -> list[Run]:
+def read_most(
+    read: Callable[[int], Sequence[Row[Any]]], most: int, without: Collection[str] = ()
+) -> list[Run]:
     """The first runs that can be read, at most so many; `read` gives the first rows."""
-    return filled(read, readable, most)
+    return filled(read, lambda rows: readable(_without(rows, without)), most)
+
+
+def _without(rows: Iterable[Row[Any]], ids: Collection[str]) -> Iterable[Row[Any]]:
+    return (row for row in rows if row.f_id not in ids) if ids else rows
+
+
+class Which(NamedTuple):
+    """Which runs of a list: the first, without those of some ids, or only those of some ids."""
+
+    most: int = 200
+    without: Collection[str] = ()
+    only: Collection[str] | None = None
+
+
+FIRST = Which()
+
+
+class Listing(NamedTuple):
+    """The statements of a list that a round goes through: its first runs, and those of some ids."""
+
+    first: Select[Any]
+    of_ids: Select[Any]
+
+    @classmethod
+    def of(cls, condition: ColumnElement[bool], *order: ColumnElement[Any]) -> Self:
+        """The list of what fulfils a condition, in this order; without payloads and results."""
+        query = LIGHT.where(condition).order_by(*order)
+        return cls(query.limit(bindparam("most")), query.where(autopilot_run.c.id.in_(IDS)))
+
+    def held(self) -> "Listing":
+        """The same in a write: the rows are held, and those that others hold are passed over."""
+        return Listing(
+            *(query.with_for_update(skip_locked=True, of=autopilot_run) for query in self)
+        )
+
+    def read(self, tx: Connection, values: Mapping[str, Any], which: Which) -> list[Run]:
+        """The runs of the list; `values` are what its condition binds."""
+        if which.only is not None:
+            return read_runs(tx, self.of_ids, {**values, "ids": list(which.only)})
+        return read_runs(tx, self.first, {**values, "most": which.most}, which.without)

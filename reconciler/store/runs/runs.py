@@ -32,11 +32,14 @@ from reconciler.store.runs.conditions import (
 )
 from reconciler.store.runs.rows import (
     FIELDS,
+    FIRST,
     JOINED,
     LIGHT,
     STORED,
     TOLD,
     WHOLE,
+    Listing,
+    Which,
     read_runs,
     run_of,
 )
@@ -249,17 +252,15 @@ def request_cancel(
     return change_run(tx, run_id, values, _UNASKED, *where)
 
 
-_EXPIRED_WAITERS = (
-    LIGHT.where(WAITING, autopilot_run.c.expires_at <= bindparam("now"))
-    .order_by(autopilot_run.c.expires_at)
-    .limit(bindparam("most"))
+_EXPIRED_WAITERS = Listing.of(
+    and_(WAITING, autopilot_run.c.expires_at <= bindparam("now")), autopilot_run.c.expires_at
 )
 _WITH_WAITERS = select(autopilot_run.c.autopilot_id).where(WAITING)
 
 
-def expired_waiters(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+def expired_waiters(tx: Connection, now: datetime, which: Which = FIRST) -> list[Run]:
     """Waiting runs whose `queueTtl` has passed."""
-    return read_runs(tx, _EXPIRED_WAITERS, {"now": now, "most": limit})
+    return _EXPIRED_WAITERS.read(tx, {"now": now}, which)
 
 
 def autopilots_with_waiters(tx: Connection) -> list[str]:

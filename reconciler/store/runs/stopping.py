@@ -2,16 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam
+from sqlalchemy import Connection, and_, bindparam
 
 from reconciler.core.runs.run import Run, Status
 from reconciler.store.runs.conditions import EXPIRED
-from reconciler.store.runs.rows import LIGHT, read_runs
+from reconciler.store.runs.rows import FIRST, Listing, Which
 from reconciler.store.runs.runs import ACTIVE
 from reconciler.store.tables import autopilot_run
 
 _R = autopilot_run.c
-_MOST: BindParameter[int] = bindparam("most")
 _ASKED = _R.cancel_requested_at.is_not(None)
 IS_OVERDUE = and_(
     ACTIVE,
@@ -21,24 +20,24 @@ IS_OVERDUE = and_(
 )
 IS_UNTOUCHED = and_(ACTIVE, _R.attempts == 0, _ASKED, EXPIRED)
 IS_UNATTENDED = and_(ACTIVE, _R.status == Status.PENDING, _ASKED, _R.attempts > 0, EXPIRED)
-_OVERDUE = LIGHT.where(IS_OVERDUE).order_by(_R.deadline_at).limit(_MOST)
-_UNTOUCHED = LIGHT.where(IS_UNTOUCHED).order_by(_R.cancel_requested_at).limit(_MOST)
-_UNATTENDED = LIGHT.where(IS_UNATTENDED).order_by(_R.cancel_requested_at).limit(_MOST)
+_OVERDUE = Listing.of(IS_OVERDUE, _R.deadline_at)
+_UNTOUCHED = Listing.of(IS_UNTOUCHED, _R.cancel_requested_at)
+_UNATTENDED = Listing.of(IS_UNATTENDED, _R.cancel_requested_at)
 
 
-def overdue(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+def overdue(tx: Connection, now: datetime, which: Which = FIRST) -> list[Run]:
     """Active runs whose deadline has passed and which nobody has asked to stop.
 
     Without those whose agent is done: whoever judges their results ends them.
     """
-    return read_runs(tx, _OVERDUE, {"now": now, "most": limit})
+    return _OVERDUE.read(tx, {"now": now}, which)
 
 
-def untouched_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+def untouched_cancels(tx: Connection, now: datetime, which: Which = FIRST) -> list[Run]:
     """Runs that were asked to stop before they were ever given to an agent."""
-    return read_runs(tx, _UNTOUCHED, {"now": now, "most": limit})
+    return _UNTOUCHED.read(tx, {"now": now}, which)
 
 
-def unattended_cancels(tx: Connection, now: datetime, limit: int = 200) -> list[Run]:
+def unattended_cancels(tx: Connection, now: datetime, which: Which = FIRST) -> list[Run]:
     """Pending runs that were asked to stop between two attempts: something may be left of one."""
-    return read_runs(tx, _UNATTENDED, {"now": now, "most": limit})
+    return _UNATTENDED.read(tx, {"now": now}, which)

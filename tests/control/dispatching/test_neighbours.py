@@ -47,6 +47,9 @@ def test_an_end_that_cannot_be_recorded_stops_neither_other_ends_nor_starts(rig:
             third = rig.launch("other", force=True)
             await rounds(context)
             assert context.failures.keys() == {first.id}
+            agents.shows = lambda _run_id: Working()
+            await rounds(context, 1)
+            assert not context.failures
             agents.shows = lambda _run_id: DONE
             await rounds(context)
             assert not context.failures
