@@ -21,8 +21,12 @@ from tests.support.eventually import eventually
 from tests.support.process import Site
 from tests.support.rig import Document, agent, autopilot, schedule
 
-NAMES = ("skipping", "queueing", "replacing")
-TIMEOUT = 12
+EVERY = {"skipping": "1s", "queueing": "1s", "replacing": "4s"}
+"""An end is seen in three seconds or more: what replaces each second sees none."""
+NAMES = tuple(EVERY)
+KEYS = {name: f"key-{name}" for name in NAMES}
+"""One each: a key has so many calls a minute, of which `replacing` takes all that it gets."""
+TIMEOUT = 25
 """Seconds of a run. One whose Aegis was killed holds its folder for half a minute longer."""
 
 ROUNDS = [
@@ -38,14 +42,13 @@ def test_both_sides_are_killed_and_no_prompt_is_doubled(
     sqlite_site: Site, tmp_path: Path, rounds: int, longest: float, seed: int
 ) -> None:
     moments, ledger = random.Random(seed), Ledger(sqlite_site)
-    sqlite_site.settings |= {
-        "AUTOPILOT_SECRET_DEFAULT__AEGIS": "key-1",
+    sqlite_site.settings |= {secret(name): key for name, key in KEYS.items()} | {
         "RECONCILER_BREAKER_COOLDOWN": "1s",
         "RECONCILER_AEGIS": '{"folders": ["/srv"]}',
     }
     script = {"boot": 0.3, "shown_late": 0.3, "work": 1.0, "settle": 0.3, "per_minute": 0}
     script |= {"metrics_late": 0.0}
-    with running(witness=tmp_path / "agents") as aegis:
+    with running(*KEYS.values(), witness=tmp_path / "agents") as aegis:
         aegis.control(script=script)
         sqlite_site.write("all.yaml", *manifests(aegis))
         server, since = sqlite_site.serve(), datetime.now(UTC)
@@ -93,6 +96,11 @@ def side_by_side(agents: list[Agent]) -> list[tuple[str, str]]:
     ]
 
 
+def secret(name: str) -> str:
+    """The variable that holds an agent's key."""
+    return f"AUTOPILOT_SECRET_DEFAULT__{name.upper()}"
+
+
 def manifests(aegis: Aegis, *, enabled: bool = True) -> list[Document]:
     """An agent and an autopilot of each policy; each agent has a folder of its own."""
     made: list[Document] = []
@@ -100,7 +108,7 @@ def manifests(aegis: Aegis, *, enabled: bool = True) -> list[Document]:
         runtime = {
             "type": "aegis",
             "url": aegis.url,
-            "token": {"env": "AUTOPILOT_SECRET_DEFAULT__AEGIS"},
+            "token": {"env": secret(name)},
             "workDir": f"/srv/{name}",
         }
         made.append(agent(name, runtime=runtime, maxConcurrency=1))
@@ -108,7 +116,7 @@ def manifests(aegis: Aegis, *, enabled: bool = True) -> list[Document]:
         made.append(
             autopilot(
                 name,
-                schedule(None, every="1s", enabled=enabled),
+                schedule(None, every=EVERY[name], enabled=enabled),
                 assignee={"type": "agent", "id": name},
                 concurrencyPolicy=policy,
                 timeout=f"{TIMEOUT}s",
