@@ -77,7 +77,8 @@ class RunnerContext:
     starts and stops that are under way, `leftovers` what ended runs left behind, `notes` what polls
     wrote over, `unjudged` results that could not be judged yet, `failures` what was logged last of
     work that failed; by run id. `unstopped`, `untaken` and `silent` are runs that nobody
-    here holds and that could not be stopped, taken over or given up. `answered` says when an
+    here holds and that could not be stopped, taken over or given up. `stranded` says why a start
+    or a stop failed that was under way. `answered` says when an
     answer to a question was last passed on, by the question's id. All may be lost at any time: the
     rows say what is needed to go on. `key` is the server's, for the tokens of runs. `notify` is
     called, in the event loop, when a start or a stop has changed something: another round would
@@ -103,6 +104,7 @@ class RunnerContext:
     unstopped: Failures = field(default_factory=Failures)
     untaken: Failures = field(default_factory=Failures)
     silent: Failures = field(default_factory=Failures)
+    stranded: dict[str, str] = field(default_factory=dict)
     batch: int = BATCH
 
     async def now(self) -> datetime:
@@ -208,8 +210,9 @@ class RunnerContext:
         self.tasks.pop(run_id, None)
         if task.cancelled():
             return
-        error = task.exception()
-        if isinstance(error, ReconcilerError):  # the database is away: the next round tries again
+        if (error := task.exception()) is not None:
+            self.stranded[run_id] = str(error) or repr(error)
+        if isinstance(error, ReconcilerError):  # the database is away: it is tried again
             log.warning("work on a run failed", run=run_id, why=str(error))
         elif error is not None:
             log.error("work on a run failed", run=run_id, exc_info=error)

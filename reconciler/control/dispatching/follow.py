@@ -1,6 +1,7 @@
 """Following: leased runs are observed, all of an agent's at once, until they end."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -10,6 +11,7 @@ from reconciler.control.dispatching.approvals import need_approval, need_no_appr
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.ended import end_work, recall
 from reconciler.control.dispatching.metering import meter
+from reconciler.control.dispatching.start import begin_again
 from reconciler.control.runs.unjudged import VERDICT
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.run import Failed, Run, Status, WaitingFor
@@ -46,6 +48,7 @@ async def follow_once(runner: RunnerContext) -> list[str]:
             # Whoever took the call judges it now; nobody does where that server has died since.
             with runner.apart(run):
                 await recall(runner, run, run.unjudged_since + VERDICT)
+    await _free_stranded(runner, runs)
     begun = {
         run.id: run
         for run in runs
@@ -72,6 +75,25 @@ async def follow_once(runner: RunnerContext) -> list[str]:
         if isinstance(result, BaseException):
             raise result
     return [run_id for run_id, ended in zip(seen, settled, strict=True) if ended]
+
+
+async def _free_stranded(runner: RunnerContext, runs: Sequence[Run]) -> None:
+    """Give back runs whose start failed and left nothing to follow.
+
+    Their leases are renewed with the others: they would hold their places until their deadlines.
+    """
+    waiting = {run.id: run for run in runs if _has_not_begun(run)}
+    for run_id, why in [*runner.stranded.items()]:
+        if (run := waiting.get(run_id)) is None:
+            del runner.stranded[run_id]  # it is followed, or stopped, or no longer ours
+        elif run_id not in runner.tasks:
+            with runner.apart(run):
+                await begin_again(runner, run, why)
+
+
+def _has_not_begun(run: Run) -> bool:
+    goes_on = run.cancel_requested_at is not None or (run.precheck_due and run.precheck_handle)
+    return run.status is Status.PENDING and not goes_on
 
 
 async def _pair(runner: RunnerContext, run: Run) -> tuple[Job, Handle] | None:

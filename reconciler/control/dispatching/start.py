@@ -23,6 +23,7 @@ from reconciler.core.runs.retry import (
     TargetDown,
     Transient,
     after_failure,
+    backoff,
 )
 from reconciler.core.runs.run import Failed, Run, Status, WaitingFor
 from reconciler.dispatch.base import AwaitClaim, Ended, Handle, Start, Started
@@ -30,11 +31,14 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import mark_unavailable
 from reconciler.store.objects.manifests import get_document
 from reconciler.store.runs.conditions import leased
-from reconciler.store.runs.leases import free_held, wait_on
+from reconciler.store.runs.leases import free_held, give_back, wait_on
 from reconciler.store.runs.runs import get_run, request_cancel
 from reconciler.store.runs.starting import Step
 
 log = structlog.get_logger(__name__)
+
+_AGAIN = Retry(backoff=TARGET_PAUSE)
+"""Between two starts of a run that failed in this process; a manifest says it of its agent."""
 
 
 @dataclass(slots=True)
@@ -150,6 +154,21 @@ async def _try_again(runner: RunnerContext, run: Run, failure: Transient | Targe
         await _clear_the_way(runner, failure.in_the_way)
     written = await runner.database.awrite(write)
     return await stop(runner, run) if isinstance(written, GiveUp) else written
+
+
+async def begin_again(runner: RunnerContext, run: Run, why: str) -> bool:
+    """Give back a run whose start failed in this process, for another attempt after a while.
+
+    The attempt is used up: something of it may have reached the agent, and the next one looks.
+    """
+
+    def write(tx: Tx) -> bool:
+        now = runner.database.now(tx)
+        at = now + backoff(_AGAIN, run.attempts)
+        note = wait_note(f"its start failed: {why}")
+        return give_back(tx, run, runner.owner, now, at, note)
+
+    return await runner.database.awrite(write)
 
 
 def _asked_to_stop(

@@ -231,6 +231,22 @@ def wait_on(
     return change_run(tx, run.id, values, leased(run, owner, now))
 
 
+def give_back(tx: Connection, run: Run, owner: str, now: datetime, at: datetime, note: str) -> bool:
+    """Put a leased run back into the queue of its agent, from `at`, as its start has failed.
+
+    False where the lease was lost, or where its start has come further than was read.
+    """
+    values: dict[str, Any] = {
+        "waiting_for": WaitingFor.RETRY,
+        "next_attempt_at": at,
+        "lease_owner": None,
+        "lease_until": None,
+        "note": with_note(run, note),
+        "queue": f"{run.workspace}/agent/{run.agent}",
+    }
+    return change_run(tx, run.id, values, leased(run, owner, now), as_read(run))
+
+
 _HOLDER = LIGHT.where(_R.holds == bindparam("holds"), _R.completed_at.is_(None))
 _BEFORE_IT_BEGAN = Condition(_R.handle.is_(None))
 

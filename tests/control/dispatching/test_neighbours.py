@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
-from reconciler.core.runs.run import Completed, Run, Status
+from reconciler.control.dispatching.context import RunnerSettings
+from reconciler.core.base.errors import Locked
+from reconciler.core.runs.retry import TARGET_PAUSE
+from reconciler.core.runs.run import Completed, Run, Status, WaitingFor
 from reconciler.core.runs.usage import Usage
 from reconciler.dispatch.base import Ended, Handle, Job, Observation, Started, Stopped, Working
 from reconciler.store.tables import autopilot_run
@@ -58,6 +62,53 @@ def test_an_end_that_cannot_be_recorded_stops_neither_other_ends_nor_starts(rig:
     third = asyncio.run(body())
     ends = [rig.run_of(run.id).status for run in (first, second, third)]
     assert ends == [Status.COMPLETED] * 3
+
+
+class Failing(Seen):
+    """Agents whose starts fail in the server itself for some runs."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig)
+        self.failing: dict[str, Exception] = {}
+
+    async def start(self, job: Job, record: Any) -> Started:
+        self.asked.append(job.run_id)
+        if (error := self.failing.get(job.run_id)) is not None:
+            raise error
+        await record(handle := Handle(f"s-{job.run_id}", {"pid": 1}))
+        return Started(handle)
+
+
+@pytest.mark.parametrize("error", [ValueError("a mistake"), Locked("somebody else wrote")])
+def test_runs_whose_start_fails_give_their_places_back_and_begin_later(
+    rig: Rig, error: Exception
+) -> None:
+    rig.apply(agent(runtime=HTTP), autopilot("triage", maxConcurrency=2), autopilot("other"))
+    failing = [rig.launch(), rig.launch()]
+    rig.clock.advance(seconds=1)
+    behind = rig.launch("other")
+    agents = Failing(rig)
+    agents.failing = dict.fromkeys((run.id for run in failing), error)
+
+    async def body() -> None:
+        async with runner(rig, agents) as context:
+            context.settings = RunnerSettings(max_active_runs=len(failing))
+            with capture_logs():
+                await rounds(context)
+            assert rig.run_of(behind.id).status is Status.RUNNING
+            assert {rig.run_of(run.id).waiting_for for run in failing} == {WaitingFor.RETRY}
+            assert str(error) in (rig.run_of(failing[0].id).note or "")
+            agents.failing = {}
+            agents.shows = lambda _run_id: DONE
+            rig.clock.advance(seconds=TARGET_PAUSE.total_seconds())
+            await rounds(context, 3)
+            assert not context.stranded
+
+    asyncio.run(body())
+    ends = [rig.run_of(run.id) for run in (*failing, behind)]
+    assert [run.status for run in ends] == [Status.COMPLETED] * 3
+    assert [run.attempts for run in ends] == [2, 2, 1]
+    assert [agents.asked.count(run.id) for run in ends] == [2, 2, 1]
 
 
 @pytest.mark.parametrize("usage", ["x", [1], {"costUsd": "x"}])
