@@ -9,9 +9,9 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from reconciler.clock import Clock
+from reconciler.control.apart import apart
 from reconciler.control.runs.correct import allow_for_suspension, correct_once, reschedule_once
 from reconciler.control.runs.restart import restart_once
-from reconciler.core.base.errors import Locked, Unavailable
 from reconciler.server.jumps import JumpDetector
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.servers import SILENCE, live
@@ -23,6 +23,8 @@ T = TypeVar("T")
 CORRECT_EVERY = 600.0
 """Seconds after which moments are checked even if no jump was seen: another host's clock, the
 database's, or a hand may have written them."""
+CORRECT_AGAIN = 15.0
+"""Seconds after which moments are checked again that could not be put right."""
 TRUSTED_AFTER = 3600.0
 """Seconds after a jump forward of more than a day before anything is deleted for its age."""
 SLOWEST = 1.0
@@ -47,7 +49,9 @@ class ClockCheck:
     metrics: Metrics
     _jumps: JumpDetector = field(default_factory=JumpDetector)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _corrected: float | None = None
+    _due_at: float | None = None
+    """When moments are to be checked next, by the monotonic clock; None is now."""
+    _failures: dict[str, str] = field(default_factory=dict)
     _corrections: int = 0
     _doubtful_until: float = 0.0
     _owed: timedelta = timedelta(0)
@@ -94,20 +98,22 @@ class ClockCheck:
     async def _correct(self, moment: _Moment) -> None:
         slow, monotonic = moment.took > SLOWEST, moment.monotonic
         jump = None if slow else self._jumps.jumped(moment.wall, monotonic)
-        if jump is None and not self._owed and not self._is_time(monotonic):
+        if jump is not None:
+            self._jumped(jump, monotonic)
+        if self._due_at is not None and monotonic < self._due_at:
             return
+        again_after = CORRECT_AGAIN
         try:
-            if jump is not None:
-                self._jumped(jump, monotonic)
-            await self._pay()
-            self._corrected = monotonic
-            await asyncio.to_thread(correct_once, self.database)
+            # What stands in one row stops no round. Where the database is away, the next one tries.
+            with apart(self._failures, "clock", "moments could not be put right"):
+                await self._pay()
+                await asyncio.to_thread(correct_once, self.database)
+                again_after = CORRECT_EVERY
+                self._failures.clear()
+            self._due_at = monotonic + again_after
         finally:
             # Counted at its end: a round that reads before its commit has to read again as well.
             self._corrections += 1
-
-    def _is_time(self, monotonic: float) -> bool:
-        return self._corrected is None or monotonic - self._corrected >= CORRECT_EVERY
 
     def _jumped(self, jump: timedelta, monotonic: float) -> None:
         log.warning("the clock jumped", seconds=jump.total_seconds())
@@ -115,15 +121,16 @@ class ClockCheck:
         if jump > timedelta(days=1):
             self._doubtful_until = monotonic + TRUSTED_AFTER
         self._owed = max(timedelta(0), self._owed + jump)
+        self._due_at = None
 
     async def _pay(self) -> None:
-        """Allow for what the clock jumped ahead; by the next round, where the database is away."""
+        """Allow for what the clock jumped ahead; where that fails, it is still owed."""
         owed, self._owed = self._owed, timedelta(0)
         if not owed:
             return
         try:
             await self.database.awrite(lambda tx: self._allow(tx, owed))
-        except (Locked, Unavailable):
+        except Exception:
             # Seen once, a jump is not seen again: without this, runs that slept would be overdue.
             self._owed = owed
             raise

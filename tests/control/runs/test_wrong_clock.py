@@ -3,18 +3,19 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from reconciler.control.runs.correct import correct_once
 from reconciler.control.runs.switches import pause, resume
 from reconciler.core.base.errors import Unavailable
 from reconciler.core.runs.run import Completed, Failed, Reason, Run, Status
-from reconciler.server.clock_check import ClockCheck
+from reconciler.server.clock_check import CORRECT_AGAIN, ClockCheck
 from reconciler.store import tables
 from reconciler.store.engine.database import Tx
 from reconciler.store.objects.agents import mark_unavailable
@@ -279,6 +280,44 @@ def test_a_jump_that_the_database_was_away_for_is_allowed_for_by_the_next_round(
     for _ in range(2):
         host.looks()
     assert rig.run_of(run.id).deadline_at == deadline + timedelta(hours=9 - back)
+
+
+@pytest.mark.parametrize("away", [Unavailable("the connection was lost"), ValueError("a mistake")])
+def test_moments_that_could_not_be_put_right_are_tried_again_soon(
+    rig: Rig, away: Exception
+) -> None:
+    """By the next round where the database was away; where a row is the cause not with each."""
+    rig.apply(agent(), minutely(timeout="30m"))
+    host = Host(rig)
+    host.looks()
+    run = rig.launch()
+    deadline = rig.run_of(run.id).deadline_at
+    assert deadline is not None
+    tries = []
+
+    def fail(_tx: Tx) -> None:
+        tries.append(1)
+        raise away
+
+    rig.clock.jump(hours=9)
+    rig.database.prepare = fail
+    row = not isinstance(away, Unavailable)
+    with capture_logs() as logs:
+        for _ in range(3):
+            with nullcontext() if row else pytest.raises(Unavailable):
+                host.looks()
+        assert len(tries) == (1 if row else 3)
+        rig.clock.advance(seconds=CORRECT_AGAIN)
+        with nullcontext() if row else pytest.raises(Unavailable):
+            host.looks()
+        assert len(tries) == (2 if row else 4)
+    told = [entry for entry in logs if entry["event"] == "moments could not be put right"]
+    assert len(told) == row
+    rig.database.prepare = lambda _tx: None
+    rig.clock.advance(seconds=CORRECT_AGAIN)
+    for _ in range(2):
+        host.looks()
+    assert rig.run_of(run.id).deadline_at == deadline + timedelta(hours=9)
 
 
 def test_a_run_that_was_over_its_time_before_the_suspension_stays_so(rig: Rig) -> None:
