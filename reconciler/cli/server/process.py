@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+import tomllib
 from collections.abc import Mapping
 from contextlib import ExitStack
 
@@ -100,4 +101,14 @@ def _listen(settings: Settings) -> socket.socket:
 def show_settings(settings: Settings) -> None:
     """Print a settings file that says what is in force; what may hold a password is masked."""
     for name, value in shown_settings(settings):
-        out(f"{name} = {value}" if value else f"# {name} is not set")
+        out(_line(name, value) if value else f"# {name} is not set")
+
+
+def _line(name: str, value: str) -> str:
+    """A line of a settings file; a comment where no such file can hold the value."""
+    line = f"{name} = {value}"
+    try:
+        tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return f"# {line} is not UTF-8, and no settings file can hold that"
+    return line

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cli.main import run_cli
+from reconciler.cli.server.process import show_settings
 from reconciler.control.doctor.shown_settings import shown_settings
 from reconciler.core.base.masking import mask
 from reconciler.settings import Settings
@@ -67,6 +68,29 @@ def test_what_serve_prints_is_a_file_that_means_the_same(
     assert run_cli(["serve", "--print-settings", "--config", str(file)]) == 0
     copy.write_text(capsys.readouterr().out)
     assert Settings.load(copy) == Settings.load(file)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        pytest.param({"secrets_dir": "caf\udce9"}, id="a path"),
+        pytest.param({"allow_command": {"report": "/srv/caf\udce9"}}, id="in a table"),
+        pytest.param({"prices": {"caf\udce9": {"input": 1, "output": 2}}}, id="a key"),
+    ],
+)
+def test_what_is_not_utf_8_is_shown_in_a_comment(
+    setting: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Paths of the system may be any bytes; a settings file is UTF-8."""
+    ((name, _),) = setting.items()
+    show_settings(Settings(port=8090, **setting))
+    shown = capsys.readouterr().out
+    read = tomllib.loads(shown)
+    assert read["port"] == 8090
+    assert name not in read
+    (line,) = (line for line in shown.splitlines() if line.startswith(f"# {name} = "))
+    assert "caf\\udce9" in line
+    assert line.endswith("is not UTF-8, and no settings file can hold that")
 
 
 @pytest.mark.parametrize(
