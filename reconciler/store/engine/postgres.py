@@ -196,6 +196,8 @@ class Postgres:
                 pool_size=POOL,
                 max_overflow=POOL,
                 pool_timeout=PATIENCE,
+                # Taken in turn, each of ten would learn the statements of a quiet server anew.
+                pool_use_lifo=True,
                 hide_parameters=True,
                 json_serializer=as_json,
                 json_deserializer=read_json,

@@ -36,6 +36,20 @@ def database(url: str) -> Iterator[Database]:
         yield opened
 
 
+def backend(tx: Tx) -> int:
+    """The process of the server that serves a transaction."""
+    return int(tx.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+class TestConnections:
+    """What the server has prepared for a connection is used again."""
+
+    def test_the_connection_that_was_used_last_is_used_next(self, database: Database) -> None:
+        first, second = database.read(lambda tx: (backend(tx), database.read(backend)))
+        assert first != second
+        assert {database.read(backend) for _ in range(4)} == {first}
+
+
 class TestConnecting:
     """A sentence, and never the password."""
 
