@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.base.codes import Code
 from reconciler.core.manifest.checks import Policy, check
+from reconciler.core.manifest.checks.nul import nul_findings
 from reconciler.core.manifest.checks.secrets import is_secret_file, owns_env
 from reconciler.core.manifest.reach import Grant
 from reconciler.manifest.load.loc import dotted
@@ -471,3 +472,29 @@ def test_what_a_coding_agent_is_given_is_the_operators_choice(
     assert found(an_agent(runtime={**admitted, **fields}), policy) == [
         (f"spec.runtime.{where}", code)
     ]
+
+
+PARTS = st.sampled_from(["\0", "a", "\\", "u0000", "\ud800", "é"])
+TEXTS = st.lists(PARTS, max_size=3).map("".join)
+VALUES = st.recursive(
+    TEXTS | st.none() | st.booleans() | st.integers() | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
+def test_each_nul_is_found_where_it_stands_and_nothing_that_looks_like_one(value: Any) -> None:
+    def holding(inside: Any) -> int:
+        match inside:
+            case str():
+                return "\0" in inside
+            case dict():
+                return sum(holding(key) + holding(item) for key, item in inside.items())
+            case list():
+                return sum(map(holding, inside))
+        return 0
+
+    findings = list(nul_findings({"spec": value}))
+    assert len(findings) == holding(value)
+    assert {finding.code for finding in findings} <= {Code.TEXT_NUL}

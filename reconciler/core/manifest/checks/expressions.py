@@ -8,18 +8,24 @@ from reconciler.core.manifest.checks.finding import Finding, Loc
 from reconciler.core.manifest.checks.raw import Raw, mapping, text, triggers_of
 
 _Use = Literal["condition", "moment", "call", "key", "title", "expectation"]
+_USES: dict[str, _Use] = {
+    "concurrencyKey": "key",
+    "issueTitleTemplate": "title",
+    "expect": "expectation",
+}
 _WHEN: dict[str | None, _Use] = {"schedule": "moment", "api": "call"}
 
 
 def expression_findings(document: Raw) -> Iterator[Finding]:
     """Everything wrong with the expressions of an autopilot."""
     spec = mapping(document.get("spec"))
-    yield from _of(("spec", "concurrencyKey"), spec.get("concurrencyKey"), "key")
-    yield from _of(("spec", "issueTitleTemplate"), spec.get("issueTitleTemplate"), "title")
-    yield from _of(("spec", "expect"), spec.get("expect"), "expectation")
+    for field, use in _USES.items():
+        if field in spec:
+            yield from _of(("spec", field), spec[field], use)
     for loc, trigger in triggers_of(document):
-        use = _WHEN.get(text(trigger.get("kind")), "condition")
-        yield from _of((*loc, "when"), trigger.get("when"), use)
+        if "when" in trigger:
+            use = _WHEN.get(text(trigger.get("kind")), "condition")
+            yield from _of((*loc, "when"), trigger["when"], use)
 
 
 def _of(loc: Loc, value: object, use: _Use) -> Iterator[Finding]:

@@ -27,13 +27,14 @@ def schedule_findings(loc: Loc, trigger: Raw, concurrency_policy: object) -> Ite
             "write queue there or 'latest' here"
         )
         yield Finding((*loc, "catchUp"), message, Code.CATCH_UP_QUEUE)
-    yield from _range(loc, trigger)
+    if "startAt" in trigger and "endAt" in trigger:
+        yield from _range(loc, trigger)
 
 
 def _range(loc: Loc, trigger: Raw) -> Iterator[Finding]:
     try:
         start, end = parse_instant(trigger["startAt"]), parse_instant(trigger["endAt"])
-    except (KeyError, TypeError, ValueError):
+    except (TypeError, ValueError):
         return
     if start >= end:
         yield Finding((*loc, "endAt"), "'startAt' must be before 'endAt'", Code.SCHEDULE_RANGE)
