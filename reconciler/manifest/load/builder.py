@@ -106,10 +106,17 @@ class Builder:
             self._refuse_properties(event)
             if not text and not event.style and self._key is not _WANTED:
                 self._spoiled.append(self._loc())  # `title: &co`: the text was taken for a name
-        value = text if event.style else self._resolved(text, event)
+        try:
+            value = text if event.style else resolve(text)
+        except NumberTooLong:
+            value = self._refuse_number(event)
+        container = self._container
         if self._key is _WANTED:
-            self._take_key(text, value, event)
-        elif type(container := self._container) is dict:
+            if type(value) is str and text != "<<" and value not in container:  # type: ignore[operator]
+                self._key = value
+            else:
+                self._refuse_key(text, value, event)
+        elif type(container) is dict:
             container[self._key] = value  # type: ignore[index]  # a key was taken before
             self._key = _WANTED
         else:
@@ -156,31 +163,24 @@ class Builder:
     def ignore(self, _event: Event) -> None:
         """Ignore start and end of the stream."""
 
-    def _resolved(self, text: str, event: Event) -> Scalar:
-        try:
-            return resolve(text)
-        except NumberTooLong:
-            self._note(event, "a number with too many digits", Code.YAML_NUMBER)
-            self._spoiled.append(self._loc())
-            return 0
+    def _refuse_number(self, event: Event) -> Scalar:
+        self._note(event, "a number with too many digits", Code.YAML_NUMBER)
+        self._spoiled.append(self._loc())
+        return 0
 
-    def _take_key(self, text: str, value: Scalar, event: Event) -> None:
-        if type(value) is str and text != "<<" and value not in self._container:  # type: ignore[operator]
-            self._key = value
-        elif not event.style and text == "<<":
-            self._refuse_key(text, event, "merge keys (<<) are not allowed", Code.YAML_MERGE)
+    def _refuse_key(self, text: str, value: Scalar, event: Event) -> None:
+        """Note what is wrong with a key, unless it is the text `<<` in quotes."""
+        if not event.style and text == "<<":
+            self._note(event, "merge keys (<<) are not allowed", Code.YAML_MERGE)
         elif not isinstance(value, str):
             message = f'a key must be a text, found {text or "nothing"}; write "{text}" in quotes'
-            self._refuse_key(text, event, message, Code.YAML_KEY)
+            self._note(event, message, Code.YAML_KEY)
         elif value in self._container:  # type: ignore[operator]  # only mappings want a key
             self._key = value
-            message = f"the key {shown(value)} is given twice"
-            self._refuse_key(text, event, message, Code.YAML_DUPLICATE_KEY)
+            self._note(event, f"the key {shown(value)} is given twice", Code.YAML_DUPLICATE_KEY)
         else:
             self._key = value
-
-    def _refuse_key(self, text: str, event: Event, message: str, code: Code) -> None:
-        self._note(event, message, code)
+            return
         self._skip_key(text)
 
     def _skip_key(self, text: str) -> None:
