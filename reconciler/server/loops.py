@@ -7,13 +7,14 @@ logged and tried again; it never ends the loop.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from itertools import chain, cycle
 
 import structlog
 
 from reconciler.control.changes import watch_database
 from reconciler.core.base.errors import ReconcilerError
-from reconciler.server.rounds import check, prune, reconcile, renew, run, send, tick
+from reconciler.server.followed import FollowedSource
+from reconciler.server.rounds import check, prune, reconcile, renew, resume, run, send, tick
 from reconciler.server.signals import Pace, WorkSignal
 from reconciler.server.system import System
 
@@ -78,7 +79,12 @@ def start_loops(system: System) -> list[asyncio.Task[None]]:
         watch_database(system.database, signals.notify, system.runner.runtimes.hint),
     ]
     for source in system.sources:
-        loops.append(loop("reconcile", partial(reconcile, source=source), source.signal))
+        loops.append(loop("reconcile", _following(source), source.signal))
         if source.watch is not None:
             loops.append(source.watch(source.signal.notify))
     return [asyncio.create_task(loop) for loop in loops]
+
+
+def _following(source: FollowedSource) -> Callable[[System], Awaitable[float]]:
+    rounds = chain((resume,), cycle((reconcile,)))
+    return lambda system: next(rounds)(system, source)

@@ -99,6 +99,17 @@ async def reconcile(system: System, source: FollowedSource) -> float:
     return source.follower.retry_after or source.poll
 
 
+async def resume(system: System, source: FollowedSource) -> float:
+    """Begin to follow a source that the start has just reconciled (`reconcile_first`).
+
+    Only its files may have changed since without anybody having noticed: the watch begins with the
+    loops. What was edited in the database meanwhile is found by the next poll, as at any time.
+    """
+    if not source.is_remote and await asyncio.to_thread(source.follower.is_as_read):
+        return source.poll
+    return await reconcile(system, source)
+
+
 async def reconcile_first(system: System) -> None:
     """The first round of every source, all at once.
 

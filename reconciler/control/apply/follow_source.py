@@ -208,6 +208,13 @@ class SourceFollower:
         """Where it is followed from, and how that goes."""
         return Position(self.place, self.polled)
 
+    def is_as_read(self) -> bool:
+        """Whether the last round settled, and the source is as it was then; asks no database."""
+        with self._round, suppress(_Stopping):
+            settled = self._settled
+            return settled is not None and self.stamp(self._checkpoint) == settled.source
+        return False
+
     def stop(self) -> None:
         """Give up what is being loaded, now and from now on; from any thread."""
         self._stopping = True

@@ -1,6 +1,6 @@
 """Reconcile: read Current, ask the core for a Plan, carry it out in one transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,7 +27,12 @@ from reconciler.core.plan.recorded import RecordedPlan, recorded_plan
 from reconciler.store.engine.database import Database, Schema, Tx
 from reconciler.store.objects.apply import apply_changes
 from reconciler.store.objects.apply_context import ApplyContext, TokenHash
-from reconciler.store.objects.current import fingerprint, have_moved, read_current
+from reconciler.store.objects.current import (
+    fingerprint,
+    fingerprint_of,
+    have_moved,
+    read_current,
+)
 from reconciler.store.revisions.files import save_files
 from reconciler.store.revisions.plans import save_plan
 from reconciler.store.revisions.revisions import (
@@ -60,6 +65,8 @@ __all__ = [
 
 LOCK = "apply"
 """Applies go one by one, so that a plan that was checked still holds when it is written."""
+_MANY = 500
+"""Objects of a plan from which on the mark of the whole database is not dearer than their own."""
 
 
 class Mark(NamedTuple):
@@ -248,7 +255,7 @@ class _Work:
 
     def carry_out(self, tx: Tx, plan: Plan) -> Applied:
         self.database.lock(tx, LOCK)  # from here on nobody else applies: what holds now, stays
-        fresh, recorded = plan, self.recorded
+        fresh, recorded, current = plan, self.recorded, self.seen.current
         if not self.still_holds(tx, plan):
             current = read_current(tx, self.desired.source_id)
             fresh = self.plan(current)
@@ -269,6 +276,7 @@ class _Work:
             schedule=self.upcoming,
             lapsed=Undecided(),
         )
+        leaves = self.mark_left(tx, fresh, current)
         ended = apply_changes(tx, fresh, self.desired.files, context)
         from reconciler.control.runs.restart import restart_stalled
 
@@ -278,9 +286,22 @@ class _Work:
             tx, attempt_of(self.desired, self.request, RevisionResult.APPLIED, now, fresh)
         )
         save_plan(tx, attempt, recorded)
-        # In the transaction: an edit by hand right after it is drift, and must be seen as such.
-        left = mark_of(tx) if self.request.via is Via.SERVER else None
-        return Applied(fresh, attempt, cancelled, left)
+        return Applied(fresh, attempt, cancelled, leaves())
+
+    def mark_left(self, tx: Tx, plan: Plan, current: Current) -> Callable[[], Mark | None]:
+        """What returns the mark of the database once the plan is written, where a server asks.
+
+        It is called in the transaction: an edit by hand right after it is drift, and must be seen
+        as such. So is one of what the plan does not touch, made since `current` was read: of few
+        changes only their own objects are read again.
+        """
+        if self.request.via is not Via.SERVER:
+            return lambda: None
+        if len(plan.changes) + len(plan.refreshes) > _MANY:
+            return lambda: mark_of(tx)
+        touched = [*(change.id for change in plan.changes), *(r.before.id for r in plan.refreshes)]
+        others = current.fingerprint - fingerprint_of(tx, touched)
+        return lambda: Mark(others + fingerprint_of(tx, touched), newest_id(tx))
 
     def still_holds(self, tx: Tx, plan: Plan) -> bool:
         """Whether nobody applied anything meanwhile, nor edited what the plan touches by hand."""

@@ -105,6 +105,18 @@ def fingerprint(tx: Tx) -> int:
     return hashes.total
 
 
+def fingerprint_of(tx: Tx, ids: Sequence[str]) -> int:
+    """Return the part that the objects of these ids have in the fingerprint."""
+    hashes = _Hashes()
+    for batch in batches(ids):
+        owned = _TRIGGERS.where(_OWNER.in_(batch))
+        queries = (_OBJECTS[kind].where(table.c.id.in_(batch)) for kind, table in TABLES.items())
+        for query in (*queries, owned):
+            for _row in hashes.adding(tx, query):
+                pass
+    return hashes.total
+
+
 @dataclass(slots=True)
 class _Hashes:
     """The sum of what rows hash to, of every table and in whatever order they come."""

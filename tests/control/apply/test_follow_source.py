@@ -406,6 +406,18 @@ def test_a_round_that_finds_nothing_new_reads_nothing(frugal: Following) -> None
     assert frugal.follower.reads == reads + 1
 
 
+def test_after_a_round_it_is_told_without_the_database_whether_the_files_are_as_they_were(
+    frugal: Following,
+) -> None:
+    write(frugal.folder, agent(), autopilot("triage"))
+    assert not frugal.follower.is_as_read()
+    frugal.once()
+    frugal.rig.database.close()
+    assert frugal.follower.is_as_read()
+    write(frugal.folder, agent(), autopilot("triage", title="By git"))
+    assert not frugal.follower.is_as_read()
+
+
 def test_between_rounds_no_row_and_no_manifest_stays_in_memory(frugal: Following) -> None:
     write(frugal.folder, agent(), autopilot("triage"))
     frugal.rig.database.release_memory()  # a statement that is new would hold what it was made with

@@ -17,8 +17,10 @@ from reconciler.control.apply.reconcile import (
     ApplyRequest,
     apply_once,
     apply_saved,
+    mark_of,
     plan_once,
     record_failure,
+    see,
 )
 from reconciler.core.base.errors import (
     Blocked,
@@ -510,6 +512,43 @@ def test_a_fingerprint_is_another_once_two_objects_have_swapped_a_value(database
     assert database.read(fingerprint) != before
     database.write(lambda tx: tx.execute(swapped))
     assert database.read(fingerprint) == before
+
+
+def test_a_server_knows_the_mark_of_what_it_left_without_reading_all_of_it(
+    database: Database,
+) -> None:
+    apply(database, named("s1", autopilot("other"), source="other"), via=Via.SERVER)
+    triggers = [schedule("a"), schedule("b")]
+    for number, objects in enumerate(
+        (
+            [agent(), autopilot("x", triggers=triggers), autopilot("y", triggers=triggers)],
+            [agent(limit=3), autopilot("x", triggers=triggers[1:]), autopilot("y", title="Other")],
+            [agent(limit=3), autopilot("z", former=["x"], triggers=triggers)],
+            [agent(limit=3), autopilot("z", former=["x"], line=7), autopilot("y")],
+        )
+    ):
+        applied = apply(
+            database,
+            named(f"r{number}", *objects),
+            via=Via.SERVER,
+            confirmations=Confirmations(deletes=9),
+        )
+        assert applied.left == database.read(mark_of)
+
+
+def test_what_was_edited_by_hand_during_an_apply_is_no_part_of_what_it_left(
+    database: Database,
+) -> None:
+    apply(database, named("r1", agent("a"), agent("b")))
+    seen = see(database, "default")
+    by_hand = update(agent_table).where(agent_table.c.name == "b").values(max_concurrency=7)
+    database.write(lambda tx: tx.execute(by_hand))
+    wanted = named("r2", agent("a", limit=2), agent("b"))
+    applied = apply_once(
+        database, wanted, request(via=Via.SERVER), token_hash=token_hash, seen=seen
+    )
+    assert applied.attempt is not None
+    assert applied.left != database.read(mark_of)
 
 
 def disown(database: Database) -> None:
