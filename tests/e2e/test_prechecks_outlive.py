@@ -39,7 +39,7 @@ def manifests(*, enabled: bool) -> list[Document]:
             schedule(None, every="1s", enabled=enabled),
             precheck={"program": "note", "args": ["check"]},
             maxConcurrency=5,
-            timeout="60s",
+            timeout="30m",
             pauseAfterFailures=0,
         ),
     ]
