@@ -55,8 +55,8 @@ class AgentApi(HttpAgent):
         return Answer(status, raw, {})
 
     def _take(self, received: Received) -> Answer:
-        self.requests.append(received)
         answer = self._answers.popleft() if self._answers else self._usual(received)
+        self.requests.append(received)  # whoever sees it knows that its answer is chosen
         if answer.hold:
             self._released.wait(60)
         return answer

@@ -148,7 +148,7 @@ class Rig:
     def runs(self, name: str = "triage") -> list[Run]:
         """The runs of an autopilot, oldest first."""
         where = RunFilter(autopilot_id=id_of(name))
-        return self.database.read(lambda tx: list_runs(tx, where, limit=10_000))[::-1]
+        return self.database.read(lambda tx: list_runs(tx, where, limit=1_000_000))[::-1]
 
     def missed(self, name: str = "triage") -> list[MissedInterval]:
         """The missed intervals of an autopilot, oldest first."""

@@ -49,6 +49,7 @@ def test_a_run_that_another_server_posts_again_has_been_running_all_along(rig: R
         async def body() -> None:
             async with server(rig, "first") as runner:
                 assert (await once(runner, rig, run)).status is Status.RUNNING
+                await eventually_async(asked)  # a server that is gone asks nobody any more
             rig.clock.advance(minutes=1)
             async with server(rig, "second") as runner:
                 again = await once(runner, rig, run)
@@ -56,6 +57,9 @@ def test_a_run_that_another_server_posts_again_has_been_running_all_along(rig: R
                 assert (again.started_at, again.attempts) == (began, 2)
                 http.release()
                 await eventually_async(lambda: ended(runner))
+
+        async def asked() -> bool:
+            return bool(http.requests)
 
         async def ended(runner: RunnerContext) -> bool:
             return (await once(runner, rig, run)).ended

@@ -13,6 +13,7 @@ from reconciler.control.dispatching.runner import run_once, settle
 from reconciler.core.runs.run import Run, Status
 from reconciler.dispatch.http.runtime import Patience
 from reconciler.dispatch.registry import Runtimes
+from tests.support.eventually import PATIENCE, eventually_async
 from tests.support.http_agent import HttpAgent
 from tests.support.rig import KEY, Rig, agent, autopilot
 
@@ -23,9 +24,13 @@ def http() -> Iterator[HttpAgent]:
         yield made
 
 
+AT_WORK = 0.05
+"""Seconds that the answer of an agent is waited for which gives none."""
+
+
 @asynccontextmanager
-async def server(rig: Rig) -> AsyncIterator[RunnerContext]:
-    async with Runtimes(rig.clock, patience=Patience(settle=0.2, again=60)) as runtimes:
+async def server(rig: Rig, settle: float = PATIENCE) -> AsyncIterator[RunnerContext]:
+    async with Runtimes(rig.clock, patience=Patience(settle=settle, again=600)) as runtimes:
         secret_store = SecretStore(Path("/nonexistent"), {})
         yield RunnerContext(rig.database, runtimes, secret_store, "here", KEY)
 
@@ -34,6 +39,17 @@ async def rounds(runner: RunnerContext, rig: Rig, run: Run) -> Run:
     for _ in range(3):
         await run_once(runner)
         await settle(runner)
+    return rig.run_of(run.id)
+
+
+async def at_work(runner: RunnerContext, rig: Rig, run: Run, http: HttpAgent) -> Run:
+    """A run whose agent has been asked, and answers nothing."""
+
+    async def asked() -> bool:
+        return bool(http.requests)
+
+    await rounds(runner, rig, run)
+    await eventually_async(asked)
     return rig.run_of(run.id)
 
 
@@ -54,8 +70,8 @@ def test_a_run_at_its_deadline_is_stopped_and_has_timed_out(rig: Rig, http: Http
     run = launched(rig, http)
 
     async def body() -> None:
-        async with server(rig) as runner:
-            assert (await rounds(runner, rig, run)).status is Status.RUNNING
+        async with server(rig, AT_WORK) as runner:
+            assert (await at_work(runner, rig, run, http)).status is Status.RUNNING
             rig.clock.advance(seconds=6)
             ended = await rounds(runner, rig, run)
             assert (ended.status, ended.reason) == (Status.FAILED, "timed_out")
@@ -71,8 +87,8 @@ def test_without_proof_the_run_is_held_and_the_next_one_does_not_start_beside_it
     run = launched(rig, http)
 
     async def body() -> None:
-        async with server(rig) as runner:
-            await rounds(runner, rig, run)
+        async with server(rig, AT_WORK) as runner:
+            await at_work(runner, rig, run, http)
             for _ in range(50):
                 http.answer(405, b"")
             rig.clock.advance(seconds=6)

@@ -16,7 +16,7 @@ from reconciler.core.runs.run import Completed, Failed, Reason
 from reconciler.store.engine.database import Tx
 from reconciler.store.notify.lists import attempts_of
 from reconciler.store.notify.queue import claim_entries
-from tests.support.eventually import eventually_async
+from tests.support.eventually import PATIENCE, eventually_async
 from tests.support.hooks import HookServer
 from tests.support.notifying import SECRET, outbox, send, settle_batches, tells, webhook_to
 from tests.support.rig import Rig, agent, autopilot
@@ -243,6 +243,7 @@ def test_a_channel_that_hangs_delays_no_other_and_no_run(rig: Rig, hook: HookSer
             return {e.status.value for e in outbox(rig, channel="log")} == {"sent"}
 
         await eventually_async(told)
+        assert await asyncio.to_thread(hook.arrived.wait, PATIENCE)
         assert "hanging" in sender.tasks
         await asyncio.to_thread(fail, rig, "quick")
         await stop_sending(sender)
