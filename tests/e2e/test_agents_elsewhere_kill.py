@@ -49,7 +49,8 @@ def sessions_api(received: Received, sessions: Sessions) -> Reply:
         time.sleep(random.uniform(0, WORKS))
         return 201, {"id": name}
     if query:
-        found = [s for s in sessions.values() if f"tag={s['tag']}" == query]
+        with _LOCK:  # others are made meanwhile
+            found = [s for s in sessions.values() if f"tag={s['tag']}" == query]
         return 200, {"items": [{"id": session["id"]} for session in found]}
     session = sessions[path.rpartition("/")[2]]
     over = time.monotonic() - session["at"] > WORKS

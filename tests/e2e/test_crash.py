@@ -10,16 +10,16 @@ from tests.support.rig import autopilot, schedule
 
 
 def test_a_run_whose_server_was_killed_ends_and_the_schedule_goes_on(here: Site) -> None:
-    here.write("all.yaml", here.agent(works=5), autopilot("triage", schedule(None, every="1s")))
-    server, ledger = here.serve(), Ledger(here)
-    since = datetime.now(UTC)
-    (run,) = eventually(lambda: [r for r in ledger.open_runs() if r.status is Status.RUNNING])
-    eventually(lambda: here.noted()[run.id])
-    server.kill()
-    assert [process.is_running() for process in here.agents()] == [True]
+    here.write("all.yaml", here.agent(held=True), autopilot("triage", schedule(None, every="1s")))
+    with here.holding():
+        server, ledger = here.serve(), Ledger(here)
+        since = datetime.now(UTC)
+        (run,) = eventually(lambda: [r for r in ledger.open_runs() if r.status is Status.RUNNING])
+        eventually(lambda: here.noted()[run.id])
+        server.kill()
+        assert [process.is_running() for process in here.agents()] == [True]
+        here.serve()
 
-    here.write("all.yaml", here.agent(works=0), autopilot("triage", schedule(None, every="1s")))
-    here.serve()
     eventually(lambda: ledger.run(run.id).ended)
     assert ledger.run(run.id).status is Status.COMPLETED
     eventually(lambda: len(ledger.completed()) >= 3)

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -72,7 +73,8 @@ def test_what_the_host_stops_with_the_server_has_not_completed(sqlite_site: Site
     assert sqlite_site.cli("run", "hand").returncode == 0
     eventually(started.exists)
     for process in (psutil.Process(server.process.pid), *unit_of(server.process.pid)):
-        os.kill(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # one of the program's short sleeps is over
+            os.kill(process.pid, signal.SIGTERM)
     assert server.process.wait(30) == 0
     assert ledger.completed("hand") == []
     sqlite_site.serve()
@@ -110,11 +112,12 @@ print(any(b"RECONCILER_" in one for one in parents[:3]))
 def test_a_program_finds_no_secret_in_the_environment_of_anybody(sqlite_site: Site) -> None:
     """It reads that of all its parents: supervisor, spawner, server; and of all processes."""
     program = sqlite_site.folder / "note"
-    program.write_text(READER)
+    secret = f"s3cret-{os.getpid()}"  # suites may run beside one another
+    program.write_text(READER.replace("s3cret-7f3a", secret))
     program.chmod(0o755)
     sqlite_site.settings |= {
-        "AUTOPILOT_SECRET_DEFAULT__CI": "s3cret-7f3a",
-        "RECONCILER_TOKEN": "rct_s3cret-7f3a",
+        "AUTOPILOT_SECRET_DEFAULT__CI": secret,
+        "RECONCILER_TOKEN": f"rct_{secret}",
     }
     sqlite_site.write("all.yaml", sqlite_site.agent(), autopilot("hand"))
     sqlite_site.serve()

@@ -22,18 +22,19 @@ def test_a_second_server_on_one_sqlite_file_is_refused(sqlite_site: Site) -> Non
 
 def test_sigterm_hands_runs_back_and_the_next_server_goes_on_with_them(here: Site) -> None:
     busy = autopilot("triage", schedule(None, every="1s"), maxConcurrency=2)
-    here.write("all.yaml", here.agent(works=8), busy)
-    server, ledger = here.serve(), Ledger(here)
-    eventually(lambda: sum(run.status is Status.RUNNING for run in ledger.open_runs()) == 2)
-    eventually(lambda: len(here.noted()) == 2)
-    assert server.terminate(within=30) == 0
-    left = ledger.open_runs()
-    assert len(left) == 2
-    assert all(run.lease_owner is None and run.lease_until is None for run in left)
-    assert "Traceback" not in server.text
-    assert [one["handed_back"] for one in server.events("stopped")] == [2]
+    here.write("all.yaml", here.agent(held=True), busy)
+    with here.holding():
+        server, ledger = here.serve(), Ledger(here)
+        eventually(lambda: sum(run.status is Status.RUNNING for run in ledger.open_runs()) == 2)
+        eventually(lambda: len(here.noted()) == 2)
+        assert server.terminate(within=30) == 0
+        left = ledger.open_runs()
+        assert len(left) == 2
+        assert all(run.lease_owner is None and run.lease_until is None for run in left)
+        assert "Traceback" not in server.text
+        assert [one["handed_back"] for one in server.events("stopped")] == [2]
+        here.serve()
 
-    here.serve()
     eventually(lambda: all(ledger.run(run.id).ended for run in left))
     ended = [ledger.run(run.id) for run in left]
     assert {run.status for run in ended} == {Status.COMPLETED}

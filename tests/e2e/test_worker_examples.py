@@ -14,6 +14,7 @@ from tests.support import patient
 from tests.support.eventually import eventually
 from tests.support.missing import missing
 from tests.support.pages import ROOT
+from tests.support.pids import is_gone
 from tests.support.process import Serving, Site
 from tests.support.rig import agent, autopilot
 
@@ -76,8 +77,8 @@ def ended(server: Serving, run_id: str) -> dict[str, object]:
 
 
 def test_a_worker_does_the_work_and_reports_it(server: Serving, worker: list[str]) -> None:
+    first, second = begun(server), begun(server)  # before anybody could have ended the first
     with working(server, worker, "sed", "s/^/asked: /"):
-        first, second = begun(server), begun(server)
         assert ended(server, first)["result"] == "asked: Say what you were asked."
         skipped = run_of(server, second)
         assert skipped["status"] == "skipped", "the policy holds for workers, too"
@@ -95,15 +96,10 @@ def test_a_cancelled_run_is_stopped_by_its_worker(
     server: Serving, worker: list[str], tmp_path: Path
 ) -> None:
     mark = tmp_path / "began"
-    program = ["sh", "-c", f"touch {mark}; exec sleep 600"]
+    program = ["sh", "-c", f"echo $$ > {mark}; exec sleep 600"]
     with working(server, worker, *program):
         run_id = begun(server)
-        eventually(mark.exists)
+        pid = int(eventually(lambda: mark.exists() and mark.read_text()))
         assert patient.post(f"{server.url}/v1/runs/{run_id}/cancel", json={}).status_code < 300
         assert ended(server, run_id)["reason"] == "cancelled"
-        assert eventually(lambda: not _alive("sleep 600"))
-
-
-def _alive(command: str) -> bool:
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    return command in listed.stdout.splitlines()
+        assert eventually(lambda: is_gone(pid))

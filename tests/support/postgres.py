@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import psycopg
 
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
 
 USER = "reconciler"
@@ -129,8 +130,11 @@ class Server:
     def frozen(self) -> Iterator[None]:
         """Stop every process of the server: connections open, and nobody answers."""
         assert self.postmaster is not None
-        # The postmaster first, or it would start others in the place of those that stop.
+        # The postmaster first, or it would start others in the place of those that stop. The
+        # signal is sent before it has stopped: until then it may be forking.
         first = psutil.Process(self.postmaster.pid)
+        first.suspend()
+        eventually(lambda: first.status() == psutil.STATUS_STOPPED)
         processes = [first, *first.children(recursive=True)]
         for process in processes:
             process.suspend()

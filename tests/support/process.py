@@ -5,6 +5,7 @@ which the agent notes what it did. What was started is ended by pid, at the late
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import re
@@ -34,9 +35,10 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _NOTES = "AUTOPILOT_TEST_NOTES"
 _AGENT = f"""#!/bin/sh
-# Note the run, say something, then work for the seconds of $1.
+# Note the run, say something, then work for the seconds of $1, or as long as it is held.
 printf '%s\\n' "$RUN_ID" >> "${_NOTES}"
 printf 'worked on %s\\n' "$RUN_AUTOPILOT"
+if [ "$1" = held ]; then exec flock --shared "${{{_NOTES}%/*}}/held" true; fi
 exec /bin/sleep "$1"
 """
 
@@ -155,11 +157,26 @@ class Site:
         draft.write_text("".join(f"---\n{json.dumps(one)}\n" for one in documents))
         draft.replace(self.manifests / name)
 
-    def agent(self, name: str = "bot", works: float = 0.0, **spec: Any) -> Document:
-        """The manifest of an agent that notes its run, then works for so many seconds."""
-        env = {_NOTES: str(self.notes)}
-        runtime = {"type": "command", "program": "note", "args": [f"{works:g}"], "env": env}
+    def agent(
+        self, name: str = "bot", works: float = 0.0, *, held: bool = False, **spec: Any
+    ) -> Document:
+        """The manifest of an agent that notes its run, then works for so many seconds.
+
+        One that is `held` works until the end of a block of `holding`, and no time without one.
+        """
+        env, args = {_NOTES: str(self.notes)}, ["held" if held else f"{works:g}"]
+        runtime = {"type": "command", "program": "note", "args": args, "env": env}
         return agent(name, runtime=runtime, **spec)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keep agents that are `held` at work for the block, however long it takes."""
+        with (self.folder / "held").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
 
     def start(self, port: int = 0, *, terminal: int | None = None, **settings: str) -> Serving:
         """Start a server and do not wait for it; on a free port unless one is given.

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from reconciler.control.webhooks import writer_process
 from reconciler.control.webhooks.accept import Accepted, AcceptResult, Verified, accept_all
 from reconciler.control.webhooks.group import GroupWriter, OutcomeUnknown
 from reconciler.control.webhooks.recorder import MANY, MUCH, Recorder
@@ -24,7 +25,7 @@ from reconciler.core.runs.run import Status
 from reconciler.store.engine.database import Tx
 from reconciler.store.engine.facts import Fact, RunEnded
 from reconciler.store.webhooks.deliveries import list_deliveries
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.pids import is_gone
 from tests.support.rig import COOLDOWN, Rig, agent, autopilot, webhook
 from tests.support.verified import verified
@@ -255,7 +256,10 @@ def test_however_far_its_start_has_come_nothing_of_it_is_left_once_it_is_closed(
     asyncio.run(body())
 
 
-def test_a_close_that_is_given_up_leaves_nothing_of_it_either(hook: Rig, database_url: str) -> None:
+def test_a_close_that_is_given_up_leaves_nothing_of_it_either(
+    hook: Rig, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_process, "KILLED", PATIENCE)  # a busy system takes its time
     helped = Helped(database_url).await_ready()
     child = helped.process()
     child.suspend()  # it takes no leave

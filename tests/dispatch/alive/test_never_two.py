@@ -96,7 +96,8 @@ def test_programs(tmp_path: Path, seed: int, cli: bool) -> None:
 
     async def body() -> None:
         double = ProcessDouble(tmp_path, cli)
-        rows = await play(double, seed, steps=150, unlucky=40, deaths=0.1, cancels=0.1)
+        # Steps in plenty: it is over once all is done, however slow the machine.
+        rows = await play(double, seed, steps=1500, unlucky=40, deaths=0.1, cancels=0.1)
         assert [row for row in rows if row.ended is None] == []
         assert {row.job.run_id: double.alive(row.job.run_id) for row in rows} == dict.fromkeys(
             (row.job.run_id for row in rows), 0

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import sqlite3
 import stat
@@ -141,7 +142,7 @@ class TestFailures:
 
     def test_a_damaged_database(self, path: Path, sqlite_template: Path) -> None:
         content = bytearray(sqlite_template.read_bytes())
-        content[4096:] = os.urandom(len(content) - 4096)
+        content[4096:] = random.Random(1).randbytes(len(content) - 4096)
         path.write_bytes(content)
         with opened(path) as database, pytest.raises(Unavailable, match="damaged"):
             database.read(lambda tx: tx.execute(text("SELECT * FROM autopilot")).all())
