@@ -298,7 +298,8 @@ class _Work:
         if self.request.via is not Via.SERVER:
             return lambda: None
         if len(plan.changes) + len(plan.refreshes) > _MANY:
-            return lambda: mark_of(tx)
+            is_as_read = fingerprint(tx) == current.fingerprint
+            return lambda: mark_of(tx) if is_as_read else None
         touched = [*(change.id for change in plan.changes), *(r.before.id for r in plan.refreshes)]
         others = current.fingerprint - fingerprint_of(tx, touched)
         return lambda: Mark(others + fingerprint_of(tx, touched), newest_id(tx))

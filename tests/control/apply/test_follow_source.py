@@ -452,6 +452,24 @@ def test_an_edit_and_a_hand_in_the_database_are_noticed_all_the_same(
     assert frugal.rig.live().title == "By git"
 
 
+@pytest.mark.parametrize("many", [500, 0], ids=["few changes", "many changes"])
+def test_a_hand_in_the_database_while_an_edit_is_applied_is_noticed_by_the_next_round(
+    frugal: Following, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """It comes after the plan was made and before it is written, at a row that the plan spares."""
+    monkeypatch.setattr("reconciler.control.apply.reconcile._MANY", many)
+    write(frugal.folder, agent(), autopilot("triage"), autopilot("other"))
+    frugal.once()
+    write(frugal.folder, agent(), autopilot("triage", title="By git"), autopilot("other"))
+    edit = text("UPDATE autopilot SET title = 'By hand' WHERE name = 'other'")
+    frugal.rig.database.prepare = lambda tx: tx.execute(edit) and None
+    frugal.once()
+    frugal.rig.database.prepare = lambda _tx: None
+    assert frugal.rig.live("other").title == "By hand"
+    frugal.once()
+    assert (frugal.rig.live().title, frugal.rig.live("other").title) == ("By git", "Triage")
+
+
 @pytest.mark.parametrize("change", ["edit", "touch back", "prompt", "link", "delete"])
 def test_the_stamp_of_a_folder_tells_every_change(tmp_path: Path, change: str) -> None:
     folder = tmp_path / "source"
