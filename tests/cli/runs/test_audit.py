@@ -11,12 +11,14 @@ from tests.support.rig import Rig
 
 CLOCK = """\
   triggers:
-    - {name: clock, kind: schedule, cron: "0 * * * *"}
+    - {{name: clock, kind: schedule, cron: "{} * * * *"}}
 """
 
 
 def test_what_is_missing_is_named_and_the_exit_code_is_1(cli: Cli) -> None:
-    cli.write(agent=BOT, triage=autopilot("triage", more=CLOCK))
+    # Half an hour away: none is due between the apply, by the clock on the wall, and the rounds.
+    minute = (datetime.now(UTC).minute + 30) % 60
+    cli.write(agent=BOT, triage=autopilot("triage", more=CLOCK.format(minute)))
     cli.apply()
     began = datetime.now(UTC)
     clock = FakeClock(began)
