@@ -338,6 +338,7 @@ class Supervisor:
         self._open_output()
         while not self._ended():
             self._step(self._dismiss())
+        self._hear_out()
         self._silence()
         with suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)  # at once, so that no fork escapes
@@ -404,6 +405,16 @@ class Supervisor:
         for number in numbers:
             if number in _FROM_OUTSIDE:
                 self.outside = number
+
+    def _hear_out(self) -> None:
+        """Take notice of every signal that came before the program's end.
+
+        One poll is woken by a signal and by the end of the output, and may tell of the latter only:
+        the signal's number is written as the poll returns. With no output left nothing is polled.
+        """
+        with suppress(BlockingIOError):
+            while numbers := os.read(self.signals, 512):
+                self._note(numbers)
 
     def _read(self, descriptor: int) -> None:
         data = b""

@@ -5,6 +5,8 @@ import json
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -30,12 +32,14 @@ from reconciler.dispatch.base import (
     Working,
 )
 from reconciler.dispatch.command import runtime
+from reconciler.dispatch.command.ending import read_ending
 from reconciler.dispatch.command.input import PATH
 from reconciler.dispatch.command.runtime import Commands
 from reconciler.dispatch.command.spawner import Gate
 from reconciler.dispatch.command.termination import Graces
 from tests.dispatch.builders import Recorder, a_job, command, lines, outcome, poll, script
 from tests.support.eventually import eventually_async
+from tests.support.pages import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -544,6 +548,38 @@ async def test_a_program_that_is_told_to_stop_from_outside_has_not_completed(
         "that does not prove that its work was done",
         "bye\n",
     )
+
+
+SIGNAL_AND_END_AT_ONCE = """
+import os, signal, sys
+from reconciler.dispatch.command.supervisor import Supervisor
+
+signals, numbers = os.pipe()
+os.set_blocking(signals, False)
+output, into_output = os.pipe()
+failure, into_failure = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os._exit(0)
+for end in (into_output, into_failure):
+    os.close(end)
+os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+run = {"folder": sys.argv[1], "drain": 0.0, "ends": [], "linger": 0.0, "term": 0.0}
+supervisor = Supervisor(run, pid, os.dup(0), signals, output, None, failure, reaper=True)
+supervisor._read(output)  # its poll told of the end of the output, and not yet of the signal
+os.write(numbers, bytes([signal.SIGTERM, signal.SIGCHLD]))
+supervisor.follow()
+"""
+
+
+def test_a_signal_from_outside_that_comes_together_with_the_end_is_heard(tmp_path: Path) -> None:
+    """As on a busy machine: the supervisor gets the processor only after the program's end."""
+    folder = tmp_path / "run-1.ab12"
+    call = [sys.executable, "-c", SIGNAL_AND_END_AT_ONCE, str(folder)]
+    subprocess.run(call, cwd=ROOT, stdin=subprocess.DEVNULL, check=True)
+    ending = read_ending(folder)
+    assert ending is not None
+    assert (ending.status, ending.outside) == (0, signal.SIGTERM)
 
 
 @pytest.mark.parametrize(
