@@ -21,6 +21,7 @@ from reconciler.core.manifest.state import Declared, Stored
 from reconciler.core.plan.guards import Confirmations
 from reconciler.manifest.git.stamp import RACY_NS, FolderStamps, Stamp
 from reconciler.manifest.load.checkpoint import Checkpoint, proceed
+from reconciler.store.engine.database import Tx
 from reconciler.store.revisions.revisions import Attempt, Via, list_attempts
 from tests.support.applying import current_of
 from tests.support.git import GitFolder
@@ -462,9 +463,13 @@ def test_a_hand_in_the_database_while_an_edit_is_applied_is_noticed_by_the_next_
     frugal.once()
     write(frugal.folder, agent(), autopilot("triage", title="By git"), autopilot("other"))
     edit = text("UPDATE autopilot SET title = 'By hand' WHERE name = 'other'")
-    frugal.rig.database.prepare = lambda tx: tx.execute(edit) and None
+
+    def by_hand(tx: Tx) -> None:
+        tx.execute(edit)
+
+    monkeypatch.setattr(frugal.rig.database, "prepare", by_hand)
     frugal.once()
-    frugal.rig.database.prepare = lambda _tx: None
+    monkeypatch.undo()
     assert frugal.rig.live("other").title == "By hand"
     frugal.once()
     assert (frugal.rig.live().title, frugal.rig.live("other").title) == ("By git", "Triage")
