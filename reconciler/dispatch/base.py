@@ -233,6 +233,10 @@ class Elsewhere:
 Record = Callable[[Handle], Awaitable[None]]
 
 
+class NotRecorded(Exception):
+    """What a `Record` raises where nothing was recorded; after any other exception it may be."""
+
+
 class Runtime(Protocol):
     """One kind of agent."""
 

@@ -24,13 +24,21 @@ from reconciler.control.evaluation.expectations import Expectations, NotJudged, 
 from reconciler.control.runs.ending import Finish, finish_all
 from reconciler.control.runs.unjudged import keep_result
 from reconciler.core.access.token_hash import token_hash
-from reconciler.core.base.errors import Conflict, ReconcilerError
+from reconciler.core.base.errors import Conflict, Locked, ReconcilerError, Unavailable
 from reconciler.core.runs.expectation import Unjudged, judged_later
 from reconciler.core.runs.key import with_note
 from reconciler.core.runs.precheck import NothingToDo
 from reconciler.core.runs.run import Completed, Failed, Outcome, Reason, Run
 from reconciler.core.runs.usage import Price, priced
-from reconciler.dispatch.base import Handle, Job, Stopped, Written, cut_result, no_hint
+from reconciler.dispatch.base import (
+    Handle,
+    Job,
+    NotRecorded,
+    Stopped,
+    Written,
+    cut_result,
+    no_hint,
+)
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.engine.database import Database, Tx
 from reconciler.store.grouping import Each
@@ -54,7 +62,7 @@ class InUse(Exception):
     """Another run that has not ended uses what this one needs for itself."""
 
 
-class LeaseLost(Exception):
+class LeaseLost(NotRecorded):
     """Somebody else holds the run by now; what was begun here must not go on."""
 
 
@@ -74,15 +82,15 @@ class RunnerContext:
     """What one server process works with. `owner` names it in leases and is unique to the process.
 
     `jobs` holds what is known of leased runs, `prechecks` the same of their prechecks, `tasks` the
-    starts and stops that are under way, `leftovers` what ended runs left behind, `notes` what polls
-    wrote over, `unjudged` results that could not be judged yet, `failures` what was logged last of
-    work that failed; by run id. `unstopped`, `untaken` and `silent` are runs that nobody
-    here holds and that could not be stopped, taken over or given up. `stranded` says why a start
-    or a stop failed that was under way. `answered` says when an
-    answer to a question was last passed on, by the question's id. All may be lost at any time: the
-    rows say what is needed to go on. `key` is the server's, for the tokens of runs. `notify` is
-    called, in the event loop, when a start or a stop has changed something: another round would
-    find work.
+    starts and stops that are under way, `attempts` the numbers of the attempts that this process
+    is at, `leftovers` what ended runs left behind, `notes` what polls wrote over, `unjudged`
+    results that could not be judged yet, `failures` what was logged last of work that failed; by
+    run id. `unstopped`, `untaken` and `silent` are runs that nobody here holds and that could not
+    be stopped, taken over or given up. `stranded` says why a start or a stop failed that was under
+    way. `answered` says when an answer to a question was last passed on, by the question's id. All
+    may be lost at any time: the rows say what is needed to go on. `key` is the server's, for the
+    tokens of runs. `notify` is called, in the event loop, when a start or a stop has changed
+    something: another round would find work.
     """
 
     database: Database
@@ -96,6 +104,7 @@ class RunnerContext:
     jobs: dict[str, Job] = field(default_factory=dict)
     prechecks: dict[str, Job] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
     leftovers: dict[str, tuple[Job, Handle | None]] = field(default_factory=dict)
     answered: dict[int, datetime] = field(default_factory=dict)
     notes: dict[str, str | None] = field(default_factory=dict)
@@ -203,8 +212,19 @@ class RunnerContext:
         if run_id in self.tasks:
             return
         task = asyncio.create_task(work(self, run), name=work.__name__)
-        self.tasks[run_id] = task
+        self.tasks[run_id], self.attempts[run_id] = task, run.attempts
         task.add_done_callback(lambda done: self._done(run_id, done))
+
+    def forget_attempts(self, held: Sequence[Run]) -> None:
+        """Forget those of runs that this process does not hold any more."""
+        ids = {run.id for run in held}
+        self.attempts = {
+            id_: number for id_, number in self.attempts.items() if id_ in ids | self.tasks.keys()
+        }
+
+    def is_at(self, run: Run) -> bool:
+        """Whether this process knows what became of the attempt for which it holds the run."""
+        return run.id in self.tasks or self.attempts.get(run.id) == run.attempts
 
     def _done(self, run_id: str, task: asyncio.Task[bool]) -> None:
         self.tasks.pop(run_id, None)
@@ -212,7 +232,11 @@ class RunnerContext:
             return
         if (error := task.exception()) is not None:
             self.stranded[run_id] = str(error) or repr(error)
-        if isinstance(error, ReconcilerError):  # the database is away: it is tried again
+        if isinstance(error, Locked | Unavailable):
+            # What was written last may be on the row or not: a handle there says nothing yet, and
+            # a round takes the run up as it would that of a server that died (`recover.take_up`).
+            self.attempts.pop(run_id, None)
+        if isinstance(error, ReconcilerError):
             log.warning("work on a run failed", run=run_id, why=str(error))
         elif error is not None:
             log.error("work on a run failed", run=run_id, exc_info=error)

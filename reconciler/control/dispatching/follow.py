@@ -11,6 +11,7 @@ from reconciler.control.dispatching.approvals import need_approval, need_no_appr
 from reconciler.control.dispatching.context import RunnerContext
 from reconciler.control.dispatching.ended import end_work, recall
 from reconciler.control.dispatching.metering import meter
+from reconciler.control.dispatching.recover import take_up
 from reconciler.control.dispatching.start import begin_again
 from reconciler.control.runs.unjudged import VERDICT
 from reconciler.core.runs.key import with_note
@@ -49,6 +50,7 @@ async def follow_once(runner: RunnerContext) -> list[str]:
             with runner.apart(run):
                 await recall(runner, run, run.unjudged_since + VERDICT)
     await _free_stranded(runner, runs)
+    await take_up(runner, runs)
     begun = {
         run.id: run
         for run in runs
@@ -56,6 +58,7 @@ async def follow_once(runner: RunnerContext) -> list[str]:
         and run.handle is not None
         and run.id not in runner.tasks
         and run.unjudged_since is None
+        and (runner.is_at(run) or run.cancel_requested_at is not None)
     }
     pairs = {run.id: pair for run in begun.values() if (pair := await _pair(runner, run))}
     followed = [*pairs.values()]

@@ -48,7 +48,7 @@ def _act(runner: RunnerContext, run: Run, observation: Observation, now: datetim
 
 
 def _is_followed(runner: RunnerContext, run: Run) -> bool:
-    free = run.id not in runner.tasks and run.cancel_requested_at is None
+    free = run.id not in runner.tasks and run.cancel_requested_at is None and runner.is_at(run)
     begun = run.precheck_due and run.precheck_handle is not None
     return free and begun and not run.ended and run.lease_owner == runner.owner
 

@@ -65,7 +65,42 @@ def _adopt_all(
     return adopted
 
 
+async def take_up(runner: RunnerContext, held: Sequence[Run]) -> list[str]:
+    """Begin again, or take over, what this process holds and is not at; return the ids of the runs.
+
+    The database was away when it wrote the lease, or the handle: nobody knows what is there. It
+    counts as another attempt, which looks for what the one before has left.
+    """
+    runner.forget_attempts(held)
+    strays = {run.id: run for run in held if not runner.is_at(run) and _needs_a_start(runner, run)}
+    if not strays:
+        return []
+
+    def take(tx: Tx, run_ids: Sequence[str]) -> list[Run]:
+        until = runner.database.now(tx) + runner.settings.lease
+        again = [adopt_run(tx, strays[run_id], runner.owner, until) for run_id in run_ids]
+        return [run for run in again if run is not None]
+
+    async def take_these(run_ids: Sequence[str]) -> list[Run]:
+        return await runner.database.awrite(lambda tx: take(tx, run_ids))
+
+    now = await runner.now()
+    runs = await runner.untaken.together([*strays], take_these, "a run could not be taken over")
+    for run in runs:
+        log.warning("run taken up again", run=run.id, autopilot=run.autopilot_id)
+        with runner.apart(run):
+            await _go_on(runner, run, now)
+    return [run.id for run in runs]
+
+
+def _needs_a_start(runner: RunnerContext, run: Run) -> bool:
+    """One that is to stop, is to begin again later, or whose agent is done, has its own steps."""
+    own_steps = run.id in runner.stranded or run.unjudged_since is not None
+    return run.cancel_requested_at is None and not own_steps
+
+
 async def _go_on(runner: RunnerContext, run: Run, now: datetime) -> None:
+    runner.attempts[run.id] = run.attempts  # also where it is only observed, or stopped
     if run.unjudged_since is not None:
         await recall(runner, run, now)
     elif run.cancel_requested_at is None and (run.deadline_at is None or now < run.deadline_at):

@@ -28,6 +28,7 @@ from reconciler.dispatch.base import (
     Gone,
     Handle,
     Job,
+    NotRecorded,
     Observation,
     Record,
     Start,
@@ -228,8 +229,13 @@ class Commands:
         handle = _handle(job, gate, self._recipe.session(job, gate.tree.leader))
         try:
             await record(handle)
+        except NotRecorded:
+            gate.forget()
+            raise
         except BaseException:
-            gate.shut()  # the program ends without having been executed
+            # The handle may be on the row: without a record of the supervisor, whoever follows it
+            # would take a program that was never executed for lost.
+            gate.close()
             raise
         child = self._children[job.run_id] = Child(handle, gate, self._notify)
         if (told := await self._told_session(job, child)) is not None:

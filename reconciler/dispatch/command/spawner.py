@@ -69,10 +69,14 @@ class Gate:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET):
                 raise
 
-    def shut(self) -> None:
-        """Let it end without having done anything, and without a record."""
+    def forget(self) -> None:
+        """Let it end without having done anything, and without a record: nobody will ask."""
         with suppress(OSError):
             self.connection.send(supervisor.FORGET)
+        self.connection.close()
+
+    def close(self) -> None:
+        """Let it end without having done anything, which its supervisor keeps, as after a crash."""
         self.connection.close()
 
 

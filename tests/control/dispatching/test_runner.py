@@ -386,6 +386,30 @@ class TestSeveralServers:
         ended = rig.run_of(run.id)
         assert (ended.status, ended.result) == (Status.COMPLETED, "done\n")
 
+    def test_work_that_ended_while_no_server_lived_has_completed_also_after_its_deadline(
+        self, rig: Rig
+    ) -> None:
+        rig.apply(program("bot", "echo done"), autopilot(timeout="1m"))
+        run = rig.launch()
+
+        async def body(runner: RunnerContext) -> None:
+            running = await began(runner, rig, run)
+            await runner.runtimes.close()
+            assert running.handle is not None
+            supervisor = running.handle["supervisor"]["pid"]
+
+            async def ended() -> bool:
+                return is_gone(supervisor)
+
+            await eventually_async(ended)
+            rig.clock.advance(hours=1)
+            async with stationed(rig, "there") as other:
+                await until_ended(other, rig, run)
+
+        during(rig, body)
+        ended = rig.run_of(run.id)
+        assert (ended.status, ended.result) == (Status.COMPLETED, "done\n")
+
     def test_work_whose_supervisor_died_with_its_server_is_stopped_and_lost(self, rig: Rig) -> None:
         rig.apply(program("bot", "sleep 60"), autopilot())
         run = rig.launch()

@@ -23,6 +23,7 @@ from reconciler.dispatch.base import (
     Gone,
     Handle,
     Job,
+    NotRecorded,
     Started,
     Stopped,
     Stopping,
@@ -35,7 +36,6 @@ from reconciler.dispatch.command import runtime
 from reconciler.dispatch.command.ending import read_ending
 from reconciler.dispatch.command.input import PATH
 from reconciler.dispatch.command.runtime import Commands
-from reconciler.dispatch.command.spawner import Gate
 from reconciler.dispatch.command.termination import Graces
 from tests.dispatch.builders import Recorder, a_job, command, lines, outcome, poll, script
 from tests.support.eventually import eventually_async
@@ -303,21 +303,19 @@ async def test_a_host_that_has_nothing_left_is_asked_again(bind: Bind, tmp_path:
 async def test_nothing_is_executed_before_the_handle_is_recorded(
     bind: Bind, tmp_path: Path
 ) -> None:
-    class Full(Exception):
-        pass
-
     gates: list[Handle] = []
 
     async def record(handle: Handle) -> None:
         gates.append(handle)
-        raise Full
+        raise NotRecorded
 
     commands = bind(agent=script(tmp_path, f"touch {tmp_path}/worked"))
-    with pytest.raises(Full):
+    with pytest.raises(NotRecorded):
         await commands.start(a_job(command()), record)
 
     async def gone() -> bool:
-        return not is_there(gates[0].detail["pid"])
+        pids = (gates[0].detail["pid"], gates[0].detail["supervisor"]["pid"])
+        return not any(is_there(pid) for pid in pids)
 
     await eventually_async(gone)
     assert not (tmp_path / "worked").exists()
@@ -465,12 +463,11 @@ def processes_of(handle: Handle) -> dict[str, psutil.Process]:
 
 
 async def test_a_program_whose_server_died_before_it_began_is_started_by_the_next(
-    bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bind: Bind, tmp_path: Path
 ) -> None:
     """The window between the record of the handle and the opening of the gate."""
     worked, job, recorder = tmp_path / "worked", a_job(command()), Recorder()
     before, after = (bind(agent=script(tmp_path, f"echo x >> {worked}")) for _ in range(2))
-    monkeypatch.setattr(Gate, "shut", lambda gate: gate.connection.close())  # as a kill does
     await die_after_recording(before, job, recorder)
     again = replace(job, handle=recorder.last, attempt=2)
     assert await outcome(after, again, recorder) == Completed("")
@@ -485,7 +482,6 @@ async def test_neither_a_folder_nor_a_living_process_says_that_a_program_has_beg
     """A supervisor makes the folder before it writes its record; both may be held up for long."""
     worked, job, recorder = tmp_path / "worked", a_job(command()), Recorder()
     before, after = (bind(agent=script(tmp_path, f"echo x >> {worked}")) for _ in range(2))
-    monkeypatch.setattr(Gate, "shut", lambda gate: gate.connection.close())  # as a kill does
 
     def hold(handle: Handle) -> None:
         for name in held:
