@@ -80,6 +80,10 @@ class Gate:
         self.connection.close()
 
 
+class _EndedAtOnce(OSError):
+    """Whoever had the request was killed, and with them everybody who knew of it."""
+
+
 class Spawner:
     """Starts the process when it is first needed, and again when it has died."""
 
@@ -93,6 +97,12 @@ class Spawner:
         Raises OSError or ValueError with the cause when it cannot be started; nothing of it is
         executed then.
         """
+        try:
+            return await self._spawn(launch)
+        except _EndedAtOnce:  # nobody is left who could open the gate: it is safe to ask another
+            return await self._spawn(launch)
+
+    async def _spawn(self, launch: Launch) -> Gate:
         request = _request(launch)
         ours, theirs = socket.socketpair()
         try:
@@ -168,7 +178,7 @@ class Spawner:
         except TimeoutError:
             raise OSError(errno.EAGAIN, "the host did not start it in time") from None
         if not answer:  # the process that forks, or the fork, was killed
-            raise OSError(errno.EAGAIN, "its supervisor ended at once")
+            raise _EndedAtOnce(errno.EAGAIN, "its supervisor ended at once")
         pids = json.loads(answer)
         if "errno" in pids:
             raise OSError(pids["errno"], os.strerror(pids["errno"]))
