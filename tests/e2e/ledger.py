@@ -1,6 +1,7 @@
 """What the database says after real servers have worked on it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from reconciler.core.manifest.trigger import TriggerKind
@@ -84,6 +85,12 @@ def _wrong(tx: Tx, autopilot: str, name: str, since: datetime) -> list[str]:
     until = upcoming - _ONE if upcoming else max(moments)
     due = occurrences(trigger, min(since, min(moments) - _ONE), until)
     return [f"{autopilot}/{name}: {line}" for line in wrong_entries(due, runs, intervals)]
+
+
+def ends_of(runs: Iterable[Run]) -> str:
+    """How many runs ended for each reason, or well, for people."""
+    counts = Counter(run.reason or run.status for run in runs)
+    return ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
 
 
 def scheduled_twice(runs: list[Run]) -> list[datetime]:

@@ -1,13 +1,19 @@
 """A busy server is killed at random moments, over and over: the books are right all the same."""
 
 import random
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler.core.runs.run import Run, Status
-from tests.e2e.ledger import Ledger, assert_every_delivery_is_there_once, scheduled_twice
+from tests.e2e.ledger import (
+    Ledger,
+    assert_every_delivery_is_there_once,
+    ends_of,
+    scheduled_twice,
+)
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.process import Serving, Site, passes
@@ -52,7 +58,8 @@ def test_servers_that_are_killed_at_any_moment_lose_and_double_nothing(
     eventually(lambda: not still_open(ledger), within=patience)
     eventually(lambda: not here.agents())
     assert_every_delivery_is_there_once(ledger, sender)
-    assert_nothing_ran_twice(here, ledger)
+    runs = assert_nothing_ran_twice(here, ledger)
+    sys.stdout.write(f"{rounds} rounds, {len(runs)} runs: {ends_of(runs)}\n")
     assert [log for one in here.servers for log in one.events("round failed")] == []
 
 
@@ -87,8 +94,11 @@ def still_open(ledger: Ledger) -> list[Run]:
     return [run for name in (*SCHEDULED, "hooks") for run in ledger.open_runs(name)]
 
 
-def assert_nothing_ran_twice(site: Site, ledger: Ledger) -> None:
-    """No occurrence has two runs, no run reached the agent twice, and what completed did so."""
+def assert_nothing_ran_twice(site: Site, ledger: Ledger) -> list[Run]:
+    """No occurrence has two runs, no run reached the agent twice, and what completed did so.
+
+    Return all runs.
+    """
     noted = site.noted()
     assert {run_id for run_id, times in noted.items() if times > 1} == set()
     runs = [run for name in (*SCHEDULED, "hooks") for run in ledger.runs(name)]
@@ -97,6 +107,7 @@ def assert_nothing_ran_twice(site: Site, ledger: Ledger) -> None:
     completed = {run.id for run in runs if run.status is Status.COMPLETED}
     assert completed <= noted.keys() <= by_id.keys()
     assert {by_id[run_id].status for run_id in noted} <= {Status.COMPLETED, Status.FAILED}
+    return runs
 
 
 def all_ready(servers: Iterable[Serving]) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.e2e.ledger import Ledger, assert_every_delivery_is_there_once
+from tests.e2e.ledger import Ledger, assert_every_delivery_is_there_once, ends_of
 from tests.e2e.test_kill_loop import (
     SCHEDULED,
     TIMEOUT,
@@ -88,13 +88,12 @@ def soak(here: Site, postgres: Server, seconds: int, chance: random.Random) -> N
     eventually(lambda: not still_open(ledger), within=patience)
     eventually(lambda: not here.agents())
     assert_every_delivery_is_there_once(ledger, sender)
-    assert_nothing_ran_twice(here, ledger)
+    runs = assert_nothing_ran_twice(here, ledger)
     assert overlaps(here) == []
     crashes = [event for one in here.servers for event in one.events() if "exception" in event]
     assert crashes == []
-    runs = sum(len(ledger.runs(name)) for name in (*SCHEDULED, "hooks"))
-    done = f"{len(here.servers)} servers, {runs} runs, {len(sender.accepted)} deliveries"
-    sys.stdout.write(f"{seconds} s: {done}\n")
+    done = f"{len(here.servers)} servers, {len(sender.accepted)} deliveries, {len(runs)} runs"
+    sys.stdout.write(f"{seconds} s: {done}: {ends_of(runs)}\n")
 
 
 def happen(
