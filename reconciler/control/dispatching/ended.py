@@ -12,7 +12,7 @@ from reconciler.control.dispatching.quota import exhausted_until, hold_agent, pu
 from reconciler.control.dispatching.stop import why_stopped
 from reconciler.control.runs.unjudged import kept_result
 from reconciler.core.runs.expectation import Unjudged, never_judged
-from reconciler.core.runs.run import Failed, Run
+from reconciler.core.runs.run import Failed, Outcome, Run
 from reconciler.dispatch.base import Ended, Exhausted, Handle
 from reconciler.store.engine.database import Tx
 from reconciler.store.runs.conditions import owned_by
@@ -34,13 +34,23 @@ async def end_work(runner: RunnerContext, run: Run, ended: Ended) -> bool:
     exhausted = ended.exhausted
     if exhausted is None or run.cancel_requested_at is not None:
         await _name(runner, run, ended.session_id)
-        return await runner.end(run, ended.outcome)
+        return await runner.end(run, _as_asked(run, ended.outcome))
     if not exhausted.untouched:
         await _name(runner, run, ended.session_id)
         await runner.database.awrite(lambda tx: _hold(tx, runner, run, exhausted))
         return await runner.end(run, ended.outcome, counts=False)
     outcome = await _wait(runner, run, exhausted)
     return await runner.end(run, outcome) if isinstance(outcome, Failed) else outcome
+
+
+def _as_asked(run: Run, outcome: Outcome) -> Outcome:
+    """The outcome of a run; of one that was asked to stop, and has not completed, why it was asked.
+
+    Its program was killed by us, perhaps by a server that died before it could record that.
+    """
+    if run.cancel_requested_at is None or not isinstance(outcome, Failed):
+        return outcome
+    return replace(why_stopped(run), result=outcome.result, usage=outcome.usage, note=outcome.note)
 
 
 async def judge_again_once(runner: RunnerContext) -> list[str]:

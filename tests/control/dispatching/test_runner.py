@@ -410,6 +410,24 @@ class TestSeveralServers:
         ended = rig.run_of(run.id)
         assert (ended.status, ended.result) == (Status.COMPLETED, "done\n")
 
+    def test_what_a_server_stopped_before_it_died_has_not_failed_by_itself(self, rig: Rig) -> None:
+        rig.apply(program("bot", "echo half; sleep 60"), autopilot())
+        run = rig.launch()
+
+        async def body(runner: RunnerContext) -> None:
+            running = await began(runner, rig, run)
+            now = rig.clock.now()
+            rig.database.write(lambda tx: cancel(tx, run.id, "ada", now, COOLDOWN))
+            await runner.runtimes.close()
+            assert running.handle is not None
+            os.killpg(running.handle["pid"], signal.SIGTERM)
+            rig.clock.advance(seconds=31)
+            async with stationed(rig, "there") as other:
+                await until_ended(other, rig, run)
+
+        during(rig, body)
+        assert rig.run_of(run.id).reason == "cancelled"
+
     def test_work_whose_supervisor_died_with_its_server_is_stopped_and_lost(self, rig: Rig) -> None:
         rig.apply(program("bot", "sleep 60"), autopilot())
         run = rig.launch()
