@@ -215,15 +215,14 @@ def _by_autopilot(parts: Iterable[Rows]) -> Triggers:
 def _by_column(parts: Iterable[Rows]) -> Iterator[dict[str, Any]]:
     """Rows as plain dictionaries: a mapping of SQLAlchemy's takes several times as long to read."""
     for rows in parts:
+        names = rows[0]._fields if rows else ()
+        parsed = _JSON.intersection(names)
         for row in rows:
-            yield _parsed(dict(zip(row._fields, row, strict=True)))
-
-
-def _parsed(row: dict[str, Any]) -> dict[str, Any]:
-    for name in _JSON.intersection(row):
-        text = row[name]
-        row[name] = text if text is None else _shared_json(text)
-    return row
+            values = dict(zip(names, row, strict=True))
+            for name in parsed:
+                if (text := values[name]) is not None:
+                    values[name] = _shared_json(text)
+            yield values
 
 
 @lru_cache(maxsize=4096)
