@@ -36,3 +36,12 @@ def collecting_rarely() -> Iterator[None]:
             _inside -= 1
             if _inside == 0:
                 gc.set_threshold(*_before)
+
+
+def spare_what_lives() -> None:
+    """Leave all that is alive now out of every later walk.
+
+    A server calls this once it is built: its modules are hundreds of thousands of objects that live
+    as long as the process, and each full walk through them would take a tenth of a second.
+    """
+    gc.freeze()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.collector import collecting_rarely
+from reconciler.collector import collecting_rarely, spare_what_lives
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +65,15 @@ def test_cycles_that_are_made_meanwhile_are_collected() -> None:
             Cycle()
         assert Cycle.alive < 100_000
     gc.collect()
+
+
+def test_what_lives_once_a_server_is_built_is_walked_through_no_more() -> None:
+    module = [object()]
+    try:
+        spare_what_lives()
+        later = [object()]
+        walked = gc.get_objects()
+        assert any(each is later for each in walked)
+        assert not any(each is module for each in walked)
+    finally:
+        gc.unfreeze()

@@ -13,6 +13,7 @@ from reconciler.app import build_system
 from reconciler.cli.console import out, say
 from reconciler.cli.server.banner import banner
 from reconciler.cli.server.sources import follow, places_of
+from reconciler.collector import spare_what_lives
 from reconciler.control.access.environment import take_secrets
 from reconciler.control.access.keys import server_key
 from reconciler.control.doctor.shown_settings import shown_settings
@@ -57,6 +58,7 @@ def _run(
         state.migrate()
         share_settings(state, settings.timezone, settings.budgets)
         key = server_key(settings.key_file, settings.secrets_dir)
+        spare_what_lives()
 
         async def main() -> None:
             sources = [follow(settings, state, key, name, place) for name, place in places.items()]

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options
+from reconciler.collector import collecting_rarely
 from reconciler.core.base.errors import UsageError
 
 
@@ -55,9 +56,10 @@ def serve(
     problems changes nothing. Without either, the sources of the settings are followed, and where
     there are none the database stays as it was last applied. Stop it with Ctrl-C or SIGTERM.
     """
-    from reconciler import slim  # noqa: F401 - before whatever imports structlog
-    from reconciler.cli.server import process  # the whole server; its help needs none of it
-    from reconciler.settings import Settings
+    with collecting_rarely():
+        from reconciler import slim  # noqa: F401 - before whatever imports structlog
+        from reconciler.cli.server import process  # the whole server; its help needs none of it
+        from reconciler.settings import Settings
 
     settings = Settings.load(
         config,
