@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from reconciler.core.base.errors import Problem
 from reconciler.core.base.identity import Key, Revision
-from reconciler.core.manifest.model import AnyManifest
+from reconciler.core.manifest.model import AnyManifest, Kind
 
 Document = dict[str, Any]
 """A manifest as canonical JSON values: what `ManifestModel.document()` gives."""
@@ -23,7 +25,25 @@ def digest_of(document: Document) -> str:
     Two manifests with the same digest mean the same; the order of triggers and
     `metadata.annotations` are not part of it.
     """
-    return hashlib.sha256(canonical(document).encode("utf-8", "surrogatepass")).hexdigest()
+    text = _plain_json(document)
+    if text is None:
+        text = canonical(document).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()
+
+
+def _plain_json(document: Document) -> bytes | None:
+    """The bytes of `canonical`, in a quarter of the time; None where orjson would write others.
+
+    It escapes fewer characters, and has words of its own for numbers that are no integers, which
+    an autopilot has in its budget only (decision 0180).
+    """
+    if document.get("kind") != Kind.AUTOPILOT or "budget" in (document.get("spec") or ()):
+        return None
+    try:
+        text = orjson.dumps(_sorted(_without_annotations(document)), option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return None
+    return text if text.isascii() and b"\x7f" not in text else None
 
 
 def canonical(document: Document) -> str:
