@@ -1,7 +1,7 @@
 """What a simulation reads of the past: how runs went, how long they took, what was delivered."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -11,8 +11,9 @@ from reconciler.core.base.uuid7 import uuid7
 from reconciler.core.schedule.audit import Period
 from reconciler.core.schedule.simulate import Counts
 from reconciler.store.engine.batches import batches
+from reconciler.store.engine.paging import filled
 from reconciler.store.tables import autopilot_run, delivery, missed_interval
-from reconciler.store.webhooks.deliveries import Delivery
+from reconciler.store.webhooks.deliveries import LIGHT, Delivery, readable_deliveries
 
 _D = delivery.c
 _M = missed_interval.c
@@ -33,7 +34,14 @@ def durations(tx: Connection, autopilot_ids: Sequence[str]) -> dict[str, timedel
             .order_by(_R.id.desc())
             .limit(MEASURED)
         )
-        if taken := [end - begin for begin, end in tx.execute(query)]:
+        moments = [(row.admitted_at, row.completed_at) for row in tx.execute(query)]
+        # Others cannot be read: somebody edited them by hand.
+        taken: list[Any] = [
+            end - begin
+            for begin, end in moments
+            if isinstance(begin, datetime) and isinstance(end, datetime)
+        ]
+        if taken:
             medians[id_] = median(taken)
     return medians
 
@@ -96,11 +104,11 @@ def _ignored(ids: Sequence[str], period: Period) -> Any:
 
 def deliveries_of(tx: Connection, trigger_id: str, period: Period, limit: int) -> list[Delivery]:
     """The deliveries of a trigger that made a run or were ignored, without bodies, oldest first."""
-    light = [_D[name] for name in Delivery._fields[:-1]]
-    query = select(*light).where(
+    query = select(*LIGHT).where(
         _D.trigger_id == trigger_id,
         _D.id >= uuid7(period.since, 0),
         _D.id < uuid7(period.until, 0),
         or_(_D.verdict == "accepted", _D.verdict == "skipped", _D.verdict == "ignored"),
     )
-    return [Delivery(*row) for row in tx.execute(query.order_by(_D.id).limit(limit))]
+    oldest = query.order_by(_D.id)
+    return filled(lambda most: tx.execute(oldest.limit(most)).all(), readable_deliveries, limit)

@@ -1,10 +1,23 @@
 """Rows that were edited by hand into nonsense: every list and page is there, and says so."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import text, update
 
-from reconciler.store.tables import autopilot_run
+from reconciler.control.notify.log_channel import LogChannel
+from reconciler.core.runs.run import Completed
+from reconciler.store.runs.approvals import ask_approval
+from reconciler.store.tables import (
+    approval,
+    autopilot_run,
+    delivery,
+    notification,
+    notification_attempt,
+    revision,
+)
+from tests.support.notifying import outbox, send, tells
 from tests.support.rig import Rig, agent, autopilot, id_of, schedule, webhook
 from tests.support.vandal import SPECS, break_column, scribble, tear
 from tests.web.conftest import Ask
@@ -82,6 +95,42 @@ def test_a_run(applied: Rig, ask: Ask) -> None:
     answer = ask("GET", f"/v1/runs/{run.id}")
     assert (answer.status_code, answer.json()["code"]) == (409, "row-unreadable")
     assert "its column cancel_reason holds 'whim'" in answer.json()["detail"]
+
+
+def test_records_whose_moments_are_none(applied: Rig, ask: Ask) -> None:
+    """Deliveries, revisions, notifications and questions: their lists and pages are there."""
+    applied.apply(agent(), autopilot("triage", webhook(), notify=[tells("completed")]))
+    applied.end(applied.runs("triage")[0], Completed("done"))
+    run = applied.launch("triage")
+    now, hook = applied.clock.now(), applied.triggers("triage")["hook"].id
+    asked = applied.database.write(
+        lambda tx: ask_approval(tx, run.id, "may I?", "", now, reported=True)
+    )
+    sender = ask("GET", f"/v1/autopilots/{TRIAGE}/triggers/{hook}/url").json()["url"]
+    sent = [ask("POST", urlsplit(sender).path, json={"n": n}).json()["deliveryId"] for n in (1, 2)]
+    applied.end(run, Completed("done"))
+    send(applied, {"oncall": LogChannel()})
+    (told,) = outbox(applied)
+    newest, *_ = ask("GET", "/v1/revisions").json()["items"]
+    for column, id_ in (
+        (delivery.c.received_at, sent[0]),
+        (revision.c.created_at, newest["id"]),
+        (notification.c.created_at, told.id),
+        (approval.c.asked_at, asked),
+    ):
+        break_column(applied, column, "'soon'", id_)
+    pages = ["/deliveries", "/sources", "/notifications", "/usage", "/timeline", f"/runs/{run.id}"]
+    lists = ["/v1/deliveries", "/v1/revisions", "/v1/notifications", "/v1/usage?by=day"]
+    for path in (*pages, *lists, *API, *PAGES):
+        assert ask("GET", path).status_code == 200, path
+    assert [each["id"] for each in ask("GET", "/v1/deliveries").json()["items"]] == [sent[1]]
+    for path in (f"/v1/deliveries/{sent[0]}", f"/v1/notifications/{told.id}"):
+        answer = ask("GET", path)
+        assert (answer.status_code, answer.json()["code"]) == (409, "row-unreadable")
+    applied.database.write(lambda tx: tx.execute(update(notification).values(created_at=now)))
+    rows = update(notification_attempt).values(at=text("'soon'"))
+    applied.database.write(lambda tx: tx.execute(rows))
+    assert ask("GET", f"/v1/notifications/{told.id}").json()["log"] == []
 
 
 def test_what_cannot_be_done_is_a_conflict(applied: Rig, ask: Ask) -> None:

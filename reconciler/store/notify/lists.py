@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, select
 
 from reconciler.core.notify.entry import AttemptResult, Entry, NotificationStatus
+from reconciler.store.checked import Checked
 from reconciler.store.engine.paging import filled, newest_page
 from reconciler.store.notify.queue import ENTRIES, IS_PENDING, entry_of, readable_entries
 from reconciler.store.tables import notification, notification_attempt
@@ -29,10 +30,14 @@ class EntryFilter:
 class LoggedAttempt(NamedTuple):
     """One attempt to send: when it ended, how, and at which server."""
 
+    id: int
     at: datetime
     result: AttemptResult
     detail: str
     server: str
+
+
+_LOGGED = Checked(LoggedAttempt, "the attempt to send", 10**18)
 
 
 class ChannelState(NamedTuple):
@@ -80,9 +85,9 @@ def get_entry(tx: Connection, entry_id: str) -> Entry | None:
 
 def attempts_of(tx: Connection, entry_id: str) -> list[LoggedAttempt]:
     """The attempts to send an entry, in their order."""
-    query = select(_A.at, _A.result, _A.detail, _A.server).where(_A.notification_id == entry_id)
-    rows = tx.execute(query.order_by(_A.id).limit(500))
-    return [LoggedAttempt(at, AttemptResult(word), *words) for at, word, *words in rows]
+    query = select(*(_A[name] for name in LoggedAttempt._fields))
+    rows = tx.execute(query.where(_A.notification_id == entry_id).order_by(_A.id).limit(500))
+    return _LOGGED.readable(dict(row) for row in rows.mappings())
 
 
 def count_pending(tx: Connection) -> dict[str, int]:

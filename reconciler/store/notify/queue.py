@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -26,10 +25,9 @@ from sqlalchemy import (
     update,
 )
 
-from reconciler.core.base.errors import Conflict
-from reconciler.core.base.typed import mistyped, out_of_range, types_of
 from reconciler.core.notify.again import QUIET
 from reconciler.core.notify.entry import AttemptResult, Entry, NotificationStatus
+from reconciler.store.checked import Checked
 from reconciler.store.engine.batches import IDS, batches
 from reconciler.store.engine.paging import filled
 from reconciler.store.tables import autopilot, notification, notification_attempt
@@ -39,10 +37,7 @@ IS_PENDING: ColumnElement[bool] = literal_column("notification.status = 'pending
 """Just what the index of these says: with the word bound, neither database would use it."""
 _FIELDS = tuple(name for name in Entry.__dataclass_fields__ if name != "autopilot")
 _STORED = {"workspace": "workspace_id"}
-_TYPES = types_of(Entry)
-_MOMENTS = tuple(name for name, types in _TYPES.items() if datetime in types)
-_MOST = {name: 10**9 for name, types in _TYPES.items() if int in types}
-"""One more has to fit its column."""
+_CHECKED = Checked(Entry, "notification", columns=_STORED)
 ENTRIES = (
     select(
         *(_N[_STORED.get(name, name)].label(f"f_{name}") for name in _FIELDS),
@@ -69,39 +64,16 @@ def entry_of(row: Sequence[Any]) -> Entry:
 
     Raises Conflict where somebody edited the row by hand into what cannot be read.
     """
-    values = dict(zip((*_FIELDS, "autopilot"), row, strict=True))
-    values["status"] = NotificationStatus(values["status"])
-    column = mistyped(values.items(), _TYPES) or out_of_range(values, _MOMENTS, _MOST)
-    if column is not None:
-        raise _unreadable(values["id"], column, values[column])
-    return Entry(**values)
-
-
-def _unreadable(entry_id: object, column: str, value: object) -> Conflict:
-    edited = f"the row of notification {entry_id} was edited by hand and cannot be read"
-    return Conflict(f"{edited}: its column {column} holds {value!r:.80}", reason="row-unreadable")
+    return _CHECKED.read(_fields_of(row))
 
 
 def readable_entries(rows: Iterable[Sequence[Any]]) -> list[Entry]:
     """The entries of these rows, without those that cannot be read."""
-    entries = []
-    for row in rows:
-        try:
-            entries.append(entry_of(row))
-        except Conflict as error:
-            _tell(str(error))
-    return entries
+    return _CHECKED.readable(map(_fields_of, rows))
 
 
-@lru_cache(maxsize=16_384)
-def _tell(why: str) -> None:
-    """Log, once: a channel comes to the same row again and again."""
-    # Plans and the process that writes deliveries are spared what logging brings along.
-    import structlog
-
-    structlog.get_logger(__name__).error(
-        "a notification cannot be read, nothing is done with it", why=why
-    )
+def _fields_of(row: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip((*_FIELDS, "autopilot"), row, strict=True))
 
 
 def channels_due(tx: Connection, now: datetime) -> dict[str, datetime]:

@@ -1,6 +1,6 @@
 """Revisions: states of a source that were tried, applied or not (docs/plan.md#revisions)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,9 @@ from sqlalchemy import ColumnElement, Row, func, insert, select
 
 from reconciler.core.base.errors import Problem
 from reconciler.core.base.identity import Revision
+from reconciler.store.checked import Checked
 from reconciler.store.engine.backend import Tx
+from reconciler.store.engine.paging import filled
 from reconciler.store.tables import revision
 
 _R = revision.c
@@ -125,8 +127,14 @@ def removals_since(tx: Tx, source_id: str, since: datetime) -> int:
         _R.result == RevisionResult.APPLIED,
         _R.created_at >= since,
     )
-    counts: list[dict[str, int]] = list(tx.execute(query).scalars())
-    return max(0, sum(row.get("archive", 0) - row.get("restore", 0) for row in counts))
+    counts = [row for row in tx.execute(query).scalars() if isinstance(row, dict)]
+    return max(0, sum(_count(row, "archive") - _count(row, "restore") for row in counts))
+
+
+def _count(counts: Mapping[str, Any], action: str) -> int:
+    """How many there were; none where somebody edited that by hand."""
+    number = counts.get(action, 0)
+    return number if isinstance(number, int) else 0
 
 
 def last_applied(tx: Tx, source_id: str) -> Attempt | None:
@@ -146,9 +154,9 @@ def newest_id(tx: Tx) -> int:
 
 
 def get_attempt(tx: Tx, id_: int) -> Attempt | None:
-    """One attempt by its id."""
-    row = tx.execute(select(revision).where(_R.id == id_)).one_or_none()
-    return _attempt(row) if row else None
+    """One attempt by its id. Raises Conflict where its row cannot be read."""
+    row = tx.execute(select(revision).where(_R.id == id_)).mappings().one_or_none()
+    return _attempt(_CHECKED.read(dict(row))) if row else None
 
 
 def find_attempt(tx: Tx, revision_id: str, workspaces: frozenset[str] | None) -> int | None:
@@ -159,8 +167,13 @@ def find_attempt(tx: Tx, revision_id: str, workspaces: frozenset[str] | None) ->
     is_applied = (_R.result == RevisionResult.APPLIED).desc()
     query = select(_R.id, _R.workspaces).where(_R.revision == revision_id)
     rows = tx.execute(query.order_by(is_applied, _R.id.desc()).limit(_TRIES))
-    seen = (id_ for id_, about in rows if workspaces is None or not workspaces.isdisjoint(about))
+    seen = (id_ for id_, about in rows if workspaces is None or _is_about(about, workspaces))
     return next(seen, None)
+
+
+def _is_about(about: object, workspaces: frozenset[str]) -> bool:
+    """Whether a column of workspaces names some of these; somebody may have edited it by hand."""
+    return isinstance(about, list) and any(name in workspaces for name in map(str, about))
 
 
 _TRIES = 50
@@ -186,9 +199,11 @@ def list_attempts(
             query = query.where(_R.source_id == source_id)
         if before is not None:
             query = query.where(_R.id < before)
-        page = [_attempt(row) for row in tx.execute(query)]
+        page = tx.execute(query).all()
         attempts += [
-            attempt for attempt in page if workspaces is None or workspaces & attempt.workspaces
+            attempt
+            for attempt in _readable(page)
+            if workspaces is None or workspaces & attempt.workspaces
         ]
         if len(page) < limit:
             break
@@ -202,20 +217,46 @@ def list_sources(tx: Tx) -> list[str]:
 
 
 def _newest(tx: Tx, source_id: str, *where: ColumnElement[bool]) -> Attempt | None:
-    query = select(revision).where(_R.source_id == source_id, *where)
-    row = tx.execute(query.order_by(_R.id.desc()).limit(1)).one_or_none()
-    return _attempt(row) if row else None
+    query = select(revision).where(_R.source_id == source_id, *where).order_by(_R.id.desc())
+    newest = filled(lambda most: tx.execute(query.limit(most)).all(), _readable, 1)
+    return newest[0] if newest else None
 
 
-def _attempt(row: Row[Any]) -> Attempt:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    id: int
+    source_id: str
+    revision: str
+    author: str | None
+    subject: str | None
+    committed_at: datetime | None
+    actor: str
+    via: Via
+    result: RevisionResult
+    plan_digest: str | None
+    counts: dict[str, int]
+    problems: Any
+    workspaces: list[str]
+    created_at: datetime
+
+
+_CHECKED = Checked(_Row, "revision", 10**18, items={"counts": int, "workspaces": str})
+
+
+def _readable(rows: Iterable[Row[Any]]) -> list[Attempt]:
+    checked = _CHECKED.readable(dict(row._mapping) for row in rows)  # noqa: SLF001 - its public way
+    return [_attempt(row) for row in checked]
+
+
+def _attempt(row: _Row) -> Attempt:
     problems, more = _problems(row.problems)
     return Attempt(
         id=row.id,
         source_id=row.source_id,
         revision=Revision(row.revision, row.author, row.subject, row.committed_at),
         actor=row.actor,
-        via=Via(row.via),
-        result=RevisionResult(row.result),
+        via=row.via,
+        result=row.result,
         created_at=row.created_at,
         plan_digest=row.plan_digest,
         counts=row.counts,

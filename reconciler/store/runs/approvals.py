@@ -3,12 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, insert, select, update
+from sqlalchemy import Connection, Select, and_, insert, select, update
 
 from reconciler.core.runs.approval import Approval, Decision
+from reconciler.store.checked import Checked
 from reconciler.store.tables import approval
 
 _A = approval.c
+_CHECKED = Checked(Approval, "the question", 10**18)
 _LAST: Select[Any] = select(
     _A.id, _A.run_id, _A.question, _A.answer_at, _A.reported, _A.asked_at, _A.decision,
     _A.decided_by, _A.settled_at,
@@ -16,9 +18,12 @@ _LAST: Select[Any] = select(
 
 
 def last_approval(tx: Connection, run_id: str) -> Approval | None:
-    """What the agent of a run asked last; it may be settled."""
-    row = tx.execute(_LAST.where(_A.run_id == run_id)).one_or_none()
-    return _approval(row) if row else None
+    """What the agent of a run asked last; it may be settled.
+
+    None as well where its row cannot be read: its agent is taken to ask anew.
+    """
+    row = tx.execute(_LAST.where(_A.run_id == run_id)).mappings().one_or_none()
+    return next(iter(_CHECKED.readable([dict(row)] if row else [])), None)
 
 
 def unanswered_times(tx: Connection, run_id: str, limit: int) -> list[timedelta]:
@@ -28,7 +33,11 @@ def unanswered_times(tx: Connection, run_id: str, limit: int) -> list[timedelta]
         .where(_A.run_id == run_id, _A.decision.is_(None), _A.settled_at.is_not(None))
         .limit(limit)
     )
-    return [settled_at - asked_at for asked_at, settled_at in tx.execute(query)]
+    return [
+        settled_at - asked_at
+        for asked_at, settled_at in tx.execute(query)
+        if isinstance(asked_at, datetime) and isinstance(settled_at, datetime)
+    ]
 
 
 def ask_approval(
@@ -60,9 +69,3 @@ def settle_approval(tx: Connection, run_id: str, now: datetime) -> bool:
     """Note that nothing is asked any more; False where nothing was."""
     still = and_(_A.run_id == run_id, _A.settled_at.is_(None))
     return tx.execute(update(approval).where(still).values(settled_at=now)).rowcount > 0
-
-
-def _approval(row: Row[Any]) -> Approval:
-    values = dict(row._mapping)  # noqa: SLF001 - the public way to a row's names
-    decision = values.pop("decision")
-    return Approval(**values, decision=Decision(decision) if decision else None)

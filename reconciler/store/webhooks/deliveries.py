@@ -1,6 +1,6 @@
 """Deliveries: every webhook request that was received, and what became of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Row,
     Select,
     and_,
     func,
@@ -18,8 +19,9 @@ from sqlalchemy import (
 )
 
 from reconciler.core.base.uuid7 import uuid7
+from reconciler.store.checked import Checked
 from reconciler.store.engine.bulk import insert_tuples
-from reconciler.store.engine.paging import newest_of_each, newest_page
+from reconciler.store.engine.paging import filled, newest_of_each, newest_page
 from reconciler.store.tables import autopilot_trigger, delivery
 
 _D = delivery.c
@@ -56,8 +58,10 @@ class Delivery(NamedTuple):
         return f"Delivery({self.id}, {self.verdict})"  # nothing of what was sent
 
 
+_CHECKED = Checked(Delivery, "delivery", items={"headers": str})
 _WHOLE = tuple(_D[name] for name in Delivery._fields)
-_LIGHT = _WHOLE[:-1]
+LIGHT = _WHOLE[:-1]
+"""The columns of a delivery without its body."""
 
 
 def insert_deliveries(tx: Connection, deliveries: Sequence[Delivery]) -> None:
@@ -66,9 +70,18 @@ def insert_deliveries(tx: Connection, deliveries: Sequence[Delivery]) -> None:
 
 
 def get_delivery(tx: Connection, delivery_id: str) -> Delivery | None:
-    """The delivery of this id with its body."""
+    """The delivery of this id with its body. Raises Conflict where its row cannot be read."""
     row = tx.execute(select(*_WHOLE).where(_D.id == delivery_id)).one_or_none()
-    return Delivery(*row) if row else None
+    return _CHECKED.read(_fields_of(row)) if row else None
+
+
+def readable_deliveries(rows: Iterable[Row[Any]]) -> list[Delivery]:
+    """The deliveries of rows with the columns `LIGHT`, without those that cannot be read."""
+    return _CHECKED.readable(map(_fields_of, rows))
+
+
+def _fields_of(row: Row[Any]) -> dict[str, Any]:
+    return dict(zip(Delivery._fields, row, strict=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +101,11 @@ def list_deliveries(
     tx: Connection, where: DeliveryFilter = EVERY, *, limit: int = 50, before: str | None = None
 ) -> list[Delivery]:
     """Deliveries without bodies, newest first; `before` is the last id seen."""
-    rows = tx.execute(_page(tx, _LIGHT, where, limit, before))
-    return [Delivery(*row) for row in rows]
+
+    def read(most: int) -> Sequence[Row[Any]]:
+        return tx.execute(_page(tx, LIGHT, where, most, before)).all()
+
+    return filled(read, readable_deliveries, limit)
 
 
 def count_deliveries(tx: Connection, where: DeliveryFilter, most: int) -> int:
@@ -134,9 +150,9 @@ def deliveries_between(
     Ids begin with the time at which they were made, and are read by the trigger's index.
     """
     within = and_(_D.id >= uuid7(since, 0), _D.id < uuid7(until + timedelta(milliseconds=1), 0))
-    query = select(*_LIGHT).where(_D.trigger_id == trigger_id, within)
-    rows = tx.execute(query.order_by(_D.id.desc()).limit(limit)).all()
-    return [Delivery(*row) for row in reversed(rows)]
+    query = select(*LIGHT).where(_D.trigger_id == trigger_id, within).order_by(_D.id.desc())
+    newest = filled(lambda most: tx.execute(query.limit(most)).all(), readable_deliveries, limit)
+    return newest[::-1]
 
 
 def count_again(tx: Connection, delivery_ids: Sequence[str]) -> None:

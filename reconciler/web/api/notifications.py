@@ -105,7 +105,9 @@ class AttemptView(Wire):
     @classmethod
     def of(cls, attempt: LoggedAttempt) -> "AttemptView":
         """The view of an attempt."""
-        return cls(**attempt._asdict())
+        return cls(
+            at=attempt.at, result=attempt.result, detail=attempt.detail, server=attempt.server
+        )
 
 
 class NotificationLog(NotificationView):
