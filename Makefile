@@ -8,7 +8,7 @@ PYTEST  := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 WORKERS ?= auto
 PORT    ?= 8484
 AGENT   := examples/agents/demo_agent.py
-PROPERTIES ?= tests/core tests/manifest tests/store tests/control tests/dispatch tests/web tests/cli
+PROPERTIES ?= tests
 BENCHES ?= startup plan schedule tick webhooks runs pages scale gitops notifications budgets dashboard
 
 .PHONY: run test check format bench soak schemas system help
@@ -54,5 +54,5 @@ bench: $(READY) ## Measure, as ratios within one run.
 	done
 
 soak: $(READY) system ## Long crash and load rounds, and properties with new examples.
-	$(PYTEST) -n $(WORKERS) -m 'not soak and not browser' --hypothesis-profile explore $(PROPERTIES)
+	$(PYTEST) -n $(WORKERS) -m 'hypothesis and not soak and not browser' --hypothesis-profile explore $(PROPERTIES)
 	$(PYTEST) -n $(WORKERS) -m soak --timeout 3600 -rP

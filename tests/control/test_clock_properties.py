@@ -92,6 +92,7 @@ def fired_since(moments: list[datetime], after: datetime, until: datetime) -> bo
     return any(after - timedelta(minutes=1) <= moment <= until for moment in moments)
 
 
+@pytest.mark.hypothesis
 def test_nothing_fires_twice_or_stays_silent_whatever_the_clock_does(on_sqlite: Fresh) -> None:
     @settings(max_examples=40, deadline=None)
     @given(STEPS)
@@ -101,6 +102,7 @@ def test_nothing_fires_twice_or_stays_silent_whatever_the_clock_does(on_sqlite: 
     story()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.postgres
 def test_nothing_fires_twice_or_stays_silent_on_postgresql(on_postgres: Fresh) -> None:
     @settings(max_examples=6, deadline=None)

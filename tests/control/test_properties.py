@@ -251,6 +251,7 @@ def seen(rig: Rig) -> tuple[Any, ...]:
     return rig.runs(), rig.missed(), rig.triggers(), rig.live()
 
 
+@pytest.mark.hypothesis
 def test_every_occurrence_is_a_run_or_lies_in_one_interval(on_sqlite: Fresh) -> None:
     @ON_SQLITE
     @given(st.sampled_from(STARTS), triggers(), policies(), EVENTS)
@@ -260,6 +261,7 @@ def test_every_occurrence_is_a_run_or_lies_in_one_interval(on_sqlite: Fresh) -> 
     story()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.postgres
 def test_every_occurrence_on_postgresql(on_postgres: Fresh) -> None:
     @ON_POSTGRES
@@ -300,6 +302,7 @@ LIFE = st.lists(
 )
 
 
+@pytest.mark.hypothesis
 def test_caps_deadlines_and_replacements_hold_in_any_order(on_sqlite: Fresh) -> None:
     @settings(max_examples=25, deadline=None)
     @given(policies(), st.booleans(), LIFE)
@@ -309,6 +312,7 @@ def test_caps_deadlines_and_replacements_hold_in_any_order(on_sqlite: Fresh) -> 
     life()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.postgres
 def test_caps_deadlines_and_replacements_on_postgresql(on_postgres: Fresh) -> None:
     @ON_POSTGRES

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from reconciler.core.manifest.state import Desired
@@ -14,6 +15,7 @@ from tests.support.strategies import desired_sets
 BROKEN = st.sampled_from(["", "a: [", "kind: Agent", "- 1\n- 2", "\x00", "é\n", "apiVersion: x"])
 
 
+@pytest.mark.hypothesis
 def test_json_is_the_same_for_any_source(cli: Cli) -> None:
     database = f"sqlite:///{cli.database}"
     with site(cli.folder, database) as place:

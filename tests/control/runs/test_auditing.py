@@ -242,6 +242,7 @@ ON_SQLITE = settings(max_examples=25, deadline=None, phases=PHASES)
 ON_POSTGRES = settings(max_examples=4, deadline=None, phases=PHASES)
 
 
+@pytest.mark.hypothesis
 def test_every_history_of_the_real_loop_is_complete_and_every_loss_is_named(
     on_sqlite: Fresh,
 ) -> None:
@@ -255,6 +256,7 @@ def test_every_history_of_the_real_loop_is_complete_and_every_loss_is_named(
     story()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.postgres
 def test_every_history_is_complete_on_postgresql(on_postgres: Fresh) -> None:
     @ON_POSTGRES

@@ -88,6 +88,7 @@ def record_interval(rig: Rig, name: str, first: datetime) -> None:
     )
 
 
+@pytest.mark.hypothesis
 def test_one_trigger_s_failing_write_never_holds_up_its_neighbours(on_sqlite: Fresh) -> None:
     names = [f"a{number}" for number in range(9)]
     faults = st.dictionaries(st.sampled_from(names), st.sampled_from(["run", "interval", "cron"]))

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -90,6 +91,7 @@ def as_it_happened(rig: Rig, crons: list[str], spec: Document, work: int) -> Non
     assert dict(+compared.would.not_started) == dict(+compared.happened.not_started)
 
 
+@pytest.mark.hypothesis
 def test_what_was_in_force_would_have_done_what_it_did(on_sqlite: Fresh) -> None:
     @settings(max_examples=15, deadline=None, phases=PHASES)
     @given(SCHEDULES, POLICIES, st.sampled_from([1, 4, 11]))
