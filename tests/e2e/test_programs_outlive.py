@@ -83,8 +83,8 @@ def test_what_the_host_stops_with_the_server_has_not_completed(sqlite_site: Site
 
 
 def unit_of(server: int) -> list[psutil.Process]:
-    """Everything below a server, as systemd sees it, oldest first."""
-    return sorted(psutil.Process(server).children(recursive=True), key=lambda one: one.pid)
+    """Everything below a server, as systemd sees it, each after its parent."""
+    return psutil.Process(server).children(recursive=True)
 
 
 READER = """#!/usr/bin/python3 -I

@@ -338,13 +338,13 @@ class Supervisor:
         self._open_output()
         while not self._ended():
             self._step(self._dismiss())
-        self._hear_out()
         self._silence()
         with suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)  # at once, so that no fork escapes
         status = self._status()
         clear = self._clear() and self.reaper
         self._silence()
+        self._hear_out()
         self._record(os.waitstatus_to_exitcode(status), clear, failure)
 
     def _begin(self) -> bytes:
@@ -407,7 +407,7 @@ class Supervisor:
                 self.outside = number
 
     def _hear_out(self) -> None:
-        """Take notice of every signal that came before the program's end.
+        """Take notice of every signal that has come.
 
         One poll is woken by a signal and by the end of the output, and may tell of the latter only:
         the signal's number is written as the poll returns. With no output left nothing is polled.
