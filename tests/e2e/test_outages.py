@@ -164,6 +164,6 @@ def test_a_disk_that_is_full(sqlite_site: Site) -> None:
     server, _ = busy(sqlite_site)
     size = (sqlite_site.folder.parent / "state.db-wal").stat().st_size
     subprocess.run(["prlimit", f"--pid={server.process.pid}", f"--fsize={size}"], check=True)
-    eventually(lambda: status_of("GET", f"{server.url}/readyz") == 503, 20)
+    eventually(lambda: status_of("GET", f"{server.url}/readyz") == 503)
     assert server.terminate(WITHIN) == 0
     assert "Traceback" not in server.text

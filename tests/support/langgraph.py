@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from tests.support import patient
 from tests.support.eventually import eventually, eventually_async
 from tests.support.missing import missing
 from tests.support.ports import free_port
@@ -115,13 +116,13 @@ class LangGraph:
 
     def runs(self, thread: str) -> list[dict[str, Any]]:
         """The runs of a thread."""
-        listed: list[dict[str, Any]] = httpx.get(f"{self.url}/threads/{thread}/runs").json()
+        listed: list[dict[str, Any]] = patient.get(f"{self.url}/threads/{thread}/runs").json()
         return listed
 
     def resume(self, thread: str, answer: str) -> None:
         """Answer what a graph asked, as a person does: by another run of its thread."""
         body = {"assistant_id": "agent", "command": {"resume": answer}}
-        httpx.post(f"{self.url}/threads/{thread}/runs", json=body).raise_for_status()
+        patient.post(f"{self.url}/threads/{thread}/runs", json=body).raise_for_status()
 
     async def keep(self, thread: str) -> None:
         """Wait until the graph is at work, and until its server has written all that it knows.

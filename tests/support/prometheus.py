@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.support import patient
 from tests.support.eventually import eventually
 from tests.support.missing import missing
 from tests.support.ports import free_port
@@ -27,13 +28,13 @@ class Watching:
 
     def targets(self) -> list[dict[str, Any]]:
         """What it scrapes: `health` and `lastError` of each."""
-        answer = httpx.get(f"{self.url}/api/v1/targets").json()
+        answer = patient.get(f"{self.url}/api/v1/targets").json()
         active: list[dict[str, Any]] = answer["data"]["activeTargets"]
         return active
 
     def value(self, query: str) -> float | None:
         """The value of a query with one answer, as of now."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query}).json()
+        answer = patient.get(f"{self.url}/api/v1/query", params={"query": query}).json()
         found = answer["data"]["result"]
         return float(found[0]["value"][1]) if found else None
 

@@ -20,9 +20,11 @@ from reconciler.dispatch.a2a.runtime import A2aPatience
 from reconciler.dispatch.registry import Runtimes
 from reconciler.store.runs.runs import request_cancel
 from tests.support.a2a_agent import A2aAgent
-from tests.support.eventually import eventually, eventually_async
+from tests.support.eventually import PATIENCE, eventually, eventually_async
 from tests.support.rig import KEY, Rig, agent, autopilot
 from tests.support.web import Web
+
+VERSION = {"A2A-Version": "1.0"}
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +153,7 @@ def test_an_agent_that_tells_of_its_end_is_asked_at_once(rig: Rig, analyst: A2aA
             await until(runner, rig, run, Status.RUNNING)  # asked once: it works
             cancel = {"jsonrpc": "2.0", "id": 1, "method": "CancelTask"}
             hints.clear()
-            async with httpx.AsyncClient(headers={"A2A-Version": "1.0"}) as client:
+            async with httpx.AsyncClient(headers=VERSION, timeout=PATIENCE) as client:
                 task = {"params": {"id": working.session_id}}
                 answer = await client.post(f"{analyst.url}/a2a", json=cancel | task)
                 assert answer.json()["result"]["status"]["state"] == "TASK_STATE_CANCELED"
@@ -177,7 +179,7 @@ def test_a_hint_that_reaches_another_server_is_passed_on(rig: Rig, analyst: A2aA
             watching = asyncio.create_task(watch_database(rig.database, lambda: None, hear))
             working = await until(runner, rig, run, Status.RUNNING)
             cancel = {"jsonrpc": "2.0", "id": 1, "method": "CancelTask"}
-            async with httpx.AsyncClient(headers={"A2A-Version": "1.0"}) as client:
+            async with httpx.AsyncClient(headers=VERSION, timeout=PATIENCE) as client:
                 task = {"params": {"id": working.session_id}}
                 await client.post(f"{analyst.url}/a2a", json=cancel | task)
             ended = await until(runner, rig, run, Status.FAILED)

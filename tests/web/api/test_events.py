@@ -215,7 +215,7 @@ def test_closing_ends_every_stream(web: Web, url: str) -> None:
 
 
 def test_who_asks_for_the_head_does_not_listen(web: Web, url: str) -> None:
-    answer = httpx.head(f"{url}/v1/events")
+    answer = patient.request("HEAD", f"{url}/v1/events")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert web.context.hub.listeners == 0

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from reconciler.control.access.tokens import Tokens
 from reconciler.core.access.roles import Role
 from reconciler.core.base.errors import Unavailable
+from tests.support import patient
 from tests.support.clock import FakeClock
 from tests.support.oidc.provider import (
     GITHUB,
@@ -214,7 +215,7 @@ def test_a_token_that_was_changed_on_its_way_is_refused(issuer: Provider, role_o
 
 def test_what_the_provider_publishes_is_no_shared_secret(issuer: Provider, role_of: RoleOf) -> None:
     """Signed with HMAC, under the public key in each form in which libraries hold it."""
-    published = httpx.get(f"{issuer.url}/jwks").json()["keys"]
+    published = patient.get(f"{issuer.url}/jwks").json()["keys"]
     (rsa,) = (key for key in published if key["kid"] == "rsa")
     key = jwt.PyJWK(rsa).key
     spki = PublicFormat.SubjectPublicKeyInfo
