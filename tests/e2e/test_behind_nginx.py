@@ -84,12 +84,13 @@ def test_a_bad_sender_is_slowed_down_by_its_own_address(front: tuple[Site, Servi
     unknown = f"{url}/v1/webhooks/whk_{'a' * 43}"
     # Another address than the proxy's own, which is trusted.
     with patient.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as sender:
-        statuses = [
-            sender.post(unknown, headers={"X-Forwarded-For": f"198.51.100.{n}"}).status_code
-            for n in range(25)
-        ]
+        numbers, statuses = iter(range(250)), list[int]()
+        while 429 not in statuses:  # the slower it asks, the more it may ask
+            made_up = {"X-Forwarded-For": f"198.51.100.{next(numbers)}"}
+            statuses.append(sender.post(unknown, headers=made_up).status_code)
     # nginx appends the address that it sees: what a client writes itself counts for nothing.
-    assert statuses == [404] * 20 + [429] * 5
+    assert statuses[:20] == [404] * 20
+    assert {*statuses[20:-1]} <= {404}
     assert patient.post(hook, json={}).status_code == 202
 
 

@@ -42,7 +42,7 @@ from tests.support.http_agent import HttpAgent
 
 pytestmark = pytest.mark.anyio
 
-WAITS = A2aPatience(settle=10.0, ask=5.0, every=0.05, search=(0.05, 0.05))
+WAITS = A2aPatience(settle=20.0, ask=20.0, every=0.05, search=(0.05, 0.05))
 KINDS = [(binding, version) for binding in ("JSONRPC", "HTTP+JSON") for version in (V1, V03)]
 
 

@@ -107,7 +107,7 @@ def serving() -> Iterator[ExitStack]:
 @pytest.fixture
 async def runtime(evaluator: Evaluator, clock: FakeClock) -> AsyncIterator[HttpAgents]:
     async with new_client() as http:
-        waits = ApiPatience(settle=5.0, search=(0.0, 0.0), ask=5.0)
+        waits = ApiPatience(settle=20.0, search=(0.0, 0.0), ask=20.0)
         made = HttpAgents(
             http, Reach(own_port=8484), clock, evaluate=evaluator.values, api_patience=waits
         )
