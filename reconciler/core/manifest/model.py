@@ -119,6 +119,10 @@ class Limits(Model):
     """Runs within any 24 hours."""
 
 
+_NO_RETRY, _NO_LIMITS = Retry(), Limits()
+"""Frozen, and so the same ones for every autopilot that says nothing of them."""
+
+
 class Precheck(Model):
     """A program that says whether there is anything to do, before any agent is asked."""
 
@@ -169,11 +173,11 @@ class AutopilotSpec(Model):
     """The switch in git."""
     timeout: Duration = timedelta(minutes=90)
     """From admission; then the run is stopped and fails as `timed_out`."""
-    retry: Retry = Field(default_factory=Retry)
+    retry: Retry = Field(default_factory=lambda: _NO_RETRY)
     """Second attempts after transient failures of dispatch."""
     pause_after_failures: int = Field(default=5, ge=0, le=1000)
     """Consecutive failures that open the breaker; 0 = never."""
-    limits: Limits = Field(default_factory=Limits)
+    limits: Limits = Field(default_factory=lambda: _NO_LIMITS)
     """How many runs may be admitted within sliding windows."""
     budget: Budget | None = None
     """What its runs may cost, in US dollars."""
