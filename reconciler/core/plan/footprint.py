@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from reconciler.core.base.errors import StalePlan
@@ -43,6 +44,9 @@ class Touched(NamedTuple):
         return Key(self.kind, self.workspace, self.name)
 
 
+_BY_KEY = attrgetter("kind", "workspace", "name", "action")
+
+
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """Everything that a plan depends on. `owned` counts the source's rows if any is removed."""
@@ -58,7 +62,7 @@ class Footprint:
             "version": DIGEST_VERSION,
             "sourceId": self.source_id,
             "owned": self.owned,
-            "touched": sorted(self.touched, key=lambda touched: (touched.key, touched.action)),
+            "touched": sorted(self.touched, key=_BY_KEY),
         }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
