@@ -22,7 +22,7 @@ GRACES = Graces(term=0.2, kill=5.0, drain=0.1)
 _PROGRAM = """#!/bin/sh
 # Deaf to SIGTERM in one of two cases, then at work for a moment. No child is ever forked.
 case "$RUN_ID" in *[02468ace]) trap '' TERM ;; esac
-exec sleep 1.3
+exec sleep {seconds}
 """
 
 
@@ -44,10 +44,12 @@ class ProcessDouble:
     steps: tuple[float, ...] = (0.03, 0.1, 0.2)
     timeout: float = 6.0
     lingers: float = 0.0
+    seconds: float = 1.3
+    """How long a program works."""
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[Runtime]:
-        program = script(self.folder, _PROGRAM)
+        program = script(self.folder, _PROGRAM.format(seconds=self.seconds))
         grant = Grant(folders=(str(self.folder),))
         recipe = CodingAgents(()) if self.cli else None
         runs = self.folder / "runs"
@@ -74,8 +76,12 @@ class ProcessDouble:
     def misfortune(self, chance: random.Random) -> None:
         """A program is killed."""
         if chance.random() < 0.03 and (programs := self._programs(None)):
-            with suppress(ProcessLookupError):
-                os.kill(chance.choice(programs), signal.SIGKILL)
+            _kill(chance.choice(programs))
+
+    def end(self) -> None:
+        """All programs are killed."""
+        for pid in self._programs(None):
+            _kill(pid)
 
     def fortune(self) -> None:
         """Nothing to put right."""
@@ -93,3 +99,8 @@ class ProcessDouble:
                 if mine and run_id in (None, process.environ().get("RUN_ID")):
                     pids.append(process.pid)
         return pids
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -109,8 +109,12 @@ def test_programs(tmp_path: Path, seed: int, cli: bool) -> None:
 @pytest.mark.parametrize("cli", [False, True], ids=["command", "cli"])
 def test_the_property_finds_a_program_that_was_not_stopped(tmp_path: Path, cli: bool) -> None:
     async def body() -> None:
-        double = ProcessDouble(tmp_path, cli, Negligent)
-        await play(double, 0, steps=60, unlucky=60, cancels=0.5)
+        # Works for longer than the play lasts: what was not stopped is at work.
+        double = ProcessDouble(tmp_path, cli, Negligent, seconds=600)
+        try:
+            await play(double, 0, steps=60, unlucky=60, cancels=0.5)
+        finally:
+            double.end()
 
     with pytest.raises(AssertionError, match="at work for a run that ended"):
         asyncio.run(body())
