@@ -78,6 +78,8 @@ class Allocation:
     leases: list[tuple[Run, Lease]] = field(default_factory=list)
     """Given out, and not written yet."""
     lost: set[str] = field(default_factory=set)
+    left: bool = False
+    """Whether `carry_out` left runs waiting for room."""
 
     @classmethod
     def begin(
@@ -136,6 +138,7 @@ class Allocation:
             if isinstance(assigned, NobodyAvailable):
                 self._mark(line, assigned.held)
                 self.lines.remove(line)
+                self.left = True
             elif assigned.by_worker and not line.offered:
                 taken += self._offer(line, assigned)
             elif self.room > 0:
@@ -144,6 +147,7 @@ class Allocation:
                 # No place is left; what workers claim later takes none yet, so go on with that.
                 held.add(workspace)
                 self.lines = [each for each in self.lines if each not in mine]
+                self.left = True
         self._write_leases()
         taken = [run for run in taken if run.id not in self.lost]
         self.turns |= (changed := held_back(self.turns, held, self.now))

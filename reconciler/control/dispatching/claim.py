@@ -10,10 +10,13 @@ from reconciler.store.engine.database import Tx
 from reconciler.store.runs.leases import any_expired, requeue_expired
 
 
-async def claim_once(runner: RunnerContext, *, sure: bool = False) -> list[str]:
+async def claim_once(
+    runner: RunnerContext, *, sure: bool = False, expired: bool = True
+) -> list[str]:
     """Lease what can be started now, and start it; return the ids of the runs.
 
-    `sure`: the caller has just seen that there is something to lease.
+    `sure`: the caller has just seen that there is something to lease. `expired`: leases may have
+    expired before their work began; False where it has just seen that none has.
 
     1. Read, without writing: most rounds find nothing.
     2. Lease, in one transaction.
@@ -21,16 +24,20 @@ async def claim_once(runner: RunnerContext, *, sure: bool = False) -> list[str]:
     """
     busy = frozenset(runner.tasks)
 
-    def write(tx: Tx) -> list[Run]:
+    def write(tx: Tx) -> tuple[list[Run], bool]:
         # Two servers that count what is in flight at once would both take the last place.
         hold_room(runner.database, tx)
         now = runner.database.now(tx)
-        requeue_expired(tx, now, busy)
-        return _allocation(tx, runner, busy, now).carry_out()
+        if expired:
+            requeue_expired(tx, now, busy)
+        allocation = _allocation(tx, runner, busy, now)
+        return allocation.carry_out(), allocation.left
 
     if not sure and not await runner.database.aread(lambda tx: any_to_claim(tx, runner, busy)):
         return []
-    taken = await runner.database.awrite(write)
+    taken, left = await runner.database.awrite(write)
+    # Where nothing was leased, what is queued cannot be for now, whatever the reason.
+    runner.left_waiting = left or not taken
     # A server killed here has leased runs without handles: they expire and are taken again.
     for run in taken:
         runner.spawn(run, start)

@@ -87,10 +87,11 @@ class RunnerContext:
     results that could not be judged yet, `failures` what was logged last of work that failed; by
     run id. `unstopped`, `untaken` and `silent` are runs that nobody here holds and that could not
     be stopped, taken over or given up. `stranded` says why a start or a stop failed that was under
-    way. `answered` says when an answer to a question was last passed on, by the question's id. All
-    may be lost at any time: the rows say what is needed to go on. `key` is the server's, for the
-    tokens of runs. `notify` is called, in the event loop, when a start or a stop has changed
-    something: another round would find work.
+    way. `answered` says when an answer to a question was last passed on, by the question's id.
+    `left_waiting` says that runs were left in their queues when room was last given out. All may be
+    lost at any time: the rows say what is needed to go on. `key` is the server's, for the tokens of
+    runs. `notify` is called, in the event loop, when a start or a stop has changed something:
+    another round would find work.
     """
 
     database: Database
@@ -114,6 +115,7 @@ class RunnerContext:
     untaken: Failures = field(default_factory=Failures)
     silent: Failures = field(default_factory=Failures)
     stranded: dict[str, str] = field(default_factory=dict)
+    left_waiting: bool = False
     batch: int = BATCH
 
     async def now(self) -> datetime:

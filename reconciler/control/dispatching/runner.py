@@ -34,7 +34,9 @@ async def run_once(runner: RunnerContext, read: Read | None = None) -> None:
     One read says which steps there is anything for; most rounds of an idle server end there.
     """
     busy = frozenset(runner.tasks)
-    due, queued = await (read or runner.database.aread)(lambda tx: _due(tx, runner, busy))
+    due, to_lease = await (read or runner.database.aread)(lambda tx: _due(tx, runner, busy))
+    if not due.queued:
+        runner.left_waiting = False
     if due.abandoned:
         await recover_once(runner)
     if held := due.held or due.abandoned:
@@ -46,16 +48,21 @@ async def run_once(runner: RunnerContext, read: Read | None = None) -> None:
     if due.silent:
         await end_silent_once(runner)
     # What has ended in this round may have made room, or let the next run in.
-    if queued or held or due.stops or due.silent:
-        await claim_once(runner, sure=queued)
+    if to_lease or held or due.stops or due.silent:
+        await claim_once(runner, sure=to_lease, expired=due.expired or not to_lease)
     await tidy_once(runner)
 
 
 def _due(tx: Tx, runner: RunnerContext, busy: frozenset[str]) -> tuple[Due, bool]:
-    """What there is to do, and whether a queued run could be leased."""
+    """What there is to do, and whether a transaction that leases is worth it.
+
+    What waits where nothing was left waiting is new, and is not asked about before it is leased.
+    """
     now = runner.database.now(tx)
     due = find_due(tx, runner.owner, now, now - PROOF_GRACE, busy)
-    return due, due.expired or any_to_lease(tx, runner, busy)
+    if due.expired or (due.queued and not runner.left_waiting):
+        return due, True
+    return due, (due.queued or due.held_back) and any_to_lease(tx, runner, busy)
 
 
 async def end_silent_once(runner: RunnerContext) -> list[str]:

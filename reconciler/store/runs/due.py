@@ -4,11 +4,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, select
 
 from reconciler.store.runs.claims import IS_SILENT
 from reconciler.store.runs.leases import IS_ABANDONED, IS_HELD, IS_LOST_BEFORE_IT_BEGAN
+from reconciler.store.runs.runs import IS_QUEUED
 from reconciler.store.runs.stopping import IS_OVERDUE, IS_UNATTENDED, IS_UNTOUCHED
+from reconciler.store.runs.workspace_turns import ANY_HELD_BACK
 from reconciler.store.tables import autopilot_run
 
 
@@ -16,7 +18,8 @@ class Due(NamedTuple):
     """Whether there is any run that is each of these.
 
     `abandoned`, `silent`, `overdue`, `untouched`, `unattended`: as the lists of these names.
-    `held`: by the owner who asks. `expired`: a lease of work that never began.
+    `held`: by the owner who asks. `expired`: a lease of work that never began. `queued`: admitted
+    and waiting for an agent, due or not. `held_back`: a workspace, for want of room.
     """
 
     abandoned: bool
@@ -26,6 +29,8 @@ class Due(NamedTuple):
     untouched: bool
     unattended: bool
     expired: bool
+    queued: bool
+    held_back: bool
 
     @property
     def stops(self) -> bool:
@@ -33,6 +38,8 @@ class Due(NamedTuple):
         return self.overdue or self.untouched or self.unattended
 
 
+# The queue names the index: SQLite would rather read all that were ever admitted.
+_IN_A_QUEUE = and_(IS_QUEUED, autopilot_run.c.queue >= "")
 # Each has an index of its own; all in one condition would read every active run.
 _DUE = select(
     *(
@@ -45,8 +52,10 @@ _DUE = select(
             IS_UNTOUCHED,
             IS_UNATTENDED,
             IS_LOST_BEFORE_IT_BEGAN,
+            _IN_A_QUEUE,
         )
-    )
+    ),
+    ANY_HELD_BACK,
 )
 
 

@@ -13,6 +13,8 @@ _T = workspace_turn.c
 _MOST = 10**15
 """Turns; a higher number has no next one."""
 _TURNS = select(_T.workspace_id, _T.served, _T.held_since)
+ANY_HELD_BACK = select(_T.workspace_id).where(_T.held_since.is_not(None)).exists()
+"""Whether any workspace is marked as held back, whatever its row holds beside that."""
 
 
 def read_turns(tx: Connection) -> dict[str, Turn]:

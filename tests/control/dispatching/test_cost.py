@@ -1,8 +1,8 @@
 """What a run costs the database: the statements and transactions of many at once are bounded."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,14 @@ def counted() -> Iterator[dict[str, int]]:
         event.remove(Engine, "begin", transaction)
 
 
+@asynccontextmanager
+async def runner_of(rig: Rig) -> AsyncIterator[RunnerContext]:
+    """One process that gives runs to agents."""
+    async with Runtimes(rig.clock, patience=Patience(settle=30)) as runtimes:
+        secret_store = SecretStore(Path("/nonexistent"), {})
+        yield RunnerContext(rig.database, runtimes, secret_store, "here", KEY)
+
+
 @pytest.fixture
 def http() -> Iterator[HttpAgent]:
     with HttpAgent() as made:
@@ -68,9 +76,7 @@ def test_runs_that_come_at_once_share_transactions_and_take_few_statements(
     runs = [rig.launch() for _ in range(RUNS)]
 
     async def body() -> None:
-        async with Runtimes(rig.clock, patience=Patience(settle=30)) as runtimes:
-            secret_store = SecretStore(Path("/nonexistent"), {})
-            runner = RunnerContext(rig.database, runtimes, secret_store, "here", KEY)
+        async with runner_of(rig) as runner:
             await run_once(runner)
             await settle(runner)
 
@@ -118,15 +124,64 @@ def test_a_round_with_nothing_to_do_is_one_transaction_with_the_check_of_the_clo
     ticker = Ticker(rig.database, rig.titles, rig.ids, COOLDOWN)
 
     async def body() -> int:
-        async with Runtimes(rig.clock) as runtimes:
-            secret_store = SecretStore(Path("/nonexistent"), {})
-            runner = RunnerContext(rig.database, runtimes, secret_store, "here", KEY)
+        async with runner_of(rig) as runner:
             await check.check()  # the first one puts right what earlier processes left behind
             with counted() as counts:
                 if loop == "run":
                     await run_once(runner, check.read)
                 else:
                     tick_once(ticker, await check.read(partial(read_seen, ticker)))
+            return counts["transactions"]
+
+    assert asyncio.run(body()) == 1
+
+
+@pytest.mark.parametrize(
+    ("runs", "transactions", "statements"),
+    [
+        pytest.param(0, 1, 2, id="nothing waits"),
+        pytest.param(1, 2, 10, id="a run that comes alone"),
+    ],
+)
+def test_a_round_asks_once_before_it_leases(
+    rig: Rig, runs: int, transactions: int, statements: int
+) -> None:
+    rig.apply(agent(runtime={"type": "http", "url": "http://127.0.0.1:1"}), autopilot())
+
+    async def body() -> dict[str, int]:
+        async with runner_of(rig) as runner:
+            await run_once(runner)
+            launched = {rig.launch().id for _ in range(runs)}
+            with counted() as counts:
+                await run_once(runner)
+            assert {*runner.tasks} == launched
+            await settle(runner)
+            return counts
+
+    counts = asyncio.run(body())
+    assert counts["transactions"] == transactions
+    assert counts["statements"] <= statements  # on SQLite BEGIN is one
+
+
+def test_what_a_full_agent_leaves_waiting_takes_one_reading_a_round(rig: Rig) -> None:
+    room: dict[str, Any] = {"concurrencyPolicy": "queue", "maxConcurrency": 2, "maxActive": 2}
+    rig.apply(
+        agent(runtime={"type": "http", "url": "http://127.0.0.1:1"}, maxConcurrency=1),
+        autopilot(**room),
+    )
+    first, second = rig.launch(), rig.launch()
+    lease = Lease("another", rig.clock.now() + timedelta(minutes=1), "bot")
+    assert all(rig.database.write(lambda tx: take(tx, [(first, lease)])))
+
+    async def body() -> int:
+        async with runner_of(rig) as runner:
+            await run_once(runner)  # sees that there is no room
+            with counted() as counts:
+                await run_once(runner)
+            rig.end(rig.run_of(first.id), Completed())
+            await run_once(runner)
+            assert {*runner.tasks} == {second.id}
+            await settle(runner)
             return counts["transactions"]
 
     assert asyncio.run(body()) == 1

@@ -57,7 +57,8 @@ def test_it_reads_by_its_index(empty: Database, index: str, read: Callable[[Tx],
 def test_what_a_round_has_to_do_is_asked_by_the_indexes_of_its_lists(empty: Database) -> None:
     steps = plan_of(empty, lambda tx: due.find_due(tx, "me", NOW, NOW, ["x"]))
     read = [step for step in steps if " autopilot_run " in f"{step} "]
-    indexes = ["ix_run_status", "ix_run_owner", "ix_run_worker", "ix_run_deadline", "ix_run_cancel"]
+    lists = ["status", "owner", "worker", "deadline", "cancel", "queue"]
+    indexes = [f"ix_run_{name}" for name in lists]
     assert {index for index in indexes for step in read if f"INDEX {index}" in step} == {*indexes}
     assert all(any(f"INDEX {index}" in step for index in indexes) for step in read), steps
 
