@@ -16,6 +16,11 @@ from reconciler.core.base.typed import mistyped, out_of_range, types_of
 T = TypeVar("T")
 
 
+def moment_of(value: object) -> datetime | None:
+    """The moment that a column holds; None as well where somebody edited it by hand into none."""
+    return value if isinstance(value, datetime) else None
+
+
 class UnreadableRow(Conflict):
     """A row holds what no value of its kind can be: somebody edited it by hand."""
 

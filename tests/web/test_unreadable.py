@@ -12,6 +12,7 @@ from reconciler.store.runs.approvals import ask_approval
 from reconciler.store.tables import (
     approval,
     autopilot_run,
+    autopilot_trigger,
     delivery,
     notification,
     notification_attempt,
@@ -95,6 +96,13 @@ def test_a_run(applied: Rig, ask: Ask) -> None:
     answer = ask("GET", f"/v1/runs/{run.id}")
     assert (answer.status_code, answer.json()["code"]) == (409, "row-unreadable")
     assert "its column cancel_reason holds 'whim'" in answer.json()["detail"]
+
+
+def test_a_next_moment(applied: Rig, ask: Ask) -> None:
+    clock = applied.triggers("triage")["clock"].id
+    break_column(applied, autopilot_trigger.c.next_run_at, "'soon'", clock)
+    assert_all_there(ask)
+    assert ask("GET", f"/v1/autopilots/{TRIAGE}").json()["status"]["nextRunAt"] is None
 
 
 def test_records_whose_moments_are_none(applied: Rig, ask: Ask) -> None:

@@ -28,6 +28,7 @@ from reconciler.store.objects.stored_schedules import (
     outdated_schedules,
     schedule_anew,
     schedules_ahead,
+    schedules_without_moment,
 )
 from reconciler.store.runs.ahead import (
     OpenRun,
@@ -52,7 +53,7 @@ def correct_once(database: Database) -> int:
 def _correct(tx: Tx, now: datetime) -> int:
     latest = now + TOLERANCE
     count = bring_back_schedules(tx, now) + bring_back_noted(tx, now, latest)
-    count += bring_back_fired(tx, now, latest)
+    count += work_out_next(tx, now) + bring_back_fired(tx, now, latest)
     count += bring_back_bounds(tx, now + LONGEST_PAUSE, now + LONGEST_QUOTA, now + KEY_RETENTION)
     return count + _bring_back_runs(tx, open_runs(tx), now)
 
@@ -68,6 +69,23 @@ def bring_back_schedules(tx: Tx, now: datetime, autopilot_ids: Sequence[str] | N
     for schedule in ahead:
         schedule_anew(tx, schedule.id, now, next_of(schedule, now))
     return len(ahead)
+
+
+def work_out_next(tx: Tx, now: datetime, autopilot_ids: Sequence[str] | None = None) -> int:
+    """Work out again the next moments that somebody edited by hand into what is no moment.
+
+    Nothing is lost: whatever was due since the cursor is due at once, as after an outage. Return
+    how many there were.
+    """
+    without = schedules_without_moment(tx, autopilot_ids)
+    for schedule in without:
+        cursor = schedule.cursor if isinstance(schedule.cursor, datetime) else now
+        schedule_anew(tx, schedule.id, cursor, next_of(schedule, cursor))
+        was = f"{schedule.next_run_at!r:.80}"
+        log.warning(
+            "the next moment of a trigger is worked out again", trigger=schedule.id, was=was
+        )
+    return len(without)
 
 
 def _left_of(

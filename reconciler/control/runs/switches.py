@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from reconciler.control.runs.correct import bring_back_schedules, settle_due
+from reconciler.control.runs.correct import bring_back_schedules, settle_due, work_out_next
 from reconciler.control.runs.restart import restart_stalled
 from reconciler.core.base.errors import NotFound
 from reconciler.core.runs.standing import Switches
@@ -27,6 +27,7 @@ def resume(tx: Tx, autopilot_id: str, now: datetime) -> None:
     switches = _hold(tx, autopilot_id)
     bring_back_noted(tx, now, now, [autopilot_id])
     bring_back_schedules(tx, now, [autopilot_id])
+    work_out_next(tx, now, [autopilot_id])
     restart_stalled(tx, now, [autopilot_id])
     if switches.paused_at is not None or switches.breaker_opened_at is not None:
         save_resume(tx, autopilot_id, now)

@@ -14,6 +14,7 @@ from reconciler.core.money.own import OwnSpending
 from reconciler.core.runs.run import MissedInterval, Run, Status
 from reconciler.core.runs.standing import Switches
 from reconciler.core.runs.streak import Streak
+from reconciler.store.checked import moment_of
 from reconciler.store.engine.batches import batches
 from reconciler.store.money.own import read_own_spending
 from reconciler.store.objects.autopilot_filter import RECENT, AutopilotFilter
@@ -178,11 +179,11 @@ def _shown(row: Row[Any]) -> ShownTrigger:
         id=row.id,
         name=row.name,
         document=trigger_document(row._mapping),  # noqa: SLF001 - the documented accessor
-        next_run_at=row.next_run_at,
-        next_scheduled_for=row.next_scheduled_for,
-        cursor=row.cursor,
-        last_fired_at=row.last_fired_at,
-        stalled_at=row.stalled_at,
+        next_run_at=moment_of(row.next_run_at),
+        next_scheduled_for=moment_of(row.next_scheduled_for),
+        cursor=moment_of(row.cursor),
+        last_fired_at=moment_of(row.last_fired_at),
+        stalled_at=moment_of(row.stalled_at),
         stalled_reason=row.stalled_reason,
     )
 

@@ -34,6 +34,7 @@ from reconciler.core.runs.condition import LATE, AnyEnd, Occurred, last_worked, 
 from reconciler.core.runs.glance import FAILED
 from reconciler.core.runs.run import MissedReason, Status
 from reconciler.core.runs.standing import Switches
+from reconciler.store.checked import moment_of
 from reconciler.store.engine.batches import IDS, SIZE, batches
 from reconciler.store.money.own import read_own_spending
 from reconciler.store.objects.autopilot_filter import RECENT, AutopilotFilter
@@ -172,7 +173,7 @@ def _clocks(tx: Connection, mine: ColumnElement[bool], now: datetime) -> dict[st
     clocks: dict[str, _Clock] = {}
     for ids in batches(tx.execute(remarkable).scalars().all()):
         for id_, due, cursor, stalled in tx.execute(_CLOCK, {"ids": ids}):
-            clocks[id_] = _Clock(due, cursor, stalled)
+            clocks[id_] = _Clock(moment_of(due), moment_of(cursor), moment_of(stalled))
     return clocks
 
 
@@ -186,7 +187,7 @@ _CLOCK = (
 def _next_runs(tx: Connection, mine: ColumnElement[bool]) -> dict[str, datetime | None]:
     due = select(_T.autopilot_id, func.min(_T.next_run_at).label("due")).group_by(_T.autopilot_id)
     due = due.where(_T.next_run_at.is_not(None), _IS_THERE, mine)
-    return {row.autopilot_id: row.due for row in tx.execute(due)}
+    return {row.autopilot_id: moment_of(row.due) for row in tx.execute(due)}
 
 
 def _scheduled(tx: Connection, mine: ColumnElement[bool]) -> frozenset[str]:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Text,
+    TextClause,
     and_,
     bindparam,
     case,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     update,
 )
 
@@ -71,6 +73,24 @@ def schedules_ahead(
     return _read(tx, _T.cursor > latest, *_of(autopilot_ids))
 
 
+_MOMENT = f"{'[0-9]' * 4}-[0-1][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9].{'[0-9]' * 6}Z"
+"""A moment as SQLite keeps it; whatever else is there sorts as it happens to."""
+_NEVER = {
+    "sqlite": text(f"autopilot_trigger.next_run_at NOT GLOB '{_MOMENT}'"),
+    "postgresql": text("NOT isfinite(autopilot_trigger.next_run_at)"),
+}
+
+
+def schedules_without_moment(
+    tx: Connection, autopilot_ids: Sequence[str] | None = None
+) -> list[StoredSchedule]:
+    """Hold and return the schedules whose next moment somebody edited by hand into none, by id.
+
+    It may sort behind every moment, and never be due.
+    """
+    return _read(tx, _T.next_run_at.is_not(None), _NEVER[tx.dialect.name], *_of(autopilot_ids))
+
+
 def due_schedules(tx: Connection, autopilot_id: str, now: datetime) -> list[StoredSchedule]:
     """Hold and return the schedules of an autopilot that are due, by id."""
     return _read(tx, _T.next_run_at <= now, _T.autopilot_id == autopilot_id)
@@ -92,7 +112,9 @@ def _of(autopilot_ids: Sequence[str] | None) -> list[ColumnElement[bool]]:
     return [] if autopilot_ids is None else [_T.autopilot_id.in_(autopilot_ids)]
 
 
-def _read(tx: Connection, *where: ColumnElement[bool], lock: bool = True) -> list[StoredSchedule]:
+def _read(
+    tx: Connection, *where: ColumnElement[bool] | TextClause, lock: bool = True
+) -> list[StoredSchedule]:
     query = _SCHEDULES.where(*where)
     rows = tx.execute(query.with_for_update(of=autopilot_trigger) if lock else query).all()
     return [

@@ -11,6 +11,7 @@ from reconciler.core.base.typed import mistyped, types_of
 from reconciler.core.calendar.zone import rules_version
 from reconciler.core.manifest.trigger import TriggerKind
 from reconciler.core.schedule.decide import Next
+from reconciler.store.checked import moment_of
 from reconciler.store.engine.batches import IDS, alike, batches
 from reconciler.store.engine.json_text import read_json
 from reconciler.store.engine.paging import filled
@@ -176,10 +177,10 @@ def _named(row: Row[Any]) -> NamedTrigger:
         row.kind,
         row.enabled,
         trigger_document(dict(row._mapping)),  # noqa: SLF001 - the documented accessor
-        row.next_run_at,
-        row.last_fired_at,
+        moment_of(row.next_run_at),
+        moment_of(row.last_fired_at),
         row.stalled_reason,
-        row.cursor,
+        moment_of(row.cursor),
         row.created_at,
         row.updated_at,
     )

@@ -23,6 +23,7 @@ from reconciler.store.runs.runs import get_run
 from reconciler.store.servers import Server, register
 from reconciler.telemetry import Metrics
 from tests.support.rig import Document, Rig, agent, autopilot, id_of, schedule
+from tests.support.vandal import break_column, garbage
 
 YEARS = timedelta(days=3650)
 
@@ -161,6 +162,27 @@ def test_agents_and_servers_of_the_wrong_time_are_brought_back(rig: Rig) -> None
     assert rests_until <= now + timedelta(hours=1)
     query = select(tables.server.c.seen_at)
     assert rig.database.read(lambda tx: tx.execute(query).scalar_one()) == now
+
+
+@pytest.mark.parametrize("by", ["the server", "resume"])
+def test_a_next_moment_that_is_none_is_worked_out_again(rig: Rig, by: str) -> None:
+    """It is what the cursor and the schedule say; left alone it might never come."""
+    rig.apply(agent(), minutely(), autopilot("other", schedule()))
+    clock = rig.triggers()["clock"]
+    column = tables.autopilot_trigger.c.next_run_at
+    for value in garbage(column, rig.database.name):
+        break_column(rig, column, value, clock.id)
+        assert rig.triggers()["clock"].next_run_at is None
+        with capture_logs() as logs:
+            if by == "resume":
+                rig.database.write(lambda tx: resume(tx, id_of("triage"), rig.clock.now()))
+            else:
+                assert correct_once(rig.database) == 1
+        told = [entry for entry in logs if entry.get("trigger") == clock.id]
+        assert [entry["log_level"] for entry in told] == ["warning"]
+        assert rig.triggers()["clock"].next_run_at == clock.next_run_at
+    assert correct_once(rig.database) == 0
+    assert {run.autopilot for run in rig.tick(minutes=1).runs} == {"triage", "other"}
 
 
 def test_nothing_is_touched_while_the_clock_is_right(rig: Rig) -> None:
