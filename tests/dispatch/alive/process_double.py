@@ -5,7 +5,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -46,6 +46,7 @@ class ProcessDouble:
     lingers: float = 0.0
     seconds: float = 1.3
     """How long a program works."""
+    _run_ids: set[str] = field(default_factory=set)
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[Runtime]:
@@ -67,7 +68,9 @@ class ProcessDouble:
         """Sessions and runs without one."""
         runtime = coding_agent("claude", str(self.folder)) if self.cli else command()
         modes = [ExecutionMode.CREATE_SESSION, ExecutionMode.RUN_ONLY] * 2
-        return [a_job(runtime, mode=mode) for mode in modes]
+        jobs = [a_job(runtime, mode=mode) for mode in modes]
+        self._run_ids |= {job.run_id for job in jobs}
+        return jobs
 
     def alive(self, run_id: str) -> int:
         """Processes of the program that carry the run's id."""
@@ -91,12 +94,13 @@ class ProcessDouble:
         return False
 
     def _programs(self, run_id: str | None) -> list[int]:
-        """Pids of `sleep` below the test's folder, by the run in their environment."""
+        """Pids of what carries these runs' ids, wherever it is: it outlives what started it."""
+        sought = self._run_ids if run_id is None else {run_id}
         pids = []
-        for process in psutil.Process().children(recursive=True):
+        for process in psutil.process_iter():
             with suppress(psutil.Error):
                 mine = process.name() == "sleep" and process.status() != psutil.STATUS_ZOMBIE
-                if mine and run_id in (None, process.environ().get("RUN_ID")):
+                if mine and process.environ().get("RUN_ID") in sought:
                     pids.append(process.pid)
         return pids
 
