@@ -205,6 +205,17 @@ class Host:
         asyncio.run(self.check.check())
 
 
+def launched(rig: Rig) -> tuple[Host, Run, datetime]:
+    """A host that has seen the clock, and then a run of half an hour, with its deadline."""
+    rig.apply(agent(), minutely(timeout="30m"))
+    host = Host(rig)
+    host.looks()
+    run = rig.launch()
+    deadline = rig.run_of(run.id).deadline_at
+    assert deadline is not None
+    return host, run, deadline
+
+
 def test_a_suspended_host_times_nothing_out(rig: Rig) -> None:
     """Five seconds of work, a night with the lid closed, five seconds more."""
     rig.apply(agent(), minutely(timeout="30m"))
@@ -228,12 +239,7 @@ def test_a_suspended_host_times_nothing_out(rig: Rig) -> None:
 
 
 def test_what_was_read_before_a_jump_was_allowed_for_is_read_again(rig: Rig) -> None:
-    rig.apply(agent(), minutely(timeout="30m"))
-    host = Host(rig)
-    host.looks()
-    run = rig.launch()
-    deadline = rig.run_of(run.id).deadline_at
-    assert deadline is not None
+    host, run, deadline = launched(rig)
     rig.clock.jump(hours=9)
 
     async def both() -> list[Run | None]:
@@ -247,12 +253,7 @@ def test_what_was_read_before_a_jump_was_allowed_for_is_read_again(rig: Rig) -> 
 
 def test_what_is_read_while_a_jump_is_allowed_for_is_read_again(rig: Rig) -> None:
     """A round that begins between the sight of a jump and the commit of what it moves."""
-    rig.apply(agent(), minutely(timeout="30m"))
-    host = Host(rig)
-    host.looks()
-    run = rig.launch()
-    deadline = rig.run_of(run.id).deadline_at
-    assert deadline is not None
+    host, run, deadline = launched(rig)
     rig.clock.jump(hours=9)
     correcting, was_read = threading.Event(), threading.Event()
 
@@ -283,12 +284,7 @@ def test_a_jump_that_the_database_was_away_for_is_allowed_for_by_the_next_round(
     rig: Rig, back: int
 ) -> None:
     """Once; and not at all where the clock was set right meanwhile."""
-    rig.apply(agent(), minutely(timeout="30m"))
-    host = Host(rig)
-    host.looks()
-    run = rig.launch()
-    deadline = rig.run_of(run.id).deadline_at
-    assert deadline is not None
+    host, run, deadline = launched(rig)
 
     def away(_tx: Tx) -> None:
         raise Unavailable("the connection was lost")
@@ -309,12 +305,7 @@ def test_moments_that_could_not_be_put_right_are_tried_again_soon(
     rig: Rig, away: Exception
 ) -> None:
     """By the next round where the database was away; where a row is the cause not with each."""
-    rig.apply(agent(), minutely(timeout="30m"))
-    host = Host(rig)
-    host.looks()
-    run = rig.launch()
-    deadline = rig.run_of(run.id).deadline_at
-    assert deadline is not None
+    host, run, deadline = launched(rig)
     tries = []
 
     def fail(_tx: Tx) -> None:
