@@ -25,9 +25,11 @@ class UnreadableRow(Conflict):
     """A row holds what no value of its kind can be: somebody edited it by hand."""
 
     def __init__(self, what: str, id_: object, column: str, value: object) -> None:
+        self.id = str(id_)
+        self.why = f"its column {column} holds {value!r:.80}"
+        self.fix = "put that column right in the database"
         edited = f"the row of {what} {id_} was edited by hand and cannot be read"
-        why = f"its column {column} holds {value!r:.80}; put that column right in the database"
-        super().__init__(f"{edited}: {why}", reason="row-unreadable")
+        super().__init__(f"{edited}: {self.why}; {self.fix}", reason="row-unreadable")
 
 
 class Checked(Generic[T]):

@@ -6,9 +6,10 @@ from datetime import datetime
 from sqlalchemy import Connection, Text, cast, func, select, text
 
 from reconciler.core.calendar.zone import rules_version
+from reconciler.store.checked import UnreadableRow
 from reconciler.store.engine.paging import Aside
 from reconciler.store.runs.conditions import NOT_ENDED
-from reconciler.store.runs.rows import LIGHT, UnreadableRun, run_of
+from reconciler.store.runs.rows import LIGHT, run_of
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger, delivery, revision
 
 _A = autopilot.c
@@ -67,13 +68,13 @@ def list_prechecks(tx: Connection) -> list[tuple[str, str, str]]:
     ]
 
 
-def list_unreadable_runs(tx: Connection) -> list[UnreadableRun]:
+def list_unreadable_runs(tx: Connection) -> list[UnreadableRow]:
     """Return why runs that have not ended cannot be read, at most `MOST` of them."""
-    errors: list[UnreadableRun] = []
+    errors: list[UnreadableRow] = []
     for row in tx.execute(LIGHT.where(NOT_ENDED).order_by(Aside(autopilot_run.c.id))):
         try:
             run_of(row)
-        except UnreadableRun as error:
+        except UnreadableRow as error:
             errors.append(error)
     return errors[:MOST]
 

@@ -125,7 +125,7 @@ def check_runs(database: Database) -> Iterator[Check]:
     """Runs with which nothing is done, since somebody edited their rows by hand."""
     unreadable = database.read(list_unreadable_runs)
     for run in unreadable:
-        yield error(RUNS, f"run {run.run_id} cannot be read: {run.why}", run.fix)
+        yield error(RUNS, f"run {run.id} cannot be read: {run.why}", run.fix)
     if not unreadable:
         yield ok(RUNS, "each one that has not ended can be read")
 

@@ -254,7 +254,7 @@ _BEFORE_IT_BEGAN = Condition(_R.handle.is_(None))
 def holder_of(tx: Connection, holds: str) -> Run | None:
     """The run that has not ended and uses what no other run may use meanwhile.
 
-    Raises UnreadableRun.
+    Raises UnreadableRow.
     """
     row = tx.execute(_HOLDER, {"holds": holds}).first()
     return None if row is None else run_of(row)

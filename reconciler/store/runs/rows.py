@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Self
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select
 
-from reconciler.core.base.errors import Conflict
 from reconciler.core.base.typed import mistyped, out_of_range, types_of
 from reconciler.core.runs.queue import Queue
 from reconciler.core.runs.run import Reason, Run, Source, Status, WaitingFor
+from reconciler.store.checked import UnreadableRow
 from reconciler.store.engine.batches import IDS
 from reconciler.store.engine.paging import filled
 from reconciler.store.tables import autopilot, autopilot_run, autopilot_trigger
@@ -73,19 +73,8 @@ TOLD = _selection(_TOLD_FIELDS)
 """Without what is told to nobody: payload and context."""
 
 
-class UnreadableRun(Conflict):
-    """The row of a run holds what no run can be: somebody edited it by hand."""
-
-    def __init__(self, run_id: object, column: str, value: object) -> None:
-        self.run_id = str(run_id)
-        self.why = f"its column {column} holds {value!r:.80}"
-        self.fix = "put that column right in the database"
-        edited = f"the row of run {run_id} was edited by hand and cannot be read"
-        super().__init__(f"{edited}: {self.why}; {self.fix}", reason="row-unreadable")
-
-
 def run_of(row: Sequence[Any]) -> Run:
-    """The run that a row of one of these selections holds. Raises UnreadableRun."""
+    """The run that a row of one of these selections holds. Raises UnreadableRow."""
     values: dict[str, Any] = dict(zip(_BY_LENGTH[len(row)], row, strict=True))
     try:
         for name, enum in _ENUMS.items():
@@ -112,8 +101,8 @@ def _note_sound(shape: tuple[type, ...]) -> None:
     _sound.add(shape)
 
 
-def _unreadable(values: Mapping[str, Any], name: str) -> UnreadableRun:
-    return UnreadableRun(values["id"], STORED.get(name, name), values[name])
+def _unreadable(values: Mapping[str, Any], name: str) -> UnreadableRow:
+    return UnreadableRow("run", values["id"], STORED.get(name, name), values[name])
 
 
 def readable(rows: Iterable[Row[Any]]) -> list[Run]:
@@ -122,8 +111,8 @@ def readable(rows: Iterable[Row[Any]]) -> list[Run]:
     for row in rows:
         try:
             runs.append(run_of(row))
-        except UnreadableRun as error:
-            tell_unreadable(error.run_id, error.why)
+        except UnreadableRow as error:
+            tell_unreadable(error.id, error.why)
     return runs
 
 

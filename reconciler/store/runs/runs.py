@@ -87,7 +87,7 @@ def insert_runs(tx: Connection, runs: Sequence[Run]) -> None:
 
 
 def get_run(tx: Connection, run_id: str) -> Run | None:
-    """One run, whole. Raises UnreadableRun."""
+    """One run, whole. Raises UnreadableRow."""
     row = tx.execute(_BY_ID, {"this_run": run_id}).one_or_none()
     return run_of(row) if row else None
 
@@ -129,7 +129,7 @@ def get_runs_to_tell(tx: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
 
 
 def run_of_occurrence(tx: Connection, trigger_id: str, scheduled_for: datetime) -> Run | None:
-    """The run that an occurrence became. Raises UnreadableRun."""
+    """The run that an occurrence became. Raises UnreadableRow."""
     r = autopilot_run.c
     where = and_(r.trigger_id == trigger_id, r.scheduled_for == scheduled_for)
     row = tx.execute(LIGHT.where(where)).one_or_none()
